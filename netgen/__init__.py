@@ -1,0 +1,1 @@
+"""Deep Cross Residual Learning for Multitask Visual Recognition, reproduced in Caffe."""

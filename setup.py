@@ -1,0 +1,56 @@
+"""Packages netgen: `pip install .` gives the generator, with or without Caffe."""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).parent
+
+
+class BuildWithSchema(build_py):
+    """Compiles ``netgen/caffe.proto`` beside itself before the package is gathered."""
+
+    def run(self) -> None:
+        """Compile, then gather."""
+        from grpc_tools import protoc  # only the isolated build environment has it
+
+        arguments = ["protoc", "-I.", "--python_out=.", "--pyi_out=.", "netgen/caffe.proto"]
+        if protoc.main(arguments) != 0:
+            raise SystemExit("netgen/caffe.proto did not compile: see protoc's message above")
+        super().run()
+
+
+setup(
+    name="netgen",
+    version="0.1.0",
+    description="Deep Cross Residual Learning (ACM MM 2016), reproduced in Caffe and audited",
+    long_description=(HERE / "README.md").read_text() if (HERE / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=["netgen", "netgen.commands", "netgen.layers", "netgen.templates", "data_prep"],
+    # The templates stand at the top level, where people look; installed, they live in netgen.
+    package_dir={"netgen.templates": "templates"},
+    package_data={"netgen": ["caffe.proto", "py.typed"], "netgen.templates": ["*.j2"]},
+    install_requires=[
+        "click>=8.1",
+        "jinja2>=3.1",
+        "lmdb>=1.4",
+        "matplotlib>=3.8",
+        "msgspec>=0.19",
+        "numpy>=1.26",
+        # Below 5: OpenCV 5 dropped its reader of Caffe's networks, our second engine.
+        "opencv-python-headless>=4.8,<5",
+        # What the generated netgen/caffe_pb2.py accepts (see pyproject.toml).
+        "protobuf>=6.31,<8",
+        "rich>=13",
+        "tomli>=2; python_version < '3.11'",
+        "tomli-w>=1",
+    ],
+    extras_require={
+        "dev": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "types-protobuf"],
+    },
+    entry_points={"console_scripts": ["netgen = netgen.cli:main"]},
+    cmdclass={"build_py": BuildWithSchema},
+)

@@ -1,0 +1,69 @@
+"""The command line: the only room that knows all others, each loaded when its command is called."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+from typing import Any
+
+import click
+
+# In the order in which they are used. Each is a module of `netgen.commands` with a `command`.
+COMMANDS = ("list", "build", "count", "data", "engine", "log", "figure")
+
+
+class Commands(click.Group):
+    """A group that imports a command's module when it is asked for it."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the commands' names in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Return the command of that name, or None."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"netgen.commands.{name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what goes wrong is one message, never a traceback."""
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # `netgen list | head`: click ends quietly
+                raise
+            raise click.ClickException(_sentence(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="netgen")
+def main() -> None:
+    r"""Reproduce "Deep Cross Residual Learning" (ACM MM 2016) in Caffe.
+
+    \b
+    First steps:
+      netgen list                              the networks of Table 2
+      netgen build --variant xs                write one as prototxt
+      caffe train -solver solvers/xs.prototxt  train it
+    """
+
+
+def _sentence(error: OSError) -> str:
+    """Return what, where and the next step of a failed file operation."""
+    next_step = {
+        errno.EACCES: "check its permissions, or choose another place",
+        errno.EPERM: "check its permissions, or choose another place",
+        errno.EROFS: "the file system is read-only: choose another place",
+        errno.ENOSPC: "free some space, or choose another place; what was there is unchanged",
+        errno.EDQUOT: "free some space, or choose another place; what was there is unchanged",
+    }.get(error.errno or 0)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}" + (f": {next_step}" if next_step else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

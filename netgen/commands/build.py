@@ -1,0 +1,240 @@
+"""`netgen build`: networks and solvers as prototxt."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netgen.architecture import RESNET50, Backbone, Stem
+from netgen.build import Order, files
+from netgen.commands.options import dataset_option, load_dataset
+from netgen.dataset import Dataset
+from netgen.paper import Recipe
+from netgen.render import write_all
+from netgen.variants import Variant, find, read_as, variants
+
+# How an option takes the value of a field of `Recipe`, by the field's type.
+NUMBERS: dict[str, tuple[str, click.ParamType[Any]]] = {
+    "int": ("N", click.IntRange(min=1)),
+    "float": ("X", click.FloatRange(min=0)),
+}
+NOT_IN_HEADERS = {"variant", "all_variants", "check"}
+
+
+class Blocks(click.ParamType[tuple[int, ...]]):
+    """Blocks a stage, as in ``3,4,6,3``."""
+
+    name = "N,N,N,N"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the numbers of blocks."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            blocks = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            blocks = ()
+        if len(blocks) != len(RESNET50.blocks) or min(blocks) < 1:
+            self.fail(f"{value!r} is not four numbers of blocks, such as 3,4,6,3", param, ctx)
+        return blocks
+
+
+def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option a field of `Recipe`, in its order."""
+    for field in reversed(fields(Recipe)):
+        command = _recipe_option(field)(command)
+    return command
+
+
+def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    name = f"--{field.name.replace('_', '-')}"
+    about = field.metadata
+    source = about.get("printed") or f"our choice: {about['choice']}"
+    if field.default is False:
+        return click.option(name, is_flag=True, help=f"{about['what']} ({source}).")
+    default = "" if field.default is None else f"  [default: {field.default:g}]"
+    metavar, number = NUMBERS[str(field.type).removesuffix(" | None")]
+    return click.option(
+        name,
+        type=number,
+        metavar=metavar,
+        default=field.default,
+        help=f"{about['what']} ({source}).{default}",
+    )
+
+
+@click.command("build")
+@click.option("--variant", metavar="NAME", help="One network: a name from `netgen list`.")
+@click.option("--all", "all_variants", is_flag=True, help="Every network in `netgen list`.")
+@dataset_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="Write DIR/models and DIR/solvers.  [default: the current folder]",
+)
+@click.option("--check", is_flag=True, help="Write nothing; fail, with a diff, on stale files.")
+@click.option(
+    "--solver-mode",
+    type=click.Choice(["cpu", "gpu"]),
+    default="gpu",
+    show_default=True,
+    help="Where Caffe is to train.",
+)
+@click.option(
+    "--reading",
+    "readings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Read an ambiguous sentence otherwise (`netgen list --readings`).",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=RESNET50.width,
+    show_default=True,
+    help="Beyond the paper: width of the first stage's bottlenecks.",
+)
+@click.option(
+    "--blocks",
+    type=Blocks(),
+    default=RESNET50.blocks,
+    help="Beyond the paper: blocks a stage.  [default: 3,4,6,3]",
+)
+@click.option(
+    "--stem",
+    type=click.Choice([stem.value for stem in Stem]),
+    default=RESNET50.stem.value,
+    show_default=True,
+    help="Beyond the paper: 'small' (3 x 3, stride 1, no pool) suits images of 32 pixels or so.",
+)
+@recipe_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    variant: str | None,
+    all_variants: bool,
+    dataset: Path | None,
+    check: bool,
+    **options: Any,
+) -> None:
+    """Write networks and solvers as prototxt.
+
+    Each network gives models/NAME/train_val.prototxt, models/NAME/deploy.prototxt and
+    solvers/NAME.prototxt. Without options they are the paper's.
+    """
+    data = load_dataset(dataset)
+    orders = [_order(ctx, one, data, **options) for one in _chosen(variant, all_variants, data)]
+    texts = {path: text for order in orders for path, text in files(order).items()}
+    if check:
+        _check(texts)
+        return
+    write_all(texts)
+    for path in texts:
+        if path.suffix == ".prototxt":
+            click.echo(path.as_posix())
+    click.echo(f"\nTrain with: {orders[-1].train_command}", err=True)
+
+
+def _order(
+    ctx: click.Context,
+    variant: Variant,
+    dataset: Dataset,
+    *,
+    out: Path,
+    solver_mode: str,
+    readings: tuple[str, ...],
+    width: int,
+    blocks: tuple[int, ...],
+    stem: str,
+    **recipe: Any,
+) -> Order:
+    return Order(
+        variant=_read_as(variant, readings),
+        dataset=dataset,
+        backbone=Backbone(width, blocks, Stem(stem)),
+        recipe=Recipe(**recipe),
+        out=out,
+        solver_mode="CPU" if solver_mode == "cpu" else "GPU",
+        command=_command_line(ctx, variant.name),
+    )
+
+
+def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Variant]:
+    tasks = [task.name for task in dataset.tasks]
+    if all_variants == (name is not None):
+        raise click.UsageError("say --variant NAME (from `netgen list`) or --all")
+    if name is None:
+        return list(variants(tasks).values())
+    try:
+        return [find(name, tasks)]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--variant") from None
+
+
+def _read_as(variant: Variant, readings: tuple[str, ...]) -> Variant:
+    for reading in readings:
+        field, _, value = reading.partition("=")
+        try:
+            variant = read_as(variant, field, value)
+        except ValueError as error:
+            raise click.BadParameter(
+                f"{error} (`netgen list --readings`)", param_hint="--reading"
+            ) from None
+    return variant
+
+
+def _command_line(ctx: click.Context, variant: str) -> str:
+    """Return the command that makes one variant: what was said, less what was left at its default.
+
+    It stands in the files' headers, so it must not depend on how many variants were made at once.
+    """
+    words = ["netgen", "build", "--variant", variant]
+    for option in ctx.command.params:
+        name = option.name or ""
+        value = ctx.params.get(name)
+        if name in NOT_IN_HEADERS or value is None or value == option.get_default(ctx):
+            continue
+        flag = option.opts[0]
+        if value is True:
+            words.append(flag)
+        elif name == "readings":
+            words += [word for reading in value for word in (flag, reading)]
+        else:
+            words += [flag, ",".join(map(str, value)) if name == "blocks" else str(value)]
+    return shlex.join(words)
+
+
+def _check(texts: dict[Path, str]) -> None:
+    """Compare `texts` with the files on disk; print a diff and exit 1 when they differ."""
+    stale = 0
+    for path, text in texts.items():
+        on_disk = path.read_text(encoding="utf-8") if path.exists() else ""
+        if on_disk != text:
+            stale += 1
+            sys.stdout.writelines(
+                difflib.unified_diff(
+                    on_disk.splitlines(keepends=True),
+                    text.splitlines(keepends=True),
+                    f"{path} (on disk)",
+                    f"{path} (as built)",
+                )
+            )
+    if stale:
+        raise click.ClickException(
+            f"{stale} of {len(texts)} files are stale: the same command without --check renews them"
+        )
+    click.echo(f"{len(texts)} files are up to date.")

@@ -1,0 +1,35 @@
+"""What several commands share: options, and how a table looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from netgen.dataset import MTVSO, Dataset, read_dataset
+
+dataset_option = click.option(
+    "--dataset",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A dataset.toml.  [default: the paper's dataset]",
+)
+
+
+def load_dataset(file: Path | None) -> Dataset:
+    """Return the dataset of a ``dataset.toml``, or the paper's."""
+    return read_dataset(file) if file else MTVSO
+
+
+def print_table(rows: Sequence[dict[str, str]]) -> None:
+    """Print `rows`, each a column's heading -> text, as a table; plain when not a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*rows[0], box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row.values())
+    # Piped, rich would cut at 80 columns what another program is to read.
+    console = Console()
+    console.print(table, soft_wrap=not console.is_terminal)

@@ -1,0 +1,220 @@
+"""A `Dataset`: tasks, counts, database paths and mean; read from and written to ``dataset.toml``.
+
+Where the images come from is `data_prep`'s business; what the networks look like, `architecture`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from netgen import paper
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # Ubuntu 22.04's Python
+    import tomli as tomllib
+
+Phase = Literal["TRAIN", "TEST"]
+Positive = Annotated[int, Meta(gt=0)]
+# Lower case, digits and hyphens: a task's name ends layer names after an underscore
+# (``cross5b_adj_noun``), so an underscore of its own could make two layers' names the same.
+TaskName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")]
+# These would turn a task's ``res5a_<task>`` into the name of a layer of He's.
+RESERVED_NAMES = frozenset({"branch1", "branch2a", "branch2b", "branch2c", "relu"})
+
+
+class DatasetError(ValueError):
+    """A ``dataset.toml`` that cannot be used; the message says what, where and what next."""
+
+
+class Task(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One classification task: its name, number of classes and, optionally, a file of their names.
+
+    `names` is the path of a text file with one class a line, in the order of the labels.
+    """
+
+    name: TaskName
+    classes: Annotated[int, Meta(ge=2)]
+    names: str | None = None
+
+
+class Images(Struct, frozen=True, forbid_unknown_fields=True):
+    """Every image's shape, ``channels`` x ``height`` x ``width`` in pixels, and the mean pixel.
+
+    `mean` holds one value a channel (0 to 255; B, G, R for colour), subtracted in both phases.
+    """
+
+    channels: Positive
+    height: Positive
+    width: Positive
+    mean: tuple[float, ...]
+
+
+class Split(Struct, frozen=True, forbid_unknown_fields=True):
+    """Training or test set: `records` images in one LMDB, and one LMDB of labels a task, aligned.
+
+    Record i of every database belongs to the same image.
+    """
+
+    records: Positive
+    images: str
+    labels: dict[str, str]
+
+
+class Dataset(Struct, frozen=True, forbid_unknown_fields=True):
+    """Tasks, counts and databases of a dataset.
+
+    In ``dataset.toml`` paths are relative to its folder; here they are as Caffe is to open them, so
+    relative to the current folder when the user named the dataset so.
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
+    images: Images
+    tasks: Annotated[tuple[Task, ...], Meta(min_length=1)]
+    train: Split
+    test: Split
+
+    def split(self, phase: Phase) -> Split:
+        """Return the training or the test set."""
+        return self.train if phase == "TRAIN" else self.test
+
+    def task(self, name: str) -> Task:
+        """Return the task of that name; KeyError when there is none."""
+        return {task.name: task for task in self.tasks}[name]
+
+
+def split_in(folder: str, tasks: Iterable[str], records: int) -> Split:
+    """Return the `Split` with the databases named as every netgen dataset names them."""
+    return Split(
+        records=records,
+        images=f"{folder}/images.lmdb",
+        labels={task: f"{folder}/label_{task}.lmdb" for task in tasks},
+    )
+
+
+# The paper's dataset (section 5.1), where `netgen data mtvso IMAGES --out data/mtvso` puts it.
+MTVSO = Dataset(
+    name="mtvso",
+    images=Images(3, paper.IMAGE_SIZE, paper.IMAGE_SIZE, paper.IMAGENET_MEAN),
+    tasks=tuple(Task(name, classes) for name, classes in paper.TASKS.items()),
+    train=split_in("data/mtvso/train", paper.TASKS, paper.TRAIN_IMAGES),
+    test=split_in("data/mtvso/test", paper.TASKS, paper.TEST_IMAGES),
+)
+
+
+def read_dataset(file: Path) -> Dataset:
+    """Read and check a ``dataset.toml``; every path that it names must exist.
+
+    Raises
+    ------
+    DatasetError
+        Unreadable, not TOML, a missing or unknown key, a value out of range, a duplicate task, or a
+        path that is not there.
+    """
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        dataset = msgspec.convert(data, Dataset)
+    except OSError as error:
+        raise DatasetError(f"{file}: {error.strerror}: make one with `netgen data`") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise DatasetError(f"{file}: {error}") from None
+    try:
+        check(dataset)
+        located = _with_paths(dataset, lambda path: (file.parent / path).as_posix())
+        _check_paths(located)
+    except DatasetError as error:
+        raise DatasetError(f"{file}: {error}") from None
+    return located
+
+
+def write_dataset(dataset: Dataset, file: Path) -> None:
+    """Write `dataset` as a ``dataset.toml`` that `read_dataset` gives back the same."""
+    import tomli_w
+
+    check(dataset)
+    relative = _with_paths(
+        dataset, lambda path: Path(os.path.relpath(path, file.parent)).as_posix()
+    )
+    file.write_text(tomli_w.dumps(msgspec.to_builtins(relative)), encoding="utf-8")
+
+
+def class_names(task: Task) -> list[str] | None:
+    """Return the class names of a task in label order, or None when the dataset lists none.
+
+    Raises
+    ------
+    DatasetError
+        The file is missing, or does not hold one name a class.
+    """
+    if task.names is None:
+        return None
+    try:
+        names = Path(task.names).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{task.names}: class names of {task.name!r}: {error}") from None
+    if len(names) != task.classes:
+        raise DatasetError(
+            f"{task.names}: {len(names)} lines for the {task.classes} classes of task"
+            f" {task.name!r}: write one class name a line"
+        )
+    return names
+
+
+def check(dataset: Dataset) -> None:
+    """Check what types cannot say: names unique, a mean a channel, a label database a task.
+
+    Raises
+    ------
+    DatasetError
+        One of these does not hold.
+    """
+    names = [task.name for task in dataset.tasks]
+    for name in names:
+        if names.count(name) > 1:
+            raise DatasetError(f"task {name!r} is listed twice: rename one of them")
+        if name in RESERVED_NAMES:
+            raise DatasetError(
+                f"task {name!r} has the name of a part of every residual block: choose another"
+            )
+    if len(dataset.images.mean) != dataset.images.channels:
+        raise DatasetError(
+            f"images.mean has {len(dataset.images.mean)} values for {dataset.images.channels}"
+            " channels: give one a channel"
+        )
+    for section, split in (("train", dataset.train), ("test", dataset.test)):
+        if set(split.labels) != set(names):
+            raise DatasetError(
+                f"[{section}.labels] names {', '.join(sorted(split.labels)) or 'nothing'}, but the"
+                f" tasks are {', '.join(sorted(names))}: give one database a task"
+            )
+
+
+def _with_paths(dataset: Dataset, change: Callable[[str], str]) -> Dataset:
+    """Return `dataset` with `change` applied to every path."""
+
+    def of(split: Split) -> Split:
+        labels = {task: change(path) for task, path in split.labels.items()}
+        return replace(split, images=change(split.images), labels=labels)
+
+    tasks = (replace(task, names=task.names and change(task.names)) for task in dataset.tasks)
+    return replace(dataset, tasks=tuple(tasks), train=of(dataset.train), test=of(dataset.test))
+
+
+def _check_paths(dataset: Dataset) -> None:
+    paths = [task.names for task in dataset.tasks if task.names is not None]
+    for split in (dataset.train, dataset.test):
+        paths += [split.images, *split.labels.values()]
+    for path in paths:
+        if not Path(path).exists():
+            raise DatasetError(
+                f"{path} does not exist: make it with `netgen data`, or correct the path (relative"
+                " ones start from the folder of dataset.toml)"
+            )

@@ -1,0 +1,1 @@
+"""Images and labels in, aligned LMDBs and a ``dataset.toml`` out."""

@@ -1,0 +1,98 @@
+"""`netgen log`: whether a training learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netgen.commands.options import print_table
+
+if TYPE_CHECKING:
+    from netgen.caffe_log import Reading, TrainingLog
+    from netgen.caffe_pb2 import LayerParameter
+
+
+@click.command("log")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print every loss and test result as JSON.")
+def command(file: Path, as_json: bool) -> None:
+    """Tell from Caffe's log FILE whether the losses fell and what the tests gave.
+
+    Make such a log with: caffe train -solver SOLVER 2>&1 | tee FILE
+    """
+    from netgen.caffe_log import read_log
+
+    log = read_log(file)
+    if as_json:
+        click.echo(json.dumps(_as_json(log), indent=2))
+        return
+    if len(log.train) > 1:
+        _tell_losses(log.train)
+    if log.test:
+        _tell_test(log.test[-1], log.test_layers)
+    else:
+        click.echo("No test yet.")
+    if not log.finished:
+        click.echo("The training has not finished, or its log was cut off.")
+
+
+def _as_json(log: TrainingLog) -> dict[str, object]:
+    readings = {"train": log.train, "test": log.test}
+    return {
+        phase: [{"iteration": reading.iteration, **reading.values} for reading in list_]
+        for phase, list_ in readings.items()
+    } | {"finished": log.finished}
+
+
+def _tell_losses(train: list[Reading]) -> None:
+    """Compare the first with the last tenth of the displays: one batch's loss is noise."""
+    tenth = max(1, len(train) // 10)
+    first, last = train[:tenth], train[-tenth:]
+    rows = []
+    for name in train[0].values:
+        before, after = _mean(first, name), _mean(last, name)
+        # Not "after >= before", so that a nan is no fall.
+        verdict = "fell" if after < before else "DID NOT FALL"
+        rows.append({"loss": name, "first": f"{before:.3f}", "last": f"{after:.3f}", "": verdict})
+    click.echo(f"Training loss, iterations {_span(first)} and {_span(last)}:")
+    print_table(rows)
+    click.echo()
+
+
+def _mean(readings: list[Reading], name: str) -> float:
+    values = [reading.values.get(name, float("nan")) for reading in readings]
+    return sum(values) / len(values)
+
+
+def _span(readings: list[Reading]) -> str:
+    first, last = readings[0].iteration, readings[-1].iteration
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
+def _tell_test(test: Reading, layers: list[LayerParameter]) -> None:
+    from netgen.chance import guesses
+
+    guess = guesses(layers)
+    rows = []
+    for name in guess.keys() & test.values.keys():
+        value, (chance, prior) = test.values[name], guess[name]
+        rows.append(
+            {
+                "accuracy": name,
+                "test": f"{100 * value:.2f} %",
+                "chance": f"{100 * chance:.2f} %",
+                "largest classes": "-" if prior is None else f"{100 * prior:.2f} %",
+                "": _verdict(value, max(chance, prior or 0)),
+            }
+        )
+    if not rows:  # the net is neither in the log nor where it was
+        rows = [{"output": name, "test": f"{value:.4f}"} for name, value in test.values.items()]
+    click.echo(f"Test, iteration {test.iteration}{', beside guessing' if guess else ''}:")
+    print_table(sorted(rows, key=lambda row: next(iter(row.values()))))
+
+
+def _verdict(value: float, guess: float) -> str:
+    return f"{value / guess:.1f} x guessing" if value > guess else "NO BETTER THAN GUESSING"

@@ -1,0 +1,98 @@
+"""Where Caffe is, what it can do, and what to do when it is missing.
+
+Caffe aborts its whole process when it is asked for what it lacks, so it is only ever asked in a
+child process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = 60  # seconds: a healthy Caffe answers in one, a GPU's driver may take longer to wake
+
+
+class EngineError(ValueError):
+    """Caffe is missing or cannot do what was asked; the message says what to do next."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The Caffe that would train: its program, what it says of its version, and whether of CUDA."""
+
+    program: Path
+    version: str
+    cuda: bool
+    pycaffe: bool
+
+
+def find_engine() -> Engine:
+    """Return the Caffe of this environment: beside this Python, else on the PATH.
+
+    Raises
+    ------
+    EngineError
+        There is none, or it does not start.
+    """
+    here = Path(sys.executable).parent
+    program = shutil.which("caffe", path=os.pathsep.join([str(here), os.environ.get("PATH", "")]))
+    if program is None:
+        raise EngineError(
+            "Caffe is not installed: there is no `caffe` beside this Python or on the PATH."
+            " `./run setup` in netgen's folder builds it"
+        )
+    version = _ask(program, "--version")
+    if version.returncode != 0:
+        raise EngineError(f"{program} does not start: {_first_line(version.stderr)}")
+    refusal = _ask(program, "device_query", "-gpu", "0").stderr
+    return Engine(
+        program=Path(program),
+        version=_first_line(version.stdout),
+        cuda="CPU-only" not in refusal,
+        pycaffe=_ask(sys.executable, "-c", "import caffe").returncode == 0,
+    )
+
+
+def require_gpu(engine: Engine) -> None:
+    """Check that Caffe can train on this machine's GPU.
+
+    Raises
+    ------
+    EngineError
+        This Caffe knows no CUDA, or finds no GPU.
+    """
+    if not engine.cuda:
+        raise EngineError(
+            f"{engine.program} was built for the CPU only: put a Caffe built with CUDA on the PATH,"
+            " or train on the CPU (`netgen build --solver-mode cpu`, `caffe train` without -gpu)"
+        )
+    answer = _ask(str(engine.program), "device_query", "-gpu", "0")
+    if answer.returncode != 0:
+        raise EngineError(
+            f"{engine.program} finds no GPU: {_reason(answer.stderr)}. Check `nvidia-smi`, or train"
+            " on the CPU (`netgen build --solver-mode cpu`)"
+        )
+
+
+def _ask(*command: str) -> subprocess.CompletedProcess[str]:
+    quiet = os.environ | {"GLOG_logtostderr": "1"}  # else each run leaves a log file behind
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT, env=quiet, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it says nothing"])[0]
+
+
+def _reason(log: str) -> str:
+    """Return what glog's fatal line says, without its time and place."""
+    fatal = [line for line in log.splitlines() if line.startswith("F")]
+    return fatal[0].partition("] ")[2] if fatal else _first_line(log)

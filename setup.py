@@ -29,7 +29,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=["netgen", "netgen.commands", "netgen.layers", "netgen.templates", "data_prep"],
+    packages=["netgen", "netgen.commands", "netgen.figures", "netgen.layers", "netgen.templates", "data_prep"],
     # The templates stand at the top level, where people look; installed, they live in netgen.
     package_dir={"netgen.templates": "templates"},
     package_data={"netgen": ["caffe.proto", "py.typed"], "netgen.templates": ["*.j2"]},
@@ -42,6 +42,7 @@ setup(
         "numpy>=1.26",
         # Below 5: OpenCV 5 dropped its reader of Caffe's networks, our second engine.
         "opencv-python-headless>=4.8,<5",
+        "pillow>=10",
         # What the generated netgen/caffe_pb2.py accepts (see pyproject.toml).
         "protobuf>=6.31,<8",
         "rich>=13",

@@ -7,6 +7,7 @@ looks like, and `complexity`, which reads what came out, how large a test batch 
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -56,7 +57,7 @@ class Order:
     def train_command(self) -> str:
         """How to train the network with Caffe."""
         gpu = " -gpu 0" if self.solver_mode == "GPU" else ""
-        return f"caffe train -solver {self.solver.as_posix()}{gpu}"
+        return f"caffe train -solver {shlex.quote(self.solver.as_posix())}{gpu}"
 
 
 @dataclass(frozen=True)

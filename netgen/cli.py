@@ -13,6 +13,21 @@ import click
 COMMANDS = ("list", "build", "count", "data", "engine", "log", "figure")
 
 
+ELSEWHERE = "choose another place"
+FULL = "free some space, or choose another place; what was there is unchanged"
+NEXT_STEPS = {
+    errno.EACCES: f"check its permissions, or {ELSEWHERE}",
+    errno.EPERM: f"check its permissions, or {ELSEWHERE}",
+    errno.EROFS: f"the file system is read-only: {ELSEWHERE}",
+    errno.ENOENT: f"check the path, or {ELSEWHERE}",
+    errno.ENOTDIR: f"a part of the path is a file: {ELSEWHERE}",
+    errno.EEXIST: f"a part of the path is a file: {ELSEWHERE}",
+    errno.EISDIR: f"a folder is where the file should be: {ELSEWHERE}",
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+}
+
+
 class Commands(click.Group):
     """A group that imports a command's module when it is asked for it."""
 
@@ -42,25 +57,19 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="netgen")
 def main() -> None:
-    r"""Reproduce "Deep Cross Residual Learning" (ACM MM 2016) in Caffe.
+    """Reproduce "Deep Cross Residual Learning" (ACM MM 2016) in Caffe.
 
     \b
     First steps:
       netgen list                              the networks of Table 2
       netgen build --variant xs                write one as prototxt
       caffe train -solver solvers/xs.prototxt  train it
-    """
+    """  # noqa: D301 - click's mark for lines that stay as they are
 
 
 def _sentence(error: OSError) -> str:
     """Return what, where and the next step of a failed file operation."""
-    next_step = {
-        errno.EACCES: "check its permissions, or choose another place",
-        errno.EPERM: "check its permissions, or choose another place",
-        errno.EROFS: "the file system is read-only: choose another place",
-        errno.ENOSPC: "free some space, or choose another place; what was there is unchanged",
-        errno.EDQUOT: "free some space, or choose another place; what was there is unchanged",
-    }.get(error.errno or 0)
+    next_step = NEXT_STEPS.get(error.errno or 0)
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}" + (f": {next_step}" if next_step else "")
 

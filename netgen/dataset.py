@@ -26,7 +26,12 @@ Phase = Literal["TRAIN", "TEST"]
 Positive = Annotated[int, Meta(gt=0)]
 # Lower case, digits and hyphens: a task's name ends layer names after an underscore
 # (``cross5b_adj_noun``), so an underscore of its own could make two layers' names the same.
-TaskName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")]
+TASK_NAME = r"^[a-z][a-z0-9-]*\Z"
+DATASET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
+PATTERNS_IN_WORDS = {
+    TASK_NAME: "lower case letters, digits and hyphens, a letter first",
+    DATASET_NAME: "letters, digits, dots, underscores and hyphens, a letter or digit first",
+}
 # These would turn a task's ``res5a_<task>`` into the name of a layer of He's.
 RESERVED_NAMES = frozenset({"branch1", "branch2a", "branch2b", "branch2c", "relu"})
 
@@ -41,7 +46,7 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     `names` is the path of a text file with one class a line, in the order of the labels.
     """
 
-    name: TaskName
+    name: Annotated[str, Meta(pattern=TASK_NAME)]
     classes: Annotated[int, Meta(ge=2)]
     names: str | None = None
 
@@ -55,7 +60,7 @@ class Images(Struct, frozen=True, forbid_unknown_fields=True):
     channels: Positive
     height: Positive
     width: Positive
-    mean: tuple[float, ...]
+    mean: tuple[Annotated[float, Meta(ge=0, le=255)], ...]
 
 
 class Split(Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,7 +81,7 @@ class Dataset(Struct, frozen=True, forbid_unknown_fields=True):
     relative to the current folder when the user named the dataset so.
     """
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
+    name: Annotated[str, Meta(pattern=DATASET_NAME)]
     images: Images
     tasks: Annotated[tuple[Task, ...], Meta(min_length=1)]
     train: Split
@@ -124,8 +129,12 @@ def read_dataset(file: Path) -> Dataset:
         dataset = msgspec.convert(data, Dataset)
     except OSError as error:
         raise DatasetError(f"{file}: {error.strerror}: make one with `netgen data`") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise DatasetError(f"{file}: {error}") from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{file}: not a text file: name a dataset.toml") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DatasetError(f"{file}: not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise DatasetError(f"{file}: {_in_words(error)}") from None
     try:
         check(dataset)
         located = _with_paths(dataset, lambda path: (file.parent / path).as_posix())
@@ -195,6 +204,14 @@ def check(dataset: Dataset) -> None:
                 f"[{section}.labels] names {', '.join(sorted(split.labels)) or 'nothing'}, but the"
                 f" tasks are {', '.join(sorted(names))}: give one database a task"
             )
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    """Say what msgspec found, and what is allowed instead of the pattern for it."""
+    said = str(error)
+    for pattern, words in PATTERNS_IN_WORDS.items():
+        said = said.replace(f"Expected `str` matching regex {pattern!r}", f"Expected {words}")
+    return f"{said}: correct it, or make the dataset anew with `netgen data`"
 
 
 def _with_paths(dataset: Dataset, change: Callable[[str], str]) -> Dataset:

@@ -38,14 +38,14 @@ MAX_EPOCHS = 25
 IMAGENET_MEAN = (104.0, 117.0, 123.0)
 
 
-def printed(default: T, what: str, place: str) -> T:
-    """Return a dataclass field that the paper prints: its value, meaning and place."""
-    return field(default=default, metadata={"what": what, "printed": place})
+def printed(default: T, what: str, place: str, most: float = 1e6) -> T:
+    """Return a dataclass field that the paper prints: its value, meaning, place and limit."""
+    return field(default=default, metadata={"what": what, "printed": place, "most": most})
 
 
-def choice(default: T, what: str, why: str) -> T:
-    """Return a dataclass field that the paper leaves open: our value, its meaning and why."""
-    return field(default=default, metadata={"what": what, "choice": why})
+def choice(default: T, what: str, why: str, most: float = 1e9) -> T:
+    """Return a dataclass field that the paper leaves open: our value, its meaning, why, limit."""
+    return field(default=default, metadata={"what": what, "choice": why, "most": most})
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Recipe:
 
     batch_size: int = printed(24, "Images an iteration", "section 5.2")
     base_lr: float = printed(0.001, "Learning rate at the start", "section 5.2")
-    momentum: float = printed(0.9, "Momentum", "section 5.2")
+    momentum: float = printed(0.9, "Momentum", "section 5.2", most=1)
     weight_decay: float = printed(0.0001, "Weight decay", "section 5.2")
     memory: float = printed(12.0, "GiB that training and testing may take", "5.2: one GTX Titan X")
 
@@ -82,6 +82,7 @@ class Recipe:
         0.999,
         "Share of BatchNorm's averages that an iteration keeps",
         "Caffe's; short runs from scratch want less, since the averages start at zero",
+        most=1,
     )
     head_std: float = choice(
         0.01, "Standard deviation of new classifiers", "as in Caffe's example of fine-tuning"

@@ -1,13 +1,10 @@
-"""One strict Jinja environment, and files that are written whole or not at all."""
+"""One strict Jinja environment: a hole without a value is an error, never an empty text."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,35 +48,3 @@ def _templates() -> Path:
     package = Path(__file__).parent
     installed = package / "templates"
     return installed if installed.is_dir() else package.parent / "templates"
-
-
-def write_all(texts: Mapping[Path, str]) -> None:
-    """Write every text to its path, or none: an error leaves the files on disk as they were.
-
-    Raises
-    ------
-    OSError
-        A folder or file could not be written.
-    """
-    written: list[tuple[Path, Path]] = []
-    try:
-        for path, text in texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(
-                "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-            ) as file:
-                written.append((Path(file.name), path))
-                file.write(text)
-            Path(file.name).chmod(0o666 & ~_umask())  # temporary files are their owner's alone
-        for temporary, path in written:
-            temporary.replace(path)
-    except BaseException:
-        for temporary, _ in written:
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -170,7 +170,10 @@ def read_as(variant: Variant, field: str, value: str) -> Variant:
     """
     choices = {f.replace("_", "-"): f for f in READINGS}
     if variant.row.branch is Branch.NEVER:
-        raise ValueError(f"{variant.name} is a single-task network: nothing in it is a reading")
+        raise ValueError(
+            f"{variant.name} is a single-task network: nothing in it is a reading; choose a"
+            " multitask one"
+        )
     if field not in choices:
         raise ValueError(f"unknown reading {field!r}: choose from {', '.join(choices)}")
     values = {reading.slug: reading for reading in READINGS[choices[field]]}

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import math
 import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netgen.architecture import RESNET50, Backbone, Stem
-from netgen.build import Order, files
-from netgen.commands.options import dataset_option, load_dataset
+from netgen.commands.options import PrintablePath, dataset_option, load_dataset
 from netgen.dataset import Dataset
+from netgen.files import write_all
 from netgen.paper import Recipe
-from netgen.render import write_all
 from netgen.variants import Variant, find, read_as, variants
 
-# How an option takes the value of a field of `Recipe`, by the field's type.
-NUMBERS: dict[str, tuple[str, click.ParamType[Any]]] = {
-    "int": ("N", click.IntRange(min=1)),
-    "float": ("X", click.FloatRange(min=0)),
-}
+if TYPE_CHECKING:
+    from netgen.build import Order
+
 NOT_IN_HEADERS = {"variant", "all_variants", "check"}
 
 
@@ -48,6 +46,19 @@ class Blocks(click.ParamType[tuple[int, ...]]):
         return blocks
 
 
+class Finite(click.FloatRange):
+    """A number in a range, which nan is not (though it is not outside either)."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option a field of `Recipe`, in its order."""
     for field in reversed(fields(Recipe)):
@@ -62,11 +73,11 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
     if field.default is False:
         return click.option(name, is_flag=True, help=f"{about['what']} ({source}).")
     default = "" if field.default is None else f"  [default: {field.default:g}]"
-    metavar, number = NUMBERS[str(field.type).removesuffix(" | None")]
+    whole = str(field.type).removesuffix(" | None") == "int"
     return click.option(
         name,
-        type=number,
-        metavar=metavar,
+        type=click.IntRange(1, int(about["most"])) if whole else Finite(0, about["most"]),
+        metavar="N" if whole else "X",
         default=field.default,
         help=f"{about['what']} ({source}).{default}",
     )
@@ -78,7 +89,7 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
 @dataset_option
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PrintablePath(file_okay=False),
     default=Path(),
     metavar="DIR",
     help="Write DIR/models and DIR/solvers.  [default: the current folder]",
@@ -136,6 +147,8 @@ def command(
     Each network gives models/NAME/train_val.prototxt, models/NAME/deploy.prototxt and
     solvers/NAME.prototxt. Without options they are the paper's.
     """
+    from netgen.build import files  # protobuf takes its time: `netgen --help` does without
+
     data = load_dataset(dataset)
     orders = [_order(ctx, one, data, **options) for one in _chosen(variant, all_variants, data)]
     texts = {path: text for order in orders for path, text in files(order).items()}
@@ -162,6 +175,8 @@ def _order(
     stem: str,
     **recipe: Any,
 ) -> Order:
+    from netgen.build import Order
+
     return Order(
         variant=_read_as(variant, readings),
         dataset=dataset,
@@ -222,12 +237,12 @@ def _check(texts: dict[Path, str]) -> None:
     """Compare `texts` with the files on disk; print a diff and exit 1 when they differ."""
     stale = 0
     for path, text in texts.items():
-        on_disk = path.read_text(encoding="utf-8") if path.exists() else ""
-        if on_disk != text:
+        on_disk = path.read_bytes() if path.exists() else b""
+        if on_disk != text.encode():
             stale += 1
             sys.stdout.writelines(
                 difflib.unified_diff(
-                    on_disk.splitlines(keepends=True),
+                    on_disk.decode(errors="backslashreplace").splitlines(keepends=True),
                     text.splitlines(keepends=True),
                     f"{path} (on disk)",
                     f"{path} (as built)",

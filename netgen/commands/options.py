@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from netgen.dataset import MTVSO, Dataset, read_dataset
 
+
+class PrintablePath(click.Path):
+    """A path that may stand in a file's comment: without line breaks, which would end it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path."""
+        if not str(value).isprintable():
+            self.fail(f"{str(value)!r} has characters that cannot be printed.", param, ctx)
+        return Path(str(super().convert(value, param, ctx)))
+
+
 dataset_option = click.option(
     "--dataset",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PrintablePath(dir_okay=False),
     metavar="FILE",
     help="A dataset.toml.  [default: the paper's dataset]",
 )

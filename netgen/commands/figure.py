@@ -1,0 +1,81 @@
+"""`netgen figure`: the paper's figures, drawn from what netgen builds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from netgen.architecture import network
+from netgen.commands.options import dataset_option, load_dataset
+from netgen.dataset import Dataset
+from netgen.variants import Branch, Variant, find, variants
+
+SUFFIXES = (".png", ".svg", ".pdf")
+ACCEPTED = ".png, .svg or .pdf"
+FIGURE_4 = ("x0", "xs")  # and, on the right, the single-task networks
+
+
+class PictureFile(click.Path):
+    """A file to write a picture to, in the format that its suffix says."""
+
+    name = "picture"
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the path."""
+        file = Path(str(value))
+        if file.suffix.lower() not in SUFFIXES:
+            self.fail(f"{str(file)!r} must end in {ACCEPTED}", param, ctx)
+        return Path(str(super().convert(str(file), param, ctx)))
+
+
+@click.group("figure")
+def command() -> None:
+    """Draw the paper's figures."""
+
+
+@command.command("architecture")
+@click.option(
+    "--out",
+    type=PictureFile(),
+    required=True,
+    metavar="FILE",
+    help=f"Where to draw it: a file that ends in {ACCEPTED}.",
+)
+@click.option(
+    "--variant",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="A network from `netgen list`; say it again for a picture of several."
+    "  [default: x0, xs and the single-task networks, as in Figure 4]",
+)
+@dataset_option
+def architecture(out: Path, names: tuple[str, ...], dataset: Path | None) -> None:
+    """Draw networks side by side, as in Figure 4."""
+    data = load_dataset(dataset)
+    nets = [network(variant, data) for variant in _chosen(names, data)]
+
+    from netgen.figures.drawing import (
+        write,  # matplotlib takes its time: `netgen --help` does without
+    )
+    from netgen.figures.layout import picture
+
+    write(picture(nets), out)
+    click.echo(out.as_posix())
+
+
+def _chosen(names: Sequence[str], dataset: Dataset) -> list[Variant]:
+    tasks = [task.name for task in dataset.tasks]
+    known = variants(tasks)
+    single = [name for name, of in known.items() if of.row.branch is Branch.NEVER]
+    try:
+        return [find(name, tasks) for name in dict.fromkeys(names or (*FIGURE_4, *single))]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--variant") from None

@@ -1,0 +1,214 @@
+"""Pictures of networks, drawn and written.
+
+`layout` says what goes where. The same picture gives the same bytes with the same matplotlib,
+whatever its configuration; no display is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from math import dist
+from pathlib import Path
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
+from matplotlib.path import Path as Curve
+from PIL import Image
+
+from netgen.figures.shapes import (
+    FONT,
+    LEADING,
+    RADIUS,
+    Band,
+    Box,
+    Label,
+    Line,
+    Picture,
+    Point,
+    Sum,
+    Wire,
+)
+from netgen.files import write_all
+
+# Okabe and Ito's colours, told apart by the colour-blind; their red is left to the cross-residuals.
+TASK_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8A7A00")
+CROSS_COLOR = "#D62F1F"
+INK, PALE = "#1F2933", "#F4F6F8"
+DPI = 200  # of a PNG: two of its pixels are one of the picture's
+
+# The formats, and the metadata left out of them: dates would make every run differ.
+METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+# As in the paper's Figure 4, where a line is not solid: drawn, left out, drawn, ...
+DASHES = {Line.PROJECTION: (4.5, 1.8, 1.0, 1.8), Line.CROSS: (3.2, 1.8)}
+
+
+def write(picture: Picture, file: Path) -> None:
+    """Draw `picture` into `file`, whole or not at all, as its suffix says (see `METADATA`).
+
+    Raises
+    ------
+    OSError
+        The file could not be written; what was there is unchanged.
+    """
+    write_all({file: _bytes(picture, file.suffix.lower())})
+
+
+def _bytes(picture: Picture, suffix: str) -> bytes:
+    buffer = BytesIO()
+    settings = {
+        "mathtext.fontset": "dejavusans",
+        # Whole pixels would shift straight lines against those with rounded corners.
+        "path.snap": False,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "netgen",
+        "pdf.fonttype": 42,
+    }
+    with style.context(["default", settings]):
+        draw(picture).savefig(buffer, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+    if suffix == ".png":
+        return _few_colors(buffer)
+    if suffix == ".svg":  # a browser need not have matplotlib's font
+        fonts = f"'{FONT}', Verdana, Helvetica, Arial, sans-serif"
+        return buffer.getvalue().replace(f"'{FONT}'".encode(), fonts.encode())
+    return buffer.getvalue()
+
+
+def _few_colors(png: BytesIO) -> bytes:
+    """Return a PNG in 256 colours: enough for smooth edges, in a third of the size."""
+    smaller = BytesIO()
+    with Image.open(png) as image:
+        few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        few.save(smaller, "PNG", optimize=True, dpi=(DPI, DPI))
+    return smaller.getvalue()
+
+
+def draw(picture: Picture) -> Figure:
+    """Return `picture` as a figure, 100 of its pixels an inch."""
+    figure = Figure(figsize=(picture.width / 100, picture.height / 100), facecolor="white")
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, picture.width), ylim=(picture.height, 0))
+    axes.set_axis_off()
+    colors = {task: TASK_COLORS[i % len(TASK_COLORS)] for i, task in enumerate(picture.tasks)}
+    for element in picture.elements:
+        if isinstance(element, Band):
+            axes.axhspan(element.top, element.bottom, color=PALE, linewidth=0, zorder=0)
+        elif isinstance(element, Wire):
+            _draw_wire(axes, element)
+        elif isinstance(element, Sum):
+            _draw_sum(axes, element)
+        elif isinstance(element, Box):
+            _draw_box(axes, element, colors.get(element.task or ""))
+        else:
+            _draw_text(axes, element, _mixed(colors.get(element.task or "", INK), "black", 0.25))
+    return figure
+
+
+def _draw_box(axes: Axes, box: Box, color: str | None) -> None:
+    left, top, right, bottom = box.edges
+    axes.add_patch(
+        FancyBboxPatch(
+            (left, top),
+            right - left,
+            bottom - top,
+            boxstyle="round,pad=0,rounding_size=4",
+            # What is shared is white: some of the colour-blind see the third task's green as grey.
+            facecolor=_mixed(color, "white", 0.86) if color else "white",
+            edgecolor=color or INK,
+            linewidth=0.8,
+            zorder=3,
+        )
+    )
+    for index, line in enumerate(box.lines):
+        y = box.y + LEADING * (index - (len(box.lines) - 1) / 2)
+        _draw_text(axes, Label(box.x, y, line), INK)
+
+
+def _draw_text(axes: Axes, label: Label, color: str) -> None:
+    axes.text(
+        label.x,
+        label.y,
+        label.text,
+        fontfamily=FONT,
+        fontsize=label.size * 0.72,  # points
+        fontweight="bold" if label.bold else "normal",
+        color=color,
+        ha=("left", "center", "right")[round(2 * label.anchor)],
+        va="center_baseline",
+        zorder=5,
+    )
+
+
+def _draw_sum(axes: Axes, total: Sum) -> None:
+    x, y, arm = total.x, total.y, RADIUS * 0.55
+    axes.add_patch(
+        Circle((x, y), RADIUS, facecolor="white", edgecolor=INK, linewidth=0.9, zorder=4)
+    )
+    for dx, dy in ((arm, 0), (0, arm)):
+        axes.plot([x - dx, x + dx], [y - dy, y + dy], color=INK, linewidth=0.9, zorder=4)
+
+
+def _draw_wire(axes: Axes, wire: Wire) -> None:
+    color = CROSS_COLOR if wire.line.is_cross else INK
+    dashes = DASHES.get(wire.line)
+    for points in _halves(wire.points) if dashes else [wire.points]:
+        axes.add_patch(
+            PathPatch(
+                _rounded(points, 14 if wire.line.is_cross else 5),
+                facecolor="none",
+                edgecolor=color,
+                linewidth=1.0 if wire.line.is_cross else 0.8,
+                linestyle=(0, dashes) if dashes else "solid",
+                zorder=2 if wire.line.is_cross else 1,
+            )
+        )
+    if wire.line is not Line.FLOW and wire.count:
+        axes.add_patch(Circle(wire.points[0], 1.8, color=color, linewidth=0, zorder=2.5))
+    if wire.arrow:
+        axes.add_patch(Polygon(_head(*wire.points[-2:]), color=color, linewidth=0, zorder=4.5))
+
+
+def _halves(points: Sequence[Point]) -> list[Sequence[Point]]:
+    """Return a line as two, from its ends to its middle.
+
+    Dashes begin where a line begins: so those that leave or arrive together keep their gaps.
+    """
+    (x1, y1), (x2, y2) = points[len(points) // 2 - 1 : len(points) // 2 + 1]
+    middle = ((x1 + x2) / 2, (y1 + y2) / 2)
+    half = len(points) // 2
+    return [[*points[:half], middle], [*points[: half - 1 : -1], middle]]
+
+
+def _rounded(points: Sequence[Point], radius: float) -> Curve:
+    """Return the path through `points`, its corners rounded."""
+    vertices, codes = [points[0]], [Curve.MOVETO]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        vertices += [_towards(corner, before, radius), corner, _towards(corner, after, radius)]
+        codes += [Curve.LINETO, Curve.CURVE3, Curve.CURVE3]
+    return Curve([*vertices, points[-1]], [*codes, Curve.LINETO])
+
+
+def _head(before: Point, tip: Point) -> list[Point]:
+    """Return the triangle of an arrow that ends at `tip`."""
+    x, y = _towards(tip, before, 5.5, limit=1000)
+    dx, dy = ((x - tip[0]) * 0.42, (y - tip[1]) * 0.42)
+    return [tip, (x - dy, y + dx), (x + dy, y - dx)]
+
+
+def _towards(start: Point, goal: Point, length: float, limit: float = 0.5) -> Point:
+    """Return the point `length` from `start` towards `goal`, at most `limit` of the way."""
+    share = min(length / (dist(start, goal) or 1), limit)
+    return (start[0] + share * (goal[0] - start[0]), start[1] + share * (goal[1] - start[1]))
+
+
+def _mixed(color: str, other: str, share: float) -> str:
+    """Return `color` with that share of the other."""
+    (r1, g1, b1), (r2, g2, b2) = to_rgb(color), to_rgb(other)
+    return to_hex((r1 + share * (r2 - r1), g1 + share * (g2 - g1), b1 + share * (b2 - b1)))

@@ -1,0 +1,260 @@
+"""Networks -> the paper's Figure 4, every box, wire and label in its place; `figures` draws it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from netgen.architecture import Block, Head, Network
+from netgen.figures.grid import (
+    CROSSING,
+    LANE,
+    PANEL_GAP,
+    POOL1,
+    TAP,
+    TITLE,
+    TITLES,
+    Panel,
+    Row,
+    block_lines,
+    fork,
+    groups,
+    head_lines,
+    is_projected,
+    norm_lines,
+    panels,
+    path,
+    place,
+    rows,
+    unit_text,
+)
+from netgen.figures.shapes import (
+    RADIUS,
+    TEXT,
+    Band,
+    Box,
+    Element,
+    Label,
+    Line,
+    Picture,
+    Point,
+    Sum,
+    Wire,
+    text_width,
+)
+
+MARGIN, LEGEND = 10.0, 42.0  # the latter's height
+DETOUR = 10.0  # how far beside its box a shortcut runs
+MERGE = 4.0  # how far from the middle of a sum a shortcut and what crosses arrive, above and below
+SHARED, SUM, ALIKE = "shared by the tasks", "sum", "n blocks alike"  # beside lines, the legend
+
+
+def picture(networks: Sequence[Network]) -> Picture:
+    """Return the picture of `networks`, a panel each; single-task networks share one.
+
+    Raises
+    ------
+    ValueError
+        There is no network, or they are not all of one backbone for images of one size.
+    """
+    if len({_outline(net) for net in networks}) != 1:
+        raise ValueError("a picture needs networks of one backbone for images of one size")
+    places = rows(networks)
+    bands = list(_bands(places))
+    left = _right(bands) + PANEL_GAP
+    legend = _right(_legend(_panels(panels(networks, left), places)))
+    found = panels(networks, left, legend + 2 * MARGIN - left)
+    width, bottom = found[-1].left + found[-1].width + MARGIN, places["head"].bottom
+    drawn = _panels(found, places)
+    start = (width - legend) / 2
+    elements = (*bands, *drawn, *_legend(drawn, start, bottom + LEGEND / 2))
+    tasks = tuple(dict.fromkeys(head.task for net in networks for head in net.heads))
+    return Picture(width, bottom + LEGEND, tasks, elements)
+
+
+def _outline(net: Network) -> object:
+    """Return what networks in one picture must agree on."""
+    blocks = path(net, net.heads[0].task)
+    return (net.images, net.conv1, tuple((block_lines(b), b.shape) for b in blocks))
+
+
+def _bands(places: dict[str, Row]) -> Iterator[Band | Label]:
+    """Yield the output sizes on the left, every other one in a shade."""
+    sizes = [(size, list(of)) for size, of in groupby(places.values(), key=lambda row: row.size)]
+    texts = [f"{height} × {width}" for (height, width), _ in sizes]
+    right = MARGIN + max(map(text_width, texts))
+    for index, (text, (_, of)) in enumerate(zip(texts, sizes, strict=True)):
+        top, bottom = of[0].top, of[-1].bottom
+        if index % 2 == 0:
+            yield Band(top, bottom)
+        yield Label(right, (top + bottom) / 2, text, anchor=1)
+
+
+def _right(elements: Sequence[Element]) -> float:
+    return max(element.edges[2] for element in elements if isinstance(element, Label))
+
+
+def _panels(found: Sequence[Panel], places: dict[str, Row]) -> list[Element]:
+    """Return what is in the panels; what tasks share is on each one's path, but drawn once."""
+    return list(dict.fromkeys(element for panel in found for element in _panel(panel, places)))
+
+
+def _panel(panel: Panel, places: dict[str, Row]) -> Iterator[Element]:
+    middle = panel.left + panel.width / 2
+    title, subtitle = panel.titles
+    yield Label(middle, TITLES - 36, title, TITLE, bold=True)
+    yield Label(middle, TITLES - 17, subtitle)
+    columns = iter(panel.columns)
+    for net in panel.networks:
+        xs = {head.task: next(columns) for head in net.heads}
+        yield from _network(net, xs, panel, places)
+
+
+def _network(
+    net: Network, xs: dict[str, float], panel: Panel, places: dict[str, Row]
+) -> Iterator[Element]:
+    """Yield a network whose tasks have their columns at `xs`; what they share is in the middle."""
+    centre = sum(xs.values()) / len(xs)
+    owner = net.heads[0].task if len(xs) == 1 else None
+    yield Label(centre, places["image"].middle, "image")
+    yield from _layer(centre, panel.box, places["conv1"], (unit_text(net.conv1),), owner)
+    if net.pool1:
+        yield from _layer(centre, panel.box, places["pool1"], POOL1, owner)
+    for task, x in xs.items():
+        for group in groups(net, task):
+            row, own = places[place(group[0])], group[0].task
+            yield from _block(group, x if own else centre, panel.box, row, own or owner)
+            yield from _cross_wires(net, group[0], xs, panel, row)
+    yield from _parting(net, xs, centre, panel.box, places)
+    for head in net.heads:
+        yield from _head(head, xs[head.task], panel.box, places["head"])
+
+
+def _layer(
+    x: float, width: float, row: Row, lines: tuple[str, ...], task: str | None
+) -> Iterator[Element]:
+    yield Wire(Line.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
+    yield Box(x, row.middle, width, lines, task)
+    yield Wire(Line.FLOW, ((x, row.box_bottom), (x, row.bottom)))
+
+
+def _block(
+    group: list[Block], x: float, width: float, row: Row, task: str | None
+) -> Iterator[Element]:
+    block = group[0]
+    yield Wire(Line.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
+    yield Box(x, row.middle, width, block_lines(block), task)
+    yield Wire(Line.FLOW, ((x, row.box_bottom), (x, row.sum - RADIUS)), arrow=True)
+    yield Sum(x, row.sum)
+    yield Wire(Line.FLOW, ((x, row.sum + RADIUS), (x, row.bottom)))
+    tap, side = row.box_top - TAP, x + width / 2 + DETOUR
+    above = MERGE if len(block.addends) > 2 else 0
+    into = row.sum - above
+    yield Wire(
+        Line.PROJECTION if is_projected(block) else Line.IDENTITY,
+        ((x, tap), (side, tap), (side, into), (x + _reach(above), into)),
+        arrow=True,
+        count=len(group),
+        source=task,
+        target=task,
+    )
+    if len(group) > 1:
+        yield Label(x - RADIUS - 8, row.sum, f"×{len(group)}", TEXT + 2, bold=True, anchor=1)
+
+
+def _reach(offset: float) -> float:
+    """Return how far beside its middle a sum ends, `offset` above or below it."""
+    return math.sqrt(RADIUS**2 - offset**2)
+
+
+def _cross_wires(
+    net: Network, block: Block, xs: dict[str, float], panel: Panel, row: Row
+) -> Iterator[Wire]:
+    """Yield what other tasks add to a block's sum: each runs down the gap beside that block."""
+    weighted = {cross.name for other in net.towers for cross in other.cross}
+    # Equation (2) adds the other tasks in their order, after the shortcut and the residual.
+    sources = [task for task in xs if task != block.task]
+    for source, addend in zip(sources, block.addends[2:], strict=False):
+        yield Wire(
+            Line.CROSS if addend in weighted else Line.CROSS_IDENTITY,
+            _crossing(list(xs).index(source), list(xs).index(block.task or ""), xs, panel, row),
+            arrow=True,
+            source=source,
+            target=block.task,
+        )
+
+
+def _crossing(
+    source: int, target: int, xs: dict[str, float], panel: Panel, row: Row
+) -> tuple[Point, ...]:
+    """Return the way from one column to the sum in another, clear of boxes and shortcuts."""
+    columns = list(xs.values())
+    side = 1 if source > target else -1
+    passed = abs(source - target) - 1
+    most = len(columns) - 2 - target if side > 0 else target - 1
+    # Shortcuts run to the right of their boxes: the target's, or that of the column before it.
+    clear = (DETOUR + 5, 4) if side > 0 else (4, DETOUR + 5)
+    near = panel.box / 2 + clear[0] + CROSSING * passed
+    far = panel.pitch - panel.box / 2 - clear[1] - CROSSING * (most - passed)
+    lane, x, into = row.top + 4 + LANE * source, columns[target], row.sum + MERGE
+    return (
+        (columns[source], lane),
+        (x + side * far, lane),
+        (x + side * near, into),
+        (x + side * _reach(MERGE), into),
+    )
+
+
+def _parting(
+    net: Network, xs: dict[str, float], centre: float, box: float, places: dict[str, Row]
+) -> Iterator[Element]:
+    """Yield what is in the rows where tasks part: in this network or, beside it, in another."""
+    own = places[key].top if (key := fork(net)) else math.inf
+    for row in (row for row in places.values() if row.key.startswith("fork")):
+        for task, x in xs.items():
+            start, end = (centre if row.top <= own else x), (x if row.top >= own else centre)
+            turn = row.top + row.above / 2 - 2
+            way = ((start, row.top), (start, turn), (end, turn), (end, row.box_top))
+            norms = {} if row.top != own else dict(zip(xs, net.branching, strict=False))
+            yield Wire(Line.FLOW, way, arrow=task in norms)
+            if task in norms:
+                yield Box(x, row.middle, box, norm_lines(norms[task]), task)
+            else:
+                yield Wire(Line.FLOW, ((end, row.box_top), (end, row.box_bottom)))
+            yield Wire(Line.FLOW, ((end, row.box_bottom), (end, row.bottom)))
+
+
+def _head(head: Head, x: float, width: float, row: Row) -> Iterator[Element]:
+    yield Wire(Line.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
+    yield Box(x, row.middle, width, head_lines(head), head.task)
+    yield Label(x, row.box_bottom + 16, head.task, TITLE, bold=True, task=head.task)
+
+
+def _legend(drawn: Sequence[Element], x: float = 0.0, y: float = 0.0) -> list[Element]:
+    """Return a sample and the name of whatever is drawn and does not speak for itself."""
+    legend: list[Element] = []
+    for name in _names(drawn):
+        legend += [_sample(name, x, y), Label(x + 34, y, name, anchor=0)]
+        x = _right(legend) + 24
+    return legend
+
+
+def _names(drawn: Sequence[Element]) -> Iterator[str]:
+    if any(isinstance(element, Box) and element.task is None for element in drawn):
+        yield SHARED
+    wires = [element for element in drawn if isinstance(element, Wire)]
+    lines = {wire.line for wire in wires} - {Line.FLOW}
+    yield from (line.value for line in Line if line in lines)
+    yield SUM
+    if any(wire.count > 1 for wire in wires):
+        yield ALIKE
+
+
+def _sample(name: str, x: float, y: float) -> Element:
+    others: dict[str, Element] = {
+        SHARED: Box(x + 14, y, 24, ("",)),
+        SUM: Sum(x + 14, y),
+        ALIKE: Label(x + 28, y, "×n", TEXT + 2, bold=True, anchor=1),
+    }
+    return others.get(name) or Wire(Line(name), ((x, y), (x + 28, y)), count=0)

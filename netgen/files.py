@@ -1,0 +1,54 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+
+def write_all(contents: Mapping[Path, str | bytes]) -> None:
+    """Write every content to its path, or none: an error leaves the files on disk as they were.
+
+    Raises
+    ------
+    OSError
+        A folder or file could not be written; its `filename` is the path asked for.
+    """
+    made: list[Path] = []  # to be removed again if anything fails, the newest first
+    try:
+        temporary = {path: _write_beside(path, content, made) for path, content in contents.items()}
+        for path in contents:  # what a rename could still fail for
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        for path, file in temporary.items():
+            file.replace(path)
+    except BaseException:
+        for path in reversed(made):
+            with suppress(OSError):  # renamed already, or a folder that others use too by now
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise
+
+
+def _write_beside(path: Path, content: str | bytes, made: list[Path]) -> Path:
+    """Write `content` to a temporary file in the folder of `path`; note in `made` what is new."""
+    try:
+        for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+            folder.mkdir()
+            made.append(folder)
+        with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+            made.append(Path(file.name))
+            file.write(content if isinstance(content, bytes) else content.encode())
+        Path(file.name).chmod(0o666 & ~_umask())  # temporary files are their owner's alone
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    return Path(file.name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

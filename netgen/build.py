@@ -140,6 +140,7 @@ def _test_batch(order: Order, common: dict[str, object]) -> tuple[int, float]:
     net = parse_net(render("train_val.prototxt", **common, test_batch=1))
     images = order.dataset.images
     hint = {"data": (images.channels, images.height, images.width)}
+    hint |= {f"label_{task}": (1, 1, 1) for task in order.variant.tasks}
     train = count(net, "TRAIN", inputs=hint).memory
     test = count(net, "TEST", inputs=hint).memory.beside(train)
     records = order.dataset.test.records

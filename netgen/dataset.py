@@ -130,9 +130,9 @@ def read_dataset(file: Path) -> Dataset:
     except OSError as error:
         raise DatasetError(f"{file}: {error.strerror}: make one with `netgen data`") from None
     except UnicodeDecodeError:
-        raise DatasetError(f"{file}: not a text file: name a dataset.toml") from None
+        raise DatasetError(f"{file}: not UTF-8 text: name a dataset.toml, saved so") from None
     except tomllib.TOMLDecodeError as error:
-        raise DatasetError(f"{file}: not TOML: {error}") from None
+        raise DatasetError(f"{file}: not TOML: {error}: correct it") from None
     except msgspec.ValidationError as error:
         raise DatasetError(f"{file}: {_in_words(error)}") from None
     try:

@@ -14,8 +14,8 @@ from helpers import dataset, make_databases, order
 from netgen.build import files
 from netgen.chance import chance
 from netgen.cli import main
+from netgen.files import write_all
 from netgen.paper import Recipe
-from netgen.render import write_all
 
 # What BVLC 1.0 writes: the nets, the speed in the middle of a line, a second test net.
 LOG_OF_1_0 = """\

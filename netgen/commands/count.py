@@ -1,0 +1,191 @@
+"""`netgen count`: shapes, parameters, multiply-adds and memory of any prototxt."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netgen.caffe_pb2 import NetParameter
+from netgen.complexity import LayerCost, NetCost, Top, count
+from netgen.layers.table import text
+from netgen.memory import PROGRAM_BYTES
+from netgen.schema import Phase, SchemaError, SchemaWarning, layers_in, parse_net, read_net
+from netgen.wiring import loss_weight
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MIB, GIB = 2**20, 2**30
+
+
+class BlobShape(click.ParamType[tuple[str, tuple[int, int, int]]]):
+    """A blob and its images' shape, as in ``data=3x224x224``."""
+
+    name = "BLOB=CxHxW"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, int, int]]:
+        """Return the blob's name and C, H, W."""
+        match = re.fullmatch(r"(.+)=([1-9]\d{0,8})x([1-9]\d{0,8})x([1-9]\d{0,8})", str(value))
+        if not match:
+            self.fail(f"{value!r} is not a blob's shape, such as data=3x224x224", param, ctx)
+        channels, height, width = map(int, match.groups()[1:])
+        return match[1], (channels, height, width)
+
+
+@click.command("count")
+@click.argument("file", required=False, type=click.Path())
+@click.option("--variant", metavar="NAME", help="Count a network of `netgen list` instead.")
+@click.option(
+    "--phase",
+    type=click.Choice(["train", "test"]),
+    help="Which phase's layers.  [default: train; test for networks without a loss]",
+)
+@click.option(
+    "--input",
+    "inputs",
+    type=BlobShape(),
+    multiple=True,
+    help="An image's shape, where the prototxt and its database do not say; repeatable.",
+)
+@click.option("--layers", "by_layer", is_flag=True, help="One row a layer, with shapes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    file: str | None,
+    variant: str | None,
+    phase: str | None,
+    inputs: tuple[tuple[str, tuple[int, int, int]], ...],
+    by_layer: bool,
+    as_json: bool,
+) -> None:
+    """Count parameters, multiply-adds and memory of FILE, any network's prototxt.
+
+    Multiply-adds are those of Convolution, Deconvolution, InnerProduct and the recurrent layers;
+    memory is an estimate of what Caffe holds on a CPU, in the train phase with the solver's.
+    """
+    if (file is None) == (variant is None):
+        raise click.UsageError("give either a FILE or --variant NAME (`netgen list`)")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SchemaWarning)
+        cost = _count(file, variant, phase, dict(inputs))
+    notices = [*(str(warning.message) for warning in caught), *cost.notices]
+    if as_json:
+        click.echo(json.dumps(_json(cost, notices), indent=2))
+    else:
+        _print(cost, notices, by_layer)
+
+
+def _count(
+    file: str | None,
+    variant: str | None,
+    phase: str | None,
+    inputs: dict[str, tuple[int, int, int]],
+) -> NetCost:
+    if file is not None:
+        net = read_net(file)
+    else:
+        from netgen.build import net_text
+        from netgen.dataset import MTVSO
+
+        net = parse_net(net_text(str(variant), "train_val"), f"variant {variant}")
+        images = MTVSO.images
+        inputs = {"data": (images.channels, images.height, images.width)} | inputs
+    try:
+        return count(net, _phase(net, phase), inputs=inputs)
+    except SchemaError as error:
+        raise SchemaError(f"{file or f'variant {variant}'}: {error}") from None
+
+
+def _phase(net: NetParameter, asked: str | None) -> Phase:
+    if asked:
+        return "TRAIN" if asked == "train" else "TEST"
+    learns = any(loss_weight(layer, 0) for layer in layers_in(net, "TRAIN"))
+    return "TRAIN" if learns else "TEST"
+
+
+def _json(cost: NetCost, notices: list[str]) -> dict[str, Any]:
+    """Give the cost's own fields, and what the table derives from them."""
+    return asdict(cost) | {
+        "multiply_adds_per_image": cost.multiply_adds_per_image,
+        "memory_bytes": cost.memory.total,
+        "memory_bytes_per_image": cost.memory.per_image,
+        "process_bytes": cost.memory.total + PROGRAM_BYTES,
+        "notices": notices,
+    }
+
+
+def _print(cost: NetCost, notices: list[str], by_layer: bool) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:  # rich would fold at 80 columns what another program is to read
+        console = Console(highlight=False, markup=False, width=10_000)
+    if by_layer:
+        heads = ("layer", "type", "tops", "parameters", "multiply-adds", "buffers")
+        console.print(_table(map(_row, cost.layers), heads, "lllrrr"))
+        console.print()
+    console.print(f"{cost.name or 'unnamed'}, {cost.phase}, batch {cost.batch}", style="bold")
+    console.print(_table(_summary(cost), (), "lrrl"))
+    for notice in notices:
+        console.print(f"note: {notice}", soft_wrap=True)
+
+
+def _table(rows: Iterable[Sequence[str]], heads: Sequence[str], justify: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False, show_header=bool(heads))
+    for index, side in enumerate(justify):
+        head = heads[index] if heads else ""
+        table.add_column(head, justify="right" if side == "r" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _row(layer: LayerCost) -> list[str]:
+    tops = [f"{top.name} {_size(top)}" for top in layer.tops]
+    numbers = [f"{layer.parameters:,}", f"{layer.multiply_adds:,}", _bytes(layer.buffer_bytes)]
+    return [layer.name, layer.type, "; ".join(tops), *(numbers if layer.known else ["?"] * 3)]
+
+
+def _size(top: Top) -> str:
+    return "unknown" if top.shape is None else text(top.shape).replace(" ", "")
+
+
+def _summary(cost: NetCost) -> list[list[str]]:
+    """Rows of what, the full number, the short one, and what is in it."""
+    memory, counted = cost.memory, {layer.type for layer in cost.layers if layer.multiply_adds}
+    holds = "gradients, momentum, buffers" if cost.phase == "TRAIN" else "parameters, buffers"
+    numbers = [
+        ("parameters", cost.parameters, _millions, "all blobs"),
+        ("  trainable", cost.trainable, _millions, "lr_mult not 0"),
+        ("multiply-adds", cost.multiply_adds, _billions, "one each; the whole batch"),
+        ("  an image", cost.multiply_adds_per_image, _billions, ", ".join(sorted(counted))),
+        ("activations", cost.activation_bytes, _bytes, "blobs that have a name"),
+        ("memory", memory.total, _bytes, f"and {holds}"),
+        ("  without images", memory.fixed, _bytes, "whatever the batch"),
+        ("  an image", round(memory.per_image), _bytes, "each"),
+        ("process", memory.total + PROGRAM_BYTES, _bytes, "and the program, on a CPU"),
+    ]
+    least = "" if cost.complete else "at least "
+    return [[what, f"{least}{n:,}", short(n), remark] for what, n, short, remark in numbers]
+
+
+def _millions(number: int) -> str:
+    """Print as Table 2 does: 43.18, in millions."""
+    return f"{number / 1e6:,.2f} M"
+
+
+def _billions(number: int) -> str:
+    return f"{number / 1e9:,.2f} G" if number >= 1e9 else _millions(number)
+
+
+def _bytes(number: int) -> str:
+    return f"{number / GIB:.2f} GiB" if number >= GIB else f"{number / MIB:.1f} MiB"

@@ -1,0 +1,195 @@
+"""`netgen count` from outside: what it prints, and what it says of files it cannot count."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from netgen.cli import main
+
+BAD_INPUT = Path(__file__).parent / "bad_input" / "count"
+ZOO = Path(__file__).parent / "zoo.prototxt"
+TABLE_2 = {
+    "x0": 43_159_431,
+    "x1": 43_159_431,
+    "xs": 43_184_007,
+    "resnet50-noun": 23_903_452,
+    "resnet50-adj": 23_801_002,
+    "resnet50-anp": 24_694_366,
+}
+NET = """
+name: "two_heads"
+layer { name: "data" type: "Data" top: "data" data_param { source: "nowhere" batch_size: 4 } }
+layer { name: "label" type: "Data" top: "label" data_param { source: "nowhere" batch_size: 4 } }
+layer {
+  name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 8 kernel_size: 3 stride: 2 }
+}
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer {
+  name: "fc" type: "InnerProduct" bottom: "conv" top: "fc"
+  inner_product_param { num_output: 5 }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
+"""
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["count", *map(str, arguments)])
+
+
+def counted(*arguments: object) -> dict[str, Any]:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.output))
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    path = tmp_path / "net.prototxt"
+    path.write_text(NET)
+    return path
+
+
+def test_the_table_has_the_counts_in_full_and_short(net: Path) -> None:
+    result = run(net, "--input", "data=3x9x9")
+    assert result.exit_code == 0
+    parameters = 8 * 27 + 8 + 5 * 8 * 4 * 4 + 5
+    work = 8 * 27 * 4 * 4 + 5 * 8 * 4 * 4
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert lines[0] == "two_heads, TRAIN, batch 4"
+    assert f"parameters {parameters:,} 0.00 M all blobs" in lines
+    assert f"multiply-adds {4 * work:,} 0.02 M one each; the whole batch" in lines
+    assert f"an image {work:,} 0.00 M Convolution, InnerProduct" in lines
+    assert "note:" not in result.output
+
+
+@pytest.mark.parametrize(("variant", "parameters"), TABLE_2.items())
+def test_table_2s_networks_have_its_parameters(variant: str, parameters: int) -> None:
+    result = run("--variant", variant)
+    assert result.exit_code == 0
+    assert f"{parameters:,}" in result.output
+    assert f"{parameters / 1e6:.2f} M" in result.output
+    assert "note:" not in result.output
+    assert counted("--variant", variant, "--phase", "test")["parameters"] == parameters
+
+
+def test_json_has_all_that_the_table_has_and_shapes(net: Path) -> None:
+    cost = counted(net, "--input", "data=3x9x9")
+    layers = {layer["name"]: layer for layer in cost["layers"]}
+    assert layers["conv"]["tops"] == [{"name": "conv", "shape": [4, 8, 4, 4]}]
+    assert layers["conv"]["blobs"] == [[8, 3, 3, 3], [8]]
+    assert layers["label"]["tops"][0]["shape"] == [4, 1, 1, 1]
+    assert cost["multiply_adds"] == 4 * cost["multiply_adds_per_image"]
+    assert cost["memory_bytes"] == cost["memory"]["fixed"] + cost["memory"]["batched"]
+    assert cost["process_bytes"] > cost["memory_bytes"] > cost["activation_bytes"] > 0
+    assert (cost["complete"], cost["notices"]) == (True, [])
+
+
+def test_a_row_a_layer_tells_its_shapes_and_costs(net: Path) -> None:
+    lines = run(net, "--layers", "--input", "data=3x9x9").output.splitlines()
+    assert lines[0].split() == ["layer", "type", "tops", "parameters", "multiply-adds", "buffers"]
+    assert lines[3].split()[:5] == ["conv", "Convolution", "conv", "4x8x4x4", "224"]
+    assert len([line for line in lines if line.startswith(("conv", "relu", "fc", "loss"))]) == 4
+
+
+def test_a_phase_is_chosen_by_what_the_network_is(net: Path) -> None:
+    assert counted(net)["phase"] == "TRAIN"
+    assert counted(net, "--phase", "test")["phase"] == "TEST"
+    assert counted(net, "--phase", "test")["memory_bytes"] < counted(net)["memory_bytes"]
+
+
+def test_a_network_without_a_loss_is_counted_as_it_is_deployed(tmp_path: Path) -> None:
+    deploy = tmp_path / "deploy.prototxt"
+    deploy.write_text('input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8')
+    assert run(deploy).exit_code == 0
+    assert counted(deploy)["phase"] == "TEST"
+
+
+def test_an_assumed_shape_is_told_in_the_table_and_in_json(net: Path) -> None:
+    note = "blob 'data' is ASSUMED to be 3 x 224 x 224 an image"
+    assert f"note: {note}" in run(net).output
+    assert counted(net)["notices"][0].startswith(note)
+
+
+def test_what_is_left_out_is_told_and_the_numbers_say_at_least(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.prototxt"
+    foreign.write_text(
+        NET.replace("stride: 2", "stride: 2 sparsity: 0.5").replace('"ReLU"', '"TheirReLU"')
+    )
+    result = run(foreign)
+    assert result.exit_code == 0
+    assert "note: " in result.output
+    assert "ConvolutionParameter.sparsity (line 7)" in result.output
+    assert "unknown type 'TheirReLU', 1 of it, first layer 'relu'" in result.output
+    assert "at least 224" in result.output
+    assert not counted(foreign)["complete"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["{net}", "--variant", "xs"],
+        ["{net}", "--phase", "validation"],
+        ["{net}", "--input", "data=3x9"],
+        ["{net}", "--input", "data=3x0x9"],
+        ["{net}", "--input", "3x9x9"],
+        ["{net}", "{net}"],
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_hint(arguments: Sequence[str], net: Path) -> None:
+    result = run(*(argument.format(net=net) for argument in arguments))
+    assert result.exit_code == 2
+    assert "Usage: " in result.output
+    assert "Error: " in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--variant", "x2"], ["{net}", "--input", "date=3x9x9"], ["missing.prototxt"], ["."]],
+)
+def test_what_cannot_be_counted_ends_in_one_message(arguments: Sequence[str], net: Path) -> None:
+    result = run(*(argument.format(net=net) for argument in arguments))
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
+    assert result.output.strip().splitlines()[-1].startswith("Error: ")
+
+
+@pytest.mark.parametrize("mistake", sorted(path.stem for path in BAD_INPUT.glob("*.prototxt")))
+def test_each_mistake_has_its_message(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(BAD_INPUT)
+    result = run(f"{mistake}.prototxt")
+    assert result.exit_code == 1
+    assert result.output == (BAD_INPUT / f"{mistake}.txt").read_text()
+    assert isinstance(result.exception, SystemExit)
+
+
+def python(code: str) -> str:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_piped_rows_are_neither_folded_nor_coloured() -> None:
+    piped = python(
+        "import sys; from netgen.cli import main;"
+        f"sys.argv[1:] = ['count', {str(ZOO)!r}, '--layers']; main()"
+    )
+    rows = [line for line in piped.splitlines() if line.startswith("conv_two")]
+    assert [row.count("2x3x13x11") for row in rows] == [2]
+    assert "\x1b" not in piped
+
+
+def test_counting_loads_neither_numpy_nor_rich_nor_lmdb() -> None:
+    loaded = python(
+        "import sys, netgen.complexity, netgen.schema, netgen.commands.count;"
+        "print(sorted({'numpy', 'rich', 'lmdb', 'cv2', 'jinja2'} & sys.modules.keys()))"
+    )
+    assert loaded.strip() == "[]"

@@ -68,7 +68,7 @@ layer {{ name: "data" type: "DummyData" top: "data" top: "label" dummy_data_para
 layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param {{ num_output: 5 kernel_size: 3 weight_filler {{ type: "msra" }}
   bias_filler {{ type: "gaussian" }} }} }}
-layer {{ name: "bn" type: "BatchNorm" bottom: "conv" top: "bn"
+layer {{ name: "bn" type: "BatchNorm" bottom: "conv" top: "bn" {params}
   batch_norm_param {{ use_global_stats: {frozen} }} }}
 layer {{ name: "scale" type: "Scale" bottom: "bn" top: "scale"
   scale_param {{ filler {{ type: "gaussian" }} bias_term: true
@@ -80,16 +80,23 @@ layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" to
 
 
 def train(
-    folder: Path, *options: str, seed: int, frozen: str = "true", classifier: str = "fc"
+    folder: Path,
+    *options: str,
+    seed: int,
+    frozen: str = "true",
+    classifier: str = "fc",
+    params: str = "",
+    rate: str = "base_lr: 0",
 ) -> subprocess.CompletedProcess[str]:
     """Train one iteration at rate 0 in a new folder, ending in ``folder/net_iter_1.caffemodel``.
 
     Statistics of batches move even at rate 0, so they are frozen unless a test wants them moved.
     """
     folder.mkdir()
-    (folder / "net.prototxt").write_text(NET.format(frozen=frozen, classifier=classifier))
+    net = NET.format(frozen=frozen, classifier=classifier, params=params)
+    (folder / "net.prototxt").write_text(net)
     (folder / "solver.prototxt").write_text(
-        f'net: "net.prototxt" base_lr: 0 lr_policy: "fixed" max_iter: 1 random_seed: {seed} '
+        f'net: "net.prototxt" {rate} lr_policy: "fixed" max_iter: 1 random_seed: {seed} '
         'snapshot_prefix: "net" solver_mode: CPU'
     )
     caffe = VENV / "bin/caffe"
@@ -157,6 +164,19 @@ def test_caffe_says_which_layers_of_the_weights_the_net_does_not_have(tmp_path: 
     loaded = train(tmp_path / "loaded", "-weights", weights, seed=2)
     assert "Ignoring source layer fc_old\n" in loaded.stderr
     assert "Ignoring source layer conv\n" not in loaded.stderr
+
+
+@pytest.mark.parametrize("params", ["", 3 * "param { lr_mult: 0 decay_mult: 0 } "])
+def test_neither_rate_nor_decay_touches_the_averages_of_batchnorm(
+    tmp_path: Path, params: str
+) -> None:
+    settings = {"seed": 1, "frozen": "false", "params": params}
+    train(tmp_path / "still", **settings)
+    train(tmp_path / "moving", rate="base_lr: 0.1 weight_decay: 1", **settings)
+    still, moving = blobs_of(tmp_path / "still"), blobs_of(tmp_path / "moving")
+    assert still["conv 0"] != moving["conv 0"]
+    for blob in ("bn 0", "bn 1", "bn 2"):
+        assert still[blob] == moving[blob]
 
 
 def test_squares_are_exact_products(tmp_path: Path) -> None:

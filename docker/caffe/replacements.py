@@ -92,6 +92,32 @@ REPLACEMENTS = (
         new="  if (b == 2) { vdSqr(n, a, y); } else { vdPowx(n, a, b, y); }\n",
     ),
     Replacement(
+        # default and 2016. The default one drops a BatchNorm's three param{} when it reads a net, so
+        # that the zeros in them are lost, as 1.0 does; but 1.0 sees to the zeros itself.
+        why="no solver trains or decays BatchNorm's averages",
+        file="src/caffe/layers/batch_norm_layer.cpp",
+        old="""\
+                this->blobs_[i]->mutable_cpu_data());
+    }
+  }
+}
+""",
+        new="""\
+                this->blobs_[i]->mutable_cpu_data());
+    }
+  }
+  while (this->layer_param_.param_size() < 3) {
+    this->layer_param_.add_param();
+  }
+  for (int i = 0; i < 3; ++i) {
+    this->layer_param_.mutable_param(i)->set_lr_mult(0);
+    this->layer_param_.mutable_param(i)->set_decay_mult(0);
+  }
+}
+""",
+        unneeded_if=("Mask statistics from optimization",),
+    ),
+    Replacement(
         # All trees: scikit-image renamed the argument in 0.15 and then dropped the old name.
         why="caffe.io.load_image works with today's scikit-image",
         file="python/caffe/io.py",

@@ -568,7 +568,6 @@ F1122 16:00:00.000000 123 io.cpp:36] Check failed: fd != -1 (-1 vs. -1) File not
     ]
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_shellcheck_finds_nothing() -> None:
     scripts = ["run", ".ci/run", BUILD, "docker/caffe/packages.sh"]
     result = run("shellcheck", "--external-sources", *scripts)

@@ -264,7 +264,8 @@ def test_the_command_says_what_it_made_and_what_comes_next(few: Path, tmp_path: 
 
 
 def test_on_a_terminal_it_shows_a_bar_instead_of_lines(few: Path, tmp_path: Path) -> None:
-    output = succeed("--source-folder", few, "--out", tmp_path / "out", FORCE_COLOR="1")
+    terminal = {"FORCE_COLOR": "1", "TERM": "xterm"}
+    output = succeed("--source-folder", few, "--out", tmp_path / "out", **terminal)
     assert "100%" in output
     assert "writing" not in output
 

@@ -22,6 +22,9 @@ BUILD_PACKAGES=(
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-highgui-dev
 )
 
+# What only the checks of ./run test need.
+CHECK_PACKAGES=(shellcheck)
+
 # The distribution and its release, e.g. debian-12.
 distribution() {
   # shellcheck source=/dev/null  # read in a subshell, to keep its variables out of ours

@@ -92,8 +92,8 @@ REPLACEMENTS = (
         new="  if (b == 2) { vdSqr(n, a, y); } else { vdPowx(n, a, b, y); }\n",
     ),
     Replacement(
-        # default and 2016. The default one drops a BatchNorm's three param{} when it reads a net, so
-        # that the zeros in them are lost, as 1.0 does; but 1.0 sees to the zeros itself.
+        # default and 2016. The default one drops a BatchNorm's three param{} when it reads a net,
+        # and the zeros in them are lost; so does 1.0, but that sees to the zeros itself.
         why="no solver trains or decays BatchNorm's averages",
         file="src/caffe/layers/batch_norm_layer.cpp",
         old="""\

@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from netgen.caffe_pb2 import Datum, LayerParameter
+from netgen.lmdbs import reading
 
 
 def chance(classes: int, k: int) -> float:
@@ -41,12 +44,13 @@ def _largest_classes(labels: LayerParameter | None, k: int) -> float | None:
     source = labels.data_param.source if labels is not None and labels.type == "Data" else ""
     if not source or not Path(source).exists():
         return None
-    import lmdb
-
     counts: Counter[float] = Counter()
     datum = Datum()
-    with lmdb.open(source, readonly=True, lock=False) as database, database.begin() as records:
-        for _, value in records.cursor():
-            datum.ParseFromString(value)
+    with reading(Path(source)) as (transaction, entries):
+        for _, value in transaction.cursor():
+            try:
+                datum.ParseFromString(value)
+            except DecodeError:  # something else's database
+                return None
             counts[datum.float_data[0] if datum.float_data else float(datum.label)] += 1
-    return sum(count for _, count in counts.most_common(k)) / max(1, counts.total())
+    return sum(count for _, count in counts.most_common(k)) / entries

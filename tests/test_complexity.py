@@ -499,6 +499,13 @@ def test_a_folder_that_is_no_lmdb_is_refused(tmp_path: Path) -> None:
         counted(data("image", str(tmp_path)))
 
 
+def test_an_lmdb_that_was_cut_off_is_refused_before_it_ends_the_process(tmp_path: Path) -> None:
+    source = make_lmdb(tmp_path / "db", Datum(channels=3, height=90, width=90, data=bytes(24300)))
+    os.truncate(tmp_path / "db/data.mdb", 12_288)
+    with pytest.raises(SchemaError, match=r"layer 'image' \(Data\): database .*cut off at 12,288"):
+        counted(data("image", source))
+
+
 def test_other_sources_tell_what_they_can() -> None:
     size = (
         'image_data_param { source: "list" batch_size: 4 new_height: 9 new_width: 7 is_color: %s }'

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import Field, fields
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.architecture import RESNET50, Backbone, Stem
-from netgen.commands.options import PrintablePath, dataset_option, load_dataset
+from netgen.commands.options import PrintablePath, dataset_option, differs, load_dataset
 from netgen.dataset import Dataset
 from netgen.files import write_all
 from netgen.paper import Recipe
@@ -234,22 +232,11 @@ def _command_line(ctx: click.Context, variant: str) -> str:
 
 
 def _check(texts: dict[Path, str]) -> None:
-    """Compare `texts` with the files on disk; print a diff and exit 1 when they differ."""
-    stale = 0
-    for path, text in texts.items():
-        on_disk = path.read_bytes() if path.exists() else b""
-        if on_disk != text.encode():
-            stale += 1
-            sys.stdout.writelines(
-                difflib.unified_diff(
-                    on_disk.decode(errors="backslashreplace").splitlines(keepends=True),
-                    text.splitlines(keepends=True),
-                    f"{path} (on disk)",
-                    f"{path} (as built)",
-                )
-            )
+    """Compare `texts` with the files on disk; exit 1, with a diff, when they differ."""
+    stale = [path for path, text in texts.items() if differs(path, text)]
     if stale:
         raise click.ClickException(
-            f"{stale} of {len(texts)} files are stale: the same command without --check renews them"
+            f"{len(stale)} of {len(texts)} files are stale: the same command without --check renews"
+            " them"
         )
     click.echo(f"{len(texts)} files are up to date.")

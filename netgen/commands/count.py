@@ -40,7 +40,7 @@ class BlobShape(click.ParamType[tuple[str, tuple[int, int, int]]]):
         return match[1], (channels, height, width)
 
 
-@click.command("count")
+@click.command("count", short_help="Count what any prototxt costs: parameters, work, memory.")
 @click.argument("file", required=False, type=click.Path())
 @click.option("--variant", metavar="NAME", help="Count a network of `netgen list` instead.")
 @click.option(

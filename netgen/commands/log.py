@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netgen.caffe_pb2 import LayerParameter
 
 
-@click.command("log")
+@click.command("log", short_help="Tell from Caffe's log whether a training learned.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print every loss and test result as JSON.")
 def command(file: Path, as_json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,3 +47,19 @@ def print_table(rows: Sequence[dict[str, str]]) -> None:
     # Piped, rich would cut at 80 columns what another program is to read.
     console = Console()
     console.print(table, soft_wrap=not console.is_terminal)
+
+
+def differs(file: Path, text: str) -> bool:
+    """Tell whether `file` holds other bytes than `text`, or is not there; print the difference."""
+    on_disk = file.read_bytes() if file.exists() else b""
+    if on_disk == text.encode():
+        return False
+    sys.stdout.writelines(
+        difflib.unified_diff(
+            on_disk.decode(errors="backslashreplace").splitlines(keepends=True),
+            text.splitlines(keepends=True),
+            f"{file} (on disk)",
+            f"{file} (as made now)",
+        )
+    )
+    return True

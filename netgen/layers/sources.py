@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
 
 from netgen.caffe_pb2 import BlobShape, DataParameter, Datum, LayerParameter
 from netgen.layers.table import ANY, Made, Shape, ShapeError, layer_types, require, text
+from netgen.lmdbs import DatabaseError, reading
 
 PAPERS_IMAGE = (3, 224, 224)
 OPEN_ENDED = {"Data", "HDF5Data", "ImageData", "Input", "WindowData"}
@@ -113,17 +117,14 @@ def _record(layer: LayerParameter) -> Image | None:
     source = layer.data_param.source
     if layer.data_param.backend != DataParameter.LMDB or not os.path.isdir(source):
         return None
-    import lmdb  # slow to load and seldom needed
-
     try:
-        with lmdb.open(source, readonly=True, lock=False) as database, database.begin() as records:
-            cursor = records.cursor()
-            require(cursor.first(), f"database {source} is empty: make it anew")
-            datum = Datum.FromString(cursor.value())
-    except (lmdb.Error, ValueError) as error:
-        if isinstance(error, ShapeError):
-            raise
-        raise ShapeError(f"database {source} is not a readable LMDB of images: {error}") from None
+        with reading(Path(source)) as (transaction, _):
+            _, value = next(iter(transaction.cursor()))
+            datum = Datum.FromString(value)
+    except DecodeError:
+        raise ShapeError(f"database {source} holds no Datum: is it one of Caffe's?") from None
+    except DatabaseError as error:
+        raise ShapeError(f"database {error}") from None
     return _decoded(datum, layer) if datum.encoded else (datum.channels, datum.height, datum.width)
 
 

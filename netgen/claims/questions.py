@@ -1,0 +1,117 @@
+"""What the text leaves open but a number decides: the readings, with the sentences for and against.
+
+Sentences in “ ” are the paper's own words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TOTALS = {"x0": "43.16", "xs": "43.18"}  # Table 2, #Params, as printed
+SCALED = {"xs": "43.18"}
+ONE_TASK = {"resnet50-noun": "23.90", "resnet50-adj": "23.80", "resnet50-anp": "24.69"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reading: values of a row's fields (`field=value`), edits of the emitted network, or both.
+
+    `made` names them as `netgen build --reading` does, or as `netgen.readings.EDITS`; empty for
+    the network as it is. More than one are joined by " + ".
+    """
+
+    meaning: str
+    made: str = ""
+    pro: str = ""
+    con: str = ""
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is left open, the printed counts that decide, and the readings."""
+
+    id: str
+    asks: str
+    printed: dict[str, str]
+    answers: tuple[Answer, ...]
+
+
+SINGULAR = "“the last ReLU activation and batch normalization” is singular"
+BRANCH1_KEEPS = "projections are said to have “batch normalization”"
+HALF = "“batch normalization” in Caffe is BatchNorm and Scale together"
+SAME = "one without a Scale is the same for all tasks, against “slightly different normalization”"
+
+# fmt: off
+QUESTIONS = (
+    Question("branch", "Where do the tasks part?", TOTALS, (
+        Answer("after res5a, which the tasks share", "branch=after-res5a",
+               "“a branching point at the last input size reduction”; “two cross-residual layers”",
+               "Table 1 draws three blocks a task", ours=True),
+        Answer("before res5a: three blocks a task", "branch=before-res5a",
+               "Table 1: “×3” in each of its columns", "res5a has a projection, no cross weight"),
+    )),
+    Question("moved-norm", "Which normalisations of res5a move behind the sum?", TOTALS, (
+        Answer("BatchNorm and Scale of both branches", "moved-norm=both",
+               f"{HALF}; “placing it after the elementwise addition”",
+               f"{SINGULAR}; {BRANCH1_KEEPS}", ours=True),
+        Answer("BatchNorm and Scale of branch2c", "moved-norm=last", SINGULAR),
+        Answer("BatchNorm and Scale of branch2c, and conv1 of 60 filters",
+               "moved-norm=last + conv1-60", f"{SINGULAR}; Table 1: “60”"),
+        Answer("Scale of both branches", "moved-norm=both-scales", "", f"{HALF}; {SINGULAR}"),
+        Answer("Scale of branch2c", "moved-norm=last-scale", SINGULAR, HALF),
+        Answer("BatchNorm of both branches", "moved-norm=both-batchnorms", "", f"{HALF}; {SAME}"),
+        Answer("BatchNorm of branch2c", "moved-norm=last-batchnorm", SINGULAR, f"{HALF}; {SAME}"),
+        Answer("none", "moved-norm=nothing", "He's block as it is",
+               "“there is one per task”"),
+    )),
+    Question("sharing", "How many cross weights has a layer?", SCALED, (
+        Answer("one an ordered pair of tasks", "sharing=per-pair",
+               "Figure 5: “SourceTask-TargetTask”", "equation (2) indexes them by the source",
+               ours=True),
+        Answer("one a source task", "sharing=per-source",
+               "equation (2): its weights have one superscript, the source's",
+               "Figure 5's legend names pairs"),
+        Answer("one a source task, with a bias", "sharing=per-source + cross-bias", "",
+               "Figure 5's legend; “no more than 2,048 parameters each”"),
+    )),
+    Question("normalization", "Is the omitted normalization factor there?", SCALED, (
+        Answer("no", "normalization=none", "“is omitted for simplicity”", "", ours=True),
+        Answer("shortcuts are divided by the number of tasks", "normalization=mean",
+               "“can be lumped with the shortcut weights”", "self-shortcuts are the identity"),
+    )),
+    Question("cross-bias", "Has a cross weight a bias?", SCALED, (
+        Answer("no", "", "“adds no more than 2,048 parameters each”", "", ours=True),
+        Answer("yes: 2,048 more", "cross-bias", "Caffe's Scale can have one",
+               "“no more than 2,048 parameters each”"),
+    )),
+    Question("self-scale", "Is the own shortcut scaled too?", SCALED, (
+        Answer("no", "", "“identity on self-shortcut connections”", "", ours=True),
+        Answer("yes", "self-scale", "equation (2) sums over all j",
+               "“identity on self-shortcut connections”"),
+    )),
+    Question("cross-layers", "How many layers are crossed?", SCALED, (
+        Answer("two: res5b and res5c", "", "“two cross-residual layers”", "", ours=True),
+        Answer("one: res5b", "cross-5b-only", "", "“two cross-residual layers”"),
+        Answer("one: res5b, with a bias", "cross-5b-only + cross-bias", "",
+               "“two cross-residual layers”; “no more than 2,048 parameters each”"),
+        Answer("three: res5a too, of three blocks a task", "branch=before-res5a + cross-5a-too",
+               "Table 1: “×3” in each of its columns", "“two cross-residual layers”"),
+    )),
+    Question("statistics", "Are BatchNorm's mean, variance and factor counted?", {
+        **ONE_TASK, **TOTALS}, (
+        Answer("yes: all of Caffe's blobs", "", "", "they are not trained", ours=True),
+        Answer("no", "trained-only", "they are averages, not “parameters”", ""),
+    )),
+    Question("conv1", "How many filters has conv1?", {**ONE_TASK, **TOTALS}, (
+        Answer("64", "", "ResNet-50's weights, and the stage that follows", "Table 1: “60”",
+               ours=True),
+        Answer("60", "conv1-60", "Table 1: “7 × 7, 60 /2”", "ResNet-50's weights do not fit"),
+    )),
+    Question("conv1-bias", "Has conv1 a bias?", {**ONE_TASK, **TOTALS}, (
+        Answer("yes, as in He's file", "", "“initialized most layers using weights from a residual"
+               " network (ResNet) model”", "no other convolution has one", ours=True),
+        Answer("no", "conv1-no-bias", "a normalisation follows", ""),
+    )),
+)
+# fmt: on

@@ -1,0 +1,182 @@
+"""`netgen audit`: every claim of the paper, measured; or files that others made, inspected."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netgen.commands.options import differs
+
+if TYPE_CHECKING:
+    from netgen.audit import Judgement
+    from netgen.readings import Read
+
+
+# What others made, and `netgen.inspection` compares with the paper.
+KINDS = {
+    "net": ("FILE", "a network's prototxt"),
+    "solver": ("FILE", "a solver's prototxt"),
+    "weights": ("FILE", "a caffemodel"),
+    "data": ("DIR", "a folder with a dataset.toml or LMDBs"),
+    "log": ("FILE", "what caffe train wrote"),
+}
+
+
+def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option a kind of file that can be inspected."""
+    for kind, (metavar, what) in reversed(KINDS.items()):
+        help_text = f"Inspect {what} instead: is it the paper's?"
+        command = click.option(f"--{kind}", type=click.Path(), metavar=metavar, help=help_text)(
+            command
+        )
+    return command
+
+
+@click.command("audit")
+@click.option(
+    "--ontology",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="NETGEN_ONTOLOGY",
+    metavar="DIR",
+    help="Public class lists that section 5.1 speaks of; --only 'needs data' says which files."
+    "  [env: NETGEN_ONTOLOGY]",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="WORD",
+    help="A verdict ('needs data'), or a claim's name, * allowed; with quotes and evidence."
+    " Repeatable.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown (AUDIT.md).")
+@click.option(
+    "--check",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Compare FILE with --markdown; exit 1 when it differs.",
+)
+@inspection_options
+@click.option("--deep", is_flag=True, help="Of --data, read the images too: is none in both sets?")
+def command(
+    ontology: Path | None,
+    only: tuple[str, ...],
+    as_json: bool,
+    as_markdown: bool,
+    check: Path | None,
+    deep: bool,
+    **files: str | None,
+) -> None:
+    """Hold every claim of the paper against the networks as generated.
+
+    Each claim has a verdict, computed from the printed value and what is measured. Exits with 1
+    when something that should be reproduced is not.
+
+    With --net, --solver, --weights, --data or --log, say instead whether these files are the
+    paper's; exits with 1 when one differs.
+    """
+    if any(files.values()):
+        if only or as_markdown or check or ontology:
+            raise click.UsageError(
+                "--only, --markdown, --check and --ontology are about the paper's claims, not about"
+                " files: ask for one of both"
+            )
+        sys.exit(_inspect(files, deep, as_json))
+    if deep:
+        raise click.UsageError("--deep goes with --data")
+    sys.exit(_audit(ontology, only, as_json, as_markdown, check))
+
+
+def _inspect(files: dict[str, str | None], deep: bool, as_json: bool) -> int:
+    """Print how files stand to the paper; return the exit code."""
+    from netgen.audit_data import findings_as_data
+    from netgen.audit_pages import print_findings
+    from netgen.inspection import Verdict, inspect
+
+    findings = inspect(**files, deep=deep)
+    if as_json:
+        click.echo(json.dumps(findings_as_data(findings), indent=2, ensure_ascii=False))
+    else:
+        print_findings(_console(), findings)
+    return int(any(finding.verdict is Verdict.DIFFERS for finding in findings))
+
+
+def _audit(
+    ontology: Path | None,
+    only: tuple[str, ...],
+    as_json: bool,
+    as_markdown: bool,
+    check: Path | None,
+) -> int:
+    """Print the audit of the paper's claims; return the exit code."""
+    from netgen.audit import Verdict, audit
+    from netgen.audit_data import as_data
+    from netgen.audit_markdown import markdown
+    from netgen.measurements import Context
+    from netgen.readings import readings
+
+    everything = audit(Context(ontology))
+    judgements = _chosen(everything, only)
+    reads = [] if only else readings()
+    if check:
+        _check(check, markdown(everything, readings()))
+    elif as_json:
+        click.echo(json.dumps(as_data(judgements, reads), indent=2, ensure_ascii=False))
+    elif as_markdown:
+        click.echo(markdown(judgements, reads), nl=False)
+    else:
+        _print(judgements, reads, detailed=bool(only))
+    failed = [j for j in everything if j.verdict is Verdict.NOT_REPRODUCED]
+    return int(bool(failed) or any(read.status == "ours, excluded" for read in reads))
+
+
+def _chosen(judgements: list[Judgement], words: Sequence[str]) -> list[Judgement]:
+    """Return the judgements of these verdicts or claims, or all."""
+    if not words:
+        return judgements
+    chosen = [j for j in judgements if any(_is(j, word) for word in words)]
+    if not chosen:
+        raise click.BadParameter(
+            f"no claim has this verdict or name: {', '.join(words)} (`netgen audit` lists them)",
+            param_hint="--only",
+        )
+    return chosen
+
+
+def _is(judgement: Judgement, word: str) -> bool:
+    plain = word.lower().replace("-", " ").replace("_", " ")
+    return judgement.verdict.label == plain or fnmatch(judgement.claim.id, word)
+
+
+def _check(file: Path, text: str) -> None:
+    """Compare a file with `text`; print a diff and exit 1 when they differ."""
+    if not differs(file, text):
+        click.echo(f"{file} is as it would be written")
+        return
+    raise click.ClickException(f"{file} differs: renew it with `netgen audit --markdown > {file}`")
+
+
+def _print(judgements: list[Judgement], reads: list[Read], detailed: bool) -> None:
+    from netgen.audit_pages import print_details, print_readings, print_summary, print_verdicts
+
+    console = _console()
+    if detailed:
+        print_details(console, judgements)
+    else:
+        print_verdicts(console, judgements)
+        print_readings(console, reads)
+    print_summary(console, judgements)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    # Piped, rich would take 80 columns; the tables are made for 100.
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=100)

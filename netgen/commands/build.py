@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.architecture import RESNET50, Backbone, Stem
-from netgen.commands.options import PrintablePath, dataset_option, differs, load_dataset
+from netgen.commands.options import (
+    PrintablePath,
+    dataset_option,
+    differs,
+    find_variant,
+    load_dataset,
+)
 from netgen.dataset import Dataset
 from netgen.files import write_all
 from netgen.paper import Recipe
-from netgen.variants import Variant, find, read_as, variants
+from netgen.variants import Variant, read_as, variants
 
 if TYPE_CHECKING:
     from netgen.build import Order
@@ -187,15 +193,11 @@ def _order(
 
 
 def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Variant]:
-    tasks = [task.name for task in dataset.tasks]
     if all_variants == (name is not None):
         raise click.UsageError("say --variant NAME (from `netgen list`) or --all")
     if name is None:
-        return list(variants(tasks).values())
-    try:
-        return [find(name, tasks)]
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--variant") from None
+        return list(variants([task.name for task in dataset.tasks]).values())
+    return [find_variant(name, dataset)]
 
 
 def _read_as(variant: Variant, readings: tuple[str, ...]) -> Variant:

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.caffe_pb2 import NetParameter
-from netgen.complexity import LayerCost, NetCost, Top, count
-from netgen.layers.table import text
-from netgen.memory import PROGRAM_BYTES
-from netgen.schema import Phase, SchemaError, SchemaWarning, layers_in, parse_net, read_net
-from netgen.wiring import loss_weight
+from netgen.commands.options import find_variant
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # protobuf takes its time: `netgen --help` does without
     from rich.table import Table
+
+    from netgen.caffe_pb2 import NetParameter
+    from netgen.complexity import LayerCost, NetCost, Top
+    from netgen.schema import Phase
 
 MIB, GIB = 2**20, 2**30
 
@@ -70,6 +69,8 @@ def command(
     Multiply-adds are those of Convolution, Deconvolution, InnerProduct and the recurrent layers;
     memory is an estimate of what Caffe holds on a CPU, in the train phase with the solver's.
     """
+    from netgen.schema import SchemaWarning
+
     if (file is None) == (variant is None):
         raise click.UsageError("give either a FILE or --variant NAME (`netgen list`)")
     with warnings.catch_warnings(record=True) as caught:
@@ -88,12 +89,16 @@ def _count(
     phase: str | None,
     inputs: dict[str, tuple[int, int, int]],
 ) -> NetCost:
+    from netgen.complexity import count
+    from netgen.schema import SchemaError, parse_net, read_net
+
     if file is not None:
         net = read_net(file)
     else:
         from netgen.build import net_text
         from netgen.dataset import MTVSO
 
+        find_variant(str(variant), MTVSO)
         net = parse_net(net_text(str(variant), "train_val"), f"variant {variant}")
         images = MTVSO.images
         inputs = {"data": (images.channels, images.height, images.width)} | inputs
@@ -104,6 +109,9 @@ def _count(
 
 
 def _phase(net: NetParameter, asked: str | None) -> Phase:
+    from netgen.schema import layers_in
+    from netgen.wiring import loss_weight
+
     if asked:
         return "TRAIN" if asked == "train" else "TEST"
     learns = any(loss_weight(layer, 0) for layer in layers_in(net, "TRAIN"))
@@ -112,6 +120,8 @@ def _phase(net: NetParameter, asked: str | None) -> Phase:
 
 def _json(cost: NetCost, notices: list[str]) -> dict[str, Any]:
     """Give the cost's own fields, and what the table derives from them."""
+    from netgen.memory import PROGRAM_BYTES
+
     return asdict(cost) | {
         "multiply_adds_per_image": cost.multiply_adds_per_image,
         "memory_bytes": cost.memory.total,
@@ -156,11 +166,15 @@ def _row(layer: LayerCost) -> list[str]:
 
 
 def _size(top: Top) -> str:
+    from netgen.layers.table import text
+
     return "unknown" if top.shape is None else text(top.shape).replace(" ", "")
 
 
 def _summary(cost: NetCost) -> list[list[str]]:
     """Rows of what, the full number, the short one, and what is in it."""
+    from netgen.memory import PROGRAM_BYTES
+
     memory, counted = cost.memory, {layer.type for layer in cost.layers if layer.multiply_adds}
     holds = "gradients, momentum, buffers" if cost.phase == "TRAIN" else "parameters, buffers"
     numbers = [

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from netgen.architecture import network
-from netgen.commands.options import dataset_option, load_dataset
+from netgen.commands.options import dataset_option, find_variant, load_dataset
 from netgen.dataset import Dataset
-from netgen.variants import Branch, Variant, find, variants
+from netgen.variants import Branch, Variant, variants
 
 SUFFIXES = (".png", ".svg", ".pdf")
 ACCEPTED = ".png, .svg or .pdf"
@@ -72,10 +72,6 @@ def architecture(out: Path, names: tuple[str, ...], dataset: Path | None) -> Non
 
 
 def _chosen(names: Sequence[str], dataset: Dataset) -> list[Variant]:
-    tasks = [task.name for task in dataset.tasks]
-    known = variants(tasks)
+    known = variants([task.name for task in dataset.tasks])
     single = [name for name, of in known.items() if of.row.branch is Branch.NEVER]
-    try:
-        return [find(name, tasks) for name in dict.fromkeys(names or (*FIGURE_4, *single))]
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--variant") from None
+    return [find_variant(name, dataset) for name in dict.fromkeys(names or (*FIGURE_4, *single))]

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from netgen.dataset import MTVSO, Dataset, read_dataset
+from netgen.variants import Variant, find
 
 
 class PrintablePath(click.Path):
@@ -34,6 +35,14 @@ dataset_option = click.option(
 def load_dataset(file: Path | None) -> Dataset:
     """Return the dataset of a ``dataset.toml``, or the paper's."""
     return read_dataset(file) if file else MTVSO
+
+
+def find_variant(name: str, dataset: Dataset) -> Variant:
+    """Return the variant of that name; there being none is a usage error."""
+    try:
+        return find(name, [task.name for task in dataset.tasks])
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--variant") from None
 
 
 def print_table(rows: Sequence[dict[str, str]]) -> None:

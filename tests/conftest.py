@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from helpers import dataset, make_databases, order
+
+from netgen.build import files
+from netgen.files import write_all
+from netgen.paper import Recipe
 
 # Machines that run tests are busy: a slow example is no failure.
 hypothesis.settings.register_profile("netgen", deadline=None)
@@ -37,3 +44,23 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         return pickle.loads(kept.read_bytes())
 
     return get
+
+
+@pytest.fixture(scope="session")
+def real_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of a real Caffe that trained a narrow network for 8 iterations on random images."""
+    folder = tmp_path_factory.mktemp("training")
+    data = dataset({"noun": 7, "adj": 3}, (3, 16, 16), records=12, folder=str(folder / "data"))
+    make_databases(data, folder)
+    recipe = Recipe(batch_size=4, max_iter=8, test_interval=4, snapshot=100, display=1)
+    ordered = order("xs", data, recipe=recipe, out=folder)
+    write_all(files(ordered))
+    caffe = Path(sys.executable).parent / "caffe"
+    run = subprocess.run(
+        [caffe, "train", "-solver", ordered.solver],
+        stderr=subprocess.PIPE, text=True, timeout=120, check=True,
+        env={"GLOG_logtostderr": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    log = folder / "xs.log"
+    log.write_text(run.stderr)
+    return log

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from google.protobuf.text_format import MessageToString
-from helpers import dataset, make_databases, order
 from inspection_helpers import DEPLOY, SOLVER, XS, differing, network, shown
 
-from netgen.build import files
 from netgen.caffe_log import LogError
 from netgen.caffe_pb2 import TEST, TRAIN, NetParameter
-from netgen.files import write_all
 from netgen.inspection import Finding, Verdict, inspect
-from netgen.paper import Recipe
 from netgen.schema import layers_in
 
 Change = Callable[[str], str]
@@ -136,21 +130,8 @@ def test_a_log_without_nets_is_read_with_the_network_given(tmp_path: Path) -> No
     assert any("25,691 x batch_size 3" in finding.what for finding in found)
 
 
-def test_the_log_of_a_real_training_tells_its_solver_and_batches(tmp_path: Path) -> None:
-    data = dataset({"noun": 7, "adj": 3}, (3, 16, 16), records=12, folder=str(tmp_path / "data"))
-    make_databases(data, tmp_path)
-    recipe = Recipe(batch_size=4, max_iter=2, test_interval=2, snapshot=100, display=1)
-    ordered = order("xs", data, recipe=recipe, out=tmp_path)
-    write_all(files(ordered))
-    caffe = Path(sys.executable).parent / "caffe"
-    run = subprocess.run(
-        [caffe, "train", "-solver", ordered.solver],
-        stderr=subprocess.PIPE, text=True, timeout=120, check=True,
-        env={"GLOG_logtostderr": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
-    log = tmp_path / "real.log"
-    log.write_text(run.stderr)
-    found = inspect(log=log)
+def test_the_log_of_a_real_training_tells_its_solver_and_batches(real_log: Path) -> None:
+    found = inspect(log=real_log)
     said = [finding.what for finding in differing(found)]
     assert "iter_size 1 x batch_size 4 = 4, the paper's is 24 (section 5.2)" in said
     assert "batches of 4 x 3 x 16 x 16, the paper's images are 3 x 224 x 224 (section 5.2)" in said

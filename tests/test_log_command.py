@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from helpers import dataset, make_databases, order
+from helpers import dataset, make_databases
 
-from netgen.build import files
 from netgen.chance import chance
 from netgen.cli import main
-from netgen.files import write_all
-from netgen.paper import Recipe
 
 # What BVLC 1.0 writes: the nets, the speed in the middle of a line, a second test net.
 LOG_OF_1_0 = """\
@@ -43,26 +38,6 @@ I0816 10:00:11.100002 123 solver.cpp:258]     Train net output #0: loss_noun = 4
 
 def netgen_log(*words: object) -> Result:
     return CliRunner().invoke(main, ["log", *map(str, words)])
-
-
-@pytest.fixture(scope="module")
-def real_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The log of a real Caffe that trained a narrow network for 8 iterations on random images."""
-    folder = tmp_path_factory.mktemp("training")
-    data = dataset({"noun": 7, "adj": 3}, (3, 16, 16), records=12, folder=str(folder / "data"))
-    make_databases(data, folder)
-    recipe = Recipe(batch_size=4, max_iter=8, test_interval=4, snapshot=100, display=1)
-    ordered = order("xs", data, recipe=recipe, out=folder)
-    write_all(files(ordered))
-    caffe = Path(sys.executable).parent / "caffe"
-    run = subprocess.run(
-        [caffe, "train", "-solver", ordered.solver],
-        stderr=subprocess.PIPE, text=True, timeout=120, check=True,
-        env={"GLOG_logtostderr": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
-    log = folder / "xs.log"
-    log.write_text(run.stderr)
-    return log
 
 
 def test_a_real_log_tells_every_loss_and_accuracy_beside_guessing(real_log: Path) -> None:

@@ -15,7 +15,6 @@ from netgen.claims import CLAIMS
 from netgen.claims.questions import QUESTIONS, Answer, Question
 from netgen.complexity import NetCost, count
 from netgen.measurements.networks import IMAGE, TASKS, emitted, read_otherwise
-from netgen.measurements.splits import Rounding, roundings
 from netgen.variants import find, read_as
 
 Edit = Callable[[NetParameter], None]
@@ -52,11 +51,6 @@ class Read:
 def readings() -> list[Read]:
     """Return every reading of every question, built and counted."""
     return [read for question in QUESTIONS for read in _answers(question)]
-
-
-def split_readings() -> tuple[Rounding, ...]:
-    """Return the rules by which 80% of a pair's images may have been rounded."""
-    return roundings()
 
 
 def _answers(question: Question) -> list[Read]:

@@ -7,16 +7,18 @@ import sys
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.options import differs
+from netgen.commands.options import differs, table_console
 
 if TYPE_CHECKING:
     from netgen.audit import Judgement
     from netgen.readings import Read
 
+
+PAGE_WIDTH = 100  # columns that the tables are made for
 
 # What others made, and `netgen.inspection` compares with the paper.
 KINDS = {
@@ -103,7 +105,7 @@ def _inspect(files: dict[str, str | None], deep: bool, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(findings_as_data(findings), indent=2, ensure_ascii=False))
     else:
-        print_findings(_console(), findings)
+        print_findings(table_console(PAGE_WIDTH), findings)
     return int(any(finding.verdict is Verdict.DIFFERS for finding in findings))
 
 
@@ -123,9 +125,9 @@ def _audit(
 
     everything = audit(Context(ontology))
     judgements = _chosen(everything, only)
-    reads = [] if only else readings()
+    reads = readings() if check or not only else []
     if check:
-        _check(check, markdown(everything, readings()))
+        _check(check, markdown(everything, reads))
     elif as_json:
         click.echo(json.dumps(as_data(judgements, reads), indent=2, ensure_ascii=False))
     elif as_markdown:
@@ -165,18 +167,10 @@ def _check(file: Path, text: str) -> None:
 def _print(judgements: list[Judgement], reads: list[Read], detailed: bool) -> None:
     from netgen.audit_pages import print_details, print_readings, print_summary, print_verdicts
 
-    console = _console()
+    console = table_console(PAGE_WIDTH)
     if detailed:
         print_details(console, judgements)
     else:
         print_verdicts(console, judgements)
         print_readings(console, reads)
     print_summary(console, judgements)
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    # Piped, rich would take 80 columns; the tables are made for 100.
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=100)

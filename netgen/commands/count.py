@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.options import find_variant
+from netgen.commands.options import find_variant, table_console
 
 if TYPE_CHECKING:  # protobuf takes its time: `netgen --help` does without
     from rich.table import Table
@@ -132,11 +132,7 @@ def _json(cost: NetCost, notices: list[str]) -> dict[str, Any]:
 
 
 def _print(cost: NetCost, notices: list[str], by_layer: bool) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:  # rich would fold at 80 columns what another program is to read
-        console = Console(highlight=False, markup=False, width=10_000)
+    console = table_console(piped_width=10_000)
     if by_layer:
         heads = ("layer", "type", "tops", "parameters", "multiply-adds", "buffers")
         console.print(_table(map(_row, cost.layers), heads, "lllrrr"))

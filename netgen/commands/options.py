@@ -6,12 +6,15 @@ import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netgen.dataset import MTVSO, Dataset, read_dataset
 from netgen.variants import Variant, find
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class PrintablePath(click.Path):
@@ -43,6 +46,19 @@ def find_variant(name: str, dataset: Dataset) -> Variant:
         return find(name, [task.name for task in dataset.tasks])
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--variant") from None
+
+
+def table_console(piped_width: int) -> Console:
+    """Return a console for tables: as wide as the terminal, else as `piped_width` says.
+
+    Piped, rich would fold at 80 columns what another program or page is to read.
+    """
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, markup=False, width=piped_width)
 
 
 def print_table(rows: Sequence[dict[str, str]]) -> None:

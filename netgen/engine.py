@@ -73,9 +73,15 @@ def require_gpu(engine: Engine) -> None:
     answer = _ask(str(engine.program), "device_query", "-gpu", "0")
     if answer.returncode != 0:
         raise EngineError(
-            f"{engine.program} finds no GPU: {_reason(answer.stderr)}. Check `nvidia-smi`, or train"
-            " on the CPU (`netgen build --solver-mode cpu`)"
+            f"{engine.program} finds no GPU: {fatal_reason(answer.stderr)}. Check `nvidia-smi`,"
+            " or train on the CPU (`netgen build --solver-mode cpu`)"
         )
+
+
+def fatal_reason(log: str) -> str:
+    """Return what glog's fatal line in `log` says, without its time and place."""
+    fatal = [line for line in log.splitlines() if line.startswith("F")]
+    return fatal[0].partition("] ")[2] if fatal else _first_line(log)
 
 
 def _ask(*command: str) -> subprocess.CompletedProcess[str]:
@@ -90,9 +96,3 @@ def _ask(*command: str) -> subprocess.CompletedProcess[str]:
 
 def _first_line(text: str) -> str:
     return (text.strip().splitlines() or ["it says nothing"])[0]
-
-
-def _reason(log: str) -> str:
-    """Return what glog's fatal line says, without its time and place."""
-    fatal = [line for line in log.splitlines() if line.startswith("F")]
-    return fatal[0].partition("] ")[2] if fatal else _first_line(log)

@@ -1,0 +1,163 @@
+"""Calls a function in a fresh Python process, where Caffe may abort without harm.
+
+Caffe ends its whole process on what it dislikes (a CHECK), and engines of 2016 wait forever for
+each other when two nets of one process read the same database. So netgen's own process never
+imports Caffe: it checks what it can, then calls a function in a child, which may not be silent for
+too long. A child never outlives its parent, however that ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from netgen.engine import EngineError, fatal_reason
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+QUIET = {"GLOG_logtostderr": "1"}  # else each run leaves a log file behind
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Something that a function said while it ran."""
+
+    what: Any
+
+
+@dataclass(frozen=True)
+class _Returned:
+    """What a function returned."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """What a function raised that its caller should see."""
+
+    error: ValueError | OSError
+
+
+_parent: Connection | None = None  # in a child: where what it tells goes
+
+
+def tell(what: Any) -> None:
+    """Give `what` to the parent's `heard`; nothing happens outside a child."""
+    if _parent is not None:
+        _parent.send(_Told(what))
+
+
+def call(
+    function: Callable[..., Any],
+    *arguments: Any,
+    silence: float,
+    heard: Callable[[Any], None] = lambda _: None,
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Any:
+    """Return ``function(*arguments)``, computed in a child process.
+
+    Parameters
+    ----------
+    function
+        Of a module's top level; it travels as a pickle, as its arguments and its answer do. Its
+        module imports Caffe inside functions only.
+    silence
+        Seconds that the child may take to its next word (`tell`) or its answer.
+    heard
+        Is given what the function tells, as it comes.
+    log
+        The file that the child's output (Caffe's log) is appended to; by default it is kept only
+        until the child has ended, for the message of an error.
+    environment
+        Variables that the child has besides this process's, set before Caffe is loaded.
+
+    Raises
+    ------
+    ValueError, OSError
+        What the function raised.
+    EngineError
+        The child was aborted (the message has Caffe's reason), or silent for too long.
+    """
+    with TemporaryDirectory(prefix="netgen-") as folder:
+        log = log or Path(folder) / "log"
+        start = log.stat().st_size if log.exists() else 0
+        spawn = multiprocessing.get_context("spawn")  # a fork would share Caffe's threads and locks
+        mine, its = spawn.Pipe()
+        settings = QUIET | dict(environment or {})
+        child = spawn.Process(target=_main, args=(its, log, settings, function, arguments))
+        child.start()
+        its.close()
+        try:
+            answer = _answer(mine, silence, heard)
+            child.join()
+        except EOFError:  # it ended without an answer
+            child.join()
+            raise EngineError(_why(child.exitcode or 0, log, start)) from None
+        finally:
+            if child.is_alive():
+                child.kill()
+                child.join()
+    if isinstance(answer, _Raised):
+        raise answer.error
+    return answer.value
+
+
+def _answer(child: Connection, silence: float, heard: Callable[[Any], None]) -> _Returned | _Raised:
+    while child.poll(silence):
+        message = child.recv()
+        if not isinstance(message, _Told):
+            return message  # type: ignore[no-any-return]
+        heard(message.what)
+    raise EngineError(
+        f"Caffe did not answer for {silence:g} seconds and was stopped: is the machine overloaded,"
+        " or another program reading the same databases?"
+    )
+
+
+def _why(exitcode: int, log: Path, start: int) -> str:
+    """Say why a child ended: Caffe's fatal line, else the signal and the last of its output."""
+    with log.open("rb") as file:
+        file.seek(start)
+        said = file.read().decode(errors="replace")
+    if exitcode == -signal.SIGKILL:
+        return "Caffe's process was killed: did the machine run out of memory (`dmesg`)?"
+    how = signal.Signals(-exitcode).name if exitcode < 0 else f"exit code {exitcode}"
+    return f"Caffe ended its process ({how}): {fatal_reason(said)}"
+
+
+def _main(
+    parent: Connection,
+    log: Path,
+    environment: Mapping[str, str],
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> None:
+    """Be the child: call, and send what comes of it."""
+    global _parent  # noqa: PLW0603 - a process has one parent
+    _parent = parent
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
+    os.environ.update(environment)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        parent.send(_Returned(function(*arguments)))
+    except (ValueError, OSError) as error:
+        parent.send(_Raised(error))
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:  # it was gone before that
+        sys.exit(1)

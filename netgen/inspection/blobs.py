@@ -8,7 +8,7 @@ bytes, and the bytes are an array as they stand.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -63,6 +63,17 @@ def read_weights(path: str | os.PathLike[str]) -> list[Weights]:
             f"{file}: no weights in it: give what Caffe's snapshot wrote (*.caffemodel)"
         )
     return weights
+
+
+def to_caffemodel(name: str, weights: Iterable[Weights]) -> bytes:
+    """Return the caffemodel of these layers of the network `name`; numbers in single precision."""
+    net = _net_class()(name=name)
+    for layer in weights:
+        made = net.layer.add(name=layer.name, type=layer.type)
+        for blob in layer.blobs:
+            made.blobs.add(data=blob.astype(NUMBERS["data"]).tobytes()).shape.dim.extend(blob.shape)
+    data: bytes = net.SerializeToString()
+    return data
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:

@@ -44,7 +44,7 @@ def inspect_weights(
         When the file is no caffemodel, damaged or truncated.
     """
     file, weights = os.fspath(path), read_weights(path)
-    if _sha1(Path(path)) == HE_RESNET50:
+    if sha1(Path(path)) == HE_RESNET50:
         what = "He's ResNet-50 for ImageNet, byte for byte: what section 5.2 starts from"
         return [Finding(file, what, Verdict.SAME), *_health(file, weights)]
     shapes = {layer.name: tuple(blob.shape for blob in layer.blobs) for layer in weights}
@@ -59,7 +59,8 @@ def inspect_weights(
     ]
 
 
-def _sha1(path: Path) -> str:
+def sha1(path: Path) -> str:
+    """Return the SHA-1 of a file, in hexadecimal: what files are published with."""
     digest = hashlib.sha1(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(CHUNK):
@@ -74,9 +75,7 @@ def _best(shapes: Shapes) -> Reference:
 
 
 def _fit(shapes: Shapes, wanted: Shapes) -> float:
-    same = sum(
-        _squeezed(shapes.get(name, ())) == _squeezed(blobs) for name, blobs in wanted.items()
-    )
+    same = sum(squeezed(shapes.get(name, ())) == squeezed(blobs) for name, blobs in wanted.items())
     return same / max(len(shapes.keys() | wanted.keys()), 1)
 
 
@@ -85,7 +84,7 @@ def _shapes(reference: Reference) -> Shapes:
     return {layer.name: layer.blobs for layer in layers if layer.blobs}
 
 
-def _squeezed(blobs: Iterable[Shape]) -> list[Shape]:
+def squeezed(blobs: Iterable[Shape]) -> list[Shape]:
     """Leave out axes of 1: older files have four axes a blob, whatever it holds."""
     return [tuple(size for size in shape if size != 1) for shape in blobs]
 
@@ -110,7 +109,7 @@ def _coverage(file: str, reference: Reference, shapes: Shapes, wanted: Shapes) -
 def _shape_differences(file: str, shapes: Shapes, wanted: Shapes) -> Iterator[Finding]:
     for name, ours in wanted.items():
         theirs = shapes.get(name)
-        if theirs is None or _squeezed(theirs) == _squeezed(ours):
+        if theirs is None or squeezed(theirs) == squeezed(ours):
             continue
         found, paper_s = (", ".join(map(text, blobs)) for blobs in (theirs, ours))
         what = f"blobs {found}, the paper's network has {paper_s}"

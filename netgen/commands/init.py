@@ -1,0 +1,173 @@
+"""`netgen init`: the weights that a training starts from."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netgen.commands.options import table_console
+from netgen.files import write_all
+from netgen.paper import Recipe
+
+if TYPE_CHECKING:
+    from netgen.surgery import Initial
+
+MOVED_FROM = ("branch2c", "branch1", "fold", "fresh")
+MOST_LEFT_OVER = 6
+
+
+@click.command("init", short_help="Make initial weights from another network's (ImageNet's).")
+@click.option("--variant", metavar="NAME", help="The network models/NAME, as `netgen build` wrote.")
+@click.option(
+    "--net",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Any network's train_val.prototxt instead.",
+)
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The caffemodel to start from: He's ResNet-50-model.caffemodel, or a snapshot.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The caffemodel to write.  [default: initial.caffemodel beside the network]",
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option(
+    "--moved-norm",
+    type=click.Choice(MOVED_FROM),
+    default=MOVED_FROM[0],
+    show_default=True,
+    help="What the normalisations behind res5a's sum start from: one of its branches',"
+    " both folded into the convolutions, or nothing.",
+)
+@click.option(
+    "--keep-heads",
+    is_flag=True,
+    help="Start classifiers from those of their name and shape, where there are any.",
+)
+@click.option(
+    "--fresh",
+    multiple=True,
+    metavar="LAYER",
+    help="Start this layer anew too, * allowed; repeatable.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=Recipe.random_seed,
+    show_default=True,
+    help="For what starts anew; the same seed gives the same file.",
+)
+@click.option("--layers", "by_layer", is_flag=True, help="One row a layer, with shapes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one entry a layer.")
+def command(
+    variant: str | None,
+    net: Path | None,
+    source: Path,
+    out: Path | None,
+    force: bool,
+    moved_norm: str,
+    keep_heads: bool,
+    fresh: tuple[str, ...],
+    seed: int,
+    by_layer: bool,
+    as_json: bool,
+) -> None:
+    """Make a network's initial weights from another network's (section 5.2).
+
+    Layers start from those of their name, and those after the branching point from the same one
+    for every task. Classifiers and cross weights start from their fillers. Every layer of the
+    network is in the file that is written; if one has no counterpart, nothing is written.
+    """
+    from netgen.inspection.blobs import to_caffemodel
+    from netgen.schema import SchemaWarning
+    from netgen.surgery import initial_weights, report
+    from netgen.surgery.moved import MovedFrom
+    from netgen.surgery.plan import Choices
+
+    file = _network_file(variant, net)
+    target = out or file.with_name("initial.caffemodel")
+    _check_target(target, source, force)
+    choices = Choices(MovedFrom[moved_norm.upper()], keep_heads, fresh)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SchemaWarning)
+        made = initial_weights(file, source, choices, seed)
+    write_all({target: to_caffemodel(made.network.name, made.weights)})
+    notes = [*(str(warning.message) for warning in caught), *report.notes(made)]
+    if as_json:
+        written = {"written": str(target), "seed": seed, "notes": notes}
+        click.echo(json.dumps(report.as_data(made) | written, indent=2))
+    else:
+        _print(made, report.layers(made) if by_layer else report.stages(made), notes)
+    click.echo(
+        f"\n{target} has all {len(made.origins)} layers with weights. Next, one of:", err=True
+    )
+    for line in _next(variant, file, target):
+        click.echo(f"  {line}", err=True)
+
+
+def _network_file(variant: str | None, net: Path | None) -> Path:
+    if (variant is None) == (net is None):
+        raise click.UsageError("say --variant NAME (from `netgen list`) or --net FILE")
+    if net is not None:
+        return net
+    file = Path("models") / str(variant) / "train_val.prototxt"
+    if not file.exists():
+        raise click.BadParameter(
+            f"{file} is not there: `netgen build --variant {shlex.quote(str(variant))}` writes it"
+            " (names: `netgen list`); a network elsewhere is given with --net FILE",
+            param_hint="--variant",
+        )
+    return file
+
+
+def _check_target(target: Path, source: Path, force: bool) -> None:
+    if target.exists() and source.exists() and target.samefile(source):
+        raise click.UsageError(f"{target} is what --from reads: give --out another file")
+    if target.exists() and not force:
+        raise click.UsageError(
+            f"{target} is there already: --force replaces it, --out names another"
+        )
+
+
+def _next(variant: str | None, file: Path, target: Path) -> list[str]:
+    """Say what to do with the weights: a network that netgen built has a solver of its name."""
+    weights = shlex.quote(str(target))
+    solver = file.parent.parent.parent / "solvers" / f"{file.parent.name}.prototxt"
+    if not solver.exists():
+        return [f"caffe train -solver SOLVER -weights {weights}"]
+    named = shlex.quote(str(solver))
+    network = f"--variant {shlex.quote(variant)}" if variant else f"--solver {named}"
+    return [
+        f"netgen train {network} --weights {weights}",
+        f"caffe train -solver {named} -weights {weights}",
+    ]
+
+
+def _print(made: Initial, rows: list[dict[str, str]], notes: Iterable[str]) -> None:
+    from rich.table import Table
+
+    from netgen.inspection.finding import listed
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in rows[0]:
+        table.add_column(heading, justify="right" if heading == "parameters" else "left")
+    for row in rows:
+        table.add_row(*row.values())
+    table_console(piped_width=10_000).print(table)
+    click.echo(f"\nLeft over in the source: {listed(made.left_over, MOST_LEFT_OVER) or 'nothing'}.")
+    for note in notes:
+        click.echo(f"note: {note}")

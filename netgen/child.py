@@ -3,7 +3,8 @@
 Caffe ends its whole process on what it dislikes (a CHECK), and engines of 2016 wait forever for
 each other when two nets of one process read the same database. So netgen's own process never
 imports Caffe: it checks what it can, then calls a function in a child, which may not be silent for
-too long. A child never outlives its parent, however that ends.
+too long. A child never outlives its parent, however that ends. One that works for days can be asked
+to stop: a signal to the parent becomes a message to the child, which looks for it when it can stop.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -48,12 +50,21 @@ class _Raised:
 
 
 _parent: Connection | None = None  # in a child: where what it tells goes
+_asked: int | None = None  # in a child: the signal that its parent was sent
 
 
 def tell(what: Any) -> None:
     """Give `what` to the parent's `heard`; nothing happens outside a child."""
     if _parent is not None:
         _parent.send(_Told(what))
+
+
+def asked_to_stop() -> int | None:
+    """Return the signal by which this child is asked to stop; None as long as it is not."""
+    global _asked  # noqa: PLW0603 - a process is asked once
+    if _asked is None and _parent is not None and _parent.poll():
+        _asked = _parent.recv()
+    return _asked
 
 
 def call(
@@ -63,6 +74,7 @@ def call(
     heard: Callable[[Any], None] = lambda _: None,
     log: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    signals: Collection[int] = (),
 ) -> Any:
     """Return ``function(*arguments)``, computed in a child process.
 
@@ -80,9 +92,14 @@ def call(
         until the child has ended, for the message of an error.
     environment
         Variables that the child has besides this process's, set before Caffe is loaded.
+    signals
+        Those that only ask the child to stop (`asked_to_stop`) while it works; a second one ends
+        it at once. Only the main thread may name any.
 
     Raises
     ------
+    KeyboardInterrupt
+        A second of `signals` came.
     ValueError, OSError
         What the function raised.
     EngineError
@@ -94,12 +111,13 @@ def call(
         spawn = multiprocessing.get_context("spawn")  # a fork would share Caffe's threads and locks
         mine, its = spawn.Pipe()
         settings = QUIET | dict(environment or {})
-        child = spawn.Process(target=_main, args=(its, log, settings, function, arguments))
+        child = spawn.Process(target=_main, args=(its, log, settings, signals, function, arguments))
         child.start()
         its.close()
         try:
-            answer = _answer(mine, silence, heard)
-            child.join()
+            with _passed_on(signals, mine):
+                answer = _answer(mine, silence, heard)
+                child.join()
         except EOFError:  # it ended without an answer
             child.join()
             raise EngineError(_why(child.exitcode or 0, log, start)) from None
@@ -110,6 +128,26 @@ def call(
     if isinstance(answer, _Raised):
         raise answer.error
     return answer.value
+
+
+@contextmanager
+def _passed_on(signals: Collection[int], child: Connection) -> Iterator[None]:
+    """Turn the first of `signals` into a message to the child, and the next into an exception."""
+    asked: list[int] = []
+
+    def ask(number: int, _frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        with suppress(OSError):  # it has ended by itself
+            child.send(number)
+
+    before = {number: signal.signal(number, ask) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _answer(child: Connection, silence: float, heard: Callable[[Any], None]) -> _Returned | _Raised:
@@ -139,6 +177,7 @@ def _main(
     parent: Connection,
     log: Path,
     environment: Mapping[str, str],
+    signals: Collection[int],
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
@@ -146,7 +185,8 @@ def _main(
     global _parent  # noqa: PLW0603 - a process has one parent
     _parent = parent
     _die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
+    for number in {signal.SIGINT, *signals}:  # Ctrl-C reaches both; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     os.environ.update(environment)
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)

@@ -10,7 +10,20 @@ from typing import Any
 import click
 
 # In the order in which they are used. Each is a module of `netgen.commands` with a `command`.
-COMMANDS = ("list", "build", "count", "audit", "data", "engine", "log", "figure")
+COMMANDS = (
+    "list",
+    "build",
+    "count",
+    "audit",
+    "data",
+    "engine",
+    "init",
+    "train",
+    "log",
+    "eval",
+    "predict",
+    "figure",
+)
 
 
 ELSEWHERE = "choose another place"

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 
 
 def write_all(contents: Mapping[Path, str | bytes]) -> None:
@@ -31,6 +31,24 @@ def write_all(contents: Mapping[Path, str | bytes]) -> None:
             with suppress(OSError):  # renamed already, or a folder that others use too by now
                 path.rmdir() if path.is_dir() else path.unlink()
         raise
+
+
+def check_writable(path: Path) -> None:
+    """Check that `write_all` could write `path` later, before a long computation for it begins.
+
+    Raises
+    ------
+    OSError
+        It could not; its `filename` is the path.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _write_beside(path: Path, content: str | bytes, made: list[Path]) -> Path:

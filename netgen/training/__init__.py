@@ -1,0 +1,1 @@
+"""Training as the paper did it: a rate that drops at plateaus, and runs that resume to the bit."""

@@ -1,0 +1,107 @@
+"""What a network reads in a phase: databases that are there, whole, aligned and of its classes.
+
+Checked before Caffe starts, which would end its process, or train on labels of other images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netgen.caffe_pb2 import DataParameter, LayerParameter
+from netgen.complexity import READS_LABELS
+from netgen.inspection.databases import Databases, read_labels
+from netgen.lmdbs import reading
+from netgen.schema import Phase
+
+
+class FeedError(ValueError):
+    """A network or its databases that cannot be trained on; the message says why and what next."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How many records a phase's databases have, and how many a batch reads of each."""
+
+    records: int
+    batch: int
+
+
+def check_feed(layers: Sequence[LayerParameter], phase: Phase) -> Feed:
+    """Check what the layers of a phase read.
+
+    Raises
+    ------
+    FeedError
+        They read something else than LMDBs, or databases that do not belong together, or have
+        labels that are no classes.
+    ValueError
+        A database cannot be read.
+    """
+    sources = [layer for layer in layers if not layer.bottom]
+    for layer in sources:
+        if layer.type != "Data" or layer.data_param.backend != DataParameter.LMDB:
+            raise FeedError(
+                f"layer {layer.name!r} ({layer.type}): `netgen train` repeats what Data layers read"
+                " from LMDBs, and nothing else: build the network with `netgen build`"
+            )
+    if not sources:
+        raise FeedError(f"the network reads nothing in phase {phase}: is it a train_val.prototxt?")
+    labels = _labels(layers)
+    paths = {layer.top[0]: Path(layer.data_param.source) for layer in sources}
+    records = _records(phase, paths, labels)
+    batches = {layer.data_param.batch_size for layer in sources}
+    if len(batches) > 1:
+        raise FeedError(
+            f"the Data layers of phase {phase} have batches of {sorted(batches)}: images and labels"
+            " would be of others; give all the same batch_size"
+        )
+    return Feed(records, batches.pop())
+
+
+def _labels(layers: Sequence[LayerParameter]) -> dict[str, int | None]:
+    """Return the blobs that are read as labels, and how many classes they may name."""
+    classes = {
+        top: layer.inner_product_param.num_output
+        for layer in layers
+        if layer.type == "InnerProduct"
+        for top in layer.top
+    }
+    return {
+        layer.bottom[1]: classes.get(layer.bottom[0])
+        for layer in layers
+        if layer.type in READS_LABELS and len(layer.bottom) > 1
+    }
+
+
+def _records(phase: Phase, paths: dict[str, Path], labels: dict[str, int | None]) -> int:
+    """Return how many records all of a phase's databases have."""
+    of_labels = {top: path for top, path in paths.items() if top in labels}
+    others = [path for top, path in paths.items() if top not in labels]
+    if not of_labels:
+        with reading(others[0]) as (_, entries):
+            return int(entries)
+    read = read_labels(Databases(others[0] if others else None, of_labels))
+    counts = {paths.get(name, others[0] if others else None): n for name, n in read.records.items()}
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{path}: {count:,}" for path, count in counts.items())
+        raise FeedError(
+            f"the databases of phase {phase} have different numbers of records ({said}): after one"
+            " pass, labels would be of other images; make them anew with `netgen data`"
+        )
+    if read.apart:
+        raise FeedError(
+            f"the databases of phase {phase} do not belong together: {read.apart}; make them anew"
+            " with `netgen data`"
+        )
+    for top, values in read.values.items():
+        most = labels[top]
+        wrong = (values < 0) | (values >= (most or max(values) + 1))
+        if wrong.any():
+            raise FeedError(
+                f"{paths[top]}: record {wrong.argmax():,} has the label {values[wrong.argmax()]},"
+                f" but the network knows {most} classes (0 to {(most or 1) - 1}): build the network"
+                " for this dataset, or make the database anew"
+            )
+    return next(iter(counts.values()))

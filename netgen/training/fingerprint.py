@@ -1,0 +1,103 @@
+"""Which Caffe, BLAS kernel and device compute, asked in the process that has them loaded."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from netgen.training.state import Engine
+
+# The BLAS of Caffe. NumPy and SciPy bring OpenBLAS libraries of their own under other names.
+BLAS = re.compile(r"lib(openblas|mkl_rt|atlas|blis|satlas|tatlas)[^/]*\.so")
+CAFFE = re.compile(r"libcaffe[^/]*\.so|_caffe[^/]*\.so")
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def engine(gpu: int | None) -> Engine:
+    """Describe the Caffe of this process; `gpu` is the number of the GPU that computes, if any."""
+    import caffe
+
+    libraries = sorted(path for path in _loaded() if CAFFE.match(path.name))
+    digest = hashlib.sha256()
+    for path in libraries:
+        digest.update(path.read_bytes())
+    blas, threads = _blas()
+    version = getattr(caffe, "__version__", "unknown")
+    return Engine(version, digest.hexdigest(), blas, threads, _device(gpu))
+
+
+def can_reseed() -> bool:
+    """Tell whether this pycaffe can seed the generator that Dropout draws from."""
+    import caffe
+
+    return hasattr(caffe, "set_random_seed")
+
+
+def is_bvlc() -> bool:
+    """Tell BVLC's own tree from PyPI's, whose `caffe train` cannot use several GPUs.
+
+    That one has the layers of SSD, and pairs a later program with a library of 2016.
+    """
+    import caffe
+
+    return "AnnotatedData" not in caffe.layer_type_list()
+
+
+def differences(then: Engine, now: Engine) -> list[str]:
+    """Say in words what is not as it was."""
+    words = {
+        "version": "Caffe's version",
+        "library": "Caffe's library",
+        "blas": "the BLAS kernel",
+        "threads": "the number of BLAS threads",
+        "device": "the device",
+    }
+    return [
+        f"{what} was {_short(getattr(then, name))}, now {_short(getattr(now, name))}"
+        for name, what in words.items()
+        if getattr(then, name) != getattr(now, name)
+    ]
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text[:12] if re.fullmatch(r"[0-9a-f]{64}", text) else text
+
+
+def _loaded() -> Iterator[Path]:
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+    yield from {Path(line.split(maxsplit=5)[5]) for line in maps.splitlines() if "/" in line}
+
+
+def _blas() -> tuple[str, int]:
+    """Return the BLAS's file name with its kernel, and how many threads it uses."""
+    found = sorted(path for path in _loaded() if BLAS.match(path.name))
+    if not found:
+        return "unknown", _threads_wanted()
+    library = ctypes.CDLL(str(found[0]))
+    if not hasattr(library, "openblas_get_corename"):
+        return found[0].name, _threads_wanted()
+    library.openblas_get_corename.restype = ctypes.c_char_p
+    kernel = library.openblas_get_corename().decode()
+    return f"{found[0].name} ({kernel})", library.openblas_get_num_threads()
+
+
+def _threads_wanted() -> int:
+    wanted = next((os.environ[name] for name in THREADS if name in os.environ), "")
+    return int(wanted) if wanted.isdecimal() else len(os.sched_getaffinity(0))
+
+
+def _device(gpu: int | None) -> str:
+    if gpu is None:
+        return "CPU"
+    ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", f"--id={gpu}"]
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=False)
+    except OSError:
+        return "GPU"
+    return answer.stdout.strip() or "GPU"

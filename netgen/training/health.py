@@ -1,0 +1,76 @@
+"""When a training is lost: a loss that is no number, or grows out of all proportion."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SMOOTHING = 0.9  # so that about ten iterations have to agree before a loss counts as exploding
+
+
+class Health(Struct, forbid_unknown_fields=True):
+    """The first loss, and a smoothed one; part of every snapshot."""
+
+    first: float | None = None
+    smooth: float = 0.0
+
+    def complaint(self, loss: float, most: float) -> str | None:
+        """Take in an iteration's loss; say what is wrong with it, if anything.
+
+        Parameters
+        ----------
+        loss
+            Of the iteration: the sum of all losses by their weights.
+        most
+            How many times the first loss it may become, smoothed.
+        """
+        if not math.isfinite(loss):
+            return f"the loss is {loss}"
+        if self.first is None:
+            self.first = self.smooth = loss
+        self.smooth = SMOOTHING * self.smooth + (1 - SMOOTHING) * loss
+        if self.smooth > most * abs(self.first):
+            return f"the loss is {self.smooth:.4g}, {most:g} times the first ({self.first:.4g})"
+        return None
+
+
+def culprit(net: Any) -> str:
+    """Say which blob of a pycaffe net went first, in the order in which it computes.
+
+    What the last forward pass left is still there, so nothing is computed again; a blob that
+    layers overwrite in place is as the last of them left it.
+    """
+    for name, index, blob in _in_order(net):
+        if not _finite(blob):
+            kind = net.layers[index].type
+            what = f"the first blob with a number that is not finite is {name!r}"
+            return what + f", which layer {net._layer_names[index]!r} ({kind}) makes"
+    return "every blob of the network is finite"
+
+
+def lost_parameters(net: Any) -> str | None:
+    """Say which parameters of a pycaffe net are not finite; None when all are."""
+    for name, blobs in net.params.items():
+        if not all(map(_finite, blobs)):
+            return f"the update gave layer {name!r} parameters that are not finite"
+    return None
+
+
+def _in_order(net: Any) -> Iterator[tuple[str, int, Any]]:
+    seen = set()
+    for index in range(len(net.layers)):
+        for top in net._top_ids(index):
+            if top not in seen:
+                seen.add(top)
+                yield net._blob_names[top], index, net._blobs[top]
+
+
+def _finite(blob: Any) -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(blob.data).all())

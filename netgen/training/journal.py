@@ -1,0 +1,100 @@
+"""The journal of a run, ``log.jsonl``: one JSON object a line, written as it happens.
+
+Every line has `event` and `iteration` (updates of the weights so far, as Caffe counts); those that
+the training itself writes have `seconds` (of training, over all resumes). Outputs have the names
+that they have in train_val.prototxt (``loss_noun``, ``top1_noun``, ``top5_noun``); numbers that are
+not finite are written as null.
+
+``start``
+    `epoch`: iterations that read as many records as there are (a float).
+``train``, at every `display`
+    `epoch`: how often that has been so far; `loss`: the sum of all losses by their weights, mean of
+    the iterations since the last display; `outputs`: output -> the same mean of each loss; `lr`: of
+    this iteration, null under a policy of the solver's own.
+``test``, at every `test_interval`
+    `outputs`: output -> mean over the test set; accuracies are between 0 and 1.
+``drop``
+    The rate dropped before this iteration: `lr`, the new one, and `why`.
+``snapshot``
+    `model`: the caffemodel, relative to the run's folder; `best`: whether it is the best so far.
+``round``
+    A fresh Caffe starts at this iteration, at the first record, with `seed`: of `round`.
+``resume``
+    The run went on from this iteration's snapshot, after whatever ended it.
+``end``
+    `why`: "max_iter", "converged", "stopped" (by a signal: can be resumed), "failed"; `what`: that
+    in words.
+
+A resume goes back to a snapshot: lines of later iterations are then taken away, because they will
+be written again, the same. So iterations never decrease from line to line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from netgen.files import write_all
+
+Entry = dict[str, Any]
+
+# What comes of one iteration number: first this, then a snapshot, then the iteration itself.
+SETTLING = frozenset({"test", "drop", "snapshot"})
+AFTER = frozenset({"round", "train", "end"})
+
+
+class Journal:
+    """A run's ``log.jsonl``, open for appending."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, event: str, iteration: int, **values: Any) -> Entry:
+        """Append one line, and return it."""
+        entry: Entry = _finite({"event": event, "iteration": iteration} | values)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        return entry
+
+    def go_back_to(self, iteration: int, due: bool = False) -> None:
+        """Take away what came after a snapshot at `iteration`, and a line that was cut off.
+
+        The snapshot is of the run after the test of that iteration, or, where that is still `due`,
+        before it.
+        """
+        after = AFTER if not due else AFTER | SETTLING
+        kept = [entry for entry in read_journal(self.path) if _stays(entry, iteration, after)]
+        write_all({self.path: "".join(json.dumps(entry) + "\n" for entry in kept)})
+
+
+def read_journal(path: Path) -> list[Entry]:
+    """Return a journal's lines, oldest first; none when it is not there.
+
+    A last line that is still being written, or was cut off, is left out.
+    """
+    if not path.exists():
+        return []
+    return list(_whole(path.read_text(encoding="utf-8", errors="replace").splitlines()))
+
+
+def _whole(lines: Iterable[str]) -> Iterable[Entry]:
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            return
+
+
+def _stays(entry: Mapping[str, Any], iteration: int, after: frozenset[str]) -> bool:
+    if entry["iteration"] == iteration:
+        return entry["event"] not in after
+    return bool(entry["iteration"] < iteration)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,259 @@
+"""Snapshots of which a manifest vouches: without one, a snapshot does not exist.
+
+Caffe writes ``<name>_iter_<N>.caffemodel`` and ``.solverstate`` under their final names, and when
+the disk fills may leave them cut off; its `restore` even accepts a state that lacks its last byte.
+So both are read back, and only then ``<name>_iter_<N>.json`` is renamed into place: the files'
+sizes and hashes, and the run's own memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from google.protobuf.message import DecodeError
+from msgspec import Meta, Struct
+
+from netgen.training.state import Engine, State
+
+VERSION = 1  # of the manifests' form
+CHUNK = 2**20
+KINDS = (".caffemodel", ".solverstate")
+
+
+class SnapshotError(ValueError):
+    """A snapshot that cannot be used; the message says which, why and what next."""
+
+
+class File(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a file has to be."""
+
+    bytes: Annotated[int, Meta(ge=0)]
+    sha256: str
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A snapshot's contents.
+
+    `files` has its two files by name, `net` is the SHA-256 of the network's prototxt, `seed` the
+    round's.
+    """
+
+    version: int
+    files: dict[str, File]
+    net: str
+    seed: int
+    engine: Engine
+    state: State
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot that exists, in the folder of `path`, its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def model(self) -> Path:
+        """The weights."""
+        return self.path.with_suffix(".caffemodel")
+
+    @property
+    def solverstate(self) -> Path:
+        """Iteration, momentum and step."""
+        return self.path.with_suffix(".solverstate")
+
+    @property
+    def iteration(self) -> int:
+        """Updates of the weights that it has seen."""
+        return self.manifest.state.iteration
+
+    def defect(self) -> str | None:
+        """Say what is wrong with its files; None when they are as the manifest says."""
+        for name, file in self.manifest.files.items():
+            path = self.path.parent / name
+            if not path.is_file():
+                return f"{path} is not there"
+            if path.stat().st_size != file.bytes:
+                return f"{path} has {path.stat().st_size:,} bytes instead of {file.bytes:,}"
+            if digest(path) != file.sha256:
+                return f"{path} is not what was written (another SHA-256)"
+        return None
+
+
+def stem(folder: Path, name: str, iteration: int) -> Path:
+    """Return where a snapshot is, less the endings of its files."""
+    return folder / f"{name}_iter_{iteration}"
+
+
+def seal(path: Path, manifest: Callable[[dict[str, File]], Manifest]) -> Snapshot:
+    """Make a snapshot of the two files that Caffe has written to `path` less their endings.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or fails.
+    """
+    files = [path.with_name(path.name + kind) for kind in KINDS]
+    for file in files:
+        _sync(file)
+    vouched = {file.name: File(file.stat().st_size, digest(file)) for file in files}
+    whole = manifest(vouched)
+    name = path.with_name(path.name + ".json")
+    _write_last(name, msgspec.json.format(msgspec.json.encode(whole)))
+    return Snapshot(name, whole)
+
+
+def find_all(folder: Path) -> list[Snapshot]:
+    """Return the snapshots of a folder that have a manifest, the oldest first; none are verified.
+
+    Raises
+    ------
+    SnapshotError
+        A manifest is not one, or of another version of netgen.
+    """
+    found = [Snapshot(path, _read(path)) for path in folder.glob("*_iter_*.json")]
+    return sorted(found, key=lambda snapshot: snapshot.iteration)
+
+
+def newest_whole(folder: Path, notice: Callable[[str], None]) -> Snapshot | None:
+    """Return the newest snapshot whose files are what its manifest says; None if there is none.
+
+    A run gives the same bits from any of its snapshots, so an older one only costs time: `notice`
+    is told what was wrong with the newer ones.
+    """
+    for snapshot in reversed(find_all(folder)):
+        defect = snapshot.defect()
+        if defect is None:
+            return snapshot
+        notice(f"the snapshot of iteration {snapshot.iteration:,} cannot be used: {defect}")
+    return None
+
+
+def remove(path: Path) -> None:
+    """Remove a snapshot by its path less endings: the manifest first, so that no half is left."""
+    for kind in (".json", *KINDS):
+        path.with_name(path.name + kind).unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a snapshot left that was never sealed."""
+    for kind in KINDS:
+        for file in folder.glob(f"*_iter_*{kind}"):
+            if not file.with_suffix(".json").exists():
+                file.unlink()
+
+
+def prune(folder: Path, keep: int, best: int | None) -> None:
+    """Keep the newest `keep` snapshots, and that of iteration `best`."""
+    for snapshot in find_all(folder)[:-keep]:
+        if snapshot.iteration != best:
+            remove(snapshot.path.with_suffix(""))
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Refuse to begin to write `size` bytes where they would not fit.
+
+    Raises
+    ------
+    OSError
+        They do not.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        what = f"{os.strerror(errno.ENOSPC)} for a snapshot ({size:,} bytes, {free:,} are free)"
+        raise OSError(errno.ENOSPC, what, str(folder))
+
+
+def digest(path: Path) -> str:
+    """Return a file's SHA-256."""
+    sum_ = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            sum_.update(block)
+    return sum_.hexdigest()
+
+
+def check_written(path: Path, blobs: dict[str, list[int]]) -> None:
+    """Read back what Caffe wrote to `path` less endings: both files have to be complete.
+
+    Parameters
+    ----------
+    path
+        Where, less the endings.
+    blobs
+        Layer -> the sizes of its parameter blobs.
+
+    Raises
+    ------
+    OSError
+        A file was cut off: the disk has filled meanwhile.
+    """
+    from netgen.caffe_pb2 import NetParameter, SolverState
+
+    model, state = (path.with_name(path.name + kind) for kind in KINDS)
+    net = _parsed(NetParameter(), model)
+    found = {layer.name: [len(blob.data) for blob in layer.blobs] for layer in net.layer}
+    if {name: sizes for name, sizes in found.items() if sizes} != blobs:
+        raise _cut_off(model)
+    # Caffe writes this field always, and after the momentum.
+    if not _parsed(SolverState(), state).HasField("current_step"):
+        raise _cut_off(state)
+
+
+def _parsed(message: Any, path: Path) -> Any:
+    try:
+        message.ParseFromString(path.read_bytes())
+    except DecodeError:
+        raise _cut_off(path) from None
+    return message
+
+
+def _cut_off(path: Path) -> OSError:
+    return OSError(errno.ENOSPC, "Caffe's snapshot was cut off; is the disk full?", str(path))
+
+
+def _read(path: Path) -> Manifest:
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except msgspec.DecodeError as error:
+        raise SnapshotError(
+            f"{path}: not a snapshot's manifest ({error}): remove it to use an older snapshot"
+        ) from None
+    if manifest.version != VERSION:
+        raise SnapshotError(
+            f"{path}: of version {manifest.version}, this netgen writes {VERSION}: resume with the"
+            " netgen that began the run"
+        )
+    return manifest
+
+
+def _write_last(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.name}")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,39 @@
+"""What a run's worker and its parent tell each other, beside the journal's entries."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netgen.training import fingerprint
+from netgen.training.state import Engine
+
+
+class Beat(NamedTuple):
+    """Progress: `done` of `of`, of iterations ("training") or of batches ("replay", "test")."""
+
+    what: str
+    done: int
+    of: int
+    loss: float | None = None
+
+
+class Outcome(NamedTuple):
+    """How a round ended: one of the journal's reasons, or "round"; in words; by which signal."""
+
+    why: str
+    what: str
+    iteration: int
+    signal: int | None = None
+
+
+class Described(NamedTuple):
+    """What the parent asks before a run."""
+
+    engine: Engine
+    can_reseed: bool
+    is_bvlc: bool
+
+
+def describe(gpu: int | None) -> Described:
+    """Return what computes, whether it can repeat Dropout, and whether it is BVLC's own tree."""
+    return Described(fingerprint.engine(gpu), fingerprint.can_reseed(), fingerprint.is_bvlc())

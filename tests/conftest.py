@@ -13,6 +13,7 @@ from typing import Any
 import hypothesis
 import pytest
 from helpers import dataset, make_databases, order
+from trained import Trained, train
 
 from netgen.build import files
 from netgen.files import write_all
@@ -64,3 +65,9 @@ def real_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log = folder / "xs.log"
     log.write_text(run.stderr)
     return log
+
+
+@pytest.fixture(scope="session")
+def trained(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A narrow X_S network that real Caffe trained on a few images of Fashion-MNIST."""
+    return once("trained", lambda: train(tmp_path_factory.mktemp("trained")))

@@ -94,14 +94,15 @@ def make_databases(data: Dataset, folder: Path, seed: int = 0) -> dict[str, Show
         shape = (split.records, data.images.channels, data.images.height, data.images.width)
         images = rng.integers(0, 256, shape, dtype=np.uint8)
         labels = {task.name: rng.integers(0, task.classes, split.records) for task in data.tasks}
-        _write(folder, split, images, labels)
+        write_databases(folder, split, images, labels)
         made[phase] = Shown(images, labels)
     return made
 
 
-def _write(
+def write_databases(
     folder: Path, split: Split, images: np.ndarray, labels: Mapping[str, np.ndarray]
 ) -> None:
+    """Write a split's images, N x C x H x W, and its labels, N a task."""
     datums = [
         Datum(channels=i.shape[0], height=i.shape[1], width=i.shape[2], data=i.tobytes())
         for i in images

@@ -50,6 +50,12 @@ def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
     "  [env: NETGEN_ONTOLOGY]",
 )
 @click.option(
+    "--results",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where `netgen eval --out` wrote: measures Table 2's accuracies.",
+)
+@click.option(
     "--only",
     multiple=True,
     metavar="WORD",
@@ -68,6 +74,7 @@ def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--deep", is_flag=True, help="Of --data, read the images too: is none in both sets?")
 def command(
     ontology: Path | None,
+    results: Path | None,
     only: tuple[str, ...],
     as_json: bool,
     as_markdown: bool,
@@ -84,15 +91,15 @@ def command(
     paper's; exits with 1 when one differs.
     """
     if any(files.values()):
-        if only or as_markdown or check or ontology:
+        if only or as_markdown or check or ontology or results:
             raise click.UsageError(
-                "--only, --markdown, --check and --ontology are about the paper's claims, not about"
-                " files: ask for one of both"
+                "--only, --markdown, --check, --ontology and --results are about the paper's"
+                " claims, not about files: ask for one of both"
             )
         sys.exit(_inspect(files, deep, as_json))
     if deep:
         raise click.UsageError("--deep goes with --data")
-    sys.exit(_audit(ontology, only, as_json, as_markdown, check))
+    sys.exit(_audit(ontology, results, only, as_json, as_markdown, check))
 
 
 def _inspect(files: dict[str, str | None], deep: bool, as_json: bool) -> int:
@@ -111,6 +118,7 @@ def _inspect(files: dict[str, str | None], deep: bool, as_json: bool) -> int:
 
 def _audit(
     ontology: Path | None,
+    results: Path | None,
     only: tuple[str, ...],
     as_json: bool,
     as_markdown: bool,
@@ -123,7 +131,7 @@ def _audit(
     from netgen.measurements import Context
     from netgen.readings import readings
 
-    everything = audit(Context(ontology))
+    everything = audit(Context(ontology, results))
     judgements = _chosen(everything, only)
     reads = readings() if check or not only else []
     if check:

@@ -1,4 +1,4 @@
-"""`netgen figure`: the paper's figures, drawn from what netgen builds."""
+"""`netgen figure`: the paper's figures, and charts of what was trained and tested."""
 
 from __future__ import annotations
 
@@ -37,17 +37,20 @@ class PictureFile(click.Path):
 
 @click.group("figure")
 def command() -> None:
-    """Draw the paper's figures."""
+    """Draw the paper's figures, and charts of what was trained and tested."""
 
 
-@command.command("architecture")
-@click.option(
+out_option = click.option(
     "--out",
     type=PictureFile(),
     required=True,
     metavar="FILE",
     help=f"Where to draw it: a file that ends in {ACCEPTED}.",
 )
+
+
+@command.command("architecture")
+@out_option
 @click.option(
     "--variant",
     "names",
@@ -68,6 +71,68 @@ def architecture(out: Path, names: tuple[str, ...], dataset: Path | None) -> Non
     from netgen.figures.layout import picture
 
     write(picture(nets), out)
+    click.echo(out.as_posix())
+
+
+@command.command("weights")
+@click.argument("caffemodel", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@out_option
+def weights(caffemodel: Path, out: Path) -> None:
+    """Draw the cross weights of an X_S network, as in Figure 5.
+
+    A chart a cross-residual layer, a line a connection, named source-target: its weights, not
+    normalised, sorted over the channels.
+    """
+    from netgen.figures.weights import draw
+
+    draw(caffemodel, out)
+    click.echo(out.as_posix())
+
+
+@command.command("curves")
+@click.argument(
+    "logs",
+    metavar="RUN_OR_LOG...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
+@out_option
+def curves(logs: tuple[Path, ...], out: Path) -> None:
+    """Draw how losses fell and accuracies rose.
+
+    RUN_OR_LOG is a folder that `netgen train` made, its log.jsonl, or what `caffe train` wrote;
+    several are drawn into one picture.
+    """
+    from netgen.figures.curves import draw_all
+
+    draw_all(logs, out)
+    click.echo(out.as_posix())
+
+
+@command.command("confusion")
+@click.argument("result", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="TASK",
+    help="A task; say it again for several.  [default: all]",
+)
+@out_option
+def confusion(result: Path, tasks: tuple[str, ...], out: Path) -> None:
+    """Draw which class is taken for which; RESULT is what `netgen eval --out` wrote."""
+    from netgen.figures.confusion import draw
+    from netgen.results import read_result
+
+    read = read_result(result)
+    known = [task.name for task in read.tasks]
+    for task in tasks:
+        if task not in known:
+            raise click.BadParameter(
+                f"{task!r} is not in {result}: choose from {', '.join(known)}", param_hint="--task"
+            )
+    draw(read, tasks or known, out)
     click.echo(out.as_posix())
 
 

@@ -1,24 +1,18 @@
-"""Pictures of networks, drawn and written.
-
-`layout` says what goes where. The same picture gives the same bytes with the same matplotlib,
-whatever its configuration; no display is needed.
-"""
+"""Pictures of networks, drawn and written; `layout` says what goes where."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from math import dist
 from pathlib import Path
 
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path as Curve
-from PIL import Image
 
+from netgen.figures.saving import save
 from netgen.figures.shapes import (
     FONT,
     LEADING,
@@ -32,63 +26,25 @@ from netgen.figures.shapes import (
     Sum,
     Wire,
 )
-from netgen.files import write_all
 
 # Okabe and Ito's colours, told apart by the colour-blind; their red is left to the cross-residuals.
 TASK_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8A7A00")
 CROSS_COLOR = "#D62F1F"
 INK, PALE = "#1F2933", "#F4F6F8"
-DPI = 200  # of a PNG: two of its pixels are one of the picture's
-
-# The formats, and the metadata left out of them: dates would make every run differ.
-METADATA: dict[str, dict[str, str | None]] = {
-    ".png": {"Software": None},
-    ".svg": {"Date": None, "Creator": None},
-    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
 
 # As in the paper's Figure 4, where a line is not solid: drawn, left out, drawn, ...
 DASHES = {Line.PROJECTION: (4.5, 1.8, 1.0, 1.8), Line.CROSS: (3.2, 1.8)}
 
 
 def write(picture: Picture, file: Path) -> None:
-    """Draw `picture` into `file`, whole or not at all, as its suffix says (see `METADATA`).
+    """Draw `picture` into `file`, whole or not at all, as its suffix says (`saving.METADATA`).
 
     Raises
     ------
     OSError
         The file could not be written; what was there is unchanged.
     """
-    write_all({file: _bytes(picture, file.suffix.lower())})
-
-
-def _bytes(picture: Picture, suffix: str) -> bytes:
-    buffer = BytesIO()
-    settings = {
-        "mathtext.fontset": "dejavusans",
-        # Whole pixels would shift straight lines against those with rounded corners.
-        "path.snap": False,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "netgen",
-        "pdf.fonttype": 42,
-    }
-    with style.context(["default", settings]):
-        draw(picture).savefig(buffer, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
-    if suffix == ".png":
-        return _few_colors(buffer)
-    if suffix == ".svg":  # a browser need not have matplotlib's font
-        fonts = f"'{FONT}', Verdana, Helvetica, Arial, sans-serif"
-        return buffer.getvalue().replace(f"'{FONT}'".encode(), fonts.encode())
-    return buffer.getvalue()
-
-
-def _few_colors(png: BytesIO) -> bytes:
-    """Return a PNG in 256 colours: enough for smooth edges, in a third of the size."""
-    smaller = BytesIO()
-    with Image.open(png) as image:
-        few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        few.save(smaller, "PNG", optimize=True, dpi=(DPI, DPI))
-    return smaller.getvalue()
+    save(lambda: draw(picture), file)
 
 
 def draw(picture: Picture) -> Figure:

@@ -65,10 +65,11 @@ class Context:
     """What measurements may look at besides the generator.
 
     `ontology` is a folder with the class lists that section 5.1 speaks of; see
-    `netgen.measurements.ontology`.
+    `netgen.measurements.ontology`. `results` is one with what `netgen eval --out` wrote.
     """
 
     ontology: Path | None = None
+    results: Path | None = None
 
 
 Measure = Callable[..., Found]

@@ -6,8 +6,8 @@ from math import prod, sqrt
 
 from netgen import paper
 from netgen.claims.tables import ROWS
-from netgen.measurements.model import Context, Found, NeedsData, NeedsTraining, measurement
-from netgen.measurements.networks import TASKS, variant_of
+from netgen.measurements.model import Context, Found, measurement
+from netgen.measurements.networks import TASKS
 from netgen.paper import TABLE_2
 
 Interval = tuple[float, float]
@@ -15,15 +15,6 @@ Interval = tuple[float, float]
 # GoogLeNet's pool (and each auxiliary head) 1,024, ResNet-50's pool 2,048.
 OUTPUT = {"CaffeNet": 4_097, "Inception-v1": 1_025, "VggNet-16": 4_097, "ResNet-50": 2_049}
 TRAINING = "Table 2's accuracies, which need training"
-
-
-@measurement
-def accuracy(_: Context, network: str, task: str, k: str) -> Found:
-    """Accuracy of a trained network."""
-    if network == "DeepSentiBank":
-        raise NeedsData("DeepSentiBank's caffemodel and the VSO images")
-    name = variant_of(network, task)
-    raise NeedsTraining(f"caffe train -solver solvers/{name}.prototxt; netgen log (top{k}_{task})")
 
 
 # ---- parameters ---------------------------------------------------------------------------------

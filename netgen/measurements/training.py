@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
+from pathlib import Path
 
 from netgen.build import GIB
+from netgen.claims.tables import ROWS
+from netgen.dataset import MTVSO
 from netgen.measurements.layout import FILES
 from netgen.measurements.model import (
     Context,
@@ -16,6 +20,7 @@ from netgen.measurements.model import (
 )
 from netgen.measurements.networks import RESIDUAL, TASKS, cost, emitted, of_type, variant_of
 from netgen.paper import Recipe
+from netgen.results import Result, read_result
 from netgen.wiring import loss_weight
 
 SOLVERS = "solvers/*.prototxt"
@@ -88,6 +93,36 @@ def accuracies(_: Context) -> Found:
         heads = [layer.name for layer in of_type("InnerProduct", layers)]
         wrong += [name] if scores != sorted((head, k) for head in heads for k in (1, 5)) else []
     return Found("top-1 and top-5 of every head", f"Accuracy layers of {FILES}", holds=not wrong)
+
+
+@measurement
+def accuracy(context: Context, network: str, task: str, k: str) -> Found:
+    """Accuracy of a trained network on the paper's test set, in percent.
+
+    Its 95% interval has to hold what is printed: no training gives the same digits twice.
+    """
+    row = ROWS[network, task]
+    results = _results(context.results) if context.results else {}
+    if (result := results.get(row.variant)) and task in {one.name for one in result.tasks}:
+        found = result.task(task).accuracy
+        share, text = (found.top1, row.top1) if k == "1" else (found.top5, row.top5)
+        value, low, high = (100 * x for x in (share.value, share.low, share.high))
+        fits = low <= float(text) <= high
+        shown = f"{value:.2f} % ({low:.2f} to {high:.2f})"
+        evidence = f"netgen eval: {share.correct:,} of {share.total:,}, {result.weights.path}"
+        return Found(shown, evidence, (float(text) if fits else value,), proves=False)
+    if network == "DeepSentiBank":
+        raise NeedsData("DeepSentiBank's caffemodel and the VSO images")
+    name = variant_of(network, task)
+    raise NeedsTraining(f"caffe train -solver solvers/{name}.prototxt; netgen log (top{k}_{task})")
+
+
+@cache
+def _results(folder: Path) -> dict[str, Result]:
+    """Return the results in a folder that are of the paper's whole test set, by variant."""
+    found = [read_result(file) for file in sorted(folder.glob("*.json"))]
+    whole = (MTVSO.name, MTVSO.test.records)
+    return {one.variant: one for one in found if (one.dataset, one.records) == whole}
 
 
 @measurement

@@ -1,0 +1,189 @@
+"""A network, its weights and a test set -> a result; every image counts exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netgen.dataset import Dataset, class_names
+from netgen.deployed import (
+    Deployed,
+    DeployedError,
+    check_classes,
+    check_images,
+    check_weights,
+    read_deployed,
+)
+from netgen.evaluation.composition import Finest, baselines, finest
+from netgen.evaluation.naming import columns, read_outputs
+from netgen.evaluation.ranking import Ints
+from netgen.evaluation.tally import Hits, Tally, prior
+from netgen.evaluation.testset import labels_of
+from netgen.results import VERSION, Derived, FileUsed, Result
+from netgen.scoring import EngineName, Job, Scores, Stored, check_engine, score
+from netgen.training.snapshots import digest
+from netgen.variants import Variant
+from netgen.versions import versions
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate.
+
+    Attributes
+    ----------
+    variant, dataset
+        Which tasks, and which test images.
+    network, weights
+        A deploy prototxt and a caffemodel.
+    engine, gpu, batch
+        What computes the scores, on which GPU (None: the CPU), so many images at a time.
+    outputs
+        A file of the network's outputs' names, where they are more than the task's classes.
+    """
+
+    variant: Variant
+    dataset: Dataset
+    network: Path
+    weights: Path
+    engine: EngineName = "caffe"
+    gpu: int | None = None
+    batch: int = 24
+    outputs: Path | None = None
+
+
+def evaluate(request: Request, progress: Callable[[int], None] = lambda _: None) -> Result:
+    """Score every test image once and count.
+
+    Parameters
+    ----------
+    request
+        What to evaluate.
+    progress
+        Is told how many images a batch had.
+
+    Raises
+    ------
+    ValueError, OSError
+        Files that do not fit together, or cannot be read; said before the first batch where it can
+        be known by then.
+    EngineError
+        Caffe is missing, or ended its process.
+    """
+    data, network = request.dataset, read_deployed(request.network, request.variant.tasks)
+    check_images(network, data)
+    chosen = _columns(network, request)
+    check_weights(network, request.weights)
+    engine = check_engine(request.engine, request.gpu)
+    train, test = labels_of(data, "TRAIN"), labels_of(data, "TEST")
+    fine = finest(train, {task.name: task.classes for task in data.tasks})
+    count = _Count(network, data, chosen, test, fine)
+    stored = Stored(Path(data.test.images), network.shape, data.images.mean, request.batch)
+
+    def heard(scores: Scores) -> None:
+        progress(count.add(scores))
+
+    score(request.engine, Job(network, request.weights, stored, request.gpu), heard)
+    return count.result(request, train, versions(request.engine, engine))
+
+
+class _Count:
+    """The counting in progress, over all heads."""
+
+    def __init__(
+        self,
+        network: Deployed,
+        dataset: Dataset,
+        chosen: Mapping[str, Ints | None],
+        labels: Mapping[str, Ints],
+        fine: Finest | None,
+    ) -> None:
+        self.network, self.labels, self.fine, self.seen = network, labels, fine, 0
+        self.chosen = chosen
+        self.tallies = {
+            head.task: Tally(dataset.task(head.task), head.outputs, chosen[head.task])
+            for head in network.heads
+        }
+        self.derived: dict[tuple[str, tuple[str, ...]], Hits] = {}
+
+    def add(self, scores: Scores) -> int:
+        """Count a batch, the next in the order of the records; return its number of images."""
+        size = len(next(iter(scores.values())))
+        labels = {task: of[self.seen : self.seen + size] for task, of in self.labels.items()}
+        for task, tally in self.tallies.items():
+            _check_finite(scores[task], task, self.seen)
+            tally.add(scores[task], labels[task])
+        for baseline in baselines(self._classes(scores), self.fine) if self.fine else ():
+            hits = self.derived.setdefault((baseline.task, baseline.sources), Hits())
+            hits.add(baseline.scores, labels[baseline.task])
+        self.seen += size
+        return size
+
+    def _classes(self, scores: Scores) -> Scores:
+        """Return the scores of the tasks' classes only."""
+        return {
+            task: of if (chosen := self.chosen[task]) is None else of[:, chosen]
+            for task, of in scores.items()
+        }
+
+    def result(
+        self, request: Request, train: Mapping[str, Ints], versions: dict[str, str]
+    ) -> Result:
+        data = request.dataset
+        tasks = [task for task in data.tasks if task.name in self.tallies]
+        return Result(
+            version=VERSION,
+            variant=request.variant.name,
+            dataset=data.name,
+            records=self.seen,
+            network=_file_used(request.network),
+            weights=_file_used(request.weights),
+            parameters=self.network.parameters,
+            engine=request.engine,
+            versions=versions,
+            tasks=tuple(
+                self.tallies[task.name].result(
+                    class_names(task),
+                    prior(train[task.name], self.labels[task.name], task.classes),
+                )
+                for task in tasks
+            ),
+            derived=tuple(
+                Derived(task, sources, hits.accuracy())
+                for (task, sources), hits in self.derived.items()
+            ),
+        )
+
+
+def _columns(network: Deployed, request: Request) -> dict[str, Ints | None]:
+    """Return which outputs are each task's classes; None where all are, in order."""
+    if request.outputs is None:
+        check_classes(network, request.dataset)
+        return {head.task: None for head in network.heads}
+    if len(network.heads) != 1:
+        raise DeployedError(
+            "--classes names the outputs of a network with one task, not of several"
+        )
+    head, names = network.heads[0], read_outputs(request.outputs)
+    if len(names) != head.outputs:
+        raise DeployedError(
+            f"{request.outputs}: {len(names):,} names for the {head.outputs:,} outputs of"
+            f" {request.network}: name every output, one a line, in their order"
+        )
+    return {head.task: columns(request.dataset, head.task, names, request.outputs)}
+
+
+def _check_finite(scores: np.ndarray, task: str, seen: int) -> None:
+    sick = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    if sick.size:
+        raise DeployedError(
+            f"the scores for {task} of image {seen + sick[0]:,} are no numbers (nan or infinite):"
+            " did the training diverge? See `netgen audit --weights`"
+        )
+
+
+def _file_used(file: Path) -> FileUsed:
+    return FileUsed(file.as_posix(), digest(file))

@@ -1,0 +1,70 @@
+"""A network with more outputs than the task has classes: which output is which class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from netgen.dataset import Dataset, class_names
+from netgen.evaluation.ranking import Ints
+
+SHOWN = 10  # names that a message lists
+
+
+class NamingError(ValueError):
+    """Names of outputs that do not match the network or the dataset; the message says what next."""
+
+
+def read_outputs(file: Path) -> list[str]:
+    """Read the names of a network's outputs, one a line.
+
+    Raises
+    ------
+    NamingError
+        It cannot be read, or two lines are one name.
+    """
+    try:
+        names = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NamingError(f"{file}: {error}: give a text file, one class name a line") from None
+    seen: dict[str, int] = {}
+    for line, name in enumerate(names, 1):
+        first = seen.setdefault(plain(name), line)
+        if first != line:
+            raise NamingError(f"{file}: lines {first} and {line} are one name, {name!r}")
+    return names
+
+
+def plain(name: str) -> str:
+    """Return a name as names are compared: case, and what is between words, do not matter.
+
+    ``Happy_Dog``, ``happy-dog`` and ``happy  dog`` are one name.
+    """
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def columns(dataset: Dataset, task: str, outputs: Sequence[str], file: Path) -> Ints:
+    """Return, for each class of a task, the output that stands for it.
+
+    Raises
+    ------
+    NamingError
+        The dataset does not name its classes, or some of them are no output.
+    """
+    names = class_names(dataset.task(task))
+    if names is None:
+        raise NamingError(
+            f"{dataset.name} does not name the classes of {task}: give `names` in its dataset.toml,"
+            " or --dataset"
+        )
+    places = {plain(name): place for place, name in enumerate(outputs)}
+    lacking = [name for name in names if plain(name) not in places]
+    if lacking:
+        shown = ", ".join(map(repr, lacking[:SHOWN])) + (", …" if len(lacking) > SHOWN else "")
+        raise NamingError(
+            f"{file}: {len(lacking)} of the {len(names)} classes of {task} are not in it: {shown}"
+        )
+    return np.array([places[plain(name)] for name in names])

@@ -1,0 +1,101 @@
+"""Counts what scores are worth, batch by batch, until a task's result can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from netgen.dataset import Task
+from netgen.evaluation.ranking import Floats, Ints, first, near, ranks
+from netgen.results import (
+    TOP,
+    Accuracy,
+    Close,
+    Competition,
+    Confusion,
+    OfClass,
+    TaskResult,
+    accuracy,
+)
+
+
+class Hits:
+    """How many of so many images were right within the top 1 and the top 5."""
+
+    def __init__(self) -> None:
+        self.total, self.top1, self.top5 = 0, 0, 0
+
+    def add(self, scores: Floats, labels: Ints) -> None:
+        """Count a batch: `scores` are N x C."""
+        found = ranks(scores, labels)
+        self.total += len(labels)
+        self.top1 += int(found.within(1).sum())
+        self.top5 += int(found.within(TOP).sum())
+
+    def accuracy(self) -> Accuracy:
+        """Return the shares."""
+        return accuracy(self.top1, self.top5, self.total)
+
+
+class Tally:
+    """Everything about one head: totals, classes, confusions, and what hangs on a hair."""
+
+    def __init__(self, task: Task, outputs: int, columns: Ints | None) -> None:
+        """Count for a task; `columns` says which outputs are its classes, where they are more."""
+        classes = task.classes
+        self.task, self.outputs, self.columns = task, outputs, columns
+        self.total, self.top1, self.top5 = (np.zeros(classes, np.int64) for _ in range(3))
+        self.guessed = np.zeros((classes, classes), np.int64)  # truth x guess
+        self.ties1 = self.ties5 = self.near1 = self.near5 = 0
+        self.competing = Hits()
+
+    def add(self, scores: Floats, labels: Ints) -> None:
+        """Count a batch: `scores` are N x outputs."""
+        if self.columns is not None:
+            self.competing.add(scores, self.columns[labels])
+            scores = scores[:, self.columns]
+        found = ranks(scores, labels)
+        np.add.at(self.total, labels, 1)
+        np.add.at(self.top1, labels, found.within(1))
+        np.add.at(self.top5, labels, found.within(TOP))
+        np.add.at(self.guessed, (labels, first(scores)), 1)
+        self.ties1 += int(found.tied(1).sum())
+        self.ties5 += int(found.tied(TOP).sum())
+        self.near1 += int(near(scores, 1).sum())
+        self.near5 += int(near(scores, TOP).sum())
+
+    def result(self, names: list[str] | None, prior: Accuracy) -> TaskResult:
+        """Tell what was counted."""
+        per_class = zip(self.total.tolist(), self.top1.tolist(), self.top5.tolist(), strict=True)
+        return TaskResult(
+            name=self.task.name,
+            classes=self.task.classes,
+            names=None if names is None else tuple(names),
+            accuracy=accuracy(int(self.top1.sum()), int(self.top5.sum()), int(self.total.sum())),
+            close=Close(self.ties1, self.ties5, self.near1, self.near5),
+            of_class=tuple(OfClass(*counts) for counts in per_class),
+            confusions=tuple(self._confusions()),
+            prior=prior,
+            competing=self._competition(),
+        )
+
+    def _confusions(self) -> Iterator[Confusion]:
+        """Yield wrong guesses, the most frequent first, then by class."""
+        wrong = self.guessed.copy()
+        np.fill_diagonal(wrong, 0)
+        pairs = zip(*map(np.ndarray.tolist, np.nonzero(wrong)), strict=True)
+        found = [Confusion(truth, guess, int(wrong[truth, guess])) for truth, guess in pairs]
+        yield from sorted(found, key=lambda one: (-one.count, one.truth, one.guess))
+
+    def _competition(self) -> Competition | None:
+        if self.columns is None:
+            return None
+        return Competition(self.outputs, self.competing.accuracy())
+
+
+def prior(train: Ints, test: Ints, classes: int) -> Accuracy:
+    """Return what always guessing the most frequent training classes scores on the test set."""
+    order = np.argsort(-np.bincount(train, minlength=classes), kind="stable")
+    top1, top5 = (int(np.isin(test, order[:k]).sum()) for k in (1, TOP))
+    return accuracy(top1, top5, len(test))

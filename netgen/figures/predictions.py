@@ -1,0 +1,80 @@
+"""Figure 6: photographs, and beside each what a network sees in it, task by task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from netgen.figures.drawing import INK, TASK_COLORS
+from netgen.figures.saving import save
+from netgen.prediction import Guess, Prediction, read_pixels
+from netgen.results import TOP
+
+# The columns of the paper's figure, in its order; other tasks stand as they are called.
+FIGURE_6 = {"adj": "Adjectives", "anp": "Adj-Noun Pairs", "noun": "Nouns"}
+ROW, COLUMN, HEAD = 1.25, 2.0, 0.32  # inches
+PHOTOGRAPH = 240  # pixels of its longer side
+LEADING, BAR = 0.19, 0.15  # of a row's height: from line to line; of the bar behind one
+
+
+def draw(predictions: Sequence[Prediction], out: Path) -> None:
+    """Draw predictions below each other into a .png, .svg or .pdf.
+
+    Raises
+    ------
+    ValueError
+        An image cannot be read any more.
+    OSError
+        `out` could not be written.
+    """
+    save(lambda: chart(predictions), out, photographs=True)
+
+
+def chart(predictions: Sequence[Prediction]) -> Figure:
+    """Return a row an image and a column a task; a bar behind a name is its probability."""
+    titles = _titles(list(predictions[0].tasks))
+    width, height = ROW + COLUMN * len(titles) + 0.15, HEAD + ROW * len(predictions)
+    figure = Figure(figsize=(width, height), facecolor="white")
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    for column, title in enumerate(titles.values()):
+        x = ROW + COLUMN * column + 0.1
+        axes.text(x, HEAD / 2, title, fontsize=10, fontweight="bold", color=INK, va="center")
+    for row, prediction in enumerate(predictions):
+        top = HEAD + ROW * row
+        axes.plot([0.05, width - 0.05], [top, top], color="#C5CDD5", linewidth=0.7)
+        _draw_photograph(axes, prediction.image, top)
+        for column, task in enumerate(titles):
+            left = ROW + COLUMN * column + 0.1
+            _draw_guesses(axes, prediction.tasks[task], left, top, TASK_COLORS[column % 6])
+    return figure
+
+
+def _titles(tasks: Sequence[str]) -> dict[str, str]:
+    if set(tasks) <= FIGURE_6.keys():
+        return {task: title for task, title in FIGURE_6.items() if task in tasks}
+    return {task: task for task in tasks}
+
+
+def _draw_photograph(axes: Axes, file: str, top: float) -> None:
+    pixels = read_pixels(Path(file), (3, PHOTOGRAPH, PHOTOGRAPH))
+    box = (0.08, ROW - 0.08, top + ROW - 0.08, top + 0.08)
+    axes.imshow(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), extent=box, aspect="auto", zorder=2)
+
+
+def _draw_guesses(
+    axes: Axes, guesses: Sequence[Guess], left: float, top: float, color: str
+) -> None:
+    for place, guess in enumerate(guesses):
+        y = top + ROW * (0.5 + LEADING * (place - (TOP - 1) / 2))
+        length, height = (COLUMN - 0.25) * guess.probability, ROW * BAR
+        axes.add_patch(
+            Rectangle((left, y - height / 2), length, height, color=color, alpha=0.22, linewidth=0)
+        )
+        name = str(guess.label) if guess.name is None else guess.name
+        axes.text(left + 0.05, y, name, fontsize=8.5, color=INK, va="center_baseline", zorder=3)

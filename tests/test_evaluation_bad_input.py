@@ -1,0 +1,203 @@
+"""What `netgen eval` refuses: each with one message that names the file, and nothing written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import lmdb
+import pytest
+from click.testing import CliRunner
+from click.testing import Result as Told
+from evaluation_helpers import random_network
+from helpers import dataset
+from trained import TEST, Trained
+
+from netgen.caffe_pb2 import Datum
+from netgen.cli import main
+from netgen.engine import Engine
+
+
+def refused(trained: Trained, tmp_path: Path, *words: object) -> str:
+    """Evaluate with these words besides, the last of a kind counting; return the one message."""
+    out = tmp_path / "result.json"
+    words = (*trained.words("--engine", "opencv", "--out", out), *words)
+    told: Told = CliRunner().invoke(main, ["eval", *map(str, words)])
+    assert told.exit_code == 1, told.output
+    assert isinstance(told.exception, SystemExit)
+    assert not out.exists()
+    (message,) = [line for line in told.output.splitlines() if line.startswith("Error: ")]
+    return message
+
+
+@pytest.fixture
+def copied(trained: Trained, tmp_path: Path) -> Path:
+    """A copy of the data that a test may spoil; its dataset.toml."""
+    shutil.copytree(trained.folder / "data", tmp_path / "data")
+    return tmp_path / "data/dataset.toml"
+
+
+def change(database: Path, index: int, value: bytes | None, key: bytes | None = None) -> None:
+    """Put another value, or none, in the place of a record, or add one under `key`."""
+    with (
+        lmdb.open(str(database), map_size=2**26) as environment,
+        environment.begin(write=True) as transaction,
+    ):
+        keys = list(transaction.cursor().iternext(values=False))
+        if value is None:
+            transaction.delete(keys[index])
+        else:
+            transaction.put(key or keys[index], value)
+
+
+def label(value: int) -> bytes:
+    return Datum(channels=1, height=1, width=1, float_data=[value]).SerializeToString()
+
+
+def test_weights_of_another_network(trained: Trained, tmp_path: Path) -> None:
+    _, weights = random_network("resnet50-item", trained.dataset, tmp_path)
+    message = refused(trained, tmp_path, "--weights", weights)
+    assert "weights of another network" in message
+    assert "res5b_branch2a_" in message or "bn5a_" in message
+
+
+def test_weights_of_other_classes(trained: Trained, tmp_path: Path) -> None:
+    other = dataset({"item": 12, "family": 6, "season": 3}, (1, 28, 28))
+    _, weights = random_network("xs", other, tmp_path)
+    message = refused(trained, tmp_path, "--weights", weights)
+    assert "layer fc_item has blobs of 12 x" in message
+    assert "needs 10 x" in message
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_truncated_caffemodel(trained: Trained, tmp_path: Path, share: float) -> None:
+    content = trained.weights.read_bytes()
+    cut = tmp_path / "cut.caffemodel"
+    cut.write_bytes(content[: int(share * len(content))])
+    assert str(cut) in refused(trained, tmp_path, "--weights", cut)
+
+
+def test_an_empty_database(trained: Trained, tmp_path: Path, copied: Path) -> None:
+    images = copied.parent / "test/images.lmdb"
+    shutil.rmtree(images)
+    lmdb.open(str(images)).close()
+    message = refused(trained, tmp_path, "--dataset", copied)
+    assert f"{images}: an LMDB without records" in message
+
+
+def test_a_database_that_was_cut_off(trained: Trained, tmp_path: Path, copied: Path) -> None:
+    file = copied.parent / "test/images.lmdb/data.mdb"
+    file.write_bytes(file.read_bytes()[:20_000])
+    assert "cut off" in refused(trained, tmp_path, "--dataset", copied)
+
+
+def test_a_database_that_lacks_a_record(trained: Trained, tmp_path: Path, copied: Path) -> None:
+    change(copied.parent / "test/label_family.lmdb", 50, None)
+    message = refused(trained, tmp_path, "--dataset", copied)
+    assert "label_family.lmdb: 100 records, where dataset.toml says 101" in message
+
+
+def test_databases_whose_keys_are_not_the_same(
+    trained: Trained, tmp_path: Path, copied: Path
+) -> None:
+    database = copied.parent / "test/label_season.lmdb"
+    change(database, 50, None)
+    change(database, 0, label(1), key=b"99999999")
+    message = refused(trained, tmp_path, "--dataset", copied)
+    assert "do not belong together: record 50" in message
+
+
+@pytest.mark.parametrize("wrong", [10, 999, -1])
+def test_a_label_out_of_range(trained: Trained, tmp_path: Path, copied: Path, wrong: int) -> None:
+    change(copied.parent / "test/label_item.lmdb", 7, label(wrong))
+    message = refused(trained, tmp_path, "--dataset", copied)
+    assert f"label_item.lmdb: record 7 has the label {wrong}" in message
+    assert "10 classes" in message
+
+
+def test_a_record_of_another_size(trained: Trained, tmp_path: Path, copied: Path) -> None:
+    wrong = Datum(channels=1, height=28, width=27, data=bytes(28 * 27)).SerializeToString()
+    change(copied.parent / "test/images.lmdb", TEST - 1, wrong)
+    for engine in ("opencv", "caffe"):
+        message = refused(trained, tmp_path, "--dataset", copied, "--engine", engine)
+        assert "1 x 28 x 27" in message
+
+
+def test_a_network_for_other_images(trained: Trained, tmp_path: Path) -> None:
+    classes = {task.name: task.classes for task in trained.dataset.tasks}
+    network, weights = random_network("xs", dataset(classes, (3, 32, 32)), tmp_path)
+    message = refused(trained, tmp_path, "--net", network, "--weights", weights)
+    assert "takes images of 3 x 32 x 32" in message
+
+
+def test_classes_that_do_not_match_the_dataset(trained: Trained, tmp_path: Path) -> None:
+    other = dataset({"item": 12, "family": 6, "season": 3}, (1, 28, 28))
+    network, weights = random_network("xs", other, tmp_path)
+    message = refused(trained, tmp_path, "--net", network, "--weights", weights)
+    assert "12 outputs for item, which has 10 classes" in message
+
+
+def test_a_network_of_another_datasets_tasks(trained: Trained, tmp_path: Path) -> None:
+    network, weights = random_network("xs", dataset({"noun": 9, "adj": 4}, (1, 28, 28)), tmp_path)
+    message = refused(trained, tmp_path, "--net", network, "--weights", weights)
+    assert "no Softmax layer prob_item (it has prob_noun, prob_adj)" in message
+
+
+def test_a_training_network_in_place_of_the_deploy_one(trained: Trained, tmp_path: Path) -> None:
+    assert "give deploy.prototxt" in refused(trained, tmp_path, "--net", trained.train_val)
+
+
+def test_a_gpu_with_a_caffe_that_knows_none(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu_only = Engine(Path("/somewhere/caffe"), "1.0", cuda=False, pycaffe=True)
+    monkeypatch.setattr("netgen.scoring.find_engine", lambda: cpu_only)
+    message = refused(trained, tmp_path, "--engine", "caffe", "--gpu", 0)
+    assert "built for the CPU only" in message
+    assert "--gpu" in refused(trained, tmp_path, "--gpu", 0)  # OpenCV
+
+
+def test_scores_that_are_no_numbers(trained: Trained, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    import numpy as np
+
+    from netgen.inspection.blobs import read_weights, to_caffemodel
+
+    layers = [
+        replace(layer, blobs=(np.full_like(layer.blobs[0], np.nan), *layer.blobs[1:]))
+        if layer.name == "fc_item"
+        else layer
+        for layer in read_weights(trained.weights)
+    ]
+    sick = tmp_path / "sick.caffemodel"
+    sick.write_bytes(to_caffemodel("sick", layers))
+    assert "scores for item of image 0 are no numbers" in refused(
+        trained, tmp_path, "--weights", sick
+    )
+
+
+def test_a_deploy_network_that_was_never_built_is_wrong_usage(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(main, ["eval", "--variant", "x0", "--weights", str(trained.weights)])
+    assert told.exit_code == 2
+    assert "models/x0/deploy.prototxt does not exist" in told.output
+
+
+def test_the_papers_data_where_they_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from netgen.dataset import MTVSO
+
+    monkeypatch.chdir(tmp_path)
+    data = dataset({task.name: task.classes for task in MTVSO.tasks})
+    network, weights = random_network("xs", data, tmp_path)
+    told = CliRunner().invoke(
+        main,
+        ["eval", "--variant", "xs", "--weights", str(weights), "--net", str(network),
+         "--engine", "opencv"],
+    )  # fmt: skip
+    assert told.exit_code == 1
+    assert "data/mtvso/train/" in told.output

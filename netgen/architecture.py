@@ -1,4 +1,4 @@
-"""A variant and a dataset -> stem, residual blocks and heads, in the field's words.
+"""A residual variant and a dataset -> stem, blocks and heads, in the field's words.
 
 Layer names are those of He's ResNet-50, because Caffe copies weights by name; a task is a suffix
 (``res5b_branch2a_noun``), a cross weight is named source then target (``cross5b_adj_noun``). The
@@ -144,6 +144,8 @@ class Network:
     branching: tuple[TaskNorm, ...]
     towers: tuple[Block, ...]
     heads: tuple[Head, ...]
+    body: str = "residual.j2"  # the template of what train_val and deploy share
+    auxiliary: tuple[()] = ()  # no heads that only train
 
 
 @dataclass(frozen=True)
@@ -349,7 +351,11 @@ def _cross_residual(level: list[Block], place: str, row: Row) -> list[Block]:
     return crossed
 
 
+def guesses(classes: int) -> tuple[int, ...]:
+    """Return the k of the top-k accuracies to test; five say nothing where they are all."""
+    return (1, 5) if classes > 5 else (1,)
+
+
 def _head(task: str, dataset: Dataset, bottom: str, kernel: Size, pool: str) -> Head:
     classes = dataset.task(task).classes
-    # Top-5 says nothing where five guesses are all there is.
-    return Head(task, classes, bottom, pool, kernel, top_k=(1, 5) if classes > 5 else (1,))
+    return Head(task, classes, bottom, pool, kernel, guesses(classes))

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Literal
 
 from netgen import paper
-from netgen.architecture import RESNET50, Backbone, network
+from netgen.architecture import Backbone
 from netgen.complexity import count
 from netgen.dataset import MTVSO, Dataset
+from netgen.networks import network
 from netgen.paper import Recipe
 from netgen.render import render
 from netgen.schema import parse_net
-from netgen.variants import Variant, find
+from netgen.variants import UnsuitedError, Variant, find
 
 SolverMode = Literal["CPU", "GPU"]
 
@@ -32,12 +33,13 @@ SNAPSHOTS_IGNORED = "# Caffe's snapshots: made by training, not kept in git.\n*\
 class Order:
     """What to build: a network, for a dataset, trained by a recipe, written below `out`.
 
-    `command` is what made it, for the files' headers.
+    `backbone` is None for the network's own width and depth; `command` is what made it, for the
+    files' headers.
     """
 
     variant: Variant
     dataset: Dataset = MTVSO
-    backbone: Backbone = RESNET50
+    backbone: Backbone | None = None
     recipe: Recipe = field(default_factory=Recipe)
     out: Path = Path()
     solver_mode: SolverMode = "GPU"
@@ -72,19 +74,27 @@ class Schedule:
 def files(order: Order) -> dict[Path, str]:
     """Return the files of a network and their texts: train_val, deploy, solver, snapshot folder.
 
+    Of a network that is not trained, deploy alone.
+
     Raises
     ------
+    UnsuitedError
+        The dataset, the backbone or the recipe is not for this network.
     ValueError
         The network cannot be built, or does not fit the memory.
     """
+    _check_recipe(order)
     common = _common(order)
+    deploy = {order.folder / "deploy.prototxt": render("deploy.prototxt", **common)}
+    if not order.variant.row.is_trained:
+        return deploy
     test_batch, gib = _test_batch(order, common)
     epoch = math.ceil(order.dataset.train.records / order.recipe.batch_size)
     return {
         order.folder / "train_val.prototxt": render(
             "train_val.prototxt", **common, test_batch=test_batch
         ),
-        order.folder / "deploy.prototxt": render("deploy.prototxt", **common),
+        **deploy,
         order.solver: render(
             "solver.prototxt",
             **common,
@@ -102,8 +112,10 @@ def files(order: Order) -> dict[Path, str]:
     }
 
 
-def net_text(variant: str, kind: Literal["train_val", "deploy"]) -> str:
+def net_text(variant: str, kind: Literal["train_val", "deploy"] | None = None) -> str:
     """Return the prototxt of a variant for the paper's dataset, as it is committed.
+
+    `kind` is None for what is trained: train_val, or deploy of a network that is not.
 
     Raises
     ------
@@ -111,7 +123,19 @@ def net_text(variant: str, kind: Literal["train_val", "deploy"]) -> str:
         There is no such variant.
     """
     order = Order(find(variant, list(paper.TASKS)), command=f"netgen build --variant {variant}")
+    kind = kind or ("train_val" if order.variant.row.is_trained else "deploy")
     return files(order)[order.folder / f"{kind}.prototxt"]
+
+
+def _check_recipe(order: Order) -> None:
+    """Refuse what only batch normalisation has."""
+    recipe, ours = order.recipe, Recipe()
+    asked = (recipe.frozen_statistics, recipe.moving_average)
+    if not order.variant.row.is_residual and asked != (ours.frozen_statistics, ours.moving_average):
+        raise UnsuitedError(
+            f"{order.variant.name} has no batch normalisation: --frozen-statistics and"
+            " --moving-average are for ResNets"
+        )
 
 
 def _common(order: Order) -> dict[str, object]:

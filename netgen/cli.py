@@ -21,6 +21,7 @@ COMMANDS = (
     "train",
     "log",
     "eval",
+    "table",
     "predict",
     "figure",
 )

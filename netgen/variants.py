@@ -10,6 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from netgen import paper
+
+
+class UnsuitedError(ValueError):
+    """A network that cannot be built as asked, where others can; the message says why."""
+
 
 class Reading(Enum):
     """A way to read a sentence of the paper; the value says it in words."""
@@ -91,9 +97,23 @@ class Normalization(Reading):
     MEAN = "shortcuts are divided by the number of tasks"
 
 
+class Architecture(Enum):
+    """What a network is made of; the value is its source."""
+
+    CAFFENET = "Krizhevsky, Sutskever, Hinton 2012, as BVLC's bvlc_reference_caffenet"
+    INCEPTION = "Szegedy et al. 2014, as BVLC's bvlc_googlenet"
+    VGG16 = "Simonyan, Zisserman 2014, as Oxford's VGG_ILSVRC_16_layers"
+    RESNET = "He, Zhang, Ren, Sun 2015"
+
+
 @dataclass(frozen=True)
 class Row:
-    """A network of Table 2 that is a residual network, and our reading of it."""
+    """A network of Table 2, and our reading of it.
+
+    `weights` is the caffemodel that it starts from, under the name it was published by. `outputs`
+    is given where they are not the task's classes: such a network is not trained on the dataset,
+    but evaluated with its published weights.
+    """
 
     title: str
     cross: CrossWeight = CrossWeight.NONE
@@ -101,11 +121,42 @@ class Row:
     moved_norm: MovedNorm = MovedNorm.BOTH
     sharing: Sharing = Sharing.PER_PAIR
     normalization: Normalization = Normalization.NONE
+    architecture: Architecture = Architecture.RESNET
+    weights: str = "ResNet-50-model.caffemodel"
+    outputs: int | None = None
+
+    @property
+    def is_residual(self) -> bool:
+        """Whether it is made of residual blocks."""
+        return self.architecture is Architecture.RESNET
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the paper trained it on its data."""
+        return self.outputs is None
 
 
-# Table 2, its residual networks. A row that never branches stands for one network a task.
+def _baseline(
+    title: str, architecture: Architecture, weights: str, outputs: int | None = None
+) -> Row:
+    """Return the row of a network that is no residual one: it neither branches nor crosses."""
+    row = Row(title, branch=Branch.NEVER, moved_norm=MovedNorm.NOTHING)
+    return replace(row, architecture=architecture, weights=weights, outputs=outputs)
+
+
+# Table 2. A row that never branches stands for one network a task.
 # fmt: off
 NETWORKS = {
+    #                title            made of                 published weights
+    "deepsentibank": _baseline(
+                     "DeepSentiBank", Architecture.CAFFENET,  "caffe_sentibank_train_iter_250000",
+                     paper.DEEPSENTIBANK_PAIRS),
+    "caffenet":      _baseline(
+                     "CaffeNet",      Architecture.CAFFENET,  "bvlc_reference_caffenet.caffemodel"),
+    "inception-v1":  _baseline(
+                     "Inception-v1",  Architecture.INCEPTION, "bvlc_googlenet.caffemodel"),
+    "vgg16":         _baseline(
+                     "VggNet-16",     Architecture.VGG16,     "VGG_ILSVRC_16_layers.caffemodel"),
     #               title            cross weight          branch        moved normalisation
     "resnet50": Row("ResNet-50",     CrossWeight.NONE,     Branch.NEVER, MovedNorm.NOTHING),
     "x0":       Row("X_0-ResNet-50", CrossWeight.NONE),
@@ -124,6 +175,10 @@ READINGS: dict[str, tuple[Reading, ...]] = {
 }
 
 
+# The task that a network trained on other data can be asked to solve.
+PAIRS = "anp"
+
+
 @dataclass(frozen=True)
 class Variant:
     """A network that can be built for a dataset: a row of Table 2 and the tasks that it solves."""
@@ -137,7 +192,9 @@ def variants(tasks: Sequence[str]) -> dict[str, Variant]:
     """Return every network of Table 2 for a dataset with these tasks, by the name users give it."""
     found: dict[str, Variant] = {}
     for name, row in NETWORKS.items():
-        if row.branch is Branch.NEVER:
+        if not row.is_trained:
+            found |= {name: Variant(name, row, (PAIRS,))} if PAIRS in tasks else {}
+        elif row.branch is Branch.NEVER:
             found |= {f"{name}-{task}": Variant(f"{name}-{task}", row, (task,)) for task in tasks}
         else:
             found[name] = Variant(name, row, tuple(tasks))

@@ -22,6 +22,9 @@ from netgen.variants import Reading, find, variants
 ROOT = Path(__file__).parent.parent
 VARIANTS = list(variants(list(paper.TASKS)))
 MULTITASK = ["x0", "x1", "xs"]
+BASELINES = [name for name in VARIANTS if not find(name, list(paper.TASKS)).row.is_residual]
+RESIDUAL = [name for name in VARIANTS if name not in BASELINES]
+TRAINED = [name for name in VARIANTS if find(name, list(paper.TASKS)).row.is_trained]
 
 Kind = Literal["train_val", "deploy"]
 Phase = Literal["TRAIN", "TEST"]
@@ -51,7 +54,7 @@ def dataset(
 def order(
     variant: str,
     data: Dataset,
-    backbone: Backbone = NARROW,
+    backbone: Backbone | None = NARROW,
     recipe: Recipe = ANY_CARD,
     out: Path = Path(),
     **readings: Reading,
@@ -94,15 +97,15 @@ def make_databases(data: Dataset, folder: Path, seed: int = 0) -> dict[str, Show
         shape = (split.records, data.images.channels, data.images.height, data.images.width)
         images = rng.integers(0, 256, shape, dtype=np.uint8)
         labels = {task.name: rng.integers(0, task.classes, split.records) for task in data.tasks}
-        write_databases(folder, split, images, labels)
+        write_split(folder, split, images, labels)
         made[phase] = Shown(images, labels)
     return made
 
 
-def write_databases(
-    folder: Path, split: Split, images: np.ndarray, labels: Mapping[str, np.ndarray]
+def write_split(
+    folder: Path, split: Split, images: np.ndarray, labels: Mapping[str, Sequence[int] | np.ndarray]
 ) -> None:
-    """Write a split's images, N x C x H x W, and its labels, N a task."""
+    """Write images, N x C x H x W, and labels where `split`, relative to `folder`, says."""
     datums = [
         Datum(channels=i.shape[0], height=i.shape[1], width=i.shape[2], data=i.tobytes())
         for i in images

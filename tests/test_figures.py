@@ -63,7 +63,7 @@ def dataset(tasks: list[str], height: int = 224, width: int = 224) -> Dataset:
 def networks(data: Dataset, backbone: Backbone = RESNET50) -> list[Network]:
     """Every network there is for a dataset, those of one task last."""
     known = sorted(
-        variants([task.name for task in data.tasks]).values(),
+        (of for of in variants([task.name for task in data.tasks]).values() if of.row.is_residual),
         key=lambda variant: variant.row.branch is Branch.NEVER,
     )
     return [network(variant, data, backbone) for variant in known]
@@ -304,3 +304,10 @@ def test_help_does_not_wait_for_matplotlib() -> None:
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_network_that_is_not_residual_is_refused(tmp_path: Path) -> None:
+    result = run("--variant", "vgg16-noun", "--out", tmp_path / "figure.png")
+    assert result.exit_code == 2
+    assert "vgg16-noun is no residual network: Figure 4 draws those" in result.output
+    assert not (tmp_path / "figure.png").exists()

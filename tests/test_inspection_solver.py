@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, VARIANTS
+from helpers import ROOT, TRAINED
 from inspection_helpers import SOLVER, XS, differing, shown
 
 from netgen.inspection import Finding, Verdict, inspect
@@ -66,7 +66,7 @@ def test_a_harmless_field_is_no_difference(old: str, new: str, tmp_path: Path) -
     assert not found, shown(found)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_the_committed_solvers_are_the_papers(name: str) -> None:
     solver, net = ROOT / f"solvers/{name}.prototxt", ROOT / f"models/{name}/train_val.prototxt"
     found = inspect(net=net, solver=solver)

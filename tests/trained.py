@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from helpers import dataset, order, write_databases
+from helpers import dataset, order, write_split
 from msgspec.structs import replace
 
 from data_prep.fashion_mnist import CLASSES, ITEMS, PACKAGE_FOLDER
@@ -112,7 +112,7 @@ def _write_data(folder: Path) -> Dataset:
             task: np.array([names.index(ITEMS[item][column]) for item in items])
             for column, (task, names) in enumerate(CLASSES.items())
         }
-        write_databases(Path(), split, images[:, None], labels)
+        write_split(Path(), split, images[:, None], labels)
     write_dataset(data, folder / "data/dataset.toml")
     return data
 

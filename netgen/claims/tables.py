@@ -16,7 +16,6 @@ def table_2() -> Iterator[Claim]:
         place = f"Table 2, {row.network}, {row.task}"
         name = f"{row.slug}-{row.task}"
         of = (row.network, row.task)
-        multitask = row.network.startswith("X_")
         if row.network == "Chance":
             glyph = row.top1 == "0.86"
             yield Claim(
@@ -26,8 +25,9 @@ def table_2() -> Iterator[Claim]:
             yield Claim(f"{name}-top5", place, row.quote, (row.top5,), "chance", (row.task, "5"))
             continue
         if row.parameters:
-            single = f"{row.slug}-params" if multitask else f"{name}-params"
-            yield Claim(single, place, row.quote, (row.parameters,), "parameters", of)
+            yield Claim(
+                f"{row.variant}-params", place, row.quote, (row.parameters,), "parameters", of
+            )
         yield Claim(f"{name}-top1", place, row.quote, (row.top1,), "accuracy", (*of, "1"))
         yield Claim(f"{name}-top5", place, row.quote, (row.top5,), "accuracy", (*of, "5"))
 

@@ -22,7 +22,7 @@ from netgen.commands.options import (
 from netgen.dataset import Dataset
 from netgen.files import write_all
 from netgen.paper import Recipe
-from netgen.variants import Variant, read_as, variants
+from netgen.variants import UnsuitedError, Variant, read_as, variants
 
 if TYPE_CHECKING:
     from netgen.build import Order
@@ -89,7 +89,12 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
 
 @click.command("build")
 @click.option("--variant", metavar="NAME", help="One network: a name from `netgen list`.")
-@click.option("--all", "all_variants", is_flag=True, help="Every network in `netgen list`.")
+@click.option(
+    "--all",
+    "all_variants",
+    is_flag=True,
+    help="Every network in `netgen list` that the dataset and the options suit.",
+)
 @dataset_option
 @click.option(
     "--out",
@@ -117,22 +122,22 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
     "--width",
     type=click.IntRange(min=1),
     metavar="N",
-    default=RESNET50.width,
-    show_default=True,
-    help="Beyond the paper: width of the first stage's bottlenecks.",
+    help="Beyond the paper: filters of the first convolution; all else grows or shrinks with it."
+    f"  [default: the network's own, {RESNET50.width} or CaffeNet's 96]",
 )
 @click.option(
     "--blocks",
     type=Blocks(),
     default=RESNET50.blocks,
-    help="Beyond the paper: blocks a stage.  [default: 3,4,6,3]",
+    help="Beyond the paper: a ResNet's blocks a stage.  [default: 3,4,6,3]",
 )
 @click.option(
     "--stem",
     type=click.Choice([stem.value for stem in Stem]),
     default=RESNET50.stem.value,
     show_default=True,
-    help="Beyond the paper: 'small' (3 x 3, stride 1, no pool) suits images of 32 pixels or so.",
+    help="Beyond the paper, of ResNets: 'small' (3 x 3, stride 1, no pool) suits images of 32"
+    " pixels or so.",
 )
 @recipe_options
 @click.pass_context
@@ -149,13 +154,12 @@ def command(
     """Write networks and solvers as prototxt.
 
     Each network gives models/NAME/train_val.prototxt, models/NAME/deploy.prototxt and
-    solvers/NAME.prototxt. Without options they are the paper's.
+    solvers/NAME.prototxt; deepsentibank, which is not trained, only the second. Without options
+    they are the paper's.
     """
-    from netgen.build import files  # protobuf takes its time: `netgen --help` does without
-
     data = load_dataset(dataset)
     orders = [_order(ctx, one, data, **options) for one in _chosen(variant, all_variants, data)]
-    texts = {path: text for order in orders for path, text in files(order).items()}
+    texts = _texts(orders)
     if check:
         _check(texts)
         return
@@ -163,7 +167,23 @@ def command(
     for path in texts:
         if path.suffix == ".prototxt":
             click.echo(path.as_posix())
-    click.echo(f"\nTrain with: {orders[-1].train_command}", err=True)
+    if orders[-1].variant.row.is_trained:
+        click.echo(f"\nTrain with: {orders[-1].train_command}", err=True)
+
+
+def _texts(orders: list[Order]) -> dict[Path, str]:
+    """Return all files; of several networks, those that cannot be as asked are left out, told."""
+    from netgen.build import files  # protobuf takes its time: `netgen --help` does without
+
+    texts: dict[Path, str] = {}
+    for order in orders:
+        try:
+            texts |= files(order)
+        except UnsuitedError as error:
+            if len(orders) == 1:
+                raise
+            click.echo(f"left out {order.variant.name}: {error}", err=True)
+    return texts
 
 
 def _order(
@@ -174,7 +194,7 @@ def _order(
     out: Path,
     solver_mode: str,
     readings: tuple[str, ...],
-    width: int,
+    width: int | None,
     blocks: tuple[int, ...],
     stem: str,
     **recipe: Any,
@@ -184,12 +204,18 @@ def _order(
     return Order(
         variant=_read_as(variant, readings),
         dataset=dataset,
-        backbone=Backbone(width, blocks, Stem(stem)),
+        backbone=_backbone(width, blocks, Stem(stem)),
         recipe=Recipe(**recipe),
         out=out,
         solver_mode="CPU" if solver_mode == "cpu" else "GPU",
         command=_command_line(ctx, variant.name),
     )
+
+
+def _backbone(width: int | None, blocks: tuple[int, ...], stem: Stem) -> Backbone | None:
+    """Return the backbone that was asked for; None when none was."""
+    asked = Backbone(width or RESNET50.width, blocks, stem)
+    return None if width is None and asked == RESNET50 else asked
 
 
 def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Variant]:

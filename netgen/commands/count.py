@@ -98,10 +98,11 @@ def _count(
         from netgen.build import net_text
         from netgen.dataset import MTVSO
 
-        find_variant(str(variant), MTVSO)
-        net = parse_net(net_text(str(variant), "train_val"), f"variant {variant}")
+        found = find_variant(str(variant), MTVSO)
+        net = parse_net(net_text(found.name), f"variant {variant}")
         images = MTVSO.images
-        inputs = {"data": (images.channels, images.height, images.width)} | inputs
+        if found.row.is_trained:  # its databases do not say how large images are
+            inputs = {"data": (images.channels, images.height, images.width)} | inputs
     try:
         return count(net, _phase(net, phase), inputs=inputs)
     except SchemaError as error:

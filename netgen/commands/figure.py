@@ -138,5 +138,14 @@ def confusion(result: Path, tasks: tuple[str, ...], out: Path) -> None:
 
 def _chosen(names: Sequence[str], dataset: Dataset) -> list[Variant]:
     known = variants([task.name for task in dataset.tasks])
-    single = [name for name, of in known.items() if of.row.branch is Branch.NEVER]
-    return [find_variant(name, dataset) for name in dict.fromkeys(names or (*FIGURE_4, *single))]
+    single = [
+        name for name, of in known.items() if of.row.is_residual and of.row.branch is Branch.NEVER
+    ]
+    chosen = [find_variant(name, dataset) for name in dict.fromkeys(names or (*FIGURE_4, *single))]
+    for variant in chosen:
+        if not variant.row.is_residual:
+            raise click.BadParameter(
+                f"{variant.name} is no residual network: Figure 4 draws those, block by block",
+                param_hint="--variant",
+            )
+    return chosen

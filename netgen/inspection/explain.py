@@ -13,6 +13,7 @@ from netgen.inspection.compare import Difference, Kind
 from netgen.inspection.finding import Verdict, said
 from netgen.inspection.graph import Node
 from netgen.layers.table import RULES
+from netgen.variants import Architecture
 
 CROSS_CHANNELS = 2048  # section 5.2: "a in R^{1x1x2048}"
 MEASURES = {"Accuracy", "ArgMax", "Softmax"}
@@ -30,6 +31,10 @@ PLACES = (
     (r"top\d", "Table 2"),
     (r"", "Table 1"),
 )
+
+# In a baseline, what is as in ours: the paper describes it by its source alone.
+OF_TASKS = re.compile(r"fc_|loss_|top\d")
+OPEN = "the paper does not say how baselines were trained; ours is as published with their weights"
 
 REASONS = {
     "loss_weight": 'section 4: "we simply use the unweighted sum"',
@@ -49,25 +54,27 @@ UNEVEN_RATES = (
 )
 
 
-def place_of(node: Node) -> str:
-    """Say where the paper describes a layer of ours."""
+def place_of(node: Node, source: Architecture) -> str:
+    """Say where the paper describes a layer of ours; where it does not, what is the source."""
+    if source is not Architecture.RESNET and not OF_TASKS.match(node.name):
+        return str(source.value)
     return next(place for pattern, place in PLACES if re.match(pattern, node.name))
 
 
-def verdict_of(difference: Difference) -> Verdict:
-    """Judge a difference."""
+def verdict_of(difference: Difference, source: Architecture = Architecture.RESNET) -> Verdict:
+    """Judge a difference in a network from that source."""
     if difference.kind is Kind.EXTRA:
         return Verdict.EQUIVALENT if _only_measures(difference.found) else Verdict.DIFFERS
     if difference.kind is Kind.MISSING and difference.node.type == "Softmax":
         return Verdict.EQUIVALENT
     if difference.kind is Kind.FIELD:
-        return _judge_field(difference)
+        return Verdict.NOT_CHECKABLE if _is_open(difference, source) else _judge_field(difference)
     return Verdict.DIFFERS
 
 
-def sentence(difference: Difference) -> str:
+def sentence(difference: Difference, source: Architecture = Architecture.RESNET) -> str:
     """Say what differs, the paper's value, its place and, where not plain, why it matters."""
-    return SENTENCES[difference.kind](difference)
+    return SENTENCES[difference.kind](difference, source)
 
 
 def starts_at(filler: object) -> float | None:
@@ -87,6 +94,12 @@ def starts_at(filler: object) -> float | None:
 def _only_measures(node: Node | None) -> bool:
     weighs = node is not None and "loss_weight" in node.traits.learns
     return node is not None and node.type in MEASURES and not weighs
+
+
+def _is_open(difference: Difference, source: Architecture) -> bool:
+    """Tell whether it is in how a baseline starts or at which rates it learns."""
+    learns = difference.field.endswith(("filler", "_mult"))
+    return learns and source is not Architecture.RESNET
 
 
 def _judge_field(difference: Difference) -> Verdict:
@@ -111,13 +124,15 @@ def _even(rates: object) -> bool:
     return isinstance(rates, tuple) and len(set(rates)) == 1
 
 
-def _field(difference: Difference) -> str:
+def _field(difference: Difference, source: Architecture) -> str:
     found, wanted = map(said, difference.values)
     told = f"{difference.field} {found}, the paper's network has {wanted}"
-    return f"{told} ({place_of(difference.node)}){_why(difference)}"
+    return f"{told} ({place_of(difference.node, source)}){_why(difference, source)}"
 
 
-def _why(difference: Difference) -> str:
+def _why(difference: Difference, source: Architecture) -> str:
+    if _is_open(difference, source):
+        return f": {OPEN}"
     node, field = difference.node, difference.field
     reason = REASONS.get(field, "")
     if field.endswith("filler"):
@@ -145,10 +160,10 @@ def _why_filler(difference: Difference) -> str:
     return f"{start} (n_l is the average of input and output units)"
 
 
-def _bottoms(difference: Difference) -> str:
+def _bottoms(difference: Difference, source: Architecture) -> str:
     found, wanted = difference.values
     verb = "sum" if difference.node.type == "Eltwise" else "read"
-    place = place_of(difference.node)
+    place = place_of(difference.node, source)
     if not found:
         return f"does not {verb} {wanted}, as the paper's network does ({place})"
     if not wanted:
@@ -156,22 +171,25 @@ def _bottoms(difference: Difference) -> str:
     return f"{verb}s {found}, the paper's network {wanted} there ({place})"
 
 
-def _type(difference: Difference) -> str:
+def _type(difference: Difference, source: Architecture) -> str:
     found, wanted = difference.values
-    return f"is of type {found}, the paper's of type {wanted} ({place_of(difference.node)})"
+    place = place_of(difference.node, source)
+    return f"is of type {found}, the paper's of type {wanted} ({place})"
 
 
-def _missing(difference: Difference) -> str:
+def _missing(difference: Difference, source: Architecture) -> str:
     node = difference.node
-    told = f"is missing: the paper's network has this {node.type} ({place_of(node)})"
+    told = f"is missing: the paper's network has this {node.type} ({place_of(node, source)})"
     if node.type == "Softmax":
         told += ": the classes are ranked alike without it"
     return told
 
 
-def _extra(difference: Difference) -> str:
+def _extra(difference: Difference, source: Architecture) -> str:
     node = difference.node
     told = f"a {node.type[:60]} on {difference.values[0]} that the paper's network does not have"
+    if source is not Architecture.RESNET:
+        return f"{told} ({place_of(node, source)})"
     if node.type == "Dropout":
         return told + ' (section 5.2: "No dropout was used in residual or cross-residual networks")'
     if node.type == "ReLU":

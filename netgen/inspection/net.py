@@ -18,6 +18,7 @@ from netgen.inspection.graph import Graph, graph_of
 from netgen.inspection.references import Kind as NetKind
 from netgen.inspection.references import Reference, nearest
 from netgen.schema import Phase, SchemaError, SchemaWarning, layers_in, read_net
+from netgen.variants import Architecture
 
 LEAST_IN_COMMON = 0.5  # below, a list of differences tells nobody anything
 MOST_OF_A_KIND = 3  # alike differences that are told one by one
@@ -76,7 +77,7 @@ def inspect_parsed(net: NetParameter, file: str) -> Inspected:
         *_phases(file, kind, phases),
         *_refusals(file, graphs),
         *_layers(file, reference, compared),
-        _parameters(file, reference, graphs[0]),
+        _parameters(file, reference, graphs[-1]),
         *inspect_phases(file, compared),
     ]
     for one in compared:
@@ -119,7 +120,7 @@ def _in_common(compared: Comparison) -> float:
 
 def _like_none(file: str, reference: Reference, compared: Comparison) -> Finding:
     what = (
-        f"like no residual network of Table 2: of its {len(compared.found.nodes)} layers"
+        f"like no network of Table 2: of its {len(compared.found.nodes)} layers"
         f" {_in_common(compared):.0%} are as in the nearest, {reference.title}"
     )
     return Finding(file, what, Verdict.DIFFERS)
@@ -133,11 +134,12 @@ def _layers(file: str, reference: Reference, compared: Sequence[Comparison]) -> 
             if one.found.phase == "TRAIN" or not _concerns_learning(difference):
                 key = (difference.kind, difference.name, difference.field, difference.values)
                 differences.setdefault(key, (difference, []))[1].append(one.found.phase)
+    source = reference.variant.row.architecture
     alike: dict[object, list[Difference]] = defaultdict(list)
     for difference, phases in differences.values():
-        alike[_likeness(difference, phases)].append(difference)
+        alike[_likeness(difference, phases, source)].append(difference)
     for group in alike.values():
-        yield from _group(file, group)
+        yield from _group(file, group, source)
     yield from _stages(file, compared[0], [difference for difference, _ in differences.values()])
 
 
@@ -147,7 +149,7 @@ def _concerns_learning(difference: Difference) -> bool:
     return any(difference.field in node.traits.learns for node in nodes if node)
 
 
-def _likeness(difference: Difference, phases: Sequence[Phase]) -> object:
+def _likeness(difference: Difference, phases: Sequence[Phase], source: Architecture) -> object:
     if difference.kind is Kind.MISSING:
         return difference.kind, difference.node.type == "Softmax"
     if difference.kind is Kind.BOTTOMS:
@@ -157,21 +159,21 @@ def _likeness(difference: Difference, phases: Sequence[Phase]) -> object:
         difference.node.type,
         difference.field,
         difference.values,
-        verdict_of(difference),
-        sentence(difference),
+        verdict_of(difference, source),
+        sentence(difference, source),
     )
 
 
-def _group(file: str, group: Sequence[Difference]) -> Iterator[Finding]:
+def _group(file: str, group: Sequence[Difference], source: Architecture) -> Iterator[Finding]:
     """Tell alike differences one by one, or many in one sentence."""
     most = MOST_MISSING if group[0].kind is Kind.MISSING else MOST_OF_A_KIND
     if len(group) <= most:
         for difference in group:
             where = f"{file}: {_called(difference)}"
-            yield Finding(where, sentence(difference), verdict_of(difference))
+            yield Finding(where, sentence(difference, source), verdict_of(difference, source))
         return
     where = f"{file}: {listed([_called(difference) for difference in group])}"
-    yield Finding(where, sentence(group[0]), verdict_of(group[0]))
+    yield Finding(where, sentence(group[0], source), verdict_of(group[0], source))
 
 
 def _called(difference: Difference) -> str:
@@ -201,10 +203,15 @@ def _stages(
 
 
 def _stage(name: str) -> str:
-    match = re.match(r"(?:bn|scale|res|cross)(\d)", name)
-    if match:
-        return f"stage {match[1]}"
-    return "stem" if "conv1" in name or name == "pool1" else "heads"
+    """Return a layer's stage: the first is the stem, and the heads begin with the last pool."""
+    if "conv1" in name:
+        return "stem"
+    match = re.match(
+        r"(?:bn|scale|res|cross|inception_|conv|norm|pool(?!5)|relu(?![67]))(\d)", name
+    )
+    if not match:
+        return "heads"
+    return "stem" if match[1] == "1" else f"stage {match[1]}"
 
 
 def _parameters(file: str, reference: Reference, graph: Graph) -> Finding:
@@ -212,6 +219,9 @@ def _parameters(file: str, reference: Reference, graph: Graph) -> Finding:
     place = f"Table 2 prints {reference.printed} million for {reference.variant.row.title}"
     if count is None:
         return Finding(file, f"parameters cannot be counted; {place}", Verdict.NOT_CHECKABLE)
+    if not reference.is_counted(graph.phase):
+        what = f"{count:,} parameters without the auxiliary heads that train; {place}, with them"
+        return Finding(file, what, Verdict.NOT_CHECKABLE)
     verdict = Verdict.DIFFERS if _counted_out(reference, graph) else Verdict.SAME
     return Finding(file, f"{count:,} parameters; {place}", verdict)
 
@@ -219,7 +229,8 @@ def _parameters(file: str, reference: Reference, graph: Graph) -> Finding:
 def _counted_out(reference: Reference, graph: Graph) -> bool:
     """Tell whether Table 2's count excludes a network."""
     count = graph.counted.parameters
-    return count is not None and f"{count / 1e6:.2f}" != reference.printed
+    known = count is not None and reference.is_counted(graph.phase)
+    return known and f"{(count or 0) / 1e6:.2f}" != reference.printed
 
 
 def _summary(
@@ -227,7 +238,7 @@ def _summary(
 ) -> Finding:
     title, layers = reference.variant.row.title, len(compared[0].found.nodes)
     count = sum(finding.verdict is Verdict.DIFFERS for finding in findings)
-    counted_out = not reference.is_ours and _counted_out(reference, compared[0].found)
+    counted_out = not reference.is_ours and _counted_out(reference, compared[-1].found)
     if count > counted_out:
         what = f"nearest to {title} ({reference.title}); differences: {count - counted_out}"
         return Finding(file, what, Verdict.DIFFERS)

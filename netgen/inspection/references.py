@@ -8,14 +8,14 @@ from functools import cache
 from typing import Literal
 
 from netgen import paper
-from netgen.architecture import network
 from netgen.caffe_pb2 import LayerParameter, NetParameter
 from netgen.dataset import MTVSO
 from netgen.inspection.graph import Counted, Graph, graph_of_layers, similarity
+from netgen.networks import network
 from netgen.paper import Recipe
 from netgen.render import render
 from netgen.schema import Phase, layers_in, parse_net
-from netgen.variants import READINGS, Branch, Variant, variants
+from netgen.variants import READINGS, Architecture, Branch, Variant, variants
 
 Kind = Literal["train_val", "deploy"]
 TEST_BATCH = 3  # 77,073 = 3 x 25,691
@@ -50,6 +50,15 @@ class Reference:
         """Table 2's count of parameters, in millions."""
         return paper.TABLE_2_PARAMETERS[self.variant.name]
 
+    @property
+    def whole(self) -> Reference:
+        """The network with all that it learns: auxiliary heads are not in deploy."""
+        return self if self.is_counted("TEST") else replace(self, kind="train_val")
+
+    def is_counted(self, phase: Phase) -> bool:
+        """Tell whether Table 2 counts what is built in a phase: auxiliary heads, in TRAIN only."""
+        return phase == "TRAIN" or self.variant.row.architecture is not Architecture.INCEPTION
+
     def net(self) -> NetParameter:
         """Return the network, parsed."""
         return _net(self.variant, self.kind)
@@ -65,10 +74,16 @@ Scored = tuple[Reference, float]
 def nearest(found: Graph, kind: Kind) -> Scored:
     """Return the paper's network that a graph is most like, and how alike (1: the same function).
 
-    All rows of Table 2 are tried; then, unless one of them is it, other readings of the nearest,
+    All rows of Table 2 are tried that are residual networks, which sums make, as it is one or not;
+    then, unless one of them is it, other readings of the nearest,
     one change of reading at a time for as long as it gets nearer.
     """
-    rows = [Reference(row, kind) for row in variants(list(paper.TASKS)).values()]
+    residual = any(node.type == "Eltwise" for node in found.nodes)
+    rows = [
+        Reference(row, kind)
+        for row in variants(list(paper.TASKS)).values()
+        if row.row.is_residual == residual and (kind == "deploy" or row.row.is_trained)
+    ]
     scored = sorted((_scored(row, found) for row in rows), key=_likeness, reverse=True)
     if scored[0][1] == 1:
         return scored[0]

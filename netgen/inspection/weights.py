@@ -23,6 +23,7 @@ from netgen.variants import variants
 HE_RESNET50 = "b7c79ccc21ad0479cddc0dd78b1d20c4d722908d"  # ResNet-50-model.caffemodel
 CHUNK = 2**20
 CROSS = re.compile(r"cross\d")
+IMAGE = {"data": (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)}
 Shapes = Mapping[str, tuple[Shape, ...]]
 
 
@@ -48,7 +49,7 @@ def inspect_weights(
         what = "He's ResNet-50 for ImageNet, byte for byte: what section 5.2 starts from"
         return [Finding(file, what, Verdict.SAME), *_health(file, weights)]
     shapes = {layer.name: tuple(blob.shape for blob in layer.blobs) for layer in weights}
-    reference = reference or _best(shapes)
+    reference = reference.whole if reference else _best(shapes)
     wanted = _shapes(reference)
     return [
         *_coverage(file, reference, shapes, wanted),
@@ -70,7 +71,8 @@ def sha1(path: Path) -> str:
 
 def _best(shapes: Shapes) -> Reference:
     """Return the network of Table 2 that most of the blobs fit, and that asks for the fewest."""
-    references = [Reference(variant, "deploy") for variant in variants(list(paper.TASKS)).values()]
+    known = variants(list(paper.TASKS)).values()
+    references = [Reference(variant, "deploy").whole for variant in known]
     return max(references, key=lambda reference: _fit(shapes, _shapes(reference)))
 
 
@@ -80,7 +82,10 @@ def _fit(shapes: Shapes, wanted: Shapes) -> float:
 
 
 def _shapes(reference: Reference) -> Shapes:
-    layers = count(reference.net(), "TEST").layers
+    if reference.kind == "deploy":
+        layers = count(reference.net(), "TEST").layers
+    else:
+        layers = count(reference.net(), "TRAIN", inputs=IMAGE).layers
     return {layer.name: layer.blobs for layer in layers if layer.blobs}
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 from netgen import paper
-from netgen.architecture import network
 from netgen.build import Order, files
 from netgen.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.complexity import NetCost, count
 from netgen.dataset import MTVSO
 from netgen.measurements.model import NotBuilt
+from netgen.networks import network
 from netgen.paper import Recipe
 from netgen.render import render
 from netgen.schema import Phase, layers_in, parse_net, parse_solver
@@ -19,6 +19,7 @@ from netgen.variants import Variant, variants
 
 TASKS = tuple(paper.TASKS)
 MULTITASK = ("x0", "x1", "xs")
+TRAINED = tuple(name for name, variant in variants(TASKS).items() if variant.row.is_trained)
 RESIDUAL = (*(f"resnet50-{task}" for task in TASKS), *MULTITASK)
 IMAGE = {"data": (MTVSO.images.channels, MTVSO.images.height, MTVSO.images.width)}
 # What does not fit the paper's card can still be counted.
@@ -27,10 +28,11 @@ ANY_CARD = Recipe(memory=1e6)
 
 @dataclass(frozen=True)
 class Emitted:
-    """The files of a network, parsed."""
+    """The files of a network, parsed; one that is not trained has its deploy net and no solver."""
 
     net: NetParameter
     solver: SolverParameter
+    inputs: dict[str, tuple[int, int, int]] = field(default_factory=lambda: IMAGE)
 
     def layers(self, phase: Phase = "TRAIN") -> list[LayerParameter]:
         """Return the layers that Caffe builds in a phase."""
@@ -46,13 +48,15 @@ class Emitted:
 
     def cost(self, phase: Phase = "TRAIN") -> NetCost:
         """Return what the network costs."""
-        return count(self.net, phase, inputs=IMAGE)
+        return count(self.net, phase, inputs=self.inputs)
 
 
 def emit(variant: Variant, recipe: Recipe | None = None) -> Emitted:
     """Return a network of the paper's dataset, generated and parsed."""
     order = Order(variant, recipe=recipe or Recipe())
     texts = files(order)
+    if not variant.row.is_trained:
+        return Emitted(parse_net(texts[order.folder / "deploy.prototxt"]), SolverParameter(), {})
     return Emitted(
         parse_net(texts[order.folder / "train_val.prototxt"]), parse_solver(texts[order.solver])
     )

@@ -18,7 +18,15 @@ from netgen.measurements.model import (
     NeedsTraining,
     measurement,
 )
-from netgen.measurements.networks import RESIDUAL, TASKS, cost, emitted, of_type, variant_of
+from netgen.measurements.networks import (
+    RESIDUAL,
+    TASKS,
+    TRAINED,
+    cost,
+    emitted,
+    of_type,
+    variant_of,
+)
 from netgen.paper import Recipe
 from netgen.results import Result, read_result
 from netgen.wiring import loss_weight
@@ -152,7 +160,7 @@ def initial_weights(_: Context) -> Found:
 @measurement
 def memory_on_the_card(_: Context) -> Found:
     """Whether every network trains and tests within the card's 12 GiB."""
-    totals = {name: _training_memory(name) for name in RESIDUAL}
+    totals = {name: _training_memory(name) for name in TRAINED}
     largest = max(totals, key=lambda name: totals[name])
     return Found(
         f"at most {totals[largest]:.1f} of {Recipe().memory:g} GiB: "

@@ -7,9 +7,7 @@ weights in it, `netgen train` runs/NAME, and `netgen eval` results/NAME.json.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +20,8 @@ from netgen.dataset import MTVSO
 from netgen.paper import TABLE_2, Accuracies, Recipe
 from netgen.results import Accuracy, ResultError, read_result
 from netgen.schema import parse_net
+from netgen.training.journal import read_journal
+from netgen.training.rundir import RunFolder
 from netgen.variants import Variant, find
 
 FINISHED = {"converged", "max_iter"}  # how a training ends that is not to be resumed
@@ -97,7 +97,7 @@ def steps(variant: Variant, places: Places) -> list[Step]:
             (published,),
         ),
         Step(
-            resume if (run / "run.json").exists() else begin,
+            resume if RunFolder(run).record.exists() else begin,
             evaluated or trained,
             (Path(train), Path(test)),
         ),
@@ -123,18 +123,10 @@ def _training(run: Path) -> tuple[bool, Path]:
     Not the best one: that is chosen by the images that it would then be tested on.
     """
     ended, last = False, "snapshots/LAST.caffemodel"
-    for entry in _journal(run / "log.jsonl"):
+    for entry in read_journal(RunFolder(run).journal):
         ended = entry["event"] == "end" and entry["why"] in FINISHED
         last = entry["model"] if entry["event"] == "snapshot" else last
     return ended, run / last
-
-
-def _journal(file: Path) -> Iterator[dict[str, str]]:
-    """Yield a run's journal, less a last line that is being written."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    for line in lines:
-        with suppress(json.JSONDecodeError):
-            yield json.loads(line)
 
 
 # ---- the table ----------------------------------------------------------------------------------

@@ -9,13 +9,15 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result as Told
 from evaluation_helpers import random_network
-from helpers import dataset
+from helpers import ROOT, dataset
+from msgspec.structs import replace
 from trained import TEST, Trained
 
 from data_prep.fashion_mnist import CLASSES
 from netgen.cli import main
+from netgen.dataset import MTVSO, Task
 from netgen.deployed import read_deployed
-from netgen.evaluation.naming import NamingError, plain, read_outputs
+from netgen.evaluation.naming import NamingError, columns, plain, read_outputs
 from netgen.evaluation.testset import labels_of
 from netgen.results import read_result
 from netgen.scoring import Job, Scores, Stored, score
@@ -120,5 +122,25 @@ def test_case_and_what_is_between_words_do_not_matter(name: str) -> None:
 def test_one_name_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "names.txt"
     file.write_text("happy dog\nsad dog\nHappy_Dog\n")
-    with pytest.raises(NamingError, match="lines 1 and 3 are one name"):
+    with pytest.raises(NamingError, match="names 1 and 3 are one"):
         read_outputs(file)
+
+
+def test_deepsentibanks_published_list_names_every_pair_of_the_papers() -> None:
+    lists = ROOT.parent / "shared/data"
+    if not lists.exists():
+        pytest.skip("class lists are not at ../shared/data (public: DeepSentiBank and MTVSO)")
+    names = str(lists / "mtvso/mtvso_anplabels.txt")
+    data = replace(MTVSO, tasks=(Task("anp", 553, names),))
+    outputs = read_outputs(lists / "deepsentibank/classes.json")
+    places = columns(data, "anp", outputs, Path("classes.json"))
+    assert len(outputs) == 2_089
+    assert [plain(outputs[place]) for place in places] == [
+        plain(name) for name in Path(names).read_text().splitlines()
+    ]
+
+
+def test_a_json_file_that_is_no_list_of_names_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "names.json").write_text('{"a": 1}')
+    with pytest.raises(NamingError, match="or a JSON list"):
+        read_outputs(tmp_path / "names.json")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from netgen.dataset import Dataset, class_names
@@ -19,22 +20,28 @@ class NamingError(ValueError):
 
 
 def read_outputs(file: Path) -> list[str]:
-    """Read the names of a network's outputs, one a line.
+    """Read the names of a network's outputs, one a line; or a JSON list of them.
+
+    DeepSentiBank's list is published as JSON.
 
     Raises
     ------
     NamingError
-        It cannot be read, or two lines are one name.
+        It cannot be read, or two names are one.
     """
     try:
-        names = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NamingError(f"{file}: {error}: give a text file, one class name a line") from None
+        text = file.read_text(encoding="utf-8")
+        is_json = file.suffix == ".json"
+        names = msgspec.json.decode(text, type=list[str]) if is_json else text.splitlines()
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise NamingError(
+            f"{file}: {error}: give a text file, one class name a line, or a JSON list"
+        ) from None
     seen: dict[str, int] = {}
-    for line, name in enumerate(names, 1):
-        first = seen.setdefault(plain(name), line)
-        if first != line:
-            raise NamingError(f"{file}: lines {first} and {line} are one name, {name!r}")
+    for number, name in enumerate(names, 1):
+        first = seen.setdefault(plain(name), number)
+        if first != number:
+            raise NamingError(f"{file}: names {first} and {number} are one, {name!r}")
     return names
 
 

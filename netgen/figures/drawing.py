@@ -6,7 +6,7 @@ whatever its configuration; no display is needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from math import dist
 from pathlib import Path
@@ -59,10 +59,11 @@ def write(picture: Picture, file: Path) -> None:
     OSError
         The file could not be written; what was there is unchanged.
     """
-    write_all({file: _bytes(picture, file.suffix.lower())})
+    write_all({file: rendered(lambda: draw(picture), file.suffix.lower())})
 
 
-def _bytes(picture: Picture, suffix: str) -> bytes:
+def rendered(figure: Callable[[], Figure], suffix: str) -> bytes:
+    """Return a figure, made by `figure`, as a file of the kind that `suffix` says."""
     buffer = BytesIO()
     settings = {
         "mathtext.fontset": "dejavusans",
@@ -73,7 +74,7 @@ def _bytes(picture: Picture, suffix: str) -> bytes:
         "pdf.fonttype": 42,
     }
     with style.context(["default", settings]):
-        draw(picture).savefig(buffer, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+        figure().savefig(buffer, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
     if suffix == ".png":
         return _few_colors(buffer)
     if suffix == ".svg":  # a browser need not have matplotlib's font

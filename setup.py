@@ -46,19 +46,28 @@ setup(
         # What the generated netgen/caffe_pb2.py accepts (see pyproject.toml).
         "protobuf>=6.31,<8",
         "rich>=13",
+        "simplejpeg>=1.9",
         "tomli>=2; python_version < '3.11'",
         "tomli-w>=1",
     ],
     extras_require={
         # What pycaffe itself imports, beside what netgen needs anyway.
         "caffe": ["scikit-image", "six"],
+        # netgen data --scheduler, and --perceptual.
+        "cluster": ["distributed"],
+        "perceptual": ["imagehash"],
         "dev": [
+            "distributed",
             "hypothesis",
+            "imagehash",
             # A newer checker finds something new in old code, and a green check turns red.
             "mypy==2.4.*",
             "pytest>=8",
             "pytest-xdist",
             "ruff==0.17.*",
+            # Its pictures are the tests' photographs; tifffile writes what Pillow does not.
+            "scikit-image",
+            "tifffile",
             "types-protobuf",
         ],
     },

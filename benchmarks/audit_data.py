@@ -20,7 +20,7 @@ from pathlib import Path
 import lmdb
 import numpy as np
 
-from data_prep.lmdb_writer import key, label_datum
+from data_prep.datums import key, label_datum
 from netgen import paper
 
 SECONDS, MEBIBYTES = 60, 100

@@ -1,96 +1,129 @@
-"""A source in, a dataset out: databases of both splits, class names and ``dataset.toml``."""
+"""A source in, a dataset out: listed, scanned, planned, estimated, and only then written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
-from msgspec.structs import replace
-
-from data_prep.lmdb_writer import Written, write_split
-from data_prep.records import Record, Records, Source
-from data_prep.staging import staged
+from data_prep import estimate
+from data_prep.ahead import Workers, threads
+from data_prep.cluster import cluster
+from data_prep.images import Decoding
+from data_prep.ledger import Ledger
+from data_prep.ledger import ledger as open_ledger
+from data_prep.lists import DUPLICATES, RECORDS, REJECTS, write_lists
+from data_prep.options import Options
+from data_prep.planning import Planned, make_plan
+from data_prep.reading import Reader
+from data_prep.records import Source, SplitName
+from data_prep.resuming import agree, begin_writing
+from data_prep.scanning import scan
+from data_prep.staging import NEW, check_replaceable, staged
+from data_prep.watching import Watch
+from data_prep.writing import mean_image, mean_pixel, write_split
 from netgen.dataset import Dataset, Images, Split, Task, read_dataset, split_in, write_dataset
+from netgen.paper import IMAGE_SIZE
 
-CONTENTS = frozenset({"train", "test", "classes", "dataset.toml"})
+MEAN = "mean.binaryproto"
+TOML = "dataset.toml"
+CONTENTS = frozenset({"train", "test", "classes", TOML, MEAN, RECORDS, REJECTS, DUPLICATES})
+LEDGER = "ledger.sqlite"
 
-# Given the records of a split, its name and their number: passes them on, showing progress.
-Track = Callable[[Iterable[Record], str, int], Iterable[Record]]
 
+def convert(source: Source, options: Options, watch: Watch | None = None) -> Planned:
+    """Make the dataset that `options` ask for of `source`, whole or not at all.
 
-def convert(
-    source: Source, out: Path, seed: int, force: bool = False, track: Track = lambda r, *_: r
-) -> Dataset:
-    """Write `source` into the folder `out`, whole or not at all.
-
-    Training records are shuffled, because Caffe reads them in order and a batch should hold every
-    class. Test records keep the source's order: a test reads all of them, and record i of every
-    network's output is then image i of the published test set.
-
-    Parameters
-    ----------
-    source
-        What to write.
-    out
-        Where to; must not exist, unless `force`: then it is replaced once the new one is whole.
-    seed
-        0 to 2**32 - 1. The same seed gives the same files, byte for byte.
-    force
-        Whether an older dataset in `out` may be replaced.
-    track
-        Shows progress.
-
-    Returns
-    -------
-    Dataset
-        As `read_dataset` reads it from ``out/dataset.toml``.
+    Both splits are shuffled, because Caffe reads records in order and a batch should hold every
+    class; ``records.csv`` says which image is where.
 
     Raises
     ------
     DataError
-        Records that do not fit together, or an `out` that may not be replaced.
+        There is nothing to make a dataset of, images changed meanwhile, there is no room for it, or
+        `out` may not be replaced.
     OSError
         `out` cannot be written.
     """
-    with staged(out, CONTENTS, force) as folder:
-        order = shuffled(len(source.train), seed)
-        train, written = _write(source, source.train, order, folder / "train", track)
-        test, _ = _write(source, source.test, range(len(source.test)), folder / "test", track)
-        dataset = Dataset(source.name, _images(written), _tasks(source, folder), train, test)
-        write_dataset(dataset, folder / "dataset.toml")
-        read_dataset(folder / "dataset.toml")  # before anything older makes room for it
-    return read_dataset(out / "dataset.toml")
+    with cluster(options.scheduler) if options.scheduler else threads(options.jobs) as workers:
+        run = _Run(source, options, workers, watch or Watch())
+        return run.plan_only() if options.dry_run else run.make()
 
 
-def shuffled(count: int, seed: int) -> Iterable[int]:
-    """Return 0 to `count` - 1 in random order.
+@dataclass(frozen=True)
+class _Run:
+    """The making of one dataset."""
 
-    From NumPy's old generator: it alone promises the same order in every version and machine.
-    """
-    return np.random.RandomState(seed).permutation(count)
+    source: Source
+    options: Options
+    workers: Workers
+    watch: Watch
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.options.size or self.source.size or (IMAGE_SIZE, IMAGE_SIZE)
+
+    @property
+    def reader(self) -> Reader:
+        options = self.options
+        decoding = Decoding(self.size, options.lenient, options.rotate)
+        perceptual = options.perceptual is not None
+        return Reader(self.source.load, self.source.stamp, decoding, options.encoded, perceptual)
+
+    def plan_only(self) -> Planned:
+        options = self.options
+        check_replaceable(options.out, CONTENTS, options.force)
+        with (
+            TemporaryDirectory(prefix="netgen-") as folder,
+            open_ledger(Path(folder) / LEDGER) as ledger,
+        ):
+            return self.plan(ledger)
+
+    def make(self) -> Planned:
+        options = self.options
+        with (
+            staged(options.out, CONTENTS, options.force, options.resume, self.watch.say) as work,
+            open_ledger(work / LEDGER) as ledger,
+        ):
+            agree(ledger, self.source, options)
+            planned = self.plan(ledger)
+            begin_writing(ledger, work / NEW, self.watch.say)
+            estimate.check_room(planned.bytes, work / NEW)
+            self.write(ledger, planned, work / NEW)
+        return planned
+
+    def plan(self, ledger: Ledger) -> Planned:
+        scan(ledger, self.source, self.options.seed, self.reader, self.workers, self.watch)
+        self.watch.stage("planning")
+        return make_plan(ledger, self.source, self.options, self.size)
+
+    def write(self, ledger: Ledger, planned: Planned, folder: Path) -> None:
+        tasks = self.source.tasks
+        sums = {}
+        splits: dict[SplitName, Split] = {
+            "train": split_in((folder / "train").as_posix(), tasks, planned.train),
+            "test": split_in((folder / "test").as_posix(), tasks, planned.test),
+        }
+        for name, split in splits.items():
+            sums[name] = write_split(
+                ledger, name, split, planned.shape, self.reader, self.workers, self.watch
+            )
+        self.watch.stage("listing what is where")
+        write_lists(ledger, tasks, folder)
+        (folder / MEAN).write_bytes(mean_image(sums["train"], planned.train))
+        images = Images(*planned.shape, mean_pixel(sums["train"], planned.train))
+        dataset = Dataset(self.source.name, images, _tasks(tasks, folder), **splits)
+        write_dataset(dataset, folder / TOML)
+        read_dataset(folder / TOML)  # before anything older makes room for it
 
 
-def _write(
-    source: Source, records: Records, order: Iterable[int], folder: Path, track: Track
-) -> tuple[Split, Written]:
-    split = split_in(folder.as_posix(), source.tasks, len(records))
-    classes = {task: len(names) for task, names in source.tasks.items()}
-    written = write_split(track(records.read(order), folder.name, len(records)), split, classes)
-    return replace(split, records=written.records), written
-
-
-def _images(written: Written) -> Images:
-    height, width, channels = written.pixel_sums.shape
-    return Images(channels, height, width, written.mean)
-
-
-def _tasks(source: Source, folder: Path) -> tuple[Task, ...]:
+def _tasks(tasks: Mapping[str, tuple[str, ...]], folder: Path) -> tuple[Task, ...]:
     """Write the class names of every task, one a line in label order, and return the tasks."""
-    (folder / "classes").mkdir()
-    tasks = []
-    for task, names in source.tasks.items():
+    (folder / "classes").mkdir(exist_ok=True)
+    made = []
+    for task, names in tasks.items():
         file = folder / "classes" / f"{task}.txt"
         file.write_text("\n".join(names) + "\n", encoding="utf-8")
-        tasks.append(Task(task, len(names), file.as_posix()))
-    return tuple(tasks)
+        made.append(Task(task, len(names), file.as_posix()))
+    return tuple(made)

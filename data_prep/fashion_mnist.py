@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.records import ArrayRecords, DataError, Source
+from data_prep.records import DataError, Item, Pixels, Source, SplitName
 
 # Where Debian's package puts it.
 PACKAGE = "dataset-fashion-mnist"
@@ -41,24 +44,49 @@ CLASSES = {
 }
 
 # The published files, images and labels, plain or with .gz at the end.
-TRAIN = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
-TEST = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+FILES: dict[SplitName, tuple[str, str]] = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
 IMAGE_SHAPE = (28, 28)
 
 
 def fashion_mnist(folder: Path = PACKAGE_FOLDER) -> Source:
     """Read the four files of Fashion-MNIST, each plain or gzipped.
 
+    An image's name is its published split and place there, such as ``test/00042``.
+
     Raises
     ------
     DataError
         A file is missing, damaged, or not what its name says.
     """
-    return Source("fashion-mnist", CLASSES, _records(folder, *TRAIN), _records(folder, *TEST))
+    for split in FILES:
+        _published(folder, split)
+    return Source(
+        "fashion-mnist", CLASSES, partial(_items, folder), partial(_load, folder), size=IMAGE_SHAPE
+    )
 
 
-def _records(folder: Path, images_name: str, labels_name: str) -> ArrayRecords:
-    images_file, labels_file = _find(folder, images_name), _find(folder, labels_name)
+def _items(folder: Path) -> Iterator[Item]:
+    columns = [_of_item(task) for task in TASKS]
+    for split in FILES:
+        for i, item in enumerate(_published(folder, split)[1]):
+            labels = {task: int(column[item]) for task, column in zip(TASKS, columns, strict=True)}
+            yield Item(f"{split}/{i:05d}", labels, split)
+
+
+def _load(folder: Path, name: str) -> Pixels:
+    split, _, i = name.partition("/")
+    images, _ = _published(folder, cast("SplitName", split))
+    pixels: Pixels = images[int(i)]
+    return pixels
+
+
+@cache
+def _published(folder: Path, split: SplitName) -> tuple[Pixels, NDArray[np.uint8]]:
+    """Read a split's images, N x 28 x 28 x 1, and items; once a process."""
+    images_file, labels_file = (_find(folder, name) for name in FILES[split])
     images, items = _read_idx(images_file, IMAGE_SHAPE), _read_idx(labels_file, ())
     if len(images) != len(items):
         raise DataError(
@@ -66,7 +94,7 @@ def _records(folder: Path, images_name: str, labels_name: str) -> ArrayRecords:
         )
     if items.max() >= len(ITEMS):
         raise DataError(f"{labels_file}: label {items.max()}: expected 0 to {len(ITEMS) - 1}")
-    return ArrayRecords(images[..., np.newaxis], {task: _of_item(task)[items] for task in TASKS})
+    return images[..., np.newaxis], items
 
 
 def _of_item(task: str) -> NDArray[np.int64]:

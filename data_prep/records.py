@@ -1,10 +1,11 @@
-"""What every source of images gives: one stream of records, in any order asked for."""
+"""What every source of images gives: its tasks, and one stream of images with their labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -12,46 +13,71 @@ from numpy.typing import NDArray
 
 from netgen.dataset import Task
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]  # height x width x channels, 0 to 255; three channels are B, G, R
+SplitName = Literal["train", "test"]
 
 
 class DataError(ValueError):
     """Images, labels or a place to put them that cannot be used; says what, where and what next."""
 
 
-@dataclass(frozen=True, eq=False)
-class Record:
-    """One image and its label in every task.
+@dataclass(frozen=True)
+class Item:
+    """An image as its source lists it, before anything of it has been read.
 
     Attributes
     ----------
-    pixels
-        Height x width x channels, 0 to 255; three channels are B, G, R, Caffe's order.
+    name
+        What tells it from all others of its source, the same on every machine: for a file, its
+        path below the source's root, with ``/``.
     labels
         Task name -> index into that task's class names.
+    split
+        Where the source puts it; None when the split is to be drawn.
     """
 
-    pixels: Pixels
+    name: str
     labels: Mapping[str, int]
+    split: SplitName | None = None
 
 
-class Records(Protocol):
-    """A training or test set.
+@dataclass(frozen=True)
+class Reject:
+    """An image that is left out, or another thing found among the images, and why."""
 
-    It is read in the order that the writer asks for, so that shuffling never needs the images in
-    memory: a source of files decodes them as they come.
-    """
+    name: str
+    reason: str
 
-    def __len__(self) -> int:
-        """Return the number of records."""
 
-    def read(self, order: Iterable[int]) -> Iterator[Record]:
-        """Yield the records at these positions; what cannot be read is a `DataError`."""
+def stamp(path: Path) -> str:
+    """Return what changes when the file at `path` does: its size and time of change."""
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A dataset as published: its tasks with their class names in label order, and its split.
+    """Images and labels as their makers laid them out.
+
+    Attributes
+    ----------
+    name
+        Of the dataset that is made from it.
+    tasks
+        Task name -> class names in label order.
+    items
+        Lists the images anew at each call, one by one, so that they need not fit in memory; what
+        cannot even be listed as an image with labels comes as a `Reject` with the reason.
+    load
+        Image's name -> an image file's content (bytes), or pixels of a source that keeps no files.
+        It is pickled when other machines do the reading. An `OSError` is a reject.
+    stamp
+        Image's name -> what changes when its file does (`stamp` below does it for a path). What a
+        killed run found out about an image is used again while its stamp is the same; without
+        stamps, images are looked at again.
+    size
+        Height and width in pixels that all images of the source have and keep, unless others are
+        asked for; None for images of any size.
 
     Raises
     ------
@@ -61,29 +87,19 @@ class Source:
 
     name: str
     tasks: Mapping[str, tuple[str, ...]]
-    train: Records
-    test: Records
+    items: Callable[[], Iterator[Item | Reject]]
+    load: Callable[[str], bytes | Pixels]
+    stamp: Callable[[str], str] | None = None
+    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for task, classes in self.tasks.items():
             _check_task(task, classes)
 
-
-@dataclass(frozen=True, eq=False)
-class ArrayRecords:
-    """Records of a source that fits in memory: N x H x W x C pixels and N labels a task."""
-
-    pixels: Pixels
-    labels: Mapping[str, NDArray[np.integer[Any]]]
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def read(self, order: Iterable[int]) -> Iterator[Record]:
-        """Yield the records at these positions."""
-        for i in order:
-            labels = {task: int(column[i]) for task, column in self.labels.items()}
-            yield Record(self.pixels[i], labels)
+    @property
+    def finest(self) -> str:
+        """The task with the most classes (the first such): the split is stratified by it."""
+        return max(self.tasks, key=lambda task: len(self.tasks[task]))
 
 
 def _check_task(task: str, classes: tuple[str, ...]) -> None:
@@ -91,8 +107,20 @@ def _check_task(task: str, classes: tuple[str, ...]) -> None:
         msgspec.convert({"name": task, "classes": len(classes)}, Task)
     except msgspec.ValidationError as error:
         raise DataError(f"task {task!r}: {error}") from None
+    seen: dict[str, str] = {}
     for name in classes:
-        if classes.count(name) > 1:
-            raise DataError(f"task {task!r}: class {name!r} is listed twice: rename one of them")
         if name.splitlines() != [name]:  # the file of class names has one a line
             raise DataError(f"task {task!r}: class name {name!r} is not one line of text")
+        twin = seen.get(name.casefold())
+        if twin is not None:
+            raise DataError(f"task {task!r}: class {name!r} {_clash(twin, name)}")
+        seen[name.casefold()] = name
+
+
+def _clash(twin: str, name: str) -> str:
+    if twin == name:
+        return "is listed twice: rename one of them"
+    return (
+        f"and class {twin!r} differ only in case, and are the same on some systems: merge them, or"
+        " rename one"
+    )

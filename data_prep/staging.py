@@ -2,7 +2,7 @@
 
 It is made under another name beside its place, so that a kill, a full disk or an error leaves what
 was there before; then it takes its place in one step. What a killed run left behind, the next run
-for the same place clears away.
+for the same place clears away, or goes on with.
 """
 
 from __future__ import annotations
@@ -11,20 +11,34 @@ import ctypes
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from data_prep.records import DataError
 
+LOCK = "lock"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+NEW = "new"  # in the workplace: what becomes the new folder
 # linux/fs.h, fcntl.h
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
 
 
 @contextmanager
-def staged(out: Path, contents: frozenset[str], force: bool) -> Iterator[Path]:
-    """Give an empty folder that becomes `out` when the block ends without an exception.
+def staged(
+    out: Path,
+    contents: frozenset[str],
+    force: bool,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Path]:
+    """Give a folder whose `NEW` becomes `out` when the block ends without an exception.
+
+    After an interruption (Ctrl-C, as after a kill) everything stays in it for a later `resume`;
+    with `resume`, also after an error of the system, such as a full disk. After other errors only
+    what an earlier run left stays, until it is cleared away by a run that begins without `resume`.
 
     Parameters
     ----------
@@ -35,6 +49,10 @@ def staged(out: Path, contents: frozenset[str], force: bool) -> Iterator[Path]:
         holds these and nothing else, so that `force` cannot delete what netgen did not make.
     force
         Whether an older folder may be replaced. It stays until the new one is whole.
+    resume
+        Whether to give the folder as a killed run left it, if one did.
+    say
+        Is told what became of what a killed run left.
 
     Raises
     ------
@@ -46,41 +64,98 @@ def staged(out: Path, contents: frozenset[str], force: bool) -> Iterator[Path]:
     out = Path(os.path.realpath(out))
     _check_place(out)
     try:
-        with _workplace(out) as work:
-            _check_replaceable(out, contents, force)
-            new = work / "new"
-            new.mkdir()
-            yield new
+        with _workplace(out, lambda: check_replaceable(out, contents, force), resume, say) as work:
+            new = work / NEW
+            new.mkdir(exist_ok=True)
+            yield work
             _flush(new)
+            _clear(work, but=NEW)  # after an exchange, `NEW` is the older one: never to be resumed
             _put_in_place(new, out)
     except OSError as error:
         # Of all the files concerned, the user knows this one.
         raise OSError(error.errno, error.strerror, str(out)) from error
 
 
+def workplace(out: Path) -> Path:
+    """Return the folder beside `out` that the new one is made in."""
+    out = Path(os.path.realpath(out))
+    return out.with_name(f".{out.name}.partial")
+
+
 @contextmanager
-def _workplace(out: Path) -> Iterator[Path]:
-    """Give a folder beside `out` that no other run uses, cleared of what a killed run left."""
-    work = out.with_name(f".{out.name}.partial")
+def _workplace(
+    out: Path, check: Callable[[], None], resume: bool, say: Callable[[str], None]
+) -> Iterator[Path]:
+    """Give a folder beside `out` that no other run uses, once `check` raises nothing."""
+    work = workplace(out)
     work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
+    with (work / LOCK).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(f"another run is writing {out}: wait until it has ended") from None
         try:
-            _recover(work, out)
+            _put_back(work, out)
+            keep = _left(work)  # not to be lost to a slip of the user's
+            check()
+            keep = _settle(work, lock, resume, say)
             yield work
+            keep = False
+        except KeyboardInterrupt:
+            keep = True
+            raise
+        except OSError:
+            keep = resume
+            raise
         finally:
-            _recover(work, out)
-            shutil.rmtree(work, ignore_errors=True)
+            _put_back(work, out)
+            if not keep:
+                shutil.rmtree(work, ignore_errors=True)
 
 
-def _recover(work: Path, out: Path) -> None:
-    """Undo what a run did that was killed or failed, if it did not come to its end."""
-    shutil.rmtree(work / "new", ignore_errors=True)
+def _put_back(work: Path, out: Path) -> None:
+    """Put the older folder back that a run set aside which did not come to its end."""
     if (work / "old").exists() and not out.exists():
         (work / "old").rename(out)
+
+
+def _settle(work: Path, lock: TextIO, resume: bool, say: Callable[[str], None]) -> bool:
+    """Clear away what a killed run left, or keep it and return True; say which.
+
+    Nothing is flushed to the disk before the end, so what was left when the machine went down is
+    not to be trusted: the lock knows in which of the machine's runs it was made.
+    """
+    left = _left(work)
+    lock.seek(0)
+    trusted = lock.read() == _boot()
+    lock.truncate(0)
+    lock.write(_boot())
+    lock.flush()
+    if left and resume and trusted:
+        say("going on where the last run ended")
+        return True
+    if resume:
+        why = "the machine was started anew since" if left else "there is nothing to go on with"
+        say(f"starting at the beginning: {why}")
+    elif left:
+        say("clearing away what a killed run left (--resume would have gone on with it)")
+    _clear(work)
+    return False
+
+
+def _left(work: Path) -> bool:
+    return any(path.name != LOCK for path in work.iterdir())
+
+
+def _boot() -> str:
+    """Return what changes whenever the machine starts."""
+    return BOOT_ID.read_text() if BOOT_ID.exists() else ""
+
+
+def _clear(work: Path, but: str = "") -> None:
+    for path in work.iterdir():
+        if path.name not in {LOCK, but}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _check_place(out: Path) -> None:
@@ -91,7 +166,14 @@ def _check_place(out: Path) -> None:
         raise DataError(f"{out} is where a disk is mounted: name a folder inside it")
 
 
-def _check_replaceable(out: Path, contents: frozenset[str], force: bool) -> None:
+def check_replaceable(out: Path, contents: frozenset[str], force: bool) -> None:
+    """Refuse to replace what is not netgen's, and without `force` what is.
+
+    Raises
+    ------
+    DataError
+        `out` may not be replaced.
+    """
     if not os.path.lexists(out):
         return
     if not out.is_dir():

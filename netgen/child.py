@@ -107,7 +107,8 @@ def call(
     """
     with TemporaryDirectory(prefix="netgen-") as folder:
         log = log or Path(folder) / "log"
-        start = log.stat().st_size if log.exists() else 0
+        log.touch()  # a child may end before it opens it
+        start = log.stat().st_size
         spawn = multiprocessing.get_context("spawn")  # a fork would share Caffe's threads and locks
         mine, its = spawn.Pipe()
         settings = QUIET | dict(environment or {})

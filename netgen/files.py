@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
+
+CHUNK = 2**20  # bytes that are read at a time
 
 
 def write_all(contents: Mapping[Path, str | bytes]) -> None:
@@ -49,6 +52,15 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def digest(path: Path) -> str:
+    """Return a file's SHA-256."""
+    sum_ = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            sum_.update(block)
+    return sum_.hexdigest()
 
 
 def _write_beside(path: Path, content: str | bytes, made: list[Path]) -> Path:

@@ -15,6 +15,14 @@ T = TypeVar("T")
 # Section 5.1: "167 nouns and 117 adjectives which form 553 adjective-noun pairs". Table 2's order.
 TASKS = {"noun": 167, "adj": 117, "anp": 553}
 
+# Section 5.1's three criteria for a part of VSO: "adjectives with >= 3 paired nouns"; "nouns that
+# are not overwhelmingly biasing, v.s. face or flowers, and non-abstract, unlike loss, adventure or
+# history"; "ANPs with >= 500 images". And how VSO's corpus was collected before that: "limiting to
+# at most 1,000 images per concept".
+LEAST_NOUNS = 3
+LEFT_OUT_NOUNS = ("face", "flowers", "loss", "adventure", "history")
+LEAST_IMAGES, MOST_IMAGES = 500, 1000
+
 # Section 5.2: "307,185 images for training and 77,073 for test at 224 x 224".
 TRAIN_IMAGES = 307_185
 TEST_IMAGES = 77_073

@@ -95,22 +95,23 @@ def read_pixels(file: Path, shape: Shape) -> Pixels:
     Raises
     ------
     ImageError
-        The file cannot be read, or is no image that OpenCV knows.
+        The file cannot be read, or is no image that a dataset would take.
     """
     import cv2
     import numpy as np
 
+    from data_prep.images import Decoding, Rejected, decode
+
+    channels, height, width = shape
     try:
-        content = np.frombuffer(file.read_bytes(), np.uint8)
+        pixels = decode(file.read_bytes(), Decoding((height, width)))
     except OSError as error:
         raise ImageError(f"{file}: {error.strerror}: check the path") from None
-    channels, height, width = shape
-    color = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
-    image = cv2.imdecode(content, color) if content.size else None
-    if image is None:
-        raise ImageError(f"{file}: no image that OpenCV can read: give JPEG, PNG, WebP or TIFF")
-    resized = cv2.resize(image, (width, height)).astype(np.uint8)
-    return resized.reshape(height, width, channels)
+    except Rejected as error:
+        raise ImageError(f"{file}: {error}") from None
+    if channels == 1:
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)[..., None], np.uint8)
+    return pixels
 
 
 def _batch(pixels: Pixels, mean: Sequence[float]) -> NDArray[np.float32]:

@@ -15,15 +15,8 @@ from netgen.audit import Verdict, judge
 from netgen.claims import CLAIMS
 from netgen.claims.data import DATA
 from netgen.measurements import Context, classes, ontology
-from netgen.measurements.classes import (
-    FILES,
-    adjectives_of,
-    chain,
-    isolated,
-    labels,
-    nouns_of,
-    split_pair,
-)
+from netgen.measurements.classes import FILES, chain, labels
+from netgen.ontology import adjectives_of, isolated, nouns_of, split_pair
 
 LISTS = Path(__file__).parents[2] / "shared/data"
 needs_lists = pytest.mark.skipif(

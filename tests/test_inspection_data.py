@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from inspection_helpers import differing, shown
 
-from data_prep.lmdb_writer import image_datum, key, label_datum
+from data_prep.datums import image_datum, key, label_datum
 from netgen import paper
 from netgen.caffe_pb2 import Datum
 from netgen.dataset import Dataset, Images, Task, split_in, write_dataset
@@ -279,7 +279,7 @@ def test_a_database_of_another_schema_is_one_clear_error(
     value: bytes, message: str, tmp_path: Path
 ) -> None:
     put(tmp_path / "train/label_adj.lmdb", [value])
-    with pytest.raises(InspectionError, match=message):
+    with pytest.raises(DatabaseError, match=message):
         inspect(data=tmp_path)
 
 

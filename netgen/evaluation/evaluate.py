@@ -22,9 +22,9 @@ from netgen.evaluation.naming import columns, read_outputs
 from netgen.evaluation.ranking import Ints
 from netgen.evaluation.tally import Hits, Tally, prior
 from netgen.evaluation.testset import labels_of
+from netgen.files import digest
 from netgen.results import VERSION, Derived, FileUsed, Result
 from netgen.scoring import EngineName, Job, Scores, Stored, check_engine, score
-from netgen.training.snapshots import digest
 from netgen.variants import Variant
 from netgen.versions import versions
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netgen.databases import Databases, read_labels
 from netgen.dataset import Dataset, Phase
-from netgen.inspection.databases import Databases, read_labels
 
 if TYPE_CHECKING:
     from netgen.evaluation.ranking import Ints

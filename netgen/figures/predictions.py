@@ -32,7 +32,7 @@ def draw(predictions: Sequence[Prediction], out: Path) -> None:
     OSError
         `out` could not be written.
     """
-    save(lambda: chart(predictions), out, photographs=True)
+    save(lambda: chart(predictions), out, many_colors=True)
 
 
 def chart(predictions: Sequence[Prediction]) -> Figure:

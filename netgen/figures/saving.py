@@ -35,33 +35,38 @@ SETTINGS = {
 }
 
 
-def save(make: Callable[[], Figure], file: Path, photographs: bool = False) -> None:
-    """Write the figure that `make` draws, whole or not at all, as the suffix says (`METADATA`).
-
-    Parameters
-    ----------
-    make
-        Draws the figure; called with matplotlib's settings as they should be.
-    file
-        Where to.
-    photographs
-        Whether it needs more than 256 colours.
+def save(make: Callable[[], Figure], file: Path, many_colors: bool = False) -> None:
+    """Write the figure that `make` draws, whole or not at all, as the suffix says.
 
     Raises
     ------
     OSError
         The file could not be written; what was there is unchanged.
     """
-    suffix, buffer = file.suffix.lower(), BytesIO()
+    write_all({file: rendered(make, file.suffix.lower(), many_colors)})
+
+
+def rendered(make: Callable[[], Figure], suffix: str, many_colors: bool = False) -> bytes:
+    """Return the figure that `make` draws as a file's content.
+
+    Parameters
+    ----------
+    make
+        Draws the figure; called with matplotlib's settings as they should be.
+    suffix
+        The kind of file, of `METADATA`.
+    many_colors
+        Whether it needs more than 256 colours.
+    """
+    buffer = BytesIO()
     with style.context(["default", SETTINGS]):
         make().savefig(buffer, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
-    if suffix == ".png" and not photographs:
-        write_all({file: _few_colors(buffer)})
-    elif suffix == ".svg":  # a browser need not have matplotlib's font
+    if suffix == ".png" and not many_colors:
+        return _few_colors(buffer)
+    if suffix == ".svg":  # a browser need not have matplotlib's font
         fonts = f"'{FONT}', Verdana, Helvetica, Arial, sans-serif"
-        write_all({file: buffer.getvalue().replace(f"'{FONT}'".encode(), fonts.encode())})
-    else:
-        write_all({file: buffer.getvalue()})
+        return buffer.getvalue().replace(f"'{FONT}'".encode(), fonts.encode())
+    return buffer.getvalue()
 
 
 def _few_colors(png: BytesIO) -> bytes:

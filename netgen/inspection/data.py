@@ -9,21 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from netgen import paper
-from netgen.inspection.databases import (
-    Databases,
-    Labels,
-    find_databases,
-    first_shape,
-    image_digests,
-    read_labels,
-)
+from netgen.databases import Databases, Labels, first_shape, image_digests, read_labels
+from netgen.inspection.databases import find_databases
 from netgen.inspection.finding import Finding, InspectionError, Verdict
 from netgen.inspection.pairs import Counts, Ints, histogram, odd_one_out, rounding, shift_of
 from netgen.layers.table import text
 
 RECORDS = {"TRAIN": paper.TRAIN_IMAGES, "TEST": paper.TEST_IMAGES}
 IMAGE = (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)
-FEWEST, MOST = 500, 1000  # section 5.1: ">= 500 images"; "at most 1,000 images per concept"
+FEWEST, MOST = paper.LEAST_IMAGES, paper.MOST_IMAGES
 
 Splits = Mapping[str, Mapping[str, Ints]]  # phase to task to labels
 

@@ -1,4 +1,4 @@
-"""The public class lists that section 5.1 speaks of, and the graph that their pairs make.
+"""The public class lists that section 5.1 speaks of.
 
 A folder given with ``--ontology`` holds, under these names:
 
@@ -11,20 +11,16 @@ A folder given with ``--ontology`` holds, under these names:
 from __future__ import annotations
 
 import json
-import re
-from collections import defaultdict
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from netgen.measurements.model import Context, NeedsData
+from netgen.ontology import CLASS_LISTS, listed, split_pair, with_rich_adjectives
 
 FILES = {
     "1200": "vso/1200ANPs.txt",
     "3244": "vso/3244ANPs.txt",
-    "noun": "mtvso/mtvso_nounlabels.txt",
-    "adj": "mtvso/mtvso_adjlabels.txt",
-    "anp": "mtvso/mtvso_anplabels.txt",
+    **{task: f"mtvso/{file}" for task, file in CLASS_LISTS.items()},
     "deepsentibank": "deepsentibank/classes.json",
 }
 ORIGINS = {
@@ -33,7 +29,6 @@ ORIGINS = {
     "deepsentibank": "DeepSentiBank's classes (public: its release)",
 }
 PAIRS = {"1200", "3244", "anp", "deepsentibank"}
-PAIR_IN_VSO = re.compile(r"^\s+(\S+_\S+) \[sentiment", re.MULTILINE)
 
 
 def labels(context: Context, name: str) -> list[str]:
@@ -66,8 +61,7 @@ def _read(file: Path) -> tuple[str, ...]:
         raise NeedsData(f"{file}: {error.strerror}") from None
     if file.suffix == ".json":
         return _from_json(text, file)
-    pairs = PAIR_IN_VSO.findall(text)
-    return tuple(pairs or (line.strip() for line in text.splitlines() if line.strip()))
+    return tuple(listed(text))
 
 
 def _from_json(text: str, file: Path) -> tuple[str, ...]:
@@ -80,30 +74,6 @@ def _from_json(text: str, file: Path) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
-def split_pair(pair: str) -> tuple[str, str]:
-    """Return adjective and noun of a pair, written ``adjective_noun``."""
-    adjective, _, noun = pair.partition("_")
-    return adjective, noun
-
-
-def nouns_of(pairs: Iterable[str]) -> dict[str, set[str]]:
-    """Return the nouns that each adjective is paired with."""
-    nouns: defaultdict[str, set[str]] = defaultdict(set)
-    for pair in pairs:
-        adjective, noun = split_pair(pair)
-        nouns[adjective].add(noun)
-    return dict(nouns)
-
-
-def adjectives_of(pairs: Iterable[str]) -> dict[str, set[str]]:
-    """Return the adjectives that each noun is paired with."""
-    adjectives: defaultdict[str, set[str]] = defaultdict(set)
-    for pair in pairs:
-        adjective, noun = split_pair(pair)
-        adjectives[noun].add(adjective)
-    return dict(adjectives)
-
-
 def chain(context: Context) -> tuple[int, int, int, int, int]:
     """Return how many pairs are left: of VSO; by criterion (1); noun kept; adjective kept; final.
 
@@ -111,18 +81,7 @@ def chain(context: Context) -> tuple[int, int, int, int, int]:
     """
     pairs = labels(context, "1200")
     nouns, adjectives = set(labels(context, "noun")), set(labels(context, "adj"))
-    rich = {adjective for adjective, found in nouns_of(pairs).items() if len(found) >= 3}
-    first = [pair for pair in pairs if split_pair(pair)[0] in rich]
+    first = with_rich_adjectives(pairs)
     second = [pair for pair in first if split_pair(pair)[1] in nouns]
     third = [pair for pair in second if split_pair(pair)[0] in adjectives]
     return len(pairs), len(first), len(second), len(third), len(labels(context, "anp"))
-
-
-def isolated(pairs: list[str]) -> list[str]:
-    """Return the pairs that share neither adjective nor noun with another."""
-    nouns, adjectives = nouns_of(pairs), adjectives_of(pairs)
-    return [
-        pair
-        for pair in pairs
-        if len(nouns[split_pair(pair)[0]]) == len(adjectives[split_pair(pair)[1]]) == 1
-    ]

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from netgen.measurements.classes import (
-    FILES,
-    adjectives_of,
-    chain,
-    isolated,
-    labels,
-    nouns_of,
-    split_pair,
-)
+from netgen.measurements.classes import FILES, chain, labels
 from netgen.measurements.model import Context, Found, NeedsData, measurement
+from netgen.ontology import adjectives_of, isolated, nouns_of, split_pair, with_rich_adjectives
 
 
 @measurement
@@ -90,8 +83,7 @@ def unexplained(context: Context) -> Found:
     """Report what went although criterion (1) and the kept words would let it stay."""
     pairs = labels(context, "1200")
     nouns, adjectives = set(labels(context, "noun")), set(labels(context, "adj"))
-    rich = {adjective for adjective, found in nouns_of(pairs).items() if len(found) >= 3}
-    gone = rich - adjectives
+    gone = set(nouns_of(with_rich_adjectives(pairs))) - adjectives
     left = [pair for pair in pairs if split_pair(pair)[0] in gone and split_pair(pair)[1] in nouns]
     dropped = set(adjectives_of(pairs)) - nouns
     abstract = sorted(nouns & {"beauty", "wonder"})

@@ -15,7 +15,7 @@ import msgspec
 
 from netgen.child import call
 from netgen.engine import EngineError, find_engine, require_gpu
-from netgen.files import write_all
+from netgen.files import digest, write_all
 from netgen.training import fingerprint, snapshots
 from netgen.training.journal import Journal
 from netgen.training.plan import Plan, run_solver
@@ -66,7 +66,7 @@ def begin(
         command=list(command),
         variant=variant,
         engine=described.engine,
-        weights=Weights(str(weights), snapshots.digest(weights)) if weights else None,
+        weights=Weights(str(weights), digest(weights)) if weights else None,
         plan=plan,
     )
     folder.snapshots.mkdir(exist_ok=True)
@@ -92,7 +92,7 @@ def take_up(
     ValueError
         The run is another network's by now, or the engine would give other bits.
     """
-    if not folder.net.is_file() or snapshots.digest(folder.net) != record.plan.net:
+    if not folder.net.is_file() or digest(folder.net) != record.plan.net:
         raise RunError(
             f"{folder.net}: not the network that the run was begun with: bring that back, or begin"
             " another run (--run)"
@@ -132,7 +132,7 @@ def _check_start(
         )
     if start is None and record.weights:
         path = Path(record.weights.path)
-        if not path.is_file() or snapshots.digest(path) != record.weights.sha256:
+        if not path.is_file() or digest(path) != record.weights.sha256:
             raise RunError(
                 f"{path}: not there, or not what the run began with, and there is no snapshot yet:"
                 " bring it back, or begin another run (--run)"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from netgen.caffe_pb2 import DataParameter, LayerParameter
 from netgen.complexity import READS_LABELS
-from netgen.inspection.databases import Databases, read_labels
+from netgen.databases import Databases, read_labels
 from netgen.lmdbs import reading
 from netgen.schema import Phase
 

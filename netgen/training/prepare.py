@@ -11,6 +11,7 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from netgen.caffe_pb2 import LayerParameter, SolverParameter
+from netgen.files import digest
 from netgen.inspection.finding import listed
 from netgen.inspection.weights import squeezed
 from netgen.schema import layers_in, read_net, read_solver
@@ -19,7 +20,6 @@ from netgen.surgery.source import read_source
 from netgen.training.feeds import check_feed
 from netgen.training.plan import Plan
 from netgen.training.plateau import Rule
-from netgen.training.snapshots import digest
 from netgen.wiring import loss_weight
 
 # What draws from Caffe's main generator while it trains, whose state no snapshot has.

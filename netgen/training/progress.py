@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,8 @@ class Curves:
             return
         from netgen.figures.curves import draw
 
-        draw(self.journal, self.out)
+        with suppress(ValueError, OSError):  # nothing to draw yet, or no place to draw it
+            draw(self.journal, self.out)
         took = time.monotonic() - start
         self._next = start + took / DRAWING
 

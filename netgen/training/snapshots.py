@@ -9,7 +9,6 @@ sizes and hashes, and the run's own memory.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -21,10 +20,10 @@ import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Meta, Struct
 
+from netgen.files import digest
 from netgen.training.state import Engine, State
 
 VERSION = 1  # of the manifests' form
-CHUNK = 2**20
 KINDS = (".caffemodel", ".solverstate")
 
 
@@ -171,15 +170,6 @@ def require_space(folder: Path, size: int) -> None:
     if free < size:
         what = f"{os.strerror(errno.ENOSPC)} for a snapshot ({size:,} bytes, {free:,} are free)"
         raise OSError(errno.ENOSPC, what, str(folder))
-
-
-def digest(path: Path) -> str:
-    """Return a file's SHA-256."""
-    sum_ = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(CHUNK):
-            sum_.update(block)
-    return sum_.hexdigest()
 
 
 def check_written(path: Path, blobs: dict[str, list[int]]) -> None:

@@ -1,0 +1,229 @@
+"""What 100 million images would take: each step's cost measured here, and the plan that follows.
+
+    python benchmarks/data_at_scale.py [--images N] [--rows N] [--target N]
+
+Prints first what was measured: listing, scanning, preparing and appending real photographs, one
+thread each, and a ledger of synthetic rows at two sizes. Then what follows for the target, with
+what is assumed of the machines. ``docs/data-at-scale.md`` discusses the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from photographs import PAIRS, photographs
+
+from data_prep import duplicates, plan
+from data_prep.datums import MOST_RECORDS, key, label_datum
+from data_prep.estimate import LABEL_DATUM, database
+from data_prep.folder import folders
+from data_prep.images import Decoding
+from data_prep.ledger import Ledger, Row, Scan, pages
+from data_prep.ledger import ledger as open_ledger
+from data_prep.lmdb_writer import Appender
+from data_prep.reading import Reader
+from data_prep.records import Item, Source
+from data_prep.writing import BATCH, CHUNK
+
+# Assumed, of machines that can be had; nothing of it is measured.
+CORES = 64
+NETWORK = 10e9 / 8  # bytes a second to the machine that writes
+DISK = 1e9  # bytes a second that it writes
+TASKS = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ImageCosts:
+    """Seconds an image on one core, and bytes."""
+
+    listing: float
+    scanning: float
+    preparing: float
+    appending: float
+    labels: float
+    file: float
+    record: int
+    jpeg: float
+
+
+@dataclass(frozen=True)
+class LedgerCosts:
+    """Seconds a row, and bytes, of a ledger with so many rows."""
+
+    rows: int
+    entering: float
+    noting: float
+    planning: float
+    reading: float
+    file: float
+    memory: int
+
+
+def main() -> None:
+    """Measure, and print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=5_000)
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--target", type=int, default=100_000_000)
+    options = parser.parse_args()
+    small, large = (ledger_costs(rows) for rows in (options.rows // 4, options.rows))
+    images = image_costs(options.images)
+    print_measured(images, small, large)
+    print_plan(options.target, images, small, large)
+
+
+def image_costs(count: int) -> ImageCosts:
+    """Measure each step for so many photographs."""
+    source = folders(photographs(count))
+    items, listing = timed(lambda: [item for item in source.items() if isinstance(item, Item)])
+    reader = Reader(source.load, source.stamp, Decoding((224, 224)))
+    named = [(number, item.name, None) for number, item in enumerate(items)]
+    scans, scanning = timed(lambda: dict(reader.scan(named)))
+    rows = [Row(item.name, scans[number].sha256 or b"", (0,)) for number, item in enumerate(items)]
+    with tempfile.TemporaryDirectory(prefix="netgen-") as folder:
+        preparing, appending, labels = written(reader, rows, Path(folder))
+    jpegs = Reader(source.load, source.stamp, Decoding((224, 224)), "jpeg").prepare(rows[:CHUNK])
+    return ImageCosts(
+        listing / count, scanning / count, preparing / count, appending / count, labels / count,
+        sum(scan.bytes or 0 for scan in scans.values()) / count,
+        database(10**6, 3 * 224 * 224) // 10**6,
+        sum(map(len, jpegs.datums)) / len(jpegs.datums),
+    )  # fmt: skip
+
+
+def written(reader: Reader, rows: list[Row], folder: Path) -> tuple[float, float, float]:
+    """Return the seconds to prepare `rows`, to append them, and to append one task's labels."""
+    images, labels = Appender(str(folder / "images")), Appender(str(folder / "labels"))
+    spent = [0.0, 0.0, 0.0]
+    for number, page in enumerate(pages(rows, BATCH)):
+        keys = [key(number * BATCH + i) for i in range(len(page))]
+        chunks, seconds = timed(lambda page=page: [reader.prepare(c) for c in pages(page, CHUNK)])
+        spent[0] += seconds
+        datums = [datum for chunk in chunks for datum in chunk.datums]
+        spent[1] += timed(lambda k=keys, d=datums: images.append(k, d))[1]
+        spent[2] += timed(lambda k=keys, p=page: labels.append(k, [label_datum(7)] * len(p)))[1]
+    return spent[0], spent[1], spent[2]
+
+
+def ledger_costs(rows: int) -> LedgerCosts:
+    """Measure a ledger of synthetic images, as long as those of the corpus are."""
+    source = Source("synthetic", {"anp": PAIRS}, lambda: synthetic(rows), lambda _: b"")
+    with tempfile.TemporaryDirectory(prefix="netgen-") as folder:
+        file = Path(folder) / "ledger"
+        with open_ledger(file) as ledger:
+            _, entering = timed(lambda: ledger.enter(source, 0, lambda _: None))
+            _, noting = timed(lambda: note(ledger))
+            _, planning = timed(lambda: planned(ledger, source))
+            _, reading = timed(lambda: sum(map(len, ledger.records("train", 0, CHUNK))))
+            size = sum(each.stat().st_size for each in Path(folder).iterdir())
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    of_one = (seconds / rows for seconds in (entering, noting, planning, reading))
+    return LedgerCosts(rows, *of_one, file=size / rows, memory=memory)
+
+
+def synthetic(rows: int) -> Iterator[Item]:
+    """List images in the order of a file system: none."""
+    for i in range(rows):
+        number = i * 2_654_435_761 % 2**32
+        yield Item(f"{PAIRS[i % len(PAIRS)]}/{number}.jpg", {"anp": i % len(PAIRS)})
+
+
+def note(ledger: Ledger) -> None:
+    """Take down a scan of every row."""
+    for page in ledger.scans(64):
+        ledger.scanned(
+            (number, Scan("50000 1", number.to_bytes(32, "big"), 50_000, None, "JPEG", 3, 375, 500))
+            for number, _, _ in page
+        )
+
+
+def planned(ledger: Ledger, source: Source) -> None:
+    """Do all that is done between the scan and the writing."""
+    duplicates.find(ledger, None)
+    plan.draw(ledger, source, group=False)
+    plan.counts(ledger, source)
+    ledger.digest()
+
+
+def print_measured(images: ImageCosts, small: LedgerCosts, large: LedgerCosts) -> None:
+    """Print what was measured."""
+    print("measured, one thread                          each")
+    for what, seconds in (
+        ("list a file", images.listing), ("scan a photograph", images.scanning),
+        ("prepare a photograph", images.preparing), ("append it to an LMDB", images.appending),
+        ("append a label", images.labels),
+    ):  # fmt: skip
+        print(f"  {what:40} {seconds * 1e6:8,.1f} us  {1 / seconds:12,.0f}/s")
+    print(f"  a file {images.file:,.0f} bytes, its record {images.record:,}, as JPEG", end=" ")
+    print(f"{images.jpeg:,.0f}")
+    for costs in (small, large):
+        print(f"a ledger of {costs.rows:,} rows: {costs.file:.0f} bytes a row,", end=" ")
+        print(f"peak memory of the process {costs.memory / 1e6:,.0f} MB")
+        for what, seconds in (
+            ("enter a row", costs.entering), ("take down a scan", costs.noting),
+            ("plan", costs.planning), ("read a record", costs.reading),
+        ):  # fmt: skip
+            print(f"  {what:40} {seconds * 1e6:8,.1f} us  {1 / seconds:12,.0f}/s")
+
+
+def print_plan(target: int, images: ImageCosts, small: LedgerCosts, large: LedgerCosts) -> None:
+    """Print what follows."""
+    train = target * 4 // 5
+    fits = "fits" if train <= MOST_RECORDS else "does NOT fit"
+    print(f"\n{target:,} images, {TASKS} tasks; training set of {train:,} {fits} into keys of one")
+    print(f"  database (at most {MOST_RECORDS:,})")
+    work = images.scanning + images.preparing
+    print(f"  files to read, twice              {target * images.file / 1e12:8.1f} TB")
+    print(f"  images.lmdb, raw                  {target * images.record / 1e12:8.1f} TB")
+    print(f"  images.lmdb, --encoded jpeg       {target * images.jpeg / 1e12:8.1f} TB")
+    label = database(target, LABEL_DATUM)
+    print(f"  label databases, {TASKS} tasks         {TASKS * label / 1e12:8.3f} TB")
+    print(f"  ledger                            {target * large.file / 1e12:8.3f} TB")
+    print(f"  workers: scan and prepare         {target * work / 3600:8,.0f} core hours")
+    head = {
+        "listing": images.listing,
+        "ledger: enter": grown(small.entering, large.entering, large.rows, target),
+        "ledger: scans": grown(small.noting, large.noting, large.rows, target),
+        "ledger: plan": grown(small.planning, large.planning, large.rows, target),
+        "ledger: read": grown(small.reading, large.reading, large.rows, target),
+        "append images": max(images.appending, images.record / DISK),
+        "append labels": TASKS * images.labels,
+        "receive records": images.record / NETWORK,
+    }
+    for what, seconds in head.items():
+        print(f"  the one machine that writes: {what:15} {target * seconds / 3600:6,.1f} hours")
+    receiving = max(head["append images"] + head["append labels"], head["receive records"])
+    print(f"  so it takes a record every {receiving * 1e6:,.0f} us, and keeps", end=" ")
+    print(f"{images.preparing / receiving:,.1f} cores busy that prepare them")
+    for machines in (1, 2, 4, 8):
+        cores = machines * CORES
+        seconds = sum(head[x] for x in head if x.startswith(("listing", "ledger: e", "ledger: p")))
+        seconds += max(head["ledger: scans"], images.scanning / cores)
+        seconds += max(receiving, images.preparing / cores) + head["ledger: read"]
+        print(f"  {machines} machines of {CORES} cores: {target * seconds / 86400:6.1f} days")
+
+
+def grown(small: float, large: float, rows: int, target: int) -> float:
+    """Return a row's cost at the target, if it goes on to grow with the logarithm of the size."""
+    return large + max(0.0, large - small) / math.log(4) * math.log(target / rows)
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """Return what `work` returns, and the seconds that it took."""
+    start = time.perf_counter()
+    found = work()
+    return found, time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

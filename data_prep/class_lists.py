@@ -1,0 +1,73 @@
+"""Class names: read from a list, or put in order where there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from data_prep.records import DataError
+from netgen.dataset import PATTERNS_IN_WORDS, RESERVED_NAMES, TASK_NAME
+
+
+def read_classes(file: Path) -> tuple[str, ...]:
+    """Return the class names of a file with one a line, in label order.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, is not UTF-8, or names nothing.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}: it should have a class name a line") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: not UTF-8 text: save it so") from None
+    classes = tuple(line.strip() for line in lines if line.strip())
+    if not classes:
+        raise DataError(f"{file}: empty: write a class name a line")
+    return classes
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return class names in the order of their labels: whole numbers as such, others as text."""
+    found = sorted(names)
+    if all(re.fullmatch(r"-?[0-9]+", name) for name in found):
+        found.sort(key=int)
+    return tuple(found)
+
+
+def check_task(name: str, what: str) -> None:
+    """Check that `name`, which is said to be `what`, can be a task's.
+
+    Raises
+    ------
+    DataError
+        It cannot.
+    """
+    if not re.match(TASK_NAME, name):
+        raise DataError(f"{what} {name!r}: no task's name: use {PATTERNS_IN_WORDS[TASK_NAME]}")
+    if name in RESERVED_NAMES:
+        raise DataError(f"{what} {name!r}: a part of every residual block has that name: rename it")
+
+
+def check_classes(task: str, classes: Iterable[str], where: Path) -> None:
+    """Check that class names can be written down, and that there are some to tell apart.
+
+    Raises
+    ------
+    DataError
+        One of these does not hold.
+    """
+    count = 0
+    for count, name in enumerate(classes, 1):  # noqa: B007 - counted for the last line
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise DataError(f"{where}: class {name!r} is not UTF-8: write it so")
+    if count < 2:
+        raise DataError(f"{where}: {count or 'no'} class of task {task!r}: at least 2 are needed")
+
+
+def dataset_name(path: Path) -> str:
+    """Return a name for the dataset that is made of a file or folder: its own, as far as it can."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.absolute().stem).strip("-._") or "images"

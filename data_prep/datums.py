@@ -1,0 +1,79 @@
+"""Images and labels as Caffe's Datums, in bytes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import cast
+
+import cv2
+import numpy as np
+
+from data_prep.options import Encoding
+from data_prep.records import Pixels
+from netgen.caffe_pb2 import Datum
+
+KEY_DIGITS = 8
+MOST_RECORDS = 10**KEY_DIGITS  # in a split
+# OpenCV's defaults, which convert_imageset leaves as they are; written out because they are a part
+# of what the same seed gives.
+PARAMETERS = {
+    "png": (cv2.IMWRITE_PNG_COMPRESSION, 1),
+    "jpeg": (cv2.IMWRITE_JPEG_QUALITY, 95),
+}
+
+
+def key(i: int) -> bytes:
+    """Return record i's key: digits, as many for every record, so that LMDB's order is ours."""
+    return b"%0*d" % (KEY_DIGITS, i)
+
+
+def image_datum(pixels: Pixels) -> bytes:
+    """Return H x W x C pixels as a Datum of raw bytes, C x H x W, as Caffe keeps them."""
+    planes = cast("Sequence[Pixels]", cv2.split(np.ascontiguousarray(pixels)))
+    return b"".join((_before_data(pixels.shape), *(plane.data for plane in planes)))
+
+
+def encoded_datum(pixels: Pixels, encoding: Encoding) -> bytes:
+    """Return H x W x C pixels as a Datum of a PNG's or JPEG's bytes, which Caffe decodes."""
+    _, content = cv2.imencode(f".{encoding}", pixels, PARAMETERS[encoding])
+    height, width, channels = pixels.shape
+    datum = Datum(
+        channels=channels, height=height, width=width, data=content.tobytes(), encoded=True
+    )
+    return _serialized(datum)
+
+
+def opened(content: bytes) -> Pixels:
+    """Return the H x W x C pixels that Caffe decodes of an encoded Datum."""
+    datum = Datum.FromString(content)
+    data = np.frombuffer(datum.data, np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR if datum.channels == 3 else cv2.IMREAD_GRAYSCALE)
+    return np.asarray(pixels, np.uint8).reshape(datum.height, datum.width, datum.channels)
+
+
+@functools.lru_cache(maxsize=2**16)
+def label_datum(label: int) -> bytes:
+    """Return a label as a 1 x 1 x 1 image.
+
+    It is a float, not a byte, because there are more classes than 256; whole ones are exact.
+    """
+    return _serialized(Datum(channels=1, height=1, width=1, float_data=[label]))
+
+
+@functools.lru_cache(maxsize=8)
+def _before_data(shape: tuple[int, int, int]) -> bytes:
+    """Return what comes before the pixels in a Datum of that shape.
+
+    Of a message, parts can be joined that were serialized apart; so the pixels are copied once,
+    where protobuf would copy them three times.
+    """
+    height, width, channels = shape
+    size = height * width * channels
+    whole = _serialized(Datum(channels=channels, height=height, width=width, data=bytes(size)))
+    return whole[:-size]
+
+
+def _serialized(datum: Datum) -> bytes:
+    content: bytes = datum.SerializeToString()  # protobuf ships no types
+    return content

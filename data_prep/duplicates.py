@@ -1,0 +1,113 @@
+"""Images that count as the same: identical contents, or perceptual hashes that hardly differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.ledger import Ledger
+
+BITS = 64
+BITS_SET = np.array([byte.bit_count() for byte in range(256)], np.uint8)
+FAMILIES = """
+UPDATE items SET family = found.first FROM (
+    SELECT id, COUNT(*) OVER family AS size, FIRST_VALUE(id) OVER (family ORDER BY rank, name)
+        AS first
+    FROM items LEFT JOIN temp.kin ON kin.perceptual = items.perceptual
+    WHERE reason IS NULL
+    WINDOW family AS (PARTITION BY COALESCE(kin.root, {alone}))
+) AS found WHERE found.id = items.id AND found.size > 1
+"""
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """How many families of images count as the same, and how many of them are in both splits."""
+
+    families: int
+    images: int
+    across: int  # families in both splits
+    torn: int  # families whose images have different labels
+
+
+def find(ledger: Ledger, distance: int | None) -> None:
+    """Make families of the accepted images: the id of each one's first, by rank.
+
+    Without a `distance`, those with identical contents. With one, those whose perceptual hashes
+    differ in at most so many of 64 bits, and whatever hangs together by such pairs.
+    """
+    with ledger.connection:
+        ledger.connection.execute("UPDATE items SET family = NULL")
+        ledger.connection.execute("DROP TABLE IF EXISTS temp.kin")
+        ledger.connection.execute("CREATE TEMP TABLE kin (perceptual INTEGER PRIMARY KEY, root)")
+        if distance is not None:
+            ledger.connection.executemany("INSERT INTO kin VALUES (?, ?)", _kin(ledger, distance))
+        alone = "sha256" if distance is None else "items.perceptual"
+        ledger.connection.execute(FAMILIES.format(alone=alone))
+        ledger.connection.execute(
+            "CREATE INDEX IF NOT EXISTS by_family ON items (family) WHERE family NOTNULL"
+        )
+
+
+def count(ledger: Ledger) -> Duplicates:
+    """Count families once the split is drawn."""
+    (row,) = ledger.rows(
+        "SELECT COUNT(*), COALESCE(SUM(n), 0), COALESCE(SUM(splits > 1), 0),"
+        " COALESCE(SUM(labels > 1), 0) FROM (SELECT COUNT(*) AS n, COUNT(DISTINCT split) AS splits,"
+        " COUNT(DISTINCT labels) AS labels FROM items WHERE family NOTNULL GROUP BY family)"
+    )
+    return Duplicates(*row)
+
+
+def _kin(ledger: Ledger, distance: int) -> Iterator[tuple[int, str]]:
+    """Yield every hash that has others near it, and a name for all that hang together."""
+    parent: dict[int, int] = {}
+    for one, other in _near(ledger, distance):
+        parent[_root(parent, one)] = _root(parent, other)
+    for each in parent:
+        yield each, f"near {_root(parent, each)}"
+
+
+def _root(parent: dict[int, int], each: int) -> int:
+    parent.setdefault(each, each)
+    while parent[each] != each:
+        parent[each] = each = parent[parent[each]]
+    return each
+
+
+def _near(ledger: Ledger, distance: int) -> Iterator[tuple[int, int]]:
+    """Yield all pairs of different hashes that differ in at most `distance` bits.
+
+    Cut into `distance` + 1 bands, two such hashes agree in at least one band. So only those with a
+    band in common are compared; they are sorted by one band after the other, on disk.
+    """
+    edges = np.linspace(0, BITS, distance + 2).astype(int)
+    for low, high in pairwise(edges):
+        band = f"(perceptual >> {low}) & {2 ** int(high - low) - 1}" if distance else "perceptual"
+        query = f"SELECT DISTINCT perceptual, {band} FROM items WHERE reason IS NULL ORDER BY 2, 1"
+        for bucket in _buckets(ledger, query):
+            yield from _pairs(bucket, distance)
+
+
+def _buckets(ledger: Ledger, query: str) -> Iterator[NDArray[np.int64]]:
+    bucket: list[int] = []
+    last = None
+    for value, band in ledger.connection.execute(query):
+        if band != last and bucket:
+            yield np.array(bucket, np.int64)
+            bucket = []
+        bucket.append(value)
+        last = band
+    yield np.array(bucket, np.int64)
+
+
+def _pairs(bucket: NDArray[np.int64], distance: int) -> Iterator[tuple[int, int]]:
+    for i, one in enumerate(bucket[:-1]):
+        differing = (bucket[i + 1 :] ^ one).view(np.uint8).reshape(-1, 8)
+        near = BITS_SET[differing].sum(axis=1) <= distance
+        for other in bucket[i + 1 :][near]:
+            yield int(one), int(other)

@@ -1,0 +1,158 @@
+"""What an image file's content is, by its first bytes and its header, without decoding it."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import zlib
+from dataclasses import dataclass
+
+import simplejpeg
+from PIL import Image
+
+# 300 MB decoded; no photograph of a social network has as many.
+MAX_PIXELS = 100_000_000
+
+# Format -> what its files start with.
+FORMATS = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "WebP": rb"RIFF....WEBP",
+    "BMP": rb"BM",
+    "TIFF": rb"II\*\0|MM\0\*",
+}
+# What people have among their images beside these.
+OTHER_FORMATS = {
+    "a GIF": rb"GIF8",
+    "an AVIF or HEIC image": rb"....ftyp(avi|hei|mif|msf)",
+    "a JPEG 2000 image": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    "a video": rb"....ftyp",
+    "a web page or SVG": rb"(\xef\xbb\xbf)?\s*<[!?a-zA-Z]",
+}
+
+ORIENTATION = 0x0112  # EXIF's tag
+UPRIGHT = 1
+
+# Sizes are checked here, and what is odd about a file is no news for the terminal.
+Image.MAX_IMAGE_PIXELS = None
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class Rejected(ValueError):  # noqa: N818 - the word that the reports use
+    """An image that is not taken; the message is the reason, as `rejects.csv` prints it."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an image file's header says; height and width in pixels, as they are stored."""
+
+    format: str
+    height: int
+    width: int
+    orientation: int = UPRIGHT  # EXIF's, 1 to 8
+
+    @property
+    def rotated(self) -> bool:
+        """Whether it carries an EXIF orientation other than upright."""
+        return self.orientation != UPRIGHT
+
+
+def read_header(content: bytes, lenient: bool) -> Facts:
+    """Return what the header of an image file's `content` says.
+
+    Raises
+    ------
+    Rejected
+        Not one of `FORMATS`, animated, damaged (unless `lenient`) or of more than `MAX_PIXELS`.
+    """
+    format_ = _format(content)
+    if format_ == "JPEG" and not lenient:
+        facts = _jpeg_header(content)
+    else:
+        facts = _pillow_header(content, format_, lenient)
+    if facts.height * facts.width > MAX_PIXELS:
+        raise Rejected(
+            f"{facts.width} x {facts.height} pixels: more than {MAX_PIXELS:,}: scale it down"
+        )
+    return facts
+
+
+def _format(content: bytes) -> str:
+    if not content:
+        raise Rejected("empty file")
+    for name, start in FORMATS.items():
+        if re.match(start, content, re.DOTALL):
+            return name
+    for name, start in OTHER_FORMATS.items():
+        if re.match(start, content, re.DOTALL):
+            raise Rejected(f"{name}: only {', '.join(FORMATS)} are taken")
+    raise Rejected(f"starts with {content[:4].hex()}: no {', '.join(FORMATS)}")
+
+
+def _jpeg_header(content: bytes) -> Facts:
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(content)
+    except ValueError as error:
+        raise Rejected(f"damaged JPEG: {error}") from None
+    except KeyError:  # a subsampling or colour space that libjpeg-turbo has no name for
+        raise unreadable("JPEG") from None
+    return Facts("JPEG", int(height), int(width), _orientation(_jpeg_exif(content)))
+
+
+def _jpeg_exif(content: bytes) -> bytes:
+    """Return the EXIF segment that stands before the image data, or nothing."""
+    at = 2
+    while content[at : at + 1] == b"\xff" and content[at + 1 : at + 2] != b"\xda":
+        end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        if content[at + 1 : at + 2] == b"\xe1" and content[at + 4 : at + 10] == b"Exif\0\0":
+            return content[at + 4 : end]
+        at = end
+    return b""
+
+
+def _orientation(exif: bytes) -> int:
+    if not exif:
+        return UPRIGHT
+    tags = Image.Exif()
+    try:
+        tags.load(exif)
+        found = int(tags.get(ORIENTATION, UPRIGHT))
+    except Exception:  # Pillow raises a dozen kinds; damaged EXIF harms no pixel
+        return UPRIGHT
+    return found if 1 <= found <= 8 else UPRIGHT
+
+
+def _pillow_header(content: bytes, format_: str, lenient: bool) -> Facts:
+    if format_ == "PNG" and not lenient:
+        _check_png(content)
+    try:
+        with Image.open(io.BytesIO(content), formats=[format_]) as image:
+            if format_ in ("PNG", "WebP") and getattr(image, "n_frames", 1) > 1:
+                raise Rejected(f"animated {format_}: save the frame that is meant")
+            # OpenCV itself turns a TIFF upright, which has the tag elsewhere.
+            orientation = _orientation(image.info.get("exif", b""))
+            return Facts(format_, image.height, image.width, orientation)
+    except Rejected:
+        raise
+    except Exception:  # Pillow raises a dozen kinds
+        raise unreadable(format_) from None
+
+
+def _check_png(content: bytes) -> None:
+    """Check every chunk's checksum up to the last; OpenCV would print what is wrong, and go on."""
+    at, kind = 8, b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
+        end = at + 8 + length
+        if end + 4 > len(content):
+            raise Rejected("truncated PNG")
+        checksum = int.from_bytes(content[end : end + 4], "big")
+        if zlib.crc32(memoryview(content)[at + 4 : end]) != checksum:
+            raise Rejected("damaged PNG: wrong checksum")
+        at = end + 4
+
+
+def unreadable(format_: str) -> Rejected:
+    """Return the reason for what a decoder refuses without saying why."""
+    return Rejected(f"truncated or damaged {format_}, or of an uncommon kind")

@@ -1,0 +1,266 @@
+"""The ledger of a run: one SQLite file that knows every image, so that memory need not.
+
+It stands beside the dataset in the making. What a killed run found out and how far it came is in
+it; when the dataset is whole, its lists (`lists`) are what remains of it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass, fields
+from hashlib import blake2b, sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from data_prep.failures import failure
+from data_prep.records import DataError, Item, Reject, Source, SplitName
+
+T = TypeVar("T")
+
+PAGE = 1024  # rows that are in memory at a time
+SCHEMA = """
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY,
+    -- As the source lists it. Names are bytes, because file names may be no valid text.
+    name BLOB NOT NULL UNIQUE, labels TEXT, stratum INTEGER, given TEXT, listed INTEGER,
+    rank INTEGER,  -- random, from the seed and the name: it decides the split and the order
+    -- What a scan finds.
+    stamp TEXT, sha256 BLOB, bytes INTEGER, reason TEXT,
+    format TEXT, channels INTEGER, height INTEGER, width INTEGER, rotated INTEGER,
+    perceptual INTEGER,
+    -- The plan.
+    family INTEGER,  -- the id of the first of the images that count as the same; else NULL
+    split TEXT, position INTEGER
+);
+CREATE INDEX by_rank ON items (rank, name);
+CREATE TABLE not_listed (name BLOB, reason TEXT);
+CREATE TABLE written (split TEXT PRIMARY KEY, records INTEGER, sums BLOB);
+"""
+# No fsync: the file need outlive this process only, not the machine.
+PRAGMAS = """
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = OFF;
+"""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What was found out about one image: `reason` is why it is rejected, None for a good one.
+
+    Sizes are in pixels, and bytes of what was loaded. `perceptual` is a hash of 64 bits, signed.
+    """
+
+    stamp: str | None
+    sha256: bytes | None = None
+    bytes: int | None = None
+    reason: str | None = None
+    format: str | None = None
+    channels: int | None = None
+    height: int | None = None
+    width: int | None = None
+    rotated: bool | None = None
+    perceptual: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record to be written: the image's name, its content's hash and its labels, a task each."""
+
+    name: str
+    sha256: bytes
+    labels: tuple[int, ...]
+
+
+class Ledger:
+    """An open ledger."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.connection.executescript(PRAGMAS)
+        if not self.value("SELECT 1 FROM sqlite_master"):
+            self.connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+
+    # Notes ------------------------------------------------------------------------------------
+
+    def note(self, name: str, value: str) -> None:
+        """Keep a value under a name."""
+        with self.connection:
+            self.connection.execute("REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+    def noted(self, name: str) -> str | None:
+        """Return the value kept under a name, or None."""
+        return self.value("SELECT value FROM notes WHERE name = ?", name)  # type: ignore[no-any-return]
+
+    # Items ------------------------------------------------------------------------------------
+
+    def enter(self, source: Source, seed: int, watch: Callable[[int], None]) -> None:
+        """Take down all items anew; what scans found out about those of the same name stays.
+
+        Raises
+        ------
+        DataError
+            Two items have one name, or one has not a label for every task.
+        """
+        with self.connection:
+            self.connection.execute("UPDATE items SET listed = 0")
+            self.connection.execute("DELETE FROM not_listed")
+            for page in pages(source.items(), PAGE):
+                found = [each for each in page if isinstance(each, Item)]
+                self._enter(found, source, seed)
+                self.connection.executemany(
+                    "INSERT INTO not_listed VALUES (?, ?)",
+                    [(encoded(x.name), x.reason) for x in page if isinstance(x, Reject)],
+                )
+                watch(len(page))
+            self.connection.execute("DELETE FROM items WHERE NOT listed")
+
+    def _enter(self, items: list[Item], source: Source, seed: int) -> None:
+        rows = [
+            (encoded(item.name), json.dumps(_labels(item, source.tasks)),
+             item.labels[source.finest], item.split, rank(seed, item.name))
+            for item in items
+        ]  # fmt: skip
+        changed = self.connection.executemany(
+            "INSERT INTO items (name, labels, stratum, given, rank, listed)"
+            " VALUES (?, ?, ?, ?, ?, 1)"
+            " ON CONFLICT (name) DO UPDATE SET labels = excluded.labels,"
+            " stratum = excluded.stratum, given = excluded.given, listed = 1 WHERE NOT listed",
+            rows,
+        )
+        if changed.rowcount < len(rows):
+            raise DataError(
+                f"an image is listed twice, among them that begin with {items[0].name!r}: list each"
+                " image once"
+            )
+
+    def scans(self, size: int) -> Iterator[list[tuple[int, str, str | None]]]:
+        """Yield every item's id, name, and stamp if it was scanned, `size` at a time."""
+        last = 0
+        while page := self.rows(
+            "SELECT id, name, CASE WHEN sha256 NOTNULL OR reason NOTNULL THEN stamp END"
+            f" FROM items WHERE id > ? ORDER BY id LIMIT {size}", last,
+        ):  # fmt: skip
+            last = page[-1][0]
+            yield [(number, decoded(name), stamp) for number, name, stamp in page]
+
+    def scanned(self, scans: Iterable[tuple[int, Scan]]) -> None:
+        """Take down what scans found out about the items of these ids."""
+        columns = ", ".join(f"{field.name} = ?" for field in fields(Scan))
+        with self.connection:
+            self.connection.executemany(
+                f"UPDATE items SET {columns} WHERE id = ?",
+                [(*astuple(scan), number) for number, scan in scans],
+            )
+
+    # Records ----------------------------------------------------------------------------------
+
+    def count(self, split: SplitName | None = None) -> int:
+        """Return the number of images accepted, in all or in one split."""
+        return int(
+            self.value(
+                "SELECT COUNT(*) FROM items WHERE reason IS NULL AND (?1 IS NULL OR split = ?1)",
+                split,
+            )
+        )
+
+    def records(self, split: SplitName, start: int, size: int) -> Iterator[list[Row]]:
+        """Yield the records of a split from `start` on, in their order, `size` at a time."""
+        while page := self.rows(
+            "SELECT name, sha256, labels FROM items WHERE split = ? AND position >= ?"
+            f" ORDER BY position LIMIT {size}", split, start,
+        ):  # fmt: skip
+            yield [Row(decoded(name), key, tuple(json.loads(labels))) for name, key, labels in page]
+            start += len(page)
+
+    def written(self, split: SplitName) -> tuple[int, bytes]:
+        """Return how many records of a split are in all databases, and the sums of their pixels."""
+        found = self.rows("SELECT records, sums FROM written WHERE split = ?", split)
+        return found[0] if found else (0, b"")
+
+    def wrote(self, split: SplitName, records: int, sums: bytes) -> None:
+        """Take down the same."""
+        with self.connection:
+            self.connection.execute("REPLACE INTO written VALUES (?, ?, ?)", (split, records, sums))
+
+    def digest(self) -> str:
+        """Return a hash of the plan: of what goes where."""
+        found = sha256()
+        for row in self.connection.execute(
+            "SELECT split, position, name, sha256, labels FROM items WHERE split NOTNULL"
+            " ORDER BY split, position"
+        ):
+            found.update(repr(row).encode())
+        return found.hexdigest()
+
+    # SQL --------------------------------------------------------------------------------------
+
+    def value(self, query: str, *values: object) -> Any:
+        """Return the first column of the first row that a query finds, or None."""
+        with closing(self.connection.execute(query, values)) as cursor:
+            found = cursor.fetchone()
+        return found and found[0]
+
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """Return all rows that a query finds."""
+        return self.connection.execute(query, values).fetchall()
+
+
+@contextmanager
+def ledger(file: Path) -> Iterator[Ledger]:
+    """Open the ledger in a file, which is made if there is none.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            yield Ledger(connection)
+    except sqlite3.Error as error:
+        raise failure(error, file.parent) from error
+
+
+def rank(seed: int, name: str) -> int:
+    """Return the place that chance gives to an image: it depends on nothing but seed and name.
+
+    So the same images get the same order and split on every machine, however they are listed.
+    """
+    digest = blake2b(encoded(name), digest_size=8, key=b"%d" % seed).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def encoded(name: str) -> bytes:
+    """Return a name's bytes; a file name that is no valid UTF-8 survives."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def decoded(name: bytes) -> str:
+    """Return the name that `encoded` made these bytes of."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def pages(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield `items`, `size` at a time."""
+    iterator = iter(items)
+    while page := list(islice(iterator, size)):
+        yield page
+
+
+def _labels(item: Item, tasks: Mapping[str, Sequence[str]]) -> list[int]:
+    """Return an item's labels in the order of the tasks."""
+    if item.labels.keys() != tasks.keys():
+        raise DataError(
+            f"{item.name!r}: labels of {', '.join(item.labels) or 'no task'}, but the tasks are"
+            f" {', '.join(tasks)}"
+        )
+    for task, label in item.labels.items():
+        if not 0 <= label < len(tasks[task]):
+            raise DataError(f"{item.name!r}: {task} {label}: expected 0 to {len(tasks[task]) - 1}")
+    return [int(item.labels[task]) for task in tasks]

@@ -1,0 +1,159 @@
+"""Which image goes where: the split and the order, drawn once every image has been looked at."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from data_prep.datums import MOST_RECORDS
+from data_prep.ledger import PAGE, Ledger, decoded, pages
+from data_prep.records import DataError, Source, SplitName
+
+SPLITS: tuple[SplitName, SplitName] = ("train", "test")
+SHOWN = 5  # of many, in a message
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many images of a class are in each split."""
+
+    task: str
+    name: str
+    train: int
+    test: int
+
+
+def draw(ledger: Ledger, source: Source, group: bool) -> None:
+    """Give every accepted image its split and its position there.
+
+    The paper's rule (section 5.1): of the n images of every class of the finest task, floor(0.8 n)
+    are for training and the rest for test. Which, and in what order, is decided by rank. Families
+    (`duplicates`), where `group` says so, are kept together: each goes, in the order of its first
+    image's rank, to training while there is room in every class that it is of, else to test; so a
+    class has floor(0.8 n) training images, or fewer when no family left fits.
+
+    Raises
+    ------
+    DataError
+        No image is left, a split would be empty, or images do not fit together.
+    """
+    _check_images(ledger)
+    with ledger.connection:
+        ledger.connection.execute("UPDATE items SET split = NULL, position = NULL")
+        ledger.connection.execute("UPDATE items SET split = given WHERE reason IS NULL")
+        _draw_splits(ledger, group)
+        ledger.connection.execute(
+            "UPDATE items SET position = placed.position FROM (SELECT id, ROW_NUMBER() OVER"
+            " (PARTITION BY split ORDER BY rank, name) - 1 AS position FROM items"
+            " WHERE split NOTNULL) AS placed WHERE placed.id = items.id"
+        )
+        ledger.connection.execute(
+            "CREATE UNIQUE INDEX IF NOT EXISTS by_position ON items (split, position)"
+        )
+    for split in SPLITS:
+        _check_split(ledger, source, split)
+
+
+def counts(ledger: Ledger, source: Source) -> list[Counts]:
+    """Return every class of every task with its number of images."""
+    found = []
+    for column, (task, names) in enumerate(source.tasks.items()):
+        rows = ledger.rows(
+            f"SELECT json_extract(labels, '$[{column}]'), split, COUNT(*) FROM items"
+            " WHERE split NOTNULL GROUP BY 1, 2"
+        )
+        of = {(label, split): count for label, split, count in rows}
+        found += [
+            Counts(task, name, of.get((label, "train"), 0), of.get((label, "test"), 0))
+            for label, name in enumerate(names)
+        ]
+    return found
+
+
+def warnings(classes: list[Counts]) -> list[str]:
+    """Say which classes can never be learned or never be tested."""
+    kinds = defaultdict[tuple[str, str], list[str]](list)
+    for each in classes:
+        if each.train + each.test == 0:
+            kinds[each.task, "without images: never trained, never tested"].append(each.name)
+        elif each.train == 0:
+            kinds[each.task, "never trained: all images are in test"].append(each.name)
+        elif each.test == 0:
+            kinds[each.task, "never tested: all images are in train"].append(each.name)
+    return [
+        f"{task}: {len(names):,} class(es) {kind}: {listing(names)}"
+        for (task, kind), names in kinds.items()
+    ]
+
+
+def listing(names: list[str]) -> str:
+    """Return the first of `names`, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(map(repr, names[:SHOWN])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _draw_splits(ledger: Ledger, group: bool) -> None:
+    room = Counter[int](
+        dict(
+            ledger.rows(
+                "SELECT stratum, COUNT(*) * 4 / 5 FROM items WHERE reason IS NULL AND given IS NULL"
+                " GROUP BY stratum"
+            )
+        )
+    )
+    ledger.connection.execute("DROP TABLE IF EXISTS temp.queue")
+    ledger.connection.execute(
+        "CREATE TEMP TABLE queue AS SELECT id, stratum, CASE WHEN ? THEN family END AS family"
+        " FROM items WHERE reason IS NULL AND given IS NULL ORDER BY rank, name",
+        (group,),
+    )
+    queue = ledger.connection.execute("SELECT id, stratum, family FROM queue ORDER BY rowid")
+    for page in pages(queue, PAGE):
+        firsts = [row for row in page if row[2] in (None, row[0])]
+        placed = [(_place(ledger, room, *row[1:]), row[0]) for row in firsts]
+        ledger.connection.executemany("UPDATE items SET split = ? WHERE id = ?", placed)
+        if group:
+            ledger.connection.executemany("UPDATE items SET split = ? WHERE family = ?", placed)
+
+
+def _place(ledger: Ledger, room: Counter[int], stratum: int, family: int | None) -> SplitName:
+    """Return the split of an image, or of a family that it is the first of; take its room."""
+    needed = Counter({stratum: 1})
+    if family is not None:
+        members = "SELECT stratum, COUNT(*) FROM items WHERE family = ? GROUP BY stratum"
+        needed = Counter(dict(ledger.rows(members, family)))
+    if any(room[each] < count for each, count in needed.items()):
+        return "test"
+    room.subtract(needed)
+    return "train"
+
+
+def _check_images(ledger: Ledger) -> None:
+    if ledger.count() == 0:
+        reasons = ledger.rows(
+            "SELECT name, reason FROM items UNION ALL SELECT name, reason FROM not_listed LIMIT 3"
+        )
+        if not reasons:
+            raise DataError("no images: is this the right place?")
+        shown = "; ".join(f"{decoded(name)!r}: {reason}" for name, reason in reasons)
+        raise DataError(f"no image can be used. The first: {shown}")
+    channels = ledger.rows(
+        "SELECT channels, MIN(name) FROM items WHERE reason IS NULL GROUP BY channels"
+    )
+    if len(channels) > 1:
+        (one, first), (other, second) = channels[:2]
+        raise DataError(
+            f"{decoded(first)!r} has {one} channel(s) and {decoded(second)!r} {other}: Caffe's"
+            " batches hold images of one shape"
+        )
+
+
+def _check_split(ledger: Ledger, source: Source, split: SplitName) -> None:
+    count = ledger.count(split)
+    if count == 0:
+        raise DataError(
+            f"no {split} images: of the n of each class of {source.finest!r}, floor(0.8 n) train"
+            " and the rest test; add images, or say which are for what"
+        )
+    if count > MOST_RECORDS:
+        raise DataError(f"more than {MOST_RECORDS:,} {split} images: make several datasets")

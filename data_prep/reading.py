@@ -1,0 +1,144 @@
+"""Images read: looked at in the scan, made into records in the writing; both many at a time.
+
+A `Reader` and all that goes in and out of it can be pickled, so that threads here and workers
+elsewhere do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep import images
+from data_prep.datums import encoded_datum, image_datum, opened
+from data_prep.images import Decoding, Rejected
+from data_prep.ledger import Row, Scan
+from data_prep.options import Encoding
+from data_prep.records import DataError, Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Images as they go into the database, and the sum of their pixels (H x W x C)."""
+
+    datums: list[bytes]
+    sums: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How images are read and what is made of them."""
+
+    load: Callable[[str], bytes | Pixels]
+    stamp: Callable[[str], str] | None
+    decoding: Decoding
+    encoded: Encoding | None = None
+    perceptual: bool = False
+
+    def scan(self, items: Sequence[tuple[int, str, str | None]]) -> list[tuple[int, Scan]]:
+        """Look at images, each given by its id, its name, and its stamp when it was last looked at.
+
+        Those whose stamp is the same are left out of the answer.
+        """
+        found = ((number, self._scan(name, old)) for number, name, old in items)
+        return [(number, scan) for number, scan in found if scan is not None]
+
+    def _scan(self, name: str, old: str | None) -> Scan | None:
+        try:
+            stamp = self.stamp(name) if self.stamp else None
+            if stamp is not None and stamp == old:
+                return None
+            content = self.load(name)
+        except OSError as error:
+            return Scan(None, reason=error.strerror or str(error))
+        try:
+            return self._facts(stamp, name, content)
+        except Rejected as error:
+            return Scan(stamp, _hash(content), len(content), str(error))
+
+    def _facts(self, stamp: str | None, name: str, content: bytes | Pixels) -> Scan:
+        digest = _hash(content)
+        perceptual = self._perceptual(content) if self.perceptual else None
+        if isinstance(content, np.ndarray):
+            _check(name, content)
+            height, width, channels = content.shape
+            return Scan(
+                stamp, digest, content.nbytes, None, "pixels", channels, height, width, False,
+                perceptual,
+            )  # fmt: skip
+        facts = images.scan(content, self.decoding)
+        return Scan(
+            stamp, digest, len(content), None, facts.format, 3, facts.height, facts.width,
+            facts.rotated, perceptual,
+        )  # fmt: skip
+
+    def _perceptual(self, content: bytes | Pixels) -> int:
+        from imagehash import phash
+        from PIL import Image
+
+        pixels = self._pixels(content)
+        grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.shape[2] == 3 else pixels[..., 0]
+        bits = np.packbits(phash(Image.fromarray(grey)).hash)
+        return int.from_bytes(bits.tobytes(), "big", signed=True)
+
+    def prepare(self, rows: Sequence[Row]) -> Prepared:
+        """Read images once more, resize them, and return them as Datums.
+
+        Raises
+        ------
+        DataError
+            One is no longer what it was when it was scanned.
+        """
+        datums = []
+        sums = np.zeros((), np.float32)  # whole numbers below 2**24: exact for 65,793 images
+        for row in rows:
+            pixels = self._reread(row)
+            if self.encoded is None:
+                datums.append(image_datum(pixels))
+            else:
+                datums.append(encoded_datum(pixels, self.encoded))
+                pixels = opened(datums[-1])
+            if not sums.shape:
+                sums = np.zeros(pixels.shape, np.float32)
+            cv2.accumulate(pixels, sums)
+        return Prepared(datums, sums)
+
+    def _reread(self, row: Row) -> Pixels:
+        try:
+            content = self.load(row.name)
+            if _hash(content) == row.sha256:
+                return self._pixels(content)
+        except OSError as error:
+            raise DataError(
+                f"{row.name}: {error.strerror or error}, but it was there a while ago: run again"
+            ) from None
+        except Rejected as error:
+            raise DataError(f"{row.name}: {error}, but a scan found nothing wrong") from None
+        raise DataError(f"{row.name}: changed while it was being used: run again")
+
+    def _pixels(self, content: bytes | Pixels) -> Pixels:
+        """Return an image at the size asked for."""
+        if not isinstance(content, np.ndarray):
+            return images.decode(content, self.decoding)
+        height, width = self.decoding.size
+        if content.shape[:2] == (height, width):
+            return content
+        resized = cv2.resize(content, (width, height))
+        return np.ascontiguousarray(resized.reshape(height, width, content.shape[2]), np.uint8)
+
+
+def _hash(content: bytes | Pixels) -> bytes:
+    return sha256(content.data if isinstance(content, np.ndarray) else content).digest()
+
+
+def _check(name: str, pixels: Pixels) -> None:
+    if pixels.ndim != 3 or pixels.size == 0 or pixels.dtype != np.uint8:
+        raise DataError(
+            f"{name}: {pixels.dtype} pixels of shape {pixels.shape}: expected bytes, height x width"
+            " x channels"
+        )

@@ -1,0 +1,255 @@
+"""Proves of a dataset that its databases hold what is said of them, as Caffe will read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from data_prep.convert import MEAN, TOML
+from data_prep.lists import RECORDS, read_list
+from data_prep.verify_images import BAD, Seen, look_at
+from data_prep.watching import Watch
+from data_prep.writing import mean_pixel
+from netgen.caffe_pb2 import BlobProto
+from netgen.databases import Databases, Labels, opened, read_labels
+from netgen.dataset import Dataset, DatasetError, Split, class_names, read_dataset
+from netgen.lmdbs import DatabaseError
+
+ANEW = "make the dataset anew"
+
+
+class Verdict(Enum):
+    """What came of a check; the value is how it is printed."""
+
+    PASSED = "passed"
+    FAILED = "FAILED"
+    SKIPPED = "not checked"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: what, the verdict, and what was found; if bad, what next."""
+
+    what: str
+    verdict: Verdict
+    found: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A split, its name, and its labels as they are in the databases."""
+
+    name: str
+    split: Split
+    labels: Labels
+
+
+def verify(path: Path, quick: bool = False, watch: Watch | None = None) -> list[Check]:
+    """Check a dataset, from cheap to dear.
+
+    Parameters
+    ----------
+    path
+        The folder with ``dataset.toml``, or that file.
+    quick
+        Whether to look at counts, keys and labels only, and not at the images.
+    watch
+        Is told how it goes.
+
+    Returns
+    -------
+    list
+        Every check, also those that could not be made. Of a split, 8 bytes an image and 4 a label
+        are kept in memory.
+
+    Raises
+    ------
+    DatasetError
+        ``dataset.toml`` cannot be used.
+    """
+    file = path / TOML if path.is_dir() else path
+    dataset = read_dataset(file)
+    watch = watch or Watch()
+    checks = [*_class_names(dataset)]
+    parts = []
+    for name, split in (("train", dataset.train), ("test", dataset.test)):
+        watch.stage(f"reading the labels of {name}")
+        try:
+            paths = {task: Path(database) for task, database in split.labels.items()}
+            labels = read_labels(Databases(Path(split.images), paths))
+        except DatabaseError as error:
+            checks.append(Check(f"{name}: databases", Verdict.FAILED, str(error)))
+        else:
+            parts.append(_Part(name, split, labels))
+            checks += [*_split(parts[-1], dataset)]
+    whole = len(parts) == 2
+    watch.stage(f"comparing with {RECORDS}")
+    checks.append(_records(file.parent / RECORDS, parts, dataset) if whole else _skipped(RECORDS))
+    if quick:
+        return [*checks, Check("images", Verdict.SKIPPED, "quick: counts, keys and labels only")]
+    return [*checks, *_images(dataset, parts, file.parent / MEAN, watch)]
+
+
+def _skipped(what: str) -> Check:
+    return Check(what, Verdict.SKIPPED, "not all databases can be read")
+
+
+def _check(what: str, wrong: str | None, right: str) -> Check:
+    """Return a check that failed when there is something `wrong`."""
+    return Check(what, Verdict.FAILED, wrong) if wrong else Check(what, Verdict.PASSED, right)
+
+
+def _class_names(dataset: Dataset) -> Iterator[Check]:
+    for task in dataset.tasks:
+        what = f"{task.name}: class names"
+        try:
+            names = class_names(task)
+        except DatasetError as error:
+            yield Check(what, Verdict.FAILED, str(error))
+            continue
+        if names is None:
+            yield Check(what, Verdict.SKIPPED, f"{TOML} names no file of them")
+        else:
+            yield Check(what, Verdict.PASSED, f"one for each of {task.classes:,} classes")
+
+
+def _split(part: _Part, dataset: Dataset) -> Iterator[Check]:
+    """Hold a split's databases against ``dataset.toml`` and each other."""
+    stated, counts = part.split.records, part.labels.records
+    wrong = [f"{name} {count:,}" for name, count in counts.items() if count != stated]
+    yield _check(
+        f"{part.name}: records",
+        f"{TOML} says {stated:,}, but there are: {', '.join(wrong)}: {ANEW}" if wrong else None,
+        f"{stated:,} in each of {len(counts)} databases",
+    )
+    apart = part.labels.apart
+    if len(set(counts.values())) > 1:
+        apart = apart or "some databases end before others"
+    yield _check(
+        f"{part.name}: keys",
+        f"{apart}: Caffe would give images others' labels: {ANEW}" if apart else None,
+        "the same, in the same order, in all databases",
+    )
+    for task in dataset.tasks:
+        values = part.labels.values[task.name]
+        outside = np.flatnonzero((values < 0) | (values >= task.classes))
+        yield _check(
+            f"{part.name}: {task.name} labels",
+            f"record {outside[0]:,} has {values[outside[0]]}, and {outside.size - 1:,} more are not"
+            f" in 0 to {task.classes - 1}: {ANEW}" if outside.size else None,
+            f"all in 0 to {task.classes - 1}",
+        )  # fmt: skip
+
+
+def _records(file: Path, parts: list[_Part], dataset: Dataset) -> Check:
+    """Hold ``records.csv`` against the databases, line by line."""
+    if not file.exists():
+        found = "no such file: who has which label is not known from anywhere else"
+        return Check(RECORDS, Verdict.SKIPPED, found)
+    try:
+        pairs = zip_longest(read_list(file), _in_databases(parts, dataset))
+        for line, (listed, stored) in enumerate(pairs, start=1):
+            wrong = _difference(listed, stored)
+            if wrong:
+                return Check(RECORDS, Verdict.FAILED, f"{file}, record {line:,}: {wrong}: {ANEW}")
+    except (ValueError, OSError, StopIteration) as error:
+        return Check(RECORDS, Verdict.FAILED, f"{file}: {error}: {ANEW}")
+    return Check(RECORDS, Verdict.PASSED, "the same keys, labels and class names, in this order")
+
+
+def _in_databases(parts: list[_Part], dataset: Dataset) -> Iterator[dict[str, str]]:
+    """Yield what ``records.csv`` should say of each record, but for its source."""
+    names = {task.name: class_names(task) for task in dataset.tasks}
+    for part in parts:
+        with opened(Path(part.split.images)) as cursor:
+            for key, *labels in zip(cursor.keys(), *part.labels.values.values(), strict=False):
+                row = {"split": part.name, "key": key.decode(errors="replace")}
+                for task, label in zip(part.labels.values, labels, strict=True):
+                    row[f"label:{task}"] = str(label)
+                    known = names[task] or []
+                    if 0 <= label < len(known):
+                        row[f"class:{task}"] = known[label]
+                yield row
+
+
+def _difference(listed: Mapping[str, str] | None, stored: Mapping[str, str] | None) -> str | None:
+    if listed is None or stored is None:
+        return "it ends here, but the databases do not" if stored else "no database has it"
+    for column, value in stored.items():
+        if listed.get(column) != value:
+            return f"{column} is {listed.get(column)!r}, but the databases have {value!r}"
+    return None
+
+
+def _images(dataset: Dataset, parts: list[_Part], mean: Path, watch: Watch) -> Iterator[Check]:
+    """Look at every image once."""
+    seen: dict[str, Seen] = {}
+    for part in parts:
+        watch.stage(f"looking at the images of {part.name}", part.labels.records["images"])
+        what = f"{part.name}: images"
+        try:
+            seen[part.name] = look_at(Path(part.split.images), dataset.images, watch)
+        except DatabaseError as error:
+            yield Check(what, Verdict.FAILED, str(error))
+        else:
+            yield _shapes(what, dataset, seen[part.name])
+    if "train" in seen and not seen["train"].wrong:
+        yield _channel_mean(dataset, seen["train"])
+        yield _pixel_mean(mean, seen["train"])
+    else:
+        yield Check("mean", Verdict.SKIPPED, "not every training image can be read")
+    yield _both_splits(seen) if len(seen) == 2 else _skipped("images in both splits")
+
+
+def _shapes(what: str, dataset: Dataset, seen: Seen) -> Check:
+    images = dataset.images
+    shape = f"{images.channels} x {images.height} x {images.width}"
+    wrong = seen.wrong and f"{seen.wrong}; {seen.bad:,} are no images of {shape}: {ANEW}"
+    return _check(what, wrong, f"{seen.digests.size:,} decode, all {shape}")
+
+
+def _channel_mean(dataset: Dataset, seen: Seen) -> Check:
+    """Compare in whole numbers: the sum of a channel's pixels is known to the last digit."""
+    stated, found = dataset.images.mean, mean_pixel(seen.sums, seen.digests.size)
+    pixels = seen.digests.size * dataset.images.height * dataset.images.width
+    off = max(abs(a - b) * pixels for a, b in zip(stated, found, strict=True))
+    said = ", ".join(f"{value:.4f}" for value in found)
+    wrong = None
+    if off >= 0.5:
+        wrong = f"{TOML} says {', '.join(f'{x:.4f}' for x in stated)}; the training images' is"
+        wrong += f" {said}, off by {off:,.0f} in all: an image or the mean was changed: {ANEW}"
+    return _check("channel mean", wrong, said)
+
+
+def _pixel_mean(file: Path, seen: Seen) -> Check:
+    if not file.exists():
+        return Check(MEAN, Verdict.SKIPPED, "no such file")
+    try:
+        blob = BlobProto.FromString(file.read_bytes())
+        values = np.asarray(blob.data, np.float32)
+    except (DecodeError, OSError) as error:
+        return Check(MEAN, Verdict.FAILED, f"{file}: {error}: {ANEW}")
+    expected = (seen.sums / seen.digests.size).astype(np.float32).transpose(2, 0, 1)
+    same = (blob.channels, blob.height, blob.width) == expected.shape and np.array_equal(
+        values, expected.ravel()
+    )
+    wrong = None if same else f"{file}: not the mean of the training images: {ANEW}"
+    return _check(MEAN, wrong, "the mean of the training images, pixel by pixel")
+
+
+def _both_splits(seen: Mapping[str, Seen]) -> Check:
+    """Look for images that are, pixel by pixel, in both splits."""
+    shared = np.intersect1d(seen["train"].digests, seen["test"].digests)
+    shared = shared[shared != BAD]
+    wrong = None
+    if shared.size:
+        first = {name: np.flatnonzero(each.digests == shared[0])[0] for name, each in seen.items()}
+        places = " is ".join(f"{name} record {place:,}" for name, place in first.items())
+        wrong = f"{shared.size:,}: {places}: make the dataset anew with --group-duplicates"
+    return _check("images in both splits", wrong, "none")

@@ -1,0 +1,91 @@
+"""Every image of a database looked at once: its shape, whether it decodes, fingerprint and sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep import images
+from data_prep.datums import opened
+from data_prep.images import Decoding, Rejected
+from data_prep.records import Pixels
+from data_prep.watching import Watch
+from netgen import databases
+from netgen.caffe_pb2 import Datum
+from netgen.dataset import Images
+
+BAD = 0  # an image's fingerprint that is none
+STEP = 256  # images from one word of progress to the next
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a database of images holds.
+
+    Attributes
+    ----------
+    digests
+        A fingerprint of each image's pixels, in order; `BAD` for a bad one.
+    sums
+        The sum of the good images' pixels, H x W x C.
+    wrong
+        The first bad image, in words; None without one.
+    bad
+        How many bad images there are.
+    """
+
+    digests: NDArray[np.uint64]
+    sums: NDArray[np.uint64]
+    wrong: str | None
+    bad: int
+
+
+def look_at(path: Path, stated: Images, watch: Watch) -> Seen:
+    """Read all images of a database that should have the shape `stated`.
+
+    Raises
+    ------
+    DatabaseError
+        The database cannot be read, or a record is no Datum.
+    """
+    shape = (stated.height, stated.width, stated.channels)
+    sums = np.zeros(shape, np.uint64)
+    wrong, bad = None, 0
+    with databases.opened(path) as cursor:
+        digests = np.full(cursor.entries, BAD, np.uint64)
+        for index, (key, value) in enumerate(cursor.items()):
+            try:
+                pixels = _pixels(databases.read_datum(path, key, value), value, shape)
+            except Rejected as error:
+                bad += 1
+                wrong = wrong or f"{path}: record {databases.shown(key)}: {error}"
+            else:
+                sums += pixels
+                digests[index] = _digest(pixels)
+            if index % STEP == STEP - 1:
+                watch.step(STEP)
+    return Seen(digests, sums, wrong, bad)
+
+
+def _digest(pixels: Pixels) -> int:
+    digest = blake2b(np.ascontiguousarray(pixels).data, digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def _pixels(datum: Datum, record: bytes, shape: tuple[int, int, int]) -> Pixels:
+    """Return the pixels of a record, H x W x C; `Rejected` when they are not of that shape."""
+    height, width, channels = shape
+    if (datum.height, datum.width, datum.channels) != shape:
+        raise Rejected(f"it says {datum.channels} x {datum.height} x {datum.width}")
+    if datum.encoded:
+        facts = images.scan(datum.data, Decoding((height, width)))
+        if (facts.height, facts.width) != (height, width):
+            raise Rejected(f"the {facts.format} has {facts.height} x {facts.width} pixels")
+        return opened(record)
+    if len(datum.data) != height * width * channels:
+        raise Rejected(f"it has {len(datum.data):,} bytes")
+    return np.frombuffer(datum.data, np.uint8).reshape(channels, height, width).transpose(1, 2, 0)

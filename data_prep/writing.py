@@ -1,0 +1,106 @@
+"""The second pass: images decoded in the plan's order, into one LMDB and a label LMDB a task."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.ahead import Workers
+from data_prep.datums import key, label_datum
+from data_prep.ledger import Ledger, Row, pages
+from data_prep.lmdb_writer import Appender
+from data_prep.reading import Prepared, Reader
+from data_prep.records import SplitName
+from data_prep.watching import Watch
+from netgen.caffe_pb2 import BlobProto
+from netgen.dataset import Split
+
+CHUNK = 16  # images that a thread prepares at a time
+BATCH = 256  # records a transaction: 39 MB of 224 x 224 colour images
+
+Shape = tuple[int, int, int]  # channels, height, width
+Sums = NDArray[np.uint64]  # of pixels, H x W x C
+
+
+class SplitWriter:
+    """The databases of a split, and how far they are.
+
+    The ledger learns of a batch when it is in all databases. So after a kill some may be a batch
+    ahead of it: they are left alone until the others have caught up.
+
+    Attributes
+    ----------
+    written
+        The number of records in all databases.
+    sums
+        The sum of the pixels of these.
+    """
+
+    def __init__(self, ledger: Ledger, name: SplitName, split: Split, shape: Shape) -> None:
+        self.ledger, self.name = ledger, name
+        self.images = Appender(split.images)
+        self.labels = [Appender(path) for path in split.labels.values()]
+        self.written, kept = ledger.written(name)
+        channels, height, width = shape
+        empty = np.zeros((height, width, channels), np.uint64)
+        self.sums: Sums = np.frombuffer(kept, np.uint64).reshape(empty.shape) if kept else empty
+        self.ends = {each: each.entries() for each in (self.images, *self.labels)}
+
+    def append(self, rows: list[Row], prepared: list[Prepared]) -> None:
+        """Append a batch to all databases, and take it down in the ledger."""
+        keys = [key(self.written + i) for i in range(len(rows))]
+        for column, database in enumerate(self.labels):
+            self._append(database, keys, [label_datum(row.labels[column]) for row in rows])
+        self._append(self.images, keys, [datum for each in prepared for datum in each.datums])
+        self.sums = sum((each.sums.astype(np.uint64) for each in prepared), start=self.sums)
+        self.written += len(rows)
+        self.ledger.wrote(self.name, self.written, self.sums.tobytes())
+
+    def _append(self, database: Appender, keys: list[bytes], values: list[bytes]) -> None:
+        if self.ends[database] <= self.written:
+            database.append(keys, values)
+
+
+def write_split(
+    ledger: Ledger,
+    name: SplitName,
+    split: Split,
+    shape: Shape,
+    reader: Reader,
+    workers: Workers,
+    watch: Watch,
+) -> Sums:
+    """Write a split's databases of images of that `shape`, from where they end; return the sums.
+
+    Raises
+    ------
+    DataError
+        An image changed since it was scanned.
+    OSError
+        A database cannot be written.
+    """
+    writer = SplitWriter(ledger, name, split, shape)
+    watch.stage(f"writing {name}", split.records)
+    watch.step(writer.written)
+    with workers.ahead(reader.prepare, ledger.records(name, writer.written, CHUNK)) as done:
+        for chunks in pages(done, BATCH // CHUNK):
+            rows = [row for chunk, _ in chunks for row in chunk]
+            writer.append(rows, [prepared for _, prepared in chunks])
+            watch.step(len(rows))
+    return writer.sums
+
+
+def mean_image(sums: Sums, records: int) -> bytes:
+    """Return the mean of every pixel as Caffe's ``mean.binaryproto``: 1 x C x H x W floats."""
+    height, width, channels = sums.shape
+    mean = (sums / records).astype(np.float32).transpose(2, 0, 1)
+    blob = BlobProto(num=1, channels=channels, height=height, width=width, data=mean.ravel())
+    content: bytes = blob.SerializeToString()  # protobuf ships no types
+    return content
+
+
+def mean_pixel(sums: Sums, records: int) -> tuple[float, ...]:
+    """Return the mean of each channel, 0 to 255."""
+    height, width, _ = sums.shape
+    of_channels = sums.sum(axis=(0, 1))  # whole numbers: exact, whatever the order
+    return tuple(float(value) for value in of_channels / (records * height * width))

@@ -1,0 +1,41 @@
+"""Real photographs for tests: crops of scikit-image's pictures, and files made from them."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skimage.data
+from PIL import Image
+
+PICTURES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
+
+
+@cache
+def picture(name: str) -> Image.Image:
+    """One of the pictures, in RGB."""
+    with Image.open(Path(skimage.data.data_dir) / name) as image:
+        return image.convert("RGB")
+
+
+def photograph(number: int, width: int = 120, height: int = 90) -> Image.Image:
+    """Crop `number`, scaled to this size: every number gives another photograph."""
+    rng = np.random.RandomState(number)
+    whole = picture(PICTURES[number % len(PICTURES)])
+    scale = rng.uniform(0.4, 0.8)
+    crop = int(whole.width * scale), int(whole.height * scale)
+    left, top = (
+        rng.randint(0, 1 + room) for room in (whole.width - crop[0], whole.height - crop[1])
+    )
+    box = (left, top, left + crop[0], top + crop[1])
+    return whole.resize((width, height), Image.Resampling.BILINEAR, box)
+
+
+def saved(image: Image.Image, format_: str = "JPEG", **how: Any) -> bytes:
+    """`image` as a file's content."""
+    file = io.BytesIO()
+    image.save(file, format_, **how)
+    return file.getvalue()

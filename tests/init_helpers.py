@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from caffe_child import in_caffe
 from click.testing import CliRunner, Result
+from clothes import read
 from conftest import Once
 from helpers import ANY_CARD, NARROW, dataset, order
 
-from data_prep.fashion_mnist import fashion_mnist
 from netgen.architecture import Backbone
 from netgen.build import Order, files
 from netgen.cli import main
@@ -133,8 +133,10 @@ def same(one: Weights, other: Weights) -> bool:
 def real_images(count: int, size: tuple[int, int, int]) -> np.ndarray:
     """Photographs of Fashion-MNIST's test set, (count, C, H, W), less a mean."""
     channels, height, width = size
-    records = fashion_mnist().test.read(range(count))
-    large = [cv2.resize(r.pixels, (width, height)).reshape(1, height, width) for r in records]
+    large = [
+        cv2.resize(pixels, (width, height)).reshape(1, height, width)
+        for pixels, _ in read("test", count)
+    ]
     return np.repeat(np.array(large, np.float32) - 73, channels, axis=1)
 
 

@@ -11,15 +11,17 @@ import cv2
 import numpy as np
 import pytest
 from caffe_child import complaints, in_caffe
+from clothes import read
 from helpers import BASELINES, ROOT, dataset, order, text, write_split
 from test_networks_in_caffe import agree, in_opencv, parameters, run_each
 
-from data_prep.fashion_mnist import PACKAGE_FOLDER, fashion_mnist
+from data_prep.fashion_mnist import PACKAGE_FOLDER
+from data_prep.records import SplitName
 from netgen.architecture import Backbone
 from netgen.build import files
 from netgen.caffe_log import read_log
 from netgen.complexity import count
-from netgen.dataset import MTVSO, Dataset
+from netgen.dataset import MTVSO, Dataset, Split
 from netgen.files import write_all
 from netgen.paper import Recipe
 from netgen.schema import layers_in, parse_net
@@ -124,11 +126,11 @@ FILLER, BIAS = re.compile(r'{ type: "gaussian" std: [\d.]+ }'), re.compile(r"val
 def clothes(folder: Path, side: int) -> Dataset:
     """The first 960 images of each half of Fashion-MNIST, scaled up to `side` x `side`."""
     data = dataset(ITEM, (1, side, side), records=960, folder=str(folder))
-    source = fashion_mnist()
-    for split, records in ((data.train, source.train), (data.test, source.test)):
-        read = list(records.read(range(960)))
-        images = np.stack([cv2.resize(record.pixels, (side, side))[None] for record in read])
-        write_split(folder, split, images, {"item": [record.labels["item"] for record in read]})
+    splits: dict[SplitName, Split] = {"train": data.train, "test": data.test}
+    for name, split in splits.items():
+        found = list(read(name, 960))
+        images = np.stack([cv2.resize(pixels, (side, side))[None] for pixels, _ in found])
+        write_split(folder, split, images, {"item": [item.labels["item"] for _, item in found]})
     return data
 
 

@@ -355,36 +355,38 @@ SHOWN = ("data", "label_item", "label_season")
 
 
 @pytest.fixture(scope="session")
-def trained(once: Once, tmp_path_factory: pytest.TempPathFactory) -> tuple[Answer, Any]:
+def two_tasks(once: Once, tmp_path_factory: pytest.TempPathFactory) -> tuple[Answer, Any]:
     """A small network after one iteration and one test, and the databases that it saw."""
 
     def train() -> tuple[Answer, Any]:
-        folder = tmp_path_factory.mktemp("trained")
+        folder = tmp_path_factory.mktemp("two_tasks")
         data = dataset(TWO, (3, 16, 24), records=12)
         ordered = order("xs", data, NARROW, Recipe(batch_size=12, memory=1), folder)
         shown = make_databases(data, folder)
         write_all(files(ordered))
         return in_caffe(train_and_test, str(ordered.solver), 1, folder=folder), shown
 
-    answer: tuple[Answer, Any] = once("trained", train)
+    answer: tuple[Answer, Any] = once("two_tasks", train)
     return answer
 
 
-def test_a_small_network_trains_and_tests_without_a_warning(trained: tuple[Answer, Any]) -> None:
-    answer, _ = trained
+def test_a_small_network_trains_and_tests_without_a_warning(two_tasks: tuple[Answer, Any]) -> None:
+    answer, _ = two_tasks
     assert answer.complaints == []
     losses = [value for name, value in answer.value["tested"].items() if name.startswith("loss")]
     assert len(losses) == 2
     assert np.isfinite(losses).all()
 
 
-def test_every_layer_with_parameters_learns(trained: tuple[Answer, Any]) -> None:
-    answer, _ = trained
+def test_every_layer_with_parameters_learns(two_tasks: tuple[Answer, Any]) -> None:
+    answer, _ = two_tasks
     assert [name for name, moved in answer.value["moved"].items() if moved == 0] == []
 
 
-def test_top_5_is_left_out_for_tasks_of_five_classes_or_fewer(trained: tuple[Answer, Any]) -> None:
-    answer, _ = trained
+def test_top_5_is_left_out_for_tasks_of_five_classes_or_fewer(
+    two_tasks: tuple[Answer, Any],
+) -> None:
+    answer, _ = two_tasks
     assert sorted(answer.value["tested"]) == [
         *("loss_item", "loss_season"),
         *("top1_item", "top1_season"),
@@ -394,9 +396,9 @@ def test_top_5_is_left_out_for_tasks_of_five_classes_or_fewer(trained: tuple[Ans
 
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 def test_images_come_in_order_with_their_own_labels_less_the_mean(
-    trained: tuple[Answer, Any], phase: str
+    two_tasks: tuple[Answer, Any], phase: str
 ) -> None:
-    answer, databases = trained
+    answer, databases = two_tasks
     seen, written = answer.value["shown"][phase], databases[phase]
     for task in TWO:
         np.testing.assert_array_equal(seen[f"label_{task}"].reshape(-1), written.labels[task])

@@ -9,18 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from caffe_child import ENVIRONMENT
+from clothes import first
 from helpers import NARROW, order
 
 from data_prep.convert import convert
-from data_prep.fashion_mnist import fashion_mnist
-from data_prep.records import Record, Records, Source
+from data_prep.options import Options
 from netgen.build import files
 from netgen.dataset import read_dataset
 from netgen.files import write_all
@@ -34,20 +33,6 @@ RECIPE = Recipe(
     batch_size=4, max_iter=60, test_interval=15, snapshot=10, display=5, base_lr=0.01,
     moving_average=0.9, memory=1e6,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Few:
-    """The first few records of a published set."""
-
-    records: Records
-    count: int
-
-    def __len__(self) -> int:
-        return self.count
-
-    def read(self, order: Iterable[int]) -> Iterator[Record]:
-        return self.records.read(islice(order, self.count))
 
 
 @dataclass(frozen=True)
@@ -121,9 +106,7 @@ class Place:
 
 def make_place(folder: Path, recipe: Recipe = RECIPE) -> Place:
     """Make data, network and solver in `folder`."""
-    source = fashion_mnist()
-    few = Source(source.name, source.tasks, Few(source.train, RECORDS), Few(source.test, TESTED))
-    convert(few, folder / "data", seed=0)
+    convert(first({"train": RECORDS, "test": TESTED}), Options(folder / "data"))
     before = Path.cwd()
     os.chdir(folder)
     try:

@@ -9,6 +9,7 @@ import click
 
 from netgen.architecture import network
 from netgen.commands.options import dataset_option, find_variant, load_dataset
+from netgen.commands.running import newest_of_run
 from netgen.dataset import Dataset
 from netgen.variants import Branch, Variant, variants
 
@@ -75,10 +76,12 @@ def architecture(out: Path, names: tuple[str, ...], dataset: Path | None) -> Non
 
 
 @command.command("weights")
-@click.argument("caffemodel", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("caffemodel", type=click.Path(exists=True, path_type=Path), callback=newest_of_run)
 @out_option
 def weights(caffemodel: Path, out: Path) -> None:
     """Draw the cross weights of an X_S network, as in Figure 5.
+
+    Those of a caffemodel, or of the newest snapshot in the folder of a `netgen train`.
 
     A chart a cross-residual layer, a line a connection, named source-target: its weights, not
     normalised, sorted over the channels.

@@ -14,6 +14,22 @@ Command = Callable[..., Any]
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+def newest_of_run(_ctx: click.Context, _param: click.Parameter, path: Path) -> Path:
+    """Return the caffemodel: of a run's folder, its newest whole snapshot.
+
+    Not its best one, which the test images chose.
+    """
+    if not path.is_dir():
+        return path
+    from netgen.training.rundir import RunFolder
+    from netgen.training.snapshots import newest_whole
+
+    snapshot = newest_whole(RunFolder(path).snapshots, lambda said: click.echo(said, err=True))
+    if snapshot is None:
+        raise click.BadParameter(f"{path}: a folder without a snapshot of `netgen train`")
+    return snapshot.model
+
+
 def network_options(command: Command) -> Command:
     """Give a command the options that say which network runs, and on what."""
     options = (
@@ -22,10 +38,11 @@ def network_options(command: Command) -> Command:
         ),
         click.option(
             "--weights",
-            type=READABLE,
+            type=click.Path(exists=True, path_type=Path),
+            callback=newest_of_run,
             required=True,
-            metavar="FILE",
-            help="A caffemodel: what training left.",
+            metavar="FILE|RUN",
+            help="A caffemodel, or the folder of a `netgen train`: its newest snapshot.",
         ),
         dataset_option,
         click.option(

@@ -1,0 +1,127 @@
+"""Makes a dataset like the paper's of real images that anyone can have: letters in typefaces.
+
+The adjective is a typeface's style as its file states it, the noun is the letter, the pair is "bold
+a". Each face is drawn once a letter into ``<adjective>_<noun>/<face>.png``, the layout of the
+Visual Sentiment Ontology, and goes the way of the paper's images: the sub-ontology
+(``netgen data ontology``), then the databases (``netgen data mtvso``). Capitals and digits go into
+a dataset of their own, for pretraining: no image is in both.
+"""
+
+from __future__ import annotations
+
+import csv
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase, digits
+
+import click
+from drawing import SIDE, draw, font_of
+from faces import Face, faces, fetch
+from rich.progress import track
+
+HERE = Path(__file__).parent
+LETTERS = ascii_lowercase
+CAPITALS = ascii_uppercase + digits
+
+FACES_A_STYLE = 100  # the common styles would drown the others; the paper has at most 1,000 a pair
+IMAGES_A_PAIR = 25  # the paper has at least 500
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data/typefaces"),
+    show_default=True,
+    help="The folder to make.",
+)
+@click.option(
+    "--packages",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("build/typefaces"),
+    show_default=True,
+    help="Where Debian's packages are downloaded to and unpacked.",
+)
+def main(out: Path, packages: Path) -> None:
+    """Draw the typefaces of packages.txt, and make their databases: about two minutes."""
+    if out.exists():
+        raise click.ClickException(f"{out} exists: remove it, or name another folder (--out)")
+    names = listed(HERE / "packages.txt")
+    try:
+        fetch(names, packages)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise click.ClickException(
+            f"Debian's packages could not be fetched ({error}): on Debian 12, see that `apt-get"
+            " update` works, then run this again"
+        ) from None
+    chosen = chosen_of(faces(packages, names, LETTERS + CAPITALS))
+    drawn = [face for face in track(chosen, "drawing") if draw_all(face, out)]
+    write_lists(drawn, out)
+    make_databases(out)
+
+
+def listed(file: Path) -> list[str]:
+    """Return the lines of a file that are no comments."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def chosen_of(found: Iterable[Face]) -> list[Face]:
+    """Return `FACES_A_STYLE` faces of each style or all it has, by the hash of their names."""
+    by_name = {face.name: face for face in found}
+    styles: dict[str, list[Face]] = {}
+    for name in sorted(by_name, key=lambda name: blake2b(name.encode()).digest()):
+        styles.setdefault(by_name[name].style, []).append(by_name[name])
+    return [face for style in sorted(styles) for face in styles[style][:FACES_A_STYLE]]
+
+
+def draw_all(face: Face, out: Path) -> bool:
+    """Draw every character of `face`, or none when one of them is empty or does not fit."""
+    font = font_of(face.file)
+    tried = ((character, draw(character, font)) for character in LETTERS + CAPITALS)
+    images = {character: image for character, image in tried if image}
+    if len(images) < len(LETTERS + CAPITALS):
+        return False
+    for character, image in images.items():
+        pair = f"images/{face.style}_{character}"
+        folder = out / (pair if character in LETTERS else f"capitals/{character}")
+        folder.mkdir(parents=True, exist_ok=True)
+        image.save(folder / f"{face.name}.png")
+    return True
+
+
+def write_lists(drawn: Iterable[Face], out: Path) -> None:
+    """Write the pairs that there are, as an ontology, and what was drawn, as a table."""
+    pairs = sorted(folder.name for folder in (out / "images").iterdir())
+    (out / "pairs.txt").write_text("\n".join(pairs) + "\n")
+    with (out / "faces.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["face", "style", "package"])
+        table.writerows([face.name, face.style, face.package] for face in drawn)
+
+
+def make_databases(out: Path) -> None:
+    """Take the images the way of the paper's."""
+    netgen(
+        "ontology", out / "pairs.txt", "--images", out / "images", "--out", out / "ontology",
+        "--min-images", IMAGES_A_PAIR,
+    )  # fmt: skip
+    alike = ("--size", SIDE, "--group-duplicates")  # many faces differ in a few letters only
+    netgen("mtvso", out / "images", "--labels", out / "ontology", "--out", out / "letters", *alike)
+    netgen("folder", out / "capitals", "--task", "character", "--out", out / "pretraining", *alike)
+
+
+def netgen(*arguments: object) -> None:
+    """Run ``netgen data``, and end where it fails."""
+    words = ["data", *map(str, arguments)]
+    click.echo(f"$ netgen {shlex.join(words)}")
+    if subprocess.run([Path(sys.executable).parent / "netgen", *words], check=False).returncode:
+        raise click.ClickException("this step failed: see above")
+
+
+if __name__ == "__main__":
+    main()

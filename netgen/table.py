@@ -22,9 +22,8 @@ from netgen.results import Accuracy, ResultError, read_result
 from netgen.schema import parse_net
 from netgen.training.journal import read_journal
 from netgen.training.rundir import RunFolder
+from netgen.training.words import ENDED
 from netgen.variants import Variant, find
-
-FINISHED = {"converged", "max_iter"}  # how a training ends that is not to be resumed
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _training(run: Path) -> tuple[bool, Path]:
     """
     ended, last = False, "snapshots/LAST.caffemodel"
     for entry in read_journal(RunFolder(run).journal):
-        ended = entry["event"] == "end" and entry["why"] in FINISHED
+        ended = entry["event"] == "end" and entry["why"] in ENDED
         last = entry["model"] if entry["event"] == "snapshot" else last
     return ended, run / last
 

@@ -136,6 +136,12 @@ def test_converged_is_said_and_ends_the_run(shared: Place) -> None:
     assert "gained less than 50%" in str(end["what"])
 
 
+def test_a_converged_run_has_nothing_left_to_do(place: Place) -> None:
+    before = place.journal("runs/drops")
+    assert "converged" in place.resume("runs/drops")
+    assert place.journal("runs/drops") == before
+
+
 def test_twenty_kills_at_random_moments_change_no_bit(place: Place) -> None:
     """Of the parent or the child, also before the first snapshot; runs that end are compared."""
     moments = random.Random(5)

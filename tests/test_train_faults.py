@@ -81,7 +81,9 @@ def test_nothing_to_resume(place: Place) -> None:
 
 
 def test_a_finished_run_has_nothing_left_to_do(place: Place) -> None:
-    assert "were done before" in place.resume("runs/whole")
+    before = place.journal("runs/whole")
+    assert "all iterations of the solver are done" in place.resume("runs/whole")
+    assert place.journal("runs/whole") == before
 
 
 def test_what_was_decided_at_the_start_stays(place: Place) -> None:

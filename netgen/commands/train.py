@@ -217,7 +217,6 @@ def _begin(
 def _resume(folder: RunFolder, name: str, inexact: bool, timeout: float) -> Outcome:
     from netgen.training import driver
     from netgen.training.rundir import RunError
-    from netgen.training.words import Outcome
 
     with driver.holding(folder, new=False):
         record = folder.read()
@@ -227,9 +226,9 @@ def _resume(folder: RunFolder, name: str, inexact: bool, timeout: float) -> Outc
                 " (--run)"
             )
         start = driver.take_up(folder, record, inexact, click.echo)
+        if outcome := driver.ended(folder, record, start):
+            return outcome
         iteration = start.iteration if start else 0
-        if iteration >= record.plan.parameters.max_iter:
-            return Outcome("max_iter", "all iterations of the solver were done before", iteration)
         click.echo(f"{folder.path}: going on from iteration {iteration:,}")
         return _work(folder, record, timeout)
 

@@ -21,7 +21,7 @@ from netgen.training.journal import Journal
 from netgen.training.plan import Plan, run_solver
 from netgen.training.prepare import check_weights
 from netgen.training.rundir import Record, RunError, RunFolder, Weights, held
-from netgen.training.words import Described, Outcome, describe
+from netgen.training.words import Described, Outcome, describe, ending
 from netgen.training.worker import work
 from netgen.versions import versions
 
@@ -114,6 +114,19 @@ def take_up(
     drops = start.manifest.state.plateau.drops if start else []
     write_all({folder.solver: run_solver(record.plan, folder.net.as_posix(), drops)})
     return start
+
+
+def ended(folder: RunFolder, record: Record, start: snapshots.Snapshot | None) -> Outcome | None:
+    """Return how a run ended whose newest snapshot says that it did; its journal says so, too."""
+    state = start.manifest.state if start else None
+    if state is None or state.ended is None:
+        return None
+    what = ending(state, record.plan.rule) or ""
+    seconds = round(state.seconds, 3)
+    Journal(folder.journal).write(
+        "end", state.iteration, seconds=seconds, why=state.ended, what=what
+    )
+    return Outcome(state.ended, what, state.iteration)
 
 
 def _check_start(

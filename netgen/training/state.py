@@ -17,6 +17,8 @@ class State(Struct, forbid_unknown_fields=True):
         Updates of the weights so far.
     due
         Whether the test of this iteration, and what hangs on it, is still to be done.
+    ended
+        How the run ended, if it did: "converged" or "max_iter".
     loss
         Of the last iteration: the sum of all losses by their weights.
     tests
@@ -33,6 +35,7 @@ class State(Struct, forbid_unknown_fields=True):
 
     iteration: int = 0
     due: bool = False
+    ended: str | None = None
     loss: float | None = None
     tests: int = 0
     seconds: float = 0.0

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netgen.training import fingerprint
-from netgen.training.state import Engine
+from netgen.training.plateau import Rule
+from netgen.training.state import Engine, State
+
+ENDED = frozenset({"converged", "max_iter"})  # why a run ends that is not to be resumed
 
 
 class Beat(NamedTuple):
@@ -24,6 +27,13 @@ class Outcome(NamedTuple):
     what: str
     iteration: int
     signal: int | None = None
+
+
+def ending(state: State, rule: Rule | None) -> str | None:
+    """Say in words how a run ended; None of one that has not."""
+    if state.ended == "converged" and rule:
+        return state.plateau.reason(rule)
+    return "all iterations of the solver are done" if state.ended else None
 
 
 class Described(NamedTuple):

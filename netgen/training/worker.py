@@ -23,7 +23,7 @@ from netgen.training.plan import Plan, round_solver, run_solver
 from netgen.training.plateau import Decision
 from netgen.training.rundir import RunFolder, held
 from netgen.training.state import State
-from netgen.training.words import Beat, Outcome
+from netgen.training.words import ENDED, Beat, Outcome, ending
 
 BEAT = 0.2  # seconds between two words about progress
 
@@ -124,6 +124,7 @@ class _Round:
         best = self._is_best(results)
         state.due = False
         why = self._why(decision)
+        state.ended = why if why in ENDED else None
         if decision is Decision.DROP:
             self._note("drop", lr=self.plan.rate(len(state.plateau.drops)), why=self._reason())
         if decision or best or why or self._is_due(self.parameters.snapshot):
@@ -147,12 +148,7 @@ class _Round:
             return None
         if why == "round":
             return Outcome(why, "", self.state.iteration)
-        words = {
-            "converged": self._reason() if why == "converged" else "",
-            "max_iter": "all iterations of the solver are done",
-            "stopped": "with a snapshot",
-        }
-        return self._end(why, words[why])
+        return self._end(why, ending(self.state, self.plan.rule) or "with a snapshot")
 
     def _stop(self) -> Outcome:
         """End in the middle of a test, which will be begun again."""

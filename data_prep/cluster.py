@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ADDRESS = r"(tcp|tls|ws|wss)://\S+:\d{1,5}"
+# Whose loggers tell the terminal of a lost connection, each in a traceback of its own.
+TALKERS = {"asyncio", "concurrent", "distributed", "tornado"}
 CONNECTING = 5  # seconds
 WITHOUT_WORKERS = 60  # seconds
 
@@ -60,8 +62,8 @@ def _connected(address: str) -> Iterator[Client]:
         raise DataError(
             "--scheduler needs Dask's `distributed`: pip install 'netgen[cluster]'"
         ) from None
-    for name in logging.root.manager.loggerDict:
-        if name.partition(".")[0] == "distributed":
+    for name in ("asyncio", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in TALKERS:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if not re.fullmatch(ADDRESS, address):
         raise DataError(f"--scheduler {address}: no scheduler's address, such as tcp://head:8786")
@@ -91,6 +93,10 @@ def _explained(address: str) -> Iterator[None]:
         raise DataError(
             f"{address}: a worker has no {error.name!r}: install the same netgen there as here"
         ) from None
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "distributed":
+            raise
+        raise _lost(address, "the scheduler was lost: run again") from None
 
 
 def _prepared_threads(client: Client, address: str) -> int:

@@ -205,6 +205,8 @@ def test_a_worker_without_netgen_is_an_error(root: Path, tmp_path: Path) -> None
     bare = tmp_path / "bare" / "data_prep"
     bare.mkdir(parents=True)
     (bare / "__init__.py").touch()
+    # An installed netgen must not be found behind this one.
+    (bare / "ahead.py").write_text('raise ModuleNotFoundError("no", name="data_prep.ahead")\n')
     with cluster(tmp_path, f"export PYTHONPATH={bare.parent};") as found:
         run = start(root, tmp_path / "out", found.address)
         said = ended(run)

@@ -143,12 +143,19 @@ def _passed_on(signals: Collection[int], child: Connection) -> Iterator[None]:
         with suppress(OSError):  # it has ended by itself
             child.send(number)
 
-    before = {number: signal.signal(number, ask) for number in signals}
+    with handling(signals, ask):
+        yield
+
+
+@contextmanager
+def handling(signals: Collection[int], handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Have `handler` called for each of `signals` in a with block, and what was before after it."""
+    before = {number: signal.signal(number, handler) for number in signals}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 def _answer(child: Connection, silence: float, heard: Callable[[Any], None]) -> _Returned | _Raised:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from google.protobuf import text_format
 from msgspec.structs import replace
 
+from netgen.child import handling
 from netgen.engine import EngineError, fatal_reason
 from netgen.files import write_all
 from netgen.schema import parse_solver
@@ -30,7 +30,7 @@ from netgen.training.plan import Plan, run_solver
 from netgen.training.plateau import Decision
 from netgen.training.rundir import Record, RunFolder
 from netgen.training.state import State
-from netgen.training.words import Outcome
+from netgen.training.words import ENDED, Outcome, ending
 
 
 def train(folder: RunFolder, record: Record, watcher: Watcher, program: Path) -> Outcome:
@@ -93,7 +93,7 @@ class _Caffe:
             subprocess.Popen(
                 words, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True
             ) as caffe,  # in a session of its own, Ctrl-C reaches it by us alone
-            _passed_on(self._ask(caffe)),
+            handling(SIGNALS, self._ask(caffe)),
         ):
             said = self._listen(caffe, log.write)
         if caffe.returncode != 0 and self.why != "failed":
@@ -171,6 +171,9 @@ class _Caffe:
             drops[-1] = iteration
             self._note("drop", iteration, lr=self.plan.rate(len(drops)), why=self.what)
         self.state.iteration = iteration
+        self.state.ended = self.why if self.why in ENDED else None
+        if iteration >= self.plan.parameters.max_iter:
+            self.state.ended = "max_iter"
         model = f"{self.folder.snapshots.name}/{path.name}{snapshots.KINDS[0]}"
         best = self.state.best_iteration == iteration
         self._note("snapshot", iteration, model=model, best=best)
@@ -189,7 +192,8 @@ class _Caffe:
         if self.asked:
             self.why, self.what = "stopped", "with a snapshot"
         elif self.why in (None, "max_iter"):
-            self.why, self.what = "max_iter", "all iterations of the solver are done"
+            self.why = self.state.ended = "max_iter"
+            self.what = ending(self.state, self.plan.rule) or ""
         self._note("end", self.state.iteration, why=self.why, what=self.what)
         return Outcome(self.why, self.what, self.state.iteration, self.asked)
 
@@ -208,13 +212,3 @@ class _Caffe:
             caffe.send_signal(signal.SIGINT)
 
         return ask
-
-
-@contextmanager
-def _passed_on(ask: Callable[[int, object], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, ask) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

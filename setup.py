@@ -56,6 +56,8 @@ setup(
         # netgen data --scheduler, and --perceptual.
         "cluster": ["distributed"],
         "perceptual": ["imagehash"],
+        # netgen experiment: its intervals.
+        "experiment": ["scipy"],
         "dev": [
             "distributed",
             "hypothesis",
@@ -67,6 +69,7 @@ setup(
             "ruff==0.17.*",
             # Its pictures are the tests' photographs; tifffile writes what Pillow does not.
             "scikit-image",
+            "scipy",
             "tifffile",
             "types-protobuf",
         ],

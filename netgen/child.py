@@ -192,7 +192,7 @@ def _main(
     """Be the child: call, and send what comes of it."""
     global _parent  # noqa: PLW0603 - a process has one parent
     _parent = parent
-    _die_with_parent()
+    die_with_parent()
     for number in {signal.SIGINT, *signals}:  # Ctrl-C reaches both; the parent decides
         signal.signal(number, signal.SIG_IGN)
     os.environ.update(environment)
@@ -205,7 +205,8 @@ def _main(
         parent.send(_Raised(error))
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(by: int = signal.SIGKILL) -> None:
+    """Have this process sent a signal as soon as its parent is gone, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
     if os.getppid() == 1:  # it was gone before that
         sys.exit(1)

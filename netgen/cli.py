@@ -24,6 +24,7 @@ COMMANDS = (
     "table",
     "predict",
     "figure",
+    "experiment",
 )
 
 

@@ -142,8 +142,14 @@ class Recipe:
     base_lr: float = printed(0.001, "Learning rate at the start", "section 5.2")
     momentum: float = printed(0.9, "Momentum", "section 5.2", most=1)
     weight_decay: float = printed(0.0001, "Weight decay", "section 5.2")
+    mirror: bool = printed(True, "Flip training images at random", "section 5.2")
     memory: float = printed(12.0, "GiB that training and testing may take", "5.2: one GTX Titan X")
 
+    stepvalues: tuple[int, ...] = choice(
+        (),
+        "Iterations before which the rate drops tenfold, as in 900,1200",
+        "none: `netgen train` drops it 'whenever the loss plateaued'",
+    )
     max_iter: int | None = choice(
         None, "Iterations", f"{MAX_EPOCHS} epochs; the paper trains 'until convergence'"
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -111,8 +112,20 @@ def make_databases(out: Path) -> None:
         "--min-images", IMAGES_A_PAIR,
     )  # fmt: skip
     alike = ("--size", SIDE, "--group-duplicates")  # many faces differ in a few letters only
-    netgen("mtvso", out / "images", "--labels", out / "ontology", "--out", out / "letters", *alike)
+    pairs = (*alike, "--labels", out / "ontology")
+    netgen("mtvso", out / "images", "--out", out / "letters", *pairs)
+    keep_training_images(out)
+    netgen("mtvso", out / "training", "--out", out / "choosing", *pairs)
     netgen("folder", out / "capitals", "--task", "character", "--out", out / "pretraining", *alike)
+
+
+def keep_training_images(out: Path) -> None:
+    """Copy the training images, to be split once more: what is chosen is chosen without a test."""
+    with (out / "letters" / "records.csv").open(newline="") as file:
+        names = [row["name"] for row in csv.DictReader(file) if row["split"] == "train"]
+    for name in names:
+        (out / "training" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(out / "images" / name, out / "training" / name)
 
 
 def netgen(*arguments: object) -> None:

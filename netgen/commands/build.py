@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import Field, fields
@@ -50,6 +51,23 @@ class Blocks(click.ParamType[tuple[int, ...]]):
         return blocks
 
 
+class Iterations(click.ParamType[tuple[int, ...]]):
+    """Iterations one after another, as in ``900,1200``."""
+
+    name = "N[,N]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the iterations."""
+        if isinstance(value, tuple):
+            return value
+        found = tuple(int(part) for part in str(value).split(",") if re.fullmatch("[0-9]+", part))
+        if len(found) != str(value).count(",") + 1 or list(found) != sorted({*found} - {0}):
+            self.fail(f"{value!r} is no rising list of iterations, such as 900,1200", param, ctx)
+        return found
+
+
 class Finite(click.FloatRange):
     """A number in a range, which nan is not (though it is not outside either)."""
 
@@ -76,6 +94,15 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
     source = about.get("printed") or f"our choice: {about['choice']}"
     if field.default is False:
         return click.option(name, is_flag=True, help=f"{about['what']} ({source}).")
+    if field.default is True:
+        both = f"{name}/--no-{field.name}"
+        return click.option(
+            both, default=True, show_default=True, help=f"{about['what']} ({source})."
+        )
+    if field.default == ():
+        return click.option(
+            name, type=Iterations(), default=(), help=f"{about['what']} ({source})."
+        )
     default = "" if field.default is None else f"  [default: {field.default:g}]"
     whole = str(field.type).removesuffix(" | None") == "int"
     return click.option(
@@ -250,12 +277,13 @@ def _command_line(ctx: click.Context, variant: str) -> str:
         if name in NOT_IN_HEADERS or value is None or value == option.get_default(ctx):
             continue
         flag = option.opts[0]
-        if value is True:
-            words.append(flag)
+        if isinstance(value, bool):
+            words += option.opts if value else option.secondary_opts
         elif name == "readings":
             words += [word for reading in value for word in (flag, reading)]
         else:
-            words += [flag, ",".join(map(str, value)) if name == "blocks" else str(value)]
+            listed = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words += [flag, listed]
     return shlex.join(words)
 
 

@@ -23,10 +23,15 @@ from netgen.schema import parse_net
 from netgen.variants import UnsuitedError, Variant, find
 
 SolverMode = Literal["CPU", "GPU"]
+Kind = Literal["train_val", "deploy"]
 
 GIB = 2**30
 # Caffe writes snapshots here and does not make the folder: it has to exist, and to stay out of git.
 SNAPSHOTS_IGNORED = "# Caffe's snapshots: made by training, not kept in git.\n*\n!.gitignore\n"
+
+
+class TooLargeError(ValueError):
+    """A network that does not fit the memory; the message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def files(order: Order) -> dict[Path, str]:
     }
 
 
-def net_text(variant: str, kind: Literal["train_val", "deploy"] | None = None) -> str:
+def net_text(variant: str, kind: Kind | None = None) -> str:
     """Return the prototxt of a variant for the paper's dataset, as it is committed.
 
     `kind` is None for what is trained: train_val, or deploy of a network that is not.
@@ -122,9 +127,28 @@ def net_text(variant: str, kind: Literal["train_val", "deploy"] | None = None) -
     ValueError
         There is no such variant.
     """
-    order = Order(find(variant, list(paper.TASKS)), command=f"netgen build --variant {variant}")
-    kind = kind or ("train_val" if order.variant.row.is_trained else "deploy")
-    return files(order)[order.folder / f"{kind}.prototxt"]
+    return text_of(
+        Order(find(variant, list(paper.TASKS)), command=f"netgen build --variant {variant}"), kind
+    )
+
+
+def text_of(order: Order, kind: Kind | None = None) -> str:
+    """Return the prototxt of a network, whatever memory it takes; `kind` as in `net_text`.
+
+    Raises
+    ------
+    UnsuitedError, ValueError
+        As `files`, except of memory: a network that does not fit is tested one image at a time.
+    """
+    _check_recipe(order)
+    common = _common(order)
+    if kind == "deploy" or not order.variant.row.is_trained:
+        return render("deploy.prototxt", **common)
+    try:
+        test_batch, _ = _test_batch(order, common)
+    except TooLargeError:
+        test_batch = 1
+    return render("train_val.prototxt", **common, test_batch=test_batch)
 
 
 def _check_recipe(order: Order) -> None:
@@ -172,7 +196,7 @@ def _test_batch(order: Order, common: dict[str, object]) -> tuple[int, float]:
         gib = (train.total + test.at(batch)) / GIB
         if records % batch == 0 and gib <= order.recipe.memory:
             return batch, gib
-    raise ValueError(
+    raise TooLargeError(
         f"{order.variant.name} needs about {(train.total + test.at(1)) / GIB:.1f} GiB to train at"
         f" batch {order.recipe.batch_size} and test at 1, more than the {order.recipe.memory:g} GiB"
         " allowed: lower --batch-size, or raise --memory to what the machine has"

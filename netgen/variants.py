@@ -1,34 +1,37 @@
-"""One row a network of Table 2, and every reading of what the paper leaves ambiguous.
+"""One row a network of Table 2, every reading of what is ambiguous, and what goes beyond the paper.
 
 A *reading* is a field of a row: ours is the default, and every other can be built (`replace` a
-field of the row), counted and compared. What networks are made of is `architecture`'s business.
+field of the row), counted and compared. An *extension* is one that the paper does not mean, but
+speculates on. What networks are made of is `architecture`'s business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from netgen import paper
+from netgen.beyond import (
+    Conv1,
+    Conv1Bias,
+    CrossBias,
+    Crossed,
+    CrossForm,
+    CrossLearning,
+    CrossStart,
+    SelfWeight,
+    Towers,
+)
+from netgen.choice import Choice
 
 
 class UnsuitedError(ValueError):
     """A network that cannot be built as asked, where others can; the message says why."""
 
 
-class Reading(Enum):
+class Reading(Choice):
     """A way to read a sentence of the paper; the value says it in words."""
-
-    @property
-    def slug(self) -> str:
-        """The value's name at the command line."""
-        return self.name.lower().replace("_", "-")
-
-    @property
-    def meaning(self) -> str:
-        """What the reading takes the paper to say."""
-        return str(self.value)
 
 
 class CrossWeight(Reading):
@@ -45,6 +48,8 @@ class Branch(Reading):
     AFTER_RES5A = "after the block that reduces to 7 x 7"
     BEFORE_RES5A = "before it: nothing of the last stage is shared, as Table 1 draws it"
     NEVER = "nowhere: one network a task"
+    # Beyond the paper.
+    AFTER_RES4A = "a stage earlier, after its first block: more blocks a task, more of them crossed"
 
 
 class MovedNorm(Reading):
@@ -97,6 +102,15 @@ class Normalization(Reading):
     MEAN = "shortcuts are divided by the number of tasks"
 
 
+class Part(Enum):
+    """What only some networks have; the value says it in words."""
+
+    BLOCKS = "residual blocks"
+    TOWERS = "blocks of several tasks"
+    CROSSING = "cross-residuals"
+    CROSS_WEIGHTS = "learned cross weights"
+
+
 class Architecture(Enum):
     """What a network is made of; the value is its source."""
 
@@ -108,7 +122,7 @@ class Architecture(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """A network of Table 2, and our reading of it.
+    """A network of Table 2, our reading of it, and nothing beyond the paper.
 
     `weights` is the caffemodel that it starts from, under the name it was published by. `outputs`
     is given where they are not the task's classes: such a network is not trained on the dataset,
@@ -121,6 +135,15 @@ class Row:
     moved_norm: MovedNorm = MovedNorm.BOTH
     sharing: Sharing = Sharing.PER_PAIR
     normalization: Normalization = Normalization.NONE
+    cross_start: CrossStart = CrossStart.RANDOM
+    cross_learning: CrossLearning = CrossLearning.LEARNED
+    cross_form: CrossForm = CrossForm.SCALE
+    cross_bias: CrossBias = CrossBias.NO
+    self_weight: SelfWeight = SelfWeight.IDENTITY
+    crossed: Crossed = Crossed.IDENTITY_BLOCKS
+    towers: Towers = Towers.TRAINED
+    conv1: Conv1 = Conv1.WIDTH
+    conv1_bias: Conv1Bias = Conv1Bias.YES
     architecture: Architecture = Architecture.RESNET
     weights: str = "ResNet-50-model.caffemodel"
     outputs: int | None = None
@@ -134,6 +157,15 @@ class Row:
     def is_trained(self) -> bool:
         """Whether the paper trained it on its data."""
         return self.outputs is None
+
+    def has(self, part: Part) -> bool:
+        """Tell whether the network has this part."""
+        return {
+            Part.BLOCKS: self.is_residual,
+            Part.TOWERS: self.branch is not Branch.NEVER,
+            Part.CROSSING: self.cross is not CrossWeight.NONE,
+            Part.CROSS_WEIGHTS: self.cross is CrossWeight.SCALE,
+        }[part]
 
 
 def _baseline(
@@ -173,6 +205,36 @@ READINGS: dict[str, tuple[Reading, ...]] = {
     "sharing": tuple(Sharing),
     "normalization": tuple(Normalization),
 }
+
+
+@dataclass(frozen=True)
+class Extension:
+    """A field of a row that goes beyond the paper: where that speaks of it, and what it can be.
+
+    Ours is the first of `values`; `needs` is what a network must have for the field to mean
+    anything.
+    """
+
+    place: str
+    needs: Part
+    values: tuple[Choice, ...]
+
+
+# fmt: off
+EXTENSIONS = {
+    "cross_start":    Extension("section 5.2.2", Part.CROSS_WEIGHTS, tuple(CrossStart)),
+    "cross_learning": Extension("section 5.2.2", Part.CROSS_WEIGHTS, tuple(CrossLearning)),
+    "cross_form":     Extension("section 5.2.3", Part.CROSS_WEIGHTS, tuple(CrossForm)),
+    "cross_bias":     Extension("section 5.2",   Part.CROSS_WEIGHTS, tuple(CrossBias)),
+    "self_weight":    Extension("section 6",     Part.TOWERS,        tuple(SelfWeight)),
+    "branch":         Extension("section 4",     Part.TOWERS,
+                                (Branch.AFTER_RES5A, Branch.AFTER_RES4A)),
+    "crossed":        Extension("section 5.2.2", Part.CROSSING,      tuple(Crossed)),
+    "towers":         Extension("section 6",     Part.TOWERS,        tuple(Towers)),
+    "conv1":          Extension("Table 1",       Part.BLOCKS,        tuple(Conv1)),
+    "conv1_bias":     Extension("section 5.2",   Part.BLOCKS,        tuple(Conv1Bias)),
+}
+# fmt: on
 
 
 # The task that a network trained on other data can be asked to solve.
@@ -222,19 +284,48 @@ def read_as(variant: Variant, field: str, value: str) -> Variant:
 
     Raises
     ------
+    UnsuitedError
+        The variant is no multitask network.
     ValueError
-        There is no such field or value, or the variant is no multitask network.
+        There is no such field or value.
     """
-    choices = {f.replace("_", "-"): f for f in READINGS}
     if variant.row.branch is Branch.NEVER:
-        raise ValueError(
+        raise UnsuitedError(
             f"{variant.name} is a single-task network: nothing in it is a reading; choose a"
             " multitask one"
         )
-    if field not in choices:
-        raise ValueError(f"unknown reading {field!r}: choose from {', '.join(choices)}")
-    values = {reading.slug: reading for reading in READINGS[choices[field]]}
+    return _with(variant, "reading", field, value, READINGS)
+
+
+def go_beyond(variant: Variant, field: str, value: str) -> Variant:
+    """Return `variant` beyond the paper: `field` of its row set to the value of that name.
+
+    Raises
+    ------
+    UnsuitedError
+        The variant lacks what the field is about: X_0 and X_1 have no weights to start.
+    ValueError
+        There is no such field or value.
+    """
+    changed = _with(
+        variant, "extension", field, value, {f: e.values for f, e in EXTENSIONS.items()}
+    )
+    needs = EXTENSIONS[field.replace("-", "_")].needs
+    if not variant.row.has(needs):
+        those = ", ".join(name for name, row in NETWORKS.items() if row.has(needs))
+        raise UnsuitedError(f"{variant.name} has no {needs.value}: {field} is for {those}")
+    return changed
+
+
+def _with(
+    variant: Variant, kind: str, field: str, value: str, table: Mapping[str, tuple[Choice, ...]]
+) -> Variant:
+    """Return `variant` with a field of its row set to the value of that name in `table`."""
+    fields = {name.replace("_", "-"): name for name in table}
+    if field not in fields:
+        raise ValueError(f"unknown {kind} {field!r}: choose from {', '.join(fields)}")
+    values = {choice.slug: choice for choice in table[fields[field]]}
     if value not in values:
         raise ValueError(f"unknown value {value!r} of {field}: choose from {', '.join(values)}")
-    row = replace(variant.row, **{choices[field]: values[value]})  # type: ignore[arg-type]
+    row = replace(variant.row, **{fields[field]: values[value]})  # type: ignore[arg-type]
     return replace(variant, row=row)

@@ -14,10 +14,11 @@ from netgen import paper
 from netgen.architecture import Backbone, Stem
 from netgen.build import Order, files
 from netgen.caffe_pb2 import Datum, LayerParameter
+from netgen.choice import Choice
 from netgen.dataset import Dataset, Images, Split, Task, split_in
 from netgen.paper import Recipe
 from netgen.schema import layers_in, parse_net
-from netgen.variants import Reading, find, variants
+from netgen.variants import find, variants
 
 ROOT = Path(__file__).parent.parent
 VARIANTS = list(variants(list(paper.TASKS)))
@@ -57,11 +58,11 @@ def order(
     backbone: Backbone | None = NARROW,
     recipe: Recipe = ANY_CARD,
     out: Path = Path(),
-    **readings: Reading,
+    **choices: Choice,
 ) -> Order:
-    """An order of `variant` for `data`, narrow unless said otherwise, in the readings given."""
+    """An order of `variant` for `data`, narrow unless said otherwise, with the choices given."""
     chosen = find(variant, [task.name for task in data.tasks])
-    row = replace(chosen.row, **readings)  # type: ignore[arg-type]
+    row = replace(chosen.row, **choices)  # type: ignore[arg-type]
     return Order(replace(chosen, row=row), data, backbone, recipe, out, "CPU", "a test")
 
 

@@ -18,11 +18,11 @@ from helpers import ANY_CARD, NARROW, dataset, order
 
 from netgen.architecture import Backbone
 from netgen.build import Order, files
+from netgen.choice import Choice
 from netgen.cli import main
 from netgen.files import write_all
 from netgen.inspection.blobs import Weights, read_weights, to_caffemodel
 from netgen.paper import Recipe
-from netgen.variants import Reading
 
 GREY = (1, 28, 28)  # Fashion-MNIST's images
 TASKS = {"noun": 7, "adj": 3, "anp": 11}
@@ -60,10 +60,10 @@ def build(
     size: tuple[int, int, int] = GREY,
     backbone: Backbone = NARROW,
     recipe: Recipe = ANY_CARD,
-    **readings: Reading,
+    **choices: Choice,
 ) -> Order:
     """Write a network's files below `folder`, in paths relative to it."""
-    ordered = order(variant, dataset(tasks, size), backbone, recipe, **readings)
+    ordered = order(variant, dataset(tasks, size), backbone, recipe, **choices)
     write_all({folder / path: text for path, text in files(ordered).items()})
     return ordered
 

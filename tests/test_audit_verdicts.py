@@ -322,11 +322,12 @@ def test_a_reading_is_implied_only_where_no_other_fits(read: list[Read]) -> None
         ("moved-norm", "moved-norm=last-scale", "xs", 43_184_006),
         ("moved-norm", "moved-norm=both-scales", "xs", 43_179_910),
         ("sharing", "sharing=per-source", "xs", 43_184_007 - 12_288),
-        ("cross-bias", "cross-bias", "xs", 43_184_007 + 24_576),
-        ("self-scale", "self-scale", "xs", 43_184_007 + 12_288),
-        ("cross-layers", "cross-5b-only", "xs", 43_184_007 - 12_288),
-        ("conv1", "conv1-60", "xs", 43_182_119),
-        ("conv1-bias", "conv1-no-bias", "resnet50-anp", 24_694_366 - 64),
+        ("cross-bias", "cross-bias=yes", "xs", 43_184_007 + 24_576),
+        ("self-scale", "self-weight=learned", "xs", 43_184_007 + 12_288),
+        ("cross-layers", "crossed=first-block", "xs", 43_184_007 - 12_288),
+        ("cross-layers", "branch=before-res5a + crossed=all-blocks", "xs", 55_283_600 + 12_288),
+        ("conv1", "conv1=sixty", "xs", 43_182_119),
+        ("conv1-bias", "conv1-bias=no", "resnet50-anp", 24_694_366 - 64),
     ],
 )
 def test_a_reading_is_counted(
@@ -344,7 +345,7 @@ def test_a_reading_that_fits_the_total_is_excluded_by_what_a_cross_weight_has(
     read: list[Read],
 ) -> None:
     """Half as many weights with biases count the same: 43.18 does not tell, 2,048 each does."""
-    for made in ("sharing=per-source + cross-bias", "cross-5b-only + cross-bias"):
+    for made in ("sharing=per-source + cross-bias=yes", "crossed=first-block + cross-bias=yes"):
         (found,) = (r for r in read if r.answer.made == made)
         assert found.counts["xs"].parameters == 43_184_007
         assert found.counts["xs"].each == 4_096

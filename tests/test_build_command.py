@@ -385,7 +385,6 @@ def test_check_tells_of_a_file_that_is_not_text(tmp_path: Path) -> None:
         ("--variant xs --reading branch", "unknown value '' of branch: choose from after-res5a, "),
         ("--variant xs --reading branch=x", "unknown value 'x' of branch: choose from after-res5a"),
         ("--variant xs --reading x=y", "unknown reading 'x': choose from branch, moved-norm, shar"),
-        ("--variant resnet50-adj --reading branch=after-res5a", "is a single-task network"),
         ("--variant xs --optimizer adam", "No such option"),
         ("--variant xs extra", "unexpected extra argument (extra)"),
     ],
@@ -400,6 +399,7 @@ def test_wrong_usage_is_one_message_and_exit_code_2(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("--variant resnet50-adj --reading branch=after-res5a", "is a single-task network"),
         ("--variant xs --blocks 3,4,6,1", "the last stage has one block, which the tasks share"),
         ("--variant xs --blocks 3,4,6,27", "27 blocks in a stage: at most 26 have a letter"),
         ("--variant xs --dataset nowhere.toml", "nowhere.toml: No such file or directory: make"),

@@ -20,6 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from test_networks_in_caffe import fill_all, run_at_random
 
+from netgen.beyond import CrossForm, SelfWeight
 from netgen.variants import Normalization, Sharing
 
 Array = NDArray[np.float64]
@@ -34,8 +35,8 @@ DATA = dataset(CLASSES, (3, 20, 28))
 class Network:
     """A network computed from the paper's text, in float64, on Caffe's blobs by layer name.
 
-    `weigh(j, t, cross, x)` is what task j's x contributes to task t's sum; `share` divides the
-    shortcuts, for the "normalization factor" of equation (2).
+    W(j, t) is what weighs task j's x in task t's sum: a number, one a channel, or a matrix of
+    channels; `share` divides the shortcuts, for the "normalization factor" of equation (2).
     """
 
     def __init__(self, blobs: dict[str, list[Array]]) -> None:
@@ -84,9 +85,14 @@ class Network:
         y = {}
         for t in CLASSES:
             f = self.unit(f"{place}_branch2c_{t}", self.bottleneck(place, x[t], 1, f"_{t}"))
-            others = sum((a(j, t) * x[j] for j in CLASSES if j != t), start=np.zeros_like(f))
-            y[t] = relu(f + share * (x[t] + others))
+            others = sum((weigh(a(j, t), x[j]) for j in CLASSES if j != t), start=np.zeros_like(f))
+            y[t] = relu(f + share * (self.own(place, t, x[t]) + others))
         return y
+
+    def own(self, place: str, task: str, x: Array) -> Array:
+        """The own shortcut: the identity, or weighed."""
+        name = f"self{place}_{task}"
+        return self.channelwise(name) * x if name in self.blobs else x
 
     def head(self, task: str, x: Array) -> Array:
         weights, bias = self.blobs[f"fc_{task}"]
@@ -116,6 +122,14 @@ class Network:
         return values[:, None, None]
 
 
+def weigh(weight: Array | float, x: Array) -> Array:
+    """A weight's product with x: a matrix, of shape (out, in), mixes the channels."""
+    if np.ndim(weight) == 2:
+        mixed: Array = np.einsum("oc,nchw->nohw", weight, x)
+        return mixed
+    return weight * x
+
+
 def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
@@ -137,7 +151,12 @@ def scale_of_the_source(network: Network, place: str, source: str, _target: str)
     return network.channelwise(f"cross{place}_{source}")
 
 
-# variant, readings, a(j->t), share of the shortcuts
+def matrix(network: Network, place: str, source: str, target: str) -> Array:
+    [weights] = network.blobs[f"cross{place}_{source}_{target}"]
+    return weights[:, :, 0, 0]
+
+
+# variant, readings and what is beyond the paper, a(j->t), share of the shortcuts
 CASES: dict[str, tuple[str, dict[str, Any], Callable[..., Any], float]] = {
     "xs": ("xs", {}, scale, 1),
     "x1": ("x1", {}, identity, 1),
@@ -145,6 +164,13 @@ CASES: dict[str, tuple[str, dict[str, Any], Callable[..., Any], float]] = {
     "xs, weights per source": ("xs", {"sharing": Sharing.PER_SOURCE}, scale_of_the_source, 1),
     "xs, normalised": ("xs", {"normalization": Normalization.MEAN}, scale, 1 / 3),
     "x1, normalised": ("x1", {"normalization": Normalization.MEAN}, identity, 1 / 3),
+    "xs, own shortcut weighed": (
+        "xs",
+        {"self_weight": SelfWeight.LEARNED, "normalization": Normalization.MEAN},
+        scale,
+        1 / 3,
+    ),
+    "xs, convolutions": ("xs", {"cross_form": CrossForm.CONVOLUTION}, matrix, 1),
 }
 
 

@@ -22,12 +22,14 @@ from matplotlib.transforms import Bbox
 from msgspec.structs import replace
 
 from netgen.architecture import RESNET50, Backbone, Network, Stem, network
+from netgen.beyond import Crossed, SelfWeight
+from netgen.choice import Choice
 from netgen.cli import main
 from netgen.dataset import MTVSO, RESERVED_NAMES, Dataset, Images, Task, split_in
 from netgen.figures.drawing import TASK_COLORS, draw, write
 from netgen.figures.layout import picture
 from netgen.figures.shapes import Box, Edges, Label, Line, Picture, Wire
-from netgen.variants import READINGS, Branch, find, read_as, variants
+from netgen.variants import EXTENSIONS, READINGS, Branch, find, go_beyond, read_as, variants
 
 ROOT = Path(__file__).parent.parent
 FIGURE_4 = ("x0", "xs", "resnet50-noun", "resnet50-adj", "resnet50-anp")
@@ -67,6 +69,25 @@ def networks(data: Dataset, backbone: Backbone = RESNET50) -> list[Network]:
         key=lambda variant: variant.row.branch is Branch.NEVER,
     )
     return [network(variant, data, backbone) for variant in known]
+
+
+# What goes beyond the paper and changes the picture: fields of a row, of those that it has.
+BEYOND: list[dict[str, Choice]] = [
+    {"branch": Branch.AFTER_RES4A},
+    {"branch": Branch.AFTER_RES4A, "crossed": Crossed.ALL_BLOCKS},
+    {"branch": Branch.AFTER_RES4A, "crossed": Crossed.FIRST_BLOCK},
+    {"self_weight": SelfWeight.LEARNED},
+    {"branch": Branch.AFTER_RES4A, "self_weight": SelfWeight.LEARNED},
+]
+
+
+def beyond(name: str, choices: dict[str, Choice], backbone: Backbone) -> Network:
+    """A network of three tasks that goes beyond the paper."""
+    variant = find(name, ["a", "b", "c"])
+    for field, choice in choices.items():
+        if variant.row.has(EXTENSIONS[field].needs):
+            variant = go_beyond(variant, field.replace("_", "-"), choice.slug)
+    return network(variant, dataset(["a", "b", "c"]), backbone)
 
 
 def wires(drawn: Picture, *lines: Line) -> list[Wire]:
@@ -112,6 +133,30 @@ def test_every_connection_of_the_networks_is_drawn_once(tasks: int, backbone: Ba
         assert sum(w.count for w in wires(drawn, Line.IDENTITY)) == len(blocks) - projections
         assert len(wires(drawn, Line.CROSS)) == weighted
         assert len(wires(drawn, Line.CROSS, Line.CROSS_IDENTITY)) == crossing
+
+
+@pytest.mark.parametrize("name", ["x0", "x1", "xs"])
+@pytest.mark.parametrize("backbone", [RESNET50, SMALL], ids=["resnet50", "small"])
+def test_every_connection_beyond_the_paper_is_drawn_once(name: str, backbone: Backbone) -> None:
+    for choices in BEYOND:
+        net = beyond(name, choices, backbone)
+        drawn, blocks = picture([net]), [*net.trunk, *net.towers]
+        crossed = [block for block in net.towers if len(block.addends) > 2]
+        projected = [block for block in crossed if block.projection]
+        crossing = sum(len(block.addends) - 2 for block in crossed)
+        own = sum(block.self_weight is not None for block in blocks)
+
+        lines = (Line.CROSS, Line.CROSS_IDENTITY, Line.CROSS_PROJECTION)
+        assert len(wires(drawn, *lines)) == crossing
+        assert len(wires(drawn, Line.CROSS_PROJECTION)) == 2 * len(projected)
+        assert sum(w.count for w in wires(drawn, Line.WEIGHTED)) == own
+        shortcuts = wires(drawn, Line.WEIGHTED, Line.IDENTITY, Line.PROJECTION)
+        assert sum(w.count for w in shortcuts) == len(blocks)
+        assert not [
+            pair for pair in combinations(framed(drawn), 2) if overlap(*(e.edges for e in pair))
+        ]
+        if own:
+            assert Line.WEIGHTED.value in {label.text for label in labels(drawn)}
 
 
 @pytest.mark.parametrize("tasks", [2, 3, 4, 5])
@@ -207,6 +252,13 @@ def test_networks_of_different_backbones_are_no_picture() -> None:
     for wrong in (nets, []):
         with pytest.raises(ValueError, match="networks of one backbone"):
             picture(wrong)
+
+
+def test_networks_that_branch_at_different_stages_are_no_picture() -> None:
+    nets = [network(find("x0", ["a", "b", "c"]), dataset(["a", "b", "c"]))]
+    nets.append(beyond("x0", {"branch": Branch.AFTER_RES4A}, RESNET50))
+    with pytest.raises(ValueError, match="draw the others in a picture of their own"):
+        picture(nets)
 
 
 def svg_texts(file: Path) -> list[str]:

@@ -36,6 +36,7 @@ from init_helpers import (
 
 from netgen import complexity
 from netgen.architecture import RESNET50, Backbone
+from netgen.beyond import Crossed, CrossForm, CrossStart, SelfWeight, Towers
 from netgen.paper import Recipe
 from netgen.schema import read_net
 from netgen.surgery import source as sources
@@ -192,9 +193,10 @@ def test_a_fresh_moved_normalisation_has_no_averages_yet(source: Layers, tmp_pat
         {},
         {"moved_norm": MovedNorm.LAST},
         {"branch": Branch.BEFORE_RES5A},
+        {"branch": Branch.AFTER_RES4A},
         {"moved_norm": MovedNorm.NOTHING},
     ],
-    ids=["both", "last", "before-res5a", "nothing"],
+    ids=["both", "last", "before-res5a", "after-res4a", "nothing"],
 )
 def test_folded_each_task_s_pool5_is_the_source_s(
     reading: dict[str, Any], source: Layers, tmp_path: Path
@@ -248,6 +250,31 @@ def test_one_cross_weight_a_source_is_fresh_as_well(source: Layers, tmp_path: Pa
     build(tmp_path, "xs", sharing=Sharing.PER_SOURCE)
     crosses = [name for name in initial("xs") if name.startswith("cross")]
     assert crosses == [f"cross5{block}_{task}" for block in "bc" for task in ("adj", "anp", "noun")]
+
+
+def test_what_is_beyond_the_paper_starts_from_its_filler_and_the_rest_from_the_source(
+    source: Layers, tmp_path: Path
+) -> None:
+    build(
+        tmp_path,
+        "xs",
+        branch=Branch.AFTER_RES4A,
+        crossed=Crossed.ALL_BLOCKS,
+        cross_form=CrossForm.CONVOLUTION,
+        cross_start=CrossStart.ZERO,
+        self_weight=SelfWeight.LEARNED,
+        towers=Towers.FROZEN,
+    )
+    made = initial("xs")
+    crosses = [layer.blobs[0] for name, layer in made.items() if name.startswith("cross")]
+    selves = [layer.blobs[0] for name, layer in made.items() if name.startswith("self")]
+    channels = 32 * NARROW.width
+    assert {blob.shape for blob in crosses} == {(channels, channels, 1, 1)}
+    assert not np.any(crosses)
+    assert np.array_equal(selves, np.ones((3 * 3, channels)))
+    for task in TASKS:
+        assert same(made[f"res5a_branch1_{task}"], source["res5a_branch1"])
+        assert same(made[f"bn4a_{task}"], source["bn4a_branch2c"])
 
 
 # ---- Caffe loads it, nothing missing ------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,7 @@ def test_every_reading_can_be_built_and_has_its_own_count(tmp_path: Path) -> Non
 
 TWO = {"item": 10, "season": 3}
 FIVE = {"a": 2, "b": 3, "c-2": 5, "d": 6, "e": 11}
+EARLIER = replace(NARROW, blocks=(1, 1, 2, 2))
 OTHERS = {
     "two tasks, grey": order("xs", dataset(TWO, (1, 28, 28))),
     "five tasks": order("xs", dataset(FIVE, (3, 32, 32))),
@@ -293,6 +295,16 @@ OTHERS = {
             ("xs", "normalization", Normalization.MEAN),
             ("x1", "normalization", Normalization.MEAN),
         )
+    },
+    **{
+        f"beyond the paper, {field}: {choice.slug}": order(
+            "xs",
+            dataset(FIVE, (3, 32, 32)),
+            EARLIER,
+            **{"branch": Branch.AFTER_RES4A, field: choice},
+        )
+        for field, extension in variants.EXTENSIONS.items()
+        for choice in extension.values[1:]
     },
 }
 

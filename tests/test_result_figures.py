@@ -15,7 +15,7 @@ from trained import RECIPE, Trained
 from netgen.caffe_log import read_log
 from netgen.cli import main
 from netgen.figures import confusion, curves, weights
-from netgen.inspection.blobs import read_weights
+from netgen.inspection.blobs import Weights, read_weights, to_caffemodel
 from netgen.results import read_result
 
 
@@ -66,6 +66,28 @@ def test_weights_without_cross_weights_are_refused(trained: Trained, tmp_path: P
     assert told.exit_code == 1
     assert "only X_S learns cross weights" in told.output
     assert not (tmp_path / "figure.png").exists()
+
+
+def test_weights_of_own_shortcuts_and_of_many_layers_are_drawn_too(tmp_path: Path) -> None:
+    values = np.linspace(-1, 1, 5)
+    named = {f"cross{layer}_a_b": values for layer in ("4b", "4c", "5b")} | {"self5b_a": values + 1}
+    file = tmp_path / "beyond.caffemodel"
+    layers = [Weights(name, "Scale", (blob,)) for name, blob in named.items()]
+    file.write_bytes(to_caffemodel("beyond", layers))
+    panels = weights.chart(weights.cross_weights(file)).axes
+    shown = [[str(line.get_label()) for line in panel.lines[1:]] for panel in panels]
+    assert shown == [["a-b"], ["a-b"], ["a-b", "a-a"]]
+    assert list(panels[2].lines[2].get_ydata()) == pytest.approx(sorted(values + 1, reverse=True))
+
+
+def test_convolutions_for_cross_weights_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "convolutions.caffemodel"
+    blob = np.zeros((4, 4, 1, 1))
+    file.write_bytes(to_caffemodel("x", [Weights("cross5b_a_b", "Convolution", (blob,))]))
+    told = netgen_figure("weights", file, "--out", tmp_path / "a.png")
+    assert told.exit_code == 1
+    assert "cross5b_a_b is a convolution, of a weight a pair of channels" in told.output
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_curves_are_what_caffes_log_tells(trained: Trained) -> None:

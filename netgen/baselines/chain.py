@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from netgen.architecture import Size
 from netgen.baselines.parts import (
     Classifier,
     Conv,
@@ -20,6 +19,7 @@ from netgen.baselines.parts import (
     convolved,
     pooled,
 )
+from netgen.blocks import Size
 from netgen.dataset import Dataset, Images
 from netgen.variants import Architecture, Variant
 

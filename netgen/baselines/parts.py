@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from netgen.architecture import Size, guesses
+from netgen.architecture import guesses
+from netgen.blocks import Size
 from netgen.dataset import Dataset
 from netgen.variants import UnsuitedError, Variant
 

@@ -14,10 +14,9 @@ ONE_TASK = {"resnet50-noun": "23.90", "resnet50-adj": "23.80", "resnet50-anp": "
 
 @dataclass(frozen=True)
 class Answer:
-    """A reading: values of a row's fields (`field=value`), edits of the emitted network, or both.
+    """A reading: values of a row's fields, as in `netgen build --reading` or `--beyond`.
 
-    `made` names them as `netgen build --reading` does, or as `netgen.readings.EDITS`; empty for
-    the network as it is. More than one are joined by " + ".
+    `made` is empty for the network as it is; more than one `field=value` are joined by " + ".
     """
 
     meaning: str
@@ -57,7 +56,7 @@ QUESTIONS = (
                f"{SINGULAR}; {BRANCH1_KEEPS}", ours=True),
         Answer("BatchNorm and Scale of branch2c", "moved-norm=last", SINGULAR),
         Answer("BatchNorm and Scale of branch2c, and conv1 of 60 filters",
-               "moved-norm=last + conv1-60", f"{SINGULAR}; Table 1: “60”"),
+               "moved-norm=last + conv1=sixty", f"{SINGULAR}; Table 1: “60”"),
         Answer("Scale of both branches", "moved-norm=both-scales", "", f"{HALF}; {SINGULAR}"),
         Answer("Scale of branch2c", "moved-norm=last-scale", SINGULAR, HALF),
         Answer("BatchNorm of both branches", "moved-norm=both-batchnorms", "", f"{HALF}; {SAME}"),
@@ -72,7 +71,7 @@ QUESTIONS = (
         Answer("one a source task", "sharing=per-source",
                "equation (2): its weights have one superscript, the source's",
                "Figure 5's legend names pairs"),
-        Answer("one a source task, with a bias", "sharing=per-source + cross-bias", "",
+        Answer("one a source task, with a bias", "sharing=per-source + cross-bias=yes", "",
                "Figure 5's legend; “no more than 2,048 parameters each”"),
     )),
     Question("normalization", "Is the omitted normalization factor there?", SCALED, (
@@ -82,20 +81,21 @@ QUESTIONS = (
     )),
     Question("cross-bias", "Has a cross weight a bias?", SCALED, (
         Answer("no", "", "“adds no more than 2,048 parameters each”", "", ours=True),
-        Answer("yes: 2,048 more", "cross-bias", "Caffe's Scale can have one",
+        Answer("yes: 2,048 more", "cross-bias=yes", "Caffe's Scale can have one",
                "“no more than 2,048 parameters each”"),
     )),
     Question("self-scale", "Is the own shortcut scaled too?", SCALED, (
         Answer("no", "", "“identity on self-shortcut connections”", "", ours=True),
-        Answer("yes", "self-scale", "equation (2) sums over all j",
+        Answer("yes", "self-weight=learned", "equation (2) sums over all j",
                "“identity on self-shortcut connections”"),
     )),
     Question("cross-layers", "How many layers are crossed?", SCALED, (
         Answer("two: res5b and res5c", "", "“two cross-residual layers”", "", ours=True),
-        Answer("one: res5b", "cross-5b-only", "", "“two cross-residual layers”"),
-        Answer("one: res5b, with a bias", "cross-5b-only + cross-bias", "",
+        Answer("one: res5b", "crossed=first-block", "", "“two cross-residual layers”"),
+        Answer("one: res5b, with a bias", "crossed=first-block + cross-bias=yes", "",
                "“two cross-residual layers”; “no more than 2,048 parameters each”"),
-        Answer("three: res5a too, of three blocks a task", "branch=before-res5a + cross-5a-too",
+        Answer("three: res5a too, of three blocks a task",
+               "branch=before-res5a + crossed=all-blocks",
                "Table 1: “×3” in each of its columns", "“two cross-residual layers”"),
     )),
     Question("statistics", "Are BatchNorm's mean, variance and factor counted?", {
@@ -106,12 +106,12 @@ QUESTIONS = (
     Question("conv1", "How many filters has conv1?", {**ONE_TASK, **TOTALS}, (
         Answer("64", "", "ResNet-50's weights, and the stage that follows", "Table 1: “60”",
                ours=True),
-        Answer("60", "conv1-60", "Table 1: “7 × 7, 60 /2”", "ResNet-50's weights do not fit"),
+        Answer("60", "conv1=sixty", "Table 1: “7 × 7, 60 /2”", "ResNet-50's weights do not fit"),
     )),
     Question("conv1-bias", "Has conv1 a bias?", {**ONE_TASK, **TOTALS}, (
         Answer("yes, as in He's file", "", "“initialized most layers using weights from a residual"
                " network (ResNet) model”", "no other convolution has one", ours=True),
-        Answer("no", "conv1-no-bias", "a normalisation follows", ""),
+        Answer("no", "conv1-bias=no", "a normalisation follows", ""),
     )),
 )
 # fmt: on

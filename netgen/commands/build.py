@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.architecture import RESNET50, Backbone, Stem
+from netgen.commands.network_options import Asked, network_options
 from netgen.commands.options import (
     PrintablePath,
     dataset_option,
@@ -23,32 +23,12 @@ from netgen.commands.options import (
 from netgen.dataset import Dataset
 from netgen.files import write_all
 from netgen.paper import Recipe
-from netgen.variants import UnsuitedError, Variant, read_as, variants
+from netgen.variants import UnsuitedError, Variant, variants
 
 if TYPE_CHECKING:
     from netgen.build import Order
 
 NOT_IN_HEADERS = {"variant", "all_variants", "check"}
-
-
-class Blocks(click.ParamType[tuple[int, ...]]):
-    """Blocks a stage, as in ``3,4,6,3``."""
-
-    name = "N,N,N,N"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Return the numbers of blocks."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            blocks = tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            blocks = ()
-        if len(blocks) != len(RESNET50.blocks) or min(blocks) < 1:
-            self.fail(f"{value!r} is not four numbers of blocks, such as 3,4,6,3", param, ctx)
-        return blocks
 
 
 class Iterations(click.ParamType[tuple[int, ...]]):
@@ -138,34 +118,7 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
     show_default=True,
     help="Where Caffe is to train.",
 )
-@click.option(
-    "--reading",
-    "readings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Read an ambiguous sentence otherwise (`netgen list --readings`).",
-)
-@click.option(
-    "--width",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Beyond the paper: filters of the first convolution; all else grows or shrinks with it."
-    f"  [default: the network's own, {RESNET50.width} or CaffeNet's 96]",
-)
-@click.option(
-    "--blocks",
-    type=Blocks(),
-    default=RESNET50.blocks,
-    help="Beyond the paper: a ResNet's blocks a stage.  [default: 3,4,6,3]",
-)
-@click.option(
-    "--stem",
-    type=click.Choice([stem.value for stem in Stem]),
-    default=RESNET50.stem.value,
-    show_default=True,
-    help="Beyond the paper, of ResNets: 'small' (3 x 3, stride 1, no pool) suits images of 32"
-    " pixels or so.",
-)
+@network_options
 @recipe_options
 @click.pass_context
 def command(
@@ -185,8 +138,9 @@ def command(
     they are the paper's.
     """
     data = load_dataset(dataset)
-    orders = [_order(ctx, one, data, **options) for one in _chosen(variant, all_variants, data)]
-    texts = _texts(orders)
+    chosen = _chosen(variant, all_variants, data)
+    made = _made(chosen, lambda one: _order(ctx, one, data, **options))
+    texts = {path: text for _, files in made for path, text in files.items()}
     if check:
         _check(texts)
         return
@@ -194,23 +148,29 @@ def command(
     for path in texts:
         if path.suffix == ".prototxt":
             click.echo(path.as_posix())
-    if orders[-1].variant.row.is_trained:
-        click.echo(f"\nTrain with: {orders[-1].train_command}", err=True)
+    last, _ = made[-1]
+    if last.variant.row.is_trained:
+        click.echo(f"\nTrain with: {last.train_command}", err=True)
 
 
-def _texts(orders: list[Order]) -> dict[Path, str]:
-    """Return all files; of several networks, those that cannot be as asked are left out, told."""
+def _made(
+    chosen: list[Variant], ordered: Callable[[Variant], Order]
+) -> list[tuple[Order, dict[Path, str]]]:
+    """Return each network's files; of several, those that cannot be as asked are left out, told."""
     from netgen.build import files  # protobuf takes its time: `netgen --help` does without
 
-    texts: dict[Path, str] = {}
-    for order in orders:
+    made = []
+    for variant in chosen:
         try:
-            texts |= files(order)
+            order = ordered(variant)
+            made.append((order, files(order)))
         except UnsuitedError as error:
-            if len(orders) == 1:
+            if len(chosen) == 1:
                 raise
-            click.echo(f"left out {order.variant.name}: {error}", err=True)
-    return texts
+            click.echo(f"left out {variant.name}: {error}", err=True)
+    if not made:
+        raise click.ClickException("no network is left: nothing was written")
+    return made
 
 
 def _order(
@@ -220,29 +180,20 @@ def _order(
     *,
     out: Path,
     solver_mode: str,
-    readings: tuple[str, ...],
-    width: int | None,
-    blocks: tuple[int, ...],
-    stem: str,
+    asked: Asked,
     **recipe: Any,
 ) -> Order:
     from netgen.build import Order
 
     return Order(
-        variant=_read_as(variant, readings),
+        variant=asked.of(variant),
         dataset=dataset,
-        backbone=_backbone(width, blocks, Stem(stem)),
+        backbone=asked.backbone,
         recipe=Recipe(**recipe),
         out=out,
         solver_mode="CPU" if solver_mode == "cpu" else "GPU",
         command=_command_line(ctx, variant.name),
     )
-
-
-def _backbone(width: int | None, blocks: tuple[int, ...], stem: Stem) -> Backbone | None:
-    """Return the backbone that was asked for; None when none was."""
-    asked = Backbone(width or RESNET50.width, blocks, stem)
-    return None if width is None and asked == RESNET50 else asked
 
 
 def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Variant]:
@@ -251,18 +202,6 @@ def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Vari
     if name is None:
         return list(variants([task.name for task in dataset.tasks]).values())
     return [find_variant(name, dataset)]
-
-
-def _read_as(variant: Variant, readings: tuple[str, ...]) -> Variant:
-    for reading in readings:
-        field, _, value = reading.partition("=")
-        try:
-            variant = read_as(variant, field, value)
-        except ValueError as error:
-            raise click.BadParameter(
-                f"{error} (`netgen list --readings`)", param_hint="--reading"
-            ) from None
-    return variant
 
 
 def _command_line(ctx: click.Context, variant: str) -> str:
@@ -279,8 +218,8 @@ def _command_line(ctx: click.Context, variant: str) -> str:
         flag = option.opts[0]
         if isinstance(value, bool):
             words += option.opts if value else option.secondary_opts
-        elif name == "readings":
-            words += [word for reading in value for word in (flag, reading)]
+        elif option.multiple:
+            words += [word for each in value for word in (flag, each)]
         else:
             listed = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words += [flag, listed]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.options import find_variant, table_console
+from netgen.commands.network_options import Asked, network_options
+from netgen.commands.options import dataset_option, find_variant, load_dataset, table_console
 
 if TYPE_CHECKING:  # protobuf takes its time: `netgen --help` does without
     from rich.table import Table
@@ -20,17 +22,19 @@ if TYPE_CHECKING:  # protobuf takes its time: `netgen --help` does without
     from netgen.complexity import LayerCost, NetCost, Top
     from netgen.schema import Phase
 
+Image = tuple[int, int, int]  # channels, height, width
+
 MIB, GIB = 2**20, 2**30
 
 
-class BlobShape(click.ParamType[tuple[str, tuple[int, int, int]]]):
+class BlobShape(click.ParamType[tuple[str, Image]]):
     """A blob and its images' shape, as in ``data=3x224x224``."""
 
     name = "BLOB=CxHxW"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[int, int, int]]:
+    ) -> tuple[str, Image]:
         """Return the blob's name and C, H, W."""
         match = re.fullmatch(r"(.+)=([1-9]\d{0,8})x([1-9]\d{0,8})x([1-9]\d{0,8})", str(value))
         if not match:
@@ -42,6 +46,8 @@ class BlobShape(click.ParamType[tuple[str, tuple[int, int, int]]]):
 @click.command("count", short_help="Count what any prototxt costs: parameters, work, memory.")
 @click.argument("file", required=False, type=click.Path())
 @click.option("--variant", metavar="NAME", help="Count a network of `netgen list` instead.")
+@dataset_option
+@network_options
 @click.option(
     "--phase",
     type=click.Choice(["train", "test"]),
@@ -59,23 +65,33 @@ class BlobShape(click.ParamType[tuple[str, tuple[int, int, int]]]):
 def command(
     file: str | None,
     variant: str | None,
+    dataset: Path | None,
+    asked: Asked,
     phase: str | None,
-    inputs: tuple[tuple[str, tuple[int, int, int]], ...],
+    inputs: tuple[tuple[str, Image], ...],
     by_layer: bool,
     as_json: bool,
 ) -> None:
     """Count parameters, multiply-adds and memory of FILE, any network's prototxt.
 
+    Or of a network of `netgen list`, with the options that `netgen build` has.
+
     Multiply-adds are those of Convolution, Deconvolution, InnerProduct and the recurrent layers;
     memory is an estimate of what Caffe holds on a CPU, in the train phase with the solver's.
     """
-    from netgen.schema import SchemaWarning
+    from netgen.schema import SchemaWarning, read_net
 
     if (file is None) == (variant is None):
         raise click.UsageError("give either a FILE or --variant NAME (`netgen list`)")
+    if file is not None and not (dataset is None and asked.is_papers):
+        raise click.UsageError(f"options that say how to build a network are not for {file}")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
-        cost = _count(file, variant, phase, dict(inputs))
+        if file is not None:
+            cost = _count(read_net(file), file, phase, dict(inputs))
+        else:
+            net, images = _built(str(variant), dataset, asked)
+            cost = _count(net, f"variant {variant}", phase, images | dict(inputs))
     notices = [*(str(warning.message) for warning in caught), *cost.notices]
     if as_json:
         click.echo(json.dumps(_json(cost, notices), indent=2))
@@ -83,30 +99,29 @@ def command(
         _print(cost, notices, by_layer)
 
 
-def _count(
-    file: str | None,
-    variant: str | None,
-    phase: str | None,
-    inputs: dict[str, tuple[int, int, int]],
-) -> NetCost:
+def _count(net: NetParameter, name: str, phase: str | None, inputs: Mapping[str, Image]) -> NetCost:
     from netgen.complexity import count
-    from netgen.schema import SchemaError, parse_net, read_net
+    from netgen.schema import SchemaError
 
-    if file is not None:
-        net = read_net(file)
-    else:
-        from netgen.build import net_text
-        from netgen.dataset import MTVSO
-
-        found = find_variant(str(variant), MTVSO)
-        net = parse_net(net_text(found.name), f"variant {variant}")
-        images = MTVSO.images
-        if found.row.is_trained:  # its databases do not say how large images are
-            inputs = {"data": (images.channels, images.height, images.width)} | inputs
     try:
         return count(net, _phase(net, phase), inputs=inputs)
     except SchemaError as error:
-        raise SchemaError(f"{file or f'variant {variant}'}: {error}") from None
+        raise SchemaError(f"{name}: {error}") from None
+
+
+def _built(
+    variant: str, dataset: Path | None, asked: Asked
+) -> tuple[NetParameter, dict[str, Image]]:
+    """Return a network as it is built, and its images' shape, which its databases do not say."""
+    from netgen.build import Order, text_of
+    from netgen.schema import parse_net
+
+    data = load_dataset(dataset)
+    found = asked.of(find_variant(variant, data))
+    net = parse_net(text_of(Order(found, data, asked.backbone)), f"variant {variant}")
+    images = data.images
+    shape = (images.channels, images.height, images.width)
+    return net, {"data": shape} if found.row.is_trained else {}
 
 
 def _phase(net: NetParameter, asked: str | None) -> Phase:

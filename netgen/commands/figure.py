@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from netgen.architecture import network
+from netgen.architecture import RESNET50, network
+from netgen.commands.network_options import Asked, network_options
 from netgen.commands.options import dataset_option, find_variant, load_dataset
 from netgen.commands.running import newest_of_run
 from netgen.dataset import Dataset
@@ -61,10 +62,15 @@ out_option = click.option(
     "  [default: x0, xs and the single-task networks, as in Figure 4]",
 )
 @dataset_option
-def architecture(out: Path, names: tuple[str, ...], dataset: Path | None) -> None:
-    """Draw networks side by side, as in Figure 4."""
+@network_options
+def architecture(out: Path, names: tuple[str, ...], dataset: Path | None, asked: Asked) -> None:
+    """Draw networks side by side, as in Figure 4.
+
+    The options that say how networks are built are for all in the picture.
+    """
     data = load_dataset(dataset)
-    nets = [network(variant, data) for variant in _chosen(names, data)]
+    backbone = asked.backbone or RESNET50
+    nets = [network(asked.of(variant), data, backbone) for variant in _chosen(names, data)]
 
     from netgen.figures.drawing import (
         write,  # matplotlib takes its time: `netgen --help` does without

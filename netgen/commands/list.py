@@ -10,16 +10,21 @@ import click
 
 from netgen import paper
 from netgen.commands.options import dataset_option, load_dataset, print_table
-from netgen.variants import READINGS, Row, variants
+from netgen.variants import EXTENSIONS, READINGS, Row, variants
 
 
 @click.command("list")
 @dataset_option
 @click.option("--readings", is_flag=True, help="List the readings of what the paper leaves open.")
+@click.option(
+    "--beyond", is_flag=True, help="List what goes beyond the paper, and its place there."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(dataset: Path | None, readings: bool, as_json: bool) -> None:
+def command(dataset: Path | None, readings: bool, beyond: bool, as_json: bool) -> None:
     """List the networks of Table 2 that can be built."""
-    rows = _readings() if readings else _networks(dataset)
+    if readings and beyond:
+        raise click.UsageError("say --readings or --beyond: they are two lists")
+    rows = _readings() if readings else _beyond() if beyond else _networks(dataset)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -50,4 +55,17 @@ def _readings() -> list[dict[str, str]]:
         }
         for field, readings in READINGS.items()
         for reading in readings
+    ]
+
+
+def _beyond() -> list[dict[str, str]]:
+    return [
+        {
+            "--beyond": f"{field.replace('_', '-')}={choice.slug}",
+            "ours": "*" if choice is extension.values[0] else "",
+            "place": extension.place,
+            "what is built": choice.meaning,
+        }
+        for field, extension in EXTENSIONS.items()
+        for choice in extension.values
     ]

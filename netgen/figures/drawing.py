@@ -33,7 +33,12 @@ CROSS_COLOR = "#D62F1F"
 INK, PALE = "#1F2933", "#F4F6F8"
 
 # As in the paper's Figure 4, where a line is not solid: drawn, left out, drawn, ...
-DASHES = {Line.PROJECTION: (4.5, 1.8, 1.0, 1.8), Line.CROSS: (3.2, 1.8)}
+DASHES = {
+    Line.PROJECTION: (4.5, 1.8, 1.0, 1.8),
+    Line.WEIGHTED: (3.2, 1.8),
+    Line.CROSS: (3.2, 1.8),
+    Line.CROSS_PROJECTION: (4.5, 1.8, 1.0, 1.8),
+}
 
 
 def write(picture: Picture, file: Path) -> None:

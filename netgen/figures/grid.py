@@ -2,7 +2,7 @@
 
 A path from the image to a head is a column; a row is the same place of the backbone in every
 column, so that panels align. In a stage, blocks alike are one box; the last stage, where the
-networks differ, has a box a block.
+networks differ, has a box a block, and so have the tasks' blocks before it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from netgen.architecture import Block, ConvUnit, Head, Network, Size, TaskNorm, stages
+from netgen.architecture import Head, Network, TaskNorm
+from netgen.blocks import Block, ConvUnit, Size, stages
 from netgen.figures.shapes import RADIUS, TEXT, box_height, text_width
 from netgen.variants import Branch, CrossWeight
 
@@ -108,12 +109,13 @@ def path(net: Network, task: str) -> list[Block]:
 def groups(net: Network, task: str) -> list[list[Block]]:
     """Return the path of `task`, the blocks of one box together."""
     *early, last = stages(path(net, task))
-    alike = [
-        list(group)
-        for stage in early
-        for _, group in groupby(stage, key=lambda block: (block_lines(block), is_projected(block)))
-    ]
+    alike = [list(group) for stage in early for _, group in groupby(stage, key=_look)]
     return alike + [[block] for block in last]
+
+
+def _look(block: Block) -> object:
+    """Return what blocks in one box have in common; a task's own have a box each."""
+    return (block_lines(block), is_projected(block), block.task and block.name)
 
 
 def is_projected(block: Block) -> bool:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from netgen.architecture import Block, Head, Network
+from netgen.architecture import Head, Network
+from netgen.blocks import Block
 from netgen.figures.grid import (
     CROSSING,
     LANE,
@@ -56,10 +57,14 @@ def picture(networks: Sequence[Network]) -> Picture:
     Raises
     ------
     ValueError
-        There is no network, or they are not all of one backbone for images of one size.
+        There is no network, or they are not all of one backbone for images of one size, with
+        the same blocks alike.
     """
     if len({_outline(net) for net in networks}) != 1:
-        raise ValueError("a picture needs networks of one backbone for images of one size")
+        raise ValueError(
+            "a picture needs networks of one backbone for images of one size, with the same blocks"
+            " alike: draw the others in a picture of their own"
+        )
     places = rows(networks)
     bands = list(_bands(places))
     left = _right(bands) + PANEL_GAP
@@ -76,7 +81,8 @@ def picture(networks: Sequence[Network]) -> Picture:
 def _outline(net: Network) -> object:
     """Return what networks in one picture must agree on."""
     blocks = path(net, net.heads[0].task)
-    return (net.images, net.conv1, tuple((block_lines(b), b.shape) for b in blocks))
+    boxes = tuple(place(group[0]) for group in groups(net, net.heads[0].task))
+    return (net.images, net.conv1, tuple((block_lines(b), b.shape) for b in blocks), boxes)
 
 
 def _bands(places: dict[str, Row]) -> Iterator[Band | Label]:
@@ -152,7 +158,7 @@ def _block(
     above = MERGE if len(block.addends) > 2 else 0
     into = row.sum - above
     yield Wire(
-        Line.PROJECTION if is_projected(block) else Line.IDENTITY,
+        _shortcut(block),
         ((x, tap), (side, tap), (side, into), (x + _reach(above), into)),
         arrow=True,
         count=len(group),
@@ -161,6 +167,13 @@ def _block(
     )
     if len(group) > 1:
         yield Label(x - RADIUS - 8, row.sum, f"×{len(group)}", TEXT + 2, bold=True, anchor=1)
+
+
+def _shortcut(block: Block) -> Line:
+    """Return what a block's own shortcut is."""
+    if block.self_weight:
+        return Line.WEIGHTED
+    return Line.PROJECTION if is_projected(block) else Line.IDENTITY
 
 
 def _reach(offset: float) -> float:
@@ -177,12 +190,19 @@ def _cross_wires(
     sources = [task for task in xs if task != block.task]
     for source, addend in zip(sources, block.addends[2:], strict=False):
         yield Wire(
-            Line.CROSS if addend in weighted else Line.CROSS_IDENTITY,
+            _crossed(block, addend in weighted),
             _crossing(list(xs).index(source), list(xs).index(block.task or ""), xs, panel, row),
             arrow=True,
             source=source,
             target=block.task,
         )
+
+
+def _crossed(block: Block, is_weighted: bool) -> Line:
+    """Return what another task adds to a block's sum."""
+    if is_projected(block):
+        return Line.CROSS_PROJECTION
+    return Line.CROSS if is_weighted else Line.CROSS_IDENTITY
 
 
 def _crossing(

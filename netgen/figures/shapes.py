@@ -27,13 +27,15 @@ class Line(Enum):
     FLOW = ""
     IDENTITY = "identity shortcut"
     PROJECTION = "1×1 projection"
+    WEIGHTED = "own shortcut, weighted"
     CROSS = "cross-residual, weighted"
     CROSS_IDENTITY = "cross-residual, identity"
+    CROSS_PROJECTION = "cross-residual of a projection"
 
     @property
     def is_cross(self) -> bool:
         """Whether it leads from one task to another."""
-        return self in (Line.CROSS, Line.CROSS_IDENTITY)
+        return self in (Line.CROSS, Line.CROSS_IDENTITY, Line.CROSS_PROJECTION)
 
 
 @dataclass(frozen=True)

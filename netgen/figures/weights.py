@@ -17,6 +17,7 @@ from netgen.inspection.blobs import read_weights
 
 NAME = "[a-z][a-z0-9-]*"
 CROSS = re.compile(rf"cross(?P<layer>\d[a-z]+)_(?P<source>{NAME})(_(?P<target>{NAME}))?")
+SELF = re.compile(rf"self(?P<layer>\d[a-z]+)_(?P<source>(?P<target>{NAME}))")  # beyond the paper
 Curves = dict[str, dict[str, NDArray[np.floating]]]  # layer -> connection -> sorted weights
 
 
@@ -30,11 +31,17 @@ def cross_weights(file: Path) -> Curves:
     Raises
     ------
     ValueError
-        It is no caffemodel, or no network with channelwise scale (X_S).
+        It is no caffemodel, or no network with channelwise scale (X_S): one without cross weights,
+        or with convolutions for them.
     """
     found: Curves = {}
     for layer in read_weights(file):
-        if match := CROSS.fullmatch(layer.name):
+        if match := CROSS.fullmatch(layer.name) or SELF.fullmatch(layer.name):
+            if layer.blobs[0].squeeze().ndim > 1:
+                raise NoCrossWeightsError(
+                    f"{file}: {layer.name} is a convolution, of a weight a pair of channels:"
+                    " Figure 5 sorts what has one a channel (cross-form=scale)"
+                )
             # Without a target: the reading in which every other task takes the same.
             connection = f"{match['source']}-{match['target'] or 'others'}"
             weights = np.sort(layer.blobs[0].ravel())[::-1]

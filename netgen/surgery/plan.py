@@ -7,6 +7,7 @@ weights have no counterpart. Whatever else has none is an error, not a silent fr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,13 +15,14 @@ from enum import Enum
 from fnmatch import fnmatchcase
 
 from netgen.inspection.finding import listed
-from netgen.inspection.weights import CROSS, squeezed
+from netgen.inspection.weights import squeezed
 from netgen.layers.table import text
 from netgen.surgery.moved import NORMS, MovedFrom, counterparts, folds
 from netgen.surgery.network import Network, Wanted
 from netgen.surgery.source import Source, SurgeryError
 
 MOST_DIFFERENCES = 5
+CROSS_OR_SELF = re.compile(r"(cross|self)\d")  # a weight on a shortcut: new
 
 
 class Start(Enum):
@@ -107,7 +109,7 @@ def _is_new(wanted: Wanted, source: Source, choices: Choices) -> bool:
     if wanted.name in source.layers or wanted.base in source.layers:
         return False
     moved = choices.moved is MovedFrom.FRESH and counterparts(wanted, source)
-    return bool(CROSS.match(wanted.name) or moved)
+    return bool(CROSS_OR_SELF.match(wanted.name) or moved)
 
 
 def _check_names(network: Network, patterns: Iterable[str]) -> None:

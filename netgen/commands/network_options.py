@@ -1,0 +1,151 @@
+"""The options that say which network: one set, so that one counts and draws what one builds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import click
+
+from netgen.architecture import RESNET50, Backbone, Stem
+from netgen.variants import UnsuitedError, Variant, go_beyond, read_as
+
+READING, BEYOND = "--reading", "--beyond"
+
+
+class Blocks(click.ParamType[tuple[int, ...]]):
+    """Blocks a stage, as in ``3,4,6,3``."""
+
+    name = "N,N,N,N"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the numbers of blocks."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            blocks = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            blocks = ()
+        if len(blocks) != len(RESNET50.blocks) or min(blocks) < 1:
+            self.fail(f"{value!r} is not four numbers of blocks, such as 3,4,6,3", param, ctx)
+        return blocks
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for: other readings, what goes beyond the paper, another width or depth.
+
+    `backbone` is None where none was asked for.
+    """
+
+    readings: tuple[str, ...]
+    beyond: tuple[str, ...]
+    backbone: Backbone | None
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether nothing was asked for."""
+        return not (self.readings or self.beyond or self.backbone)
+
+    def of(self, variant: Variant) -> Variant:
+        """Return `variant` as it was asked for.
+
+        Raises
+        ------
+        UnsuitedError
+            What was asked for is not for this variant.
+        click.BadParameter
+            There is no such field or value, or a field is given twice.
+        """
+        given: set[str] = set()
+        for option, field, value in self._fields():
+            if field in given:
+                raise click.BadParameter(f"{field} is given twice", param_hint=option)
+            given.add(field)
+            change = read_as if option == READING else go_beyond
+            try:
+                variant = change(variant, field, value)
+            except UnsuitedError:
+                raise
+            except ValueError as error:
+                raise click.BadParameter(
+                    f"{error} (`netgen list --{'readings' if option == READING else 'beyond'}`)",
+                    param_hint=option,
+                ) from None
+        return variant
+
+    def _fields(self) -> Iterator[tuple[str, str, str]]:
+        for option, words in ((READING, self.readings), (BEYOND, self.beyond)):
+            for word in words:
+                field, _, value = word.partition("=")
+                yield option, field, value
+
+
+OPTIONS = (
+    click.option(
+        READING,
+        "readings",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="Read an ambiguous sentence otherwise (`netgen list --readings`); repeatable.",
+    ),
+    click.option(
+        BEYOND,
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="Beyond the paper: build what it speculates on (`netgen list --beyond`); repeatable.",
+    ),
+    click.option(
+        "--width",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Beyond the paper: filters of the first convolution; all else grows or shrinks with"
+        f" it.  [default: the network's own, {RESNET50.width} or CaffeNet's 96]",
+    ),
+    click.option(
+        "--blocks",
+        type=Blocks(),
+        default=RESNET50.blocks,
+        help="Beyond the paper: a ResNet's blocks a stage.  [default: 3,4,6,3]",
+    ),
+    click.option(
+        "--stem",
+        type=click.Choice([stem.value for stem in Stem]),
+        default=RESNET50.stem.value,
+        show_default=True,
+        help="Beyond the paper, of ResNets: 'small' (3 x 3, stride 1, no pool) suits images of 32"
+        " pixels or so.",
+    ),
+)
+
+
+def network_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command these options, which it gets as one argument: ``asked``."""
+
+    @wraps(command)
+    def called(
+        *arguments: Any,
+        readings: tuple[str, ...],
+        beyond: tuple[str, ...],
+        width: int | None,
+        blocks: tuple[int, ...],
+        stem: str,
+        **others: Any,
+    ) -> None:
+        asked = Asked(readings, beyond, _backbone(width, blocks, Stem(stem)))
+        command(*arguments, asked=asked, **others)
+
+    decorated: Callable[..., None] = called
+    for option in reversed(OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _backbone(width: int | None, blocks: tuple[int, ...], stem: Stem) -> Backbone | None:
+    """Return the backbone that was asked for; None when none was."""
+    asked = Backbone(width or RESNET50.width, blocks, stem)
+    return None if width is None and asked == RESNET50 else asked

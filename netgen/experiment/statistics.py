@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+SAME = 1e-9  # points: a test image is more than that of any set
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def mean(values: Sequence[float]) -> Mean:
     middle = float(np.mean(values))
     if len(values) == 1:
         return Mean(middle, None, None, None, 1)
-    if np.ptp(values) == 0:  # nothing varies: the test would divide by zero
+    if np.ptp(values) < SAME:  # the test would divide by zero, or by rounding errors
         return Mean(middle, middle, middle, 0.0 if middle else 1.0, len(values))
     test = stats.ttest_1samp(values, 0)
     low, high = test.confidence_interval(CONFIDENCE)

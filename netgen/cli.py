@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 # In the order in which they are used. Each is a module of `netgen.commands` with a `command`.
-COMMANDS = ("list", "build", "count", "audit", "data", "engine", "log", "figure")
+COMMANDS = ("list", "build", "count", "audit", "data", "doctor", "log", "figure", "cluster")
 
 
 ELSEWHERE = "choose another place"

@@ -44,7 +44,7 @@ def inspect_weights(
         When the file is no caffemodel, damaged or truncated.
     """
     file, weights = os.fspath(path), read_weights(path)
-    if _sha1(Path(path)) == HE_RESNET50:
+    if sha1(Path(path)) == HE_RESNET50:
         what = "He's ResNet-50 for ImageNet, byte for byte: what section 5.2 starts from"
         return [Finding(file, what, Verdict.SAME), *_health(file, weights)]
     shapes = {layer.name: tuple(blob.shape for blob in layer.blobs) for layer in weights}
@@ -59,7 +59,8 @@ def inspect_weights(
     ]
 
 
-def _sha1(path: Path) -> str:
+def sha1(path: Path) -> str:
+    """Return the SHA-1 of a file, in hexadecimal: what files are published with."""
     digest = hashlib.sha1(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(CHUNK):

@@ -16,7 +16,7 @@ COMMANDS = (
     "count",
     "audit",
     "data",
-    "engine",
+    "doctor",
     "init",
     "train",
     "log",
@@ -24,6 +24,7 @@ COMMANDS = (
     "table",
     "predict",
     "figure",
+    "cluster",
 )
 
 

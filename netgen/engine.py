@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,25 @@ class EngineError(ValueError):
 
 @dataclass(frozen=True)
 class Engine:
-    """The Caffe that would train: its program, what it says of its version, and whether of CUDA."""
+    """The Caffe that would train.
+
+    Attributes
+    ----------
+    program
+        `caffe` itself.
+    version
+        What it says of itself.
+    cuda
+        Whether it was built with CUDA.
+    build
+        What docker/caffe/build.sh recorded when it built it: "era", "gpu" and so on. Empty for a
+        Caffe from elsewhere.
+    """
 
     program: Path
     version: str
     cuda: bool
-    pycaffe: bool
+    build: Mapping[str, str]
 
 
 def find_engine() -> Engine:
@@ -53,7 +67,7 @@ def find_engine() -> Engine:
         program=Path(program),
         version=_first_line(version.stdout),
         cuda="CPU-only" not in refusal,
-        pycaffe=_ask(sys.executable, "-c", "import caffe").returncode == 0,
+        build=_build_record(Path(program)),
     )
 
 
@@ -82,6 +96,14 @@ def fatal_reason(log: str) -> str:
     """Return what glog's fatal line in `log` says, without its time and place."""
     fatal = [line for line in log.splitlines() if line.startswith("F")]
     return fatal[0].partition("] ")[2] if fatal else _first_line(log)
+
+
+def _build_record(program: Path) -> dict[str, str]:
+    try:
+        text = (program.resolve().parent.parent / "build.txt").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
 def _ask(*command: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ def _environment() -> Environment:
         autoescape=False,  # prototxt, not HTML
     )
     environment.filters["string_literal"] = _string_literal
+    environment.filters["quoted"] = shlex.quote
     return environment
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from netgen.child import call, tell
+from netgen.child import call, handling, tell
 from netgen.engine import EngineError
 
 
@@ -65,6 +65,26 @@ def test_what_it_tells_is_heard_in_order() -> None:
     heard: list[int] = []
     assert call(count_to, 100, silence=60, heard=heard.append) == "done"
     assert heard == list(range(100))
+
+
+def test_a_signal_that_comes_twice_at_once_counts_once_and_again_a_second_later() -> None:
+    heard: list[int] = []
+    before = signal.getsignal(signal.SIGUSR1)
+    with handling([signal.SIGUSR1], lambda number, _: heard.append(number)):
+        for wait_before in (0, 0.01, 1.1):
+            time.sleep(wait_before)
+            os.kill(os.getpid(), signal.SIGUSR1)
+    assert heard == [signal.SIGUSR1] * 2
+    assert signal.getsignal(signal.SIGUSR1) is before
+
+
+def import_what_is_not_there() -> None:
+    import caffe_that_is_not_there  # noqa: F401
+
+
+def test_what_cannot_be_imported_is_a_message_with_the_next_step() -> None:
+    with pytest.raises(EngineError, match=r"caffe_that_is_not_there.*`\./run setup`"):
+        call(import_what_is_not_there, silence=60)
 
 
 @pytest.mark.parametrize("error", [ValueError("no such task"), FileNotFoundError(2, "no", "a")])

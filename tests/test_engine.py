@@ -1,15 +1,13 @@
-"""`netgen engine`: the real Caffe of this environment, none at all, and broken ones."""
+"""Which Caffe would train: the real one of this environment, none at all, and broken ones."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from netgen.cli import main
+from netgen.engine import EngineError, find_engine, require_gpu
 
 CUDA_WITHOUT_A_GPU = """\
 #!/bin/sh
@@ -18,10 +16,6 @@ echo "F1122 10:00:00.1 7 common.cpp:152] Check failed: error == cudaSuccess (100
 CUDA-capable device is detected" >&2
 exit 134
 """
-
-
-def engine(*words: str) -> Result:
-    return CliRunner().invoke(main, ["engine", *words])
 
 
 def only_caffe(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str | None) -> None:
@@ -33,44 +27,41 @@ def only_caffe(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str | None
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
-def test_the_caffe_of_this_environment_is_found_and_its_python_works() -> None:
-    told = json.loads(engine("--json").output)
-    assert Path(told["program"]).parent == Path(sys.executable).parent
-    assert told["pycaffe"]
-    assert not told["cuda"]
+def test_the_caffe_of_this_environment_is_found_with_what_it_was_built_from() -> None:
+    found = find_engine()
+    assert found.program.parent == Path(sys.executable).parent
+    assert not found.cuda
+    assert found.build["era"] in {"2016", "1.0"}
+    assert found.build["devices"] == "CPU"
 
 
 def test_a_caffe_for_the_cpu_asked_for_a_gpu_says_so_and_what_to_do() -> None:
-    told = engine("--gpu")
-    assert told.exit_code == 1
-    assert "built for the CPU only" in told.output
-    assert "--solver-mode cpu" in told.output
+    with pytest.raises(EngineError, match=r"built for the CPU only.*--solver-mode cpu"):
+        require_gpu(find_engine())
 
 
 def test_no_caffe_names_the_command_that_builds_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     only_caffe(monkeypatch, tmp_path, None)
-    told = engine()
-    assert told.exit_code == 1
-    assert "./run setup" in told.output
+    with pytest.raises(EngineError, match=r"\./run setup"):
+        find_engine()
 
 
 def test_a_caffe_with_cuda_but_no_gpu_says_what_cuda_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     only_caffe(monkeypatch, tmp_path, CUDA_WITHOUT_A_GPU)
-    assert json.loads(engine("--json").output)["cuda"]
-    told = engine("--gpu")
-    assert told.exit_code == 1
-    assert "no CUDA-capable device" in told.output
-    assert "nvidia-smi" in told.output
+    found = find_engine()
+    assert found.cuda
+    assert not found.build  # from elsewhere, it has no record
+    with pytest.raises(EngineError, match=r"no CUDA-capable device.*nvidia-smi"):
+        require_gpu(found)
 
 
 def test_a_caffe_that_does_not_start_gives_one_message(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     only_caffe(monkeypatch, tmp_path, "#!/bin/sh\necho 'libcaffe.so: not found' >&2; exit 127\n")
-    told = engine()
-    assert told.exit_code == 1
-    assert "does not start: libcaffe.so: not found" in told.output
+    with pytest.raises(EngineError, match=r"does not start: libcaffe\.so: not found"):
+        find_engine()

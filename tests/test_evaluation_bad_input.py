@@ -150,7 +150,7 @@ def test_a_training_network_in_place_of_the_deploy_one(trained: Trained, tmp_pat
 def test_a_gpu_with_a_caffe_that_knows_none(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cpu_only = Engine(Path("/somewhere/caffe"), "1.0", cuda=False, pycaffe=True)
+    cpu_only = Engine(Path("/somewhere/caffe"), "1.0", cuda=False, build={})
     monkeypatch.setattr("netgen.scoring.find_engine", lambda: cpu_only)
     message = refused(trained, tmp_path, "--engine", "caffe", "--gpu", 0)
     assert "built for the CPU only" in message

@@ -12,16 +12,25 @@
 #   CAFFE_SOURCE    a folder or tar file with another tree of BVLC's Caffe (default: source.txt's)
 #   CAFFE_PORTABLE  1 for a build that runs on any processor of this kind, not only on this one
 #   NETGEN_CACHE    where builds are kept (default: ${XDG_CACHE_HOME:-~/.cache}/netgen)
+#   CAFFE_GPU       1 for a build with CUDA, by the nvcc on the PATH; it runs on the CPU too
+#   CAFFE_CUDNN     1 to let cuDNN compute what it can
+#   CAFFE_NCCL      1 for several GPUs with BVLC 1.0 (the default source needs no NCCL for that)
+#   CAFFE_CUDA_ARCHITECTURES  the GPUs to compile for, e.g. "52;75" (default: this machine's)
+#   CAFFE_CUDA_ROOTS  folders, with ; between them, that hold cuBLAS, cuRAND, cuDNN or NCCL in
+#                   include/ and lib/, where they are not part of the CUDA toolkit
 set -euo pipefail
 shopt -s inherit_errexit # what fails inside $(...) fails here too
 
 RECIPE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-RECIPE_FILES=(build.sh CMakeLists.txt caffe_pb2.py compat.hpp replacements.py source.txt)
+RECIPE_FILES=(build.sh cuda.sh CMakeLists.txt cuda.cmake
+  caffe_pb2.py compat.hpp replacements.py source.txt)
 CACHE=${NETGEN_CACHE:-${XDG_CACHE_HOME:-~/.cache}/netgen}
 SOURCE_PARTS=(CMakeLists.txt include python src tools) # of a source tree, what a build reads
 
 # shellcheck source=docker/caffe/packages.sh
 . "$RECIPE/packages.sh"
+# shellcheck source=docker/caffe/cuda.sh
+. "$RECIPE/cuda.sh"
 
 main() {
   case "$#:${1:-}" in
@@ -109,10 +118,11 @@ PYTHON
 
 # One line a part, so that a reader sees why two keys differ.
 describe_build() {
-  local source abi processor
+  local source abi processor gpu
   source=$(source_hash)
   abi=$(python_abi "$1")
   processor=$(processor)
+  gpu=$(describe_gpu)
   cat <<PARTS
 recipe: $(cd "$RECIPE" && hash_of_files "${RECIPE_FILES[@]}")
 source: $source
@@ -121,6 +131,7 @@ distribution: $(distribution) $(uname -m)
 compiler: $(c++ -dumpfullversion)
 flags: $(compiler_flags)
 processor: $processor
+gpu: $gpu
 PARTS
 }
 
@@ -216,7 +227,7 @@ find_or_build() {
 # Builds beside the prefix and renames last, so that a prefix that exists is whole.
 build() {
   local venv=$1 prefix=$2 work=$2.partial log=$2.log
-  echo "building Caffe: about 5 minutes on 2 cores; log: $log"
+  echo "building Caffe: about 5 minutes on 2 cores, with CUDA 15; log: $log"
   # shellcheck disable=SC2064  # the name now: it is local
   trap "rm -rf '$work'" EXIT
   rm -rf "$work" # of a build that was killed
@@ -234,11 +245,13 @@ build() {
 }
 
 compile() {
-  local venv=$1 work=$2
+  local venv=$1 work=$2 options
+  options=$(cuda_options) || return
+  mapfile -t options < <(printf '%s' "$options")
   cmake -S "$RECIPE" -B "$work/build" -G Ninja \
     -D CMAKE_BUILD_TYPE=None -D CMAKE_CXX_FLAGS="$(compiler_flags)" \
     -D CAFFE_SOURCE="$work/source" -D CMAKE_INSTALL_PREFIX="$work/prefix" \
-    -D Python3_EXECUTABLE="$(realpath -s "$venv")/bin/python" &&
+    -D Python3_EXECUTABLE="$(realpath -s "$venv")/bin/python" "${options[@]}" &&
     cmake --build "$work/build" --parallel "$(nproc)" --target install
 }
 
@@ -265,13 +278,14 @@ check_whole() {
 
 # What was built from what, for people and for reports.
 record_build() {
-  local work=$1 log=$2 era="1.0"
+  local work=$1 log=$2 era="1.0" devices="CPU"
   # BVLC gave up this file in December 2016, on the way to 1.0.
   if [[ -f $work/source/src/caffe/data_reader.cpp ]]; then era="2016"; fi
+  if [[ ${CAFFE_GPU:-} == 1 ]]; then devices="CPU, CUDA"; fi
   cat <<RECORD
 from: ${CAFFE_SOURCE:-$(grep -v '^#' "$RECIPE/source.txt" | cut -d' ' -f1)}
 era: $era
-devices: CPU
+devices: $devices
 $(cat "$work/key")
 seconds: $SECONDS
 $(grep -E '^(mended|right already): ' "$log")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from netgen.variants import Variant
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HEADINGS = (
     *("network", "task", "#Params", "ours", "top-1", "ours", "top-5", "ours"),
     *("G", "GiB"),
@@ -138,8 +140,17 @@ def _check_needs(steps: Sequence[Step]) -> None:
 
 def _call(step: Step) -> None:
     """Run a command as a process of its own; end as it did, if it failed."""
+    from netgen.child import handling
+
     click.echo(f"\n$ {_line(step)}")
-    code = subprocess.run([sys.executable, "-m", "netgen.cli", *step.words], check=False).returncode
+    command = [sys.executable, "-m", "netgen.cli", *step.words]
+    # In a session of its own, what is to stop this reaches it once, by us: a training then leaves
+    # a snapshot.
+    with (
+        subprocess.Popen(command, start_new_session=True) as running,
+        handling(SIGNALS, lambda number, _: running.send_signal(number)),
+    ):
+        code = running.wait()
     if code:
         click.echo(f"stopped: `netgen table` goes on from here (exit {code})", err=True)
         sys.exit(code if code > 0 else 128 - code)

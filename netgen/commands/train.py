@@ -50,7 +50,7 @@ class Gpus(click.ParamType[tuple[int, ...]]):
     "--gpu",
     type=Gpus(),
     default=(),
-    help="Train on this GPU; on several with a Caffe of BVLC's, then without exact resumes."
+    help="Train on this GPU, or on several (0,1), then without exact resumes."
     "  [default: as the solver says]",
 )
 @click.option(

@@ -226,19 +226,7 @@ def _describe(plan: Plan) -> Described:
     """Ask a child what computes, after making sure that it can."""
     if plan.gpu is not None:
         require_gpu(find_engine())
-    try:
-        described: Described = call(describe, plan.gpu, silence=START_UP)
-    except EngineError:
-        if find_engine().pycaffe:
-            raise
-        raise EngineError(
-            "this Python cannot `import caffe`: `./run setup` in netgen's folder builds it"
-        ) from None
-    if len(plan.gpus) > 1 and not described.is_bvlc:
-        raise EngineError(
-            "this Caffe cannot train on several GPUs: its program asks for an NCCL class that its"
-            " library lacks. Build a tree of BVLC's (CAFFE_SOURCE=… ./run setup), or name one GPU"
-        )
+    described: Described = call(describe, plan.gpu, silence=START_UP)
     if plan.reseed and not described.can_reseed:
         raise EngineError(
             "the network has Dropout, whose random numbers this pycaffe cannot repeat (it lacks"

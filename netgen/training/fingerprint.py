@@ -22,13 +22,12 @@ def engine(gpu: int | None) -> Engine:
     """Describe the Caffe of this process; `gpu` is the number of the GPU that computes, if any."""
     import caffe
 
-    libraries = sorted(path for path in _loaded() if CAFFE.match(path.name))
+    libraries = sorted(path for path in loaded() if CAFFE.match(path.name))
     digest = hashlib.sha256()
     for path in libraries:
         digest.update(path.read_bytes())
-    blas, threads = _blas()
     version = getattr(caffe, "__version__", "unknown")
-    return Engine(version, digest.hexdigest(), blas, threads, _device(gpu))
+    return Engine(version, digest.hexdigest(), *blas(), _device(gpu))
 
 
 def can_reseed() -> bool:
@@ -36,16 +35,6 @@ def can_reseed() -> bool:
     import caffe
 
     return hasattr(caffe, "set_random_seed")
-
-
-def is_bvlc() -> bool:
-    """Tell BVLC's own tree from PyPI's, whose `caffe train` cannot use several GPUs.
-
-    That one has the layers of SSD, and pairs a later program with a library of 2016.
-    """
-    import caffe
-
-    return "AnnotatedData" not in caffe.layer_type_list()
 
 
 def differences(then: Engine, now: Engine) -> list[str]:
@@ -69,14 +58,18 @@ def _short(value: object) -> str:
     return text[:12] if re.fullmatch(r"[0-9a-f]{64}", text) else text
 
 
-def _loaded() -> Iterator[Path]:
+def loaded() -> Iterator[Path]:
+    """Yield the files that this process has mapped, shared libraries among them."""
     maps = Path("/proc/self/maps").read_text(encoding="utf-8")
     yield from {Path(line.split(maxsplit=5)[5]) for line in maps.splitlines() if "/" in line}
 
 
-def _blas() -> tuple[str, int]:
-    """Return the BLAS's file name with its kernel, and how many threads it uses."""
-    found = sorted(path for path in _loaded() if BLAS.match(path.name))
+def blas() -> tuple[str, int]:
+    """Return the BLAS's file name with its kernel, and how many threads it uses.
+
+    "unknown" where this process has none loaded.
+    """
+    found = sorted(path for path in loaded() if BLAS.match(path.name))
     if not found:
         return "unknown", _threads_wanted()
     library = ctypes.CDLL(str(found[0]))

@@ -1,13 +1,14 @@
-"""Whether a training fits: its memory, estimated from its prototxt, and its snapshots."""
+"""Whether a training fits: its memory, estimated from its prototxt."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from netgen.caffe_pb2 import NetParameter
 from netgen.complexity import count
 from netgen.memory import PROGRAM_BYTES
 from netgen.schema import read_net
@@ -44,12 +45,9 @@ def check_room(plan: Plan, net: Path) -> Room:
     RoomError
         It takes more than the machine or the GPU has.
     """
-    parsed = read_net(net)
-    train = count(parsed, "TRAIN", stages=plan.parameters.train_state.stage).memory
-    needed = train.total + PROGRAM_BYTES + PYTHON_BYTES
-    if plan.test_records:
-        needed += count(parsed, "TEST").memory.beside(train).total
-    total, free = _memory() if plan.gpu is None else _gpu_memory(plan.gpu)
+    stages = plan.parameters.train_state.stage
+    needed = needed_by(read_net(net), stages=stages, tests=bool(plan.test_records))
+    total, free = machine_memory() if plan.gpu is None else _gpu_memory(plan.gpu)
     room = Room(needed, total, free)
     if total is not None and needed > total:
         where = "this machine" if plan.gpu is None else f"GPU {plan.gpu}"
@@ -61,7 +59,23 @@ def check_room(plan: Plan, net: Path) -> Room:
     return room
 
 
-def _memory() -> tuple[int | None, int | None]:
+def needed_by(
+    net: NetParameter,
+    inputs: Mapping[str, tuple[int, int, int]] | None = None,
+    *,
+    stages: Sequence[str] = (),
+    tests: bool = True,
+) -> int:
+    """Return the bytes that training takes (estimated), with the test network beside it or not.
+
+    `inputs` are the shapes of what databases would tell, where there are none yet.
+    """
+    train = count(net, "TRAIN", inputs=inputs, stages=stages).memory
+    beside = count(net, "TEST", inputs=inputs).memory.beside(train).total if tests else 0
+    return train.total + beside + PROGRAM_BYTES + PYTHON_BYTES
+
+
+def machine_memory() -> tuple[int, int]:
     """Return the machine's memory, in all and available, within this process's limits."""
     info = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in info}

@@ -41,9 +41,8 @@ class Described(NamedTuple):
 
     engine: Engine
     can_reseed: bool
-    is_bvlc: bool
 
 
 def describe(gpu: int | None) -> Described:
-    """Return what computes, whether it can repeat Dropout, and whether it is BVLC's own tree."""
-    return Described(fingerprint.engine(gpu), fingerprint.can_reseed(), fingerprint.is_bvlc())
+    """Return what computes, and whether it can repeat Dropout."""
+    return Described(fingerprint.engine(gpu), fingerprint.can_reseed())

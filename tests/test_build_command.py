@@ -206,6 +206,30 @@ def test_the_solver_runs_where_it_is_told_to(tmp_path: Path) -> None:
     assert result.stderr.endswith("caffe train -solver solvers/x0.prototxt\n")
 
 
+def test_a_rate_drops_tenfold_where_asked_and_else_stays(tmp_path: Path) -> None:
+    succeed("build", "--variant", "x0", "--stepvalues", "900,1200")
+    solver = read_solver(tmp_path / "solvers/x0.prototxt")
+    assert (solver.lr_policy, list(solver.stepvalue)) == ("multistep", [900, 1200])
+    assert solver.gamma == pytest.approx(0.1)
+    succeed("build", "--variant", "x0")
+    solver = read_solver(tmp_path / "solvers/x0.prototxt")
+    assert (solver.lr_policy, list(solver.stepvalue)) == ("fixed", [])
+
+
+@pytest.mark.parametrize("values", ["900,90", "90,90", "0,90", "", "90,", "1e3", "-5"])
+def test_iterations_that_do_not_rise_are_refused(values: str) -> None:
+    assert "is no rising list of iterations, such as 900,1200" in refused(
+        2, "build", "--variant", "x0", "--stepvalues", values
+    )
+
+
+def test_images_are_not_flipped_where_they_should_not_be(tmp_path: Path) -> None:
+    succeed("build", "--variant", "x0", "--no-mirror")
+    text = (tmp_path / "models/x0/train_val.prototxt").read_text()
+    assert "mirror:" not in text
+    assert "without the paper's random flips" in text
+
+
 # ---- the header says how a file was made --------------------------------------------------------
 
 # Every option of the recipe, away from its default.
@@ -224,9 +248,20 @@ RECIPE = {
     "moving-average": 0.75,
     "head-std": 0.0625,
     "head-lr-mult": 10,
+    "mirror": False,
+    "stepvalues": "900,1200",
 }
+
+
+def option(name: str, value: object) -> list[object]:
+    """Return the words that set an option of the recipe."""
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", value]
+
+
 CHANGES = [
-    *(("--variant", "xs", f"--{name}", *([value] if value is not True else []))
+    *(("--variant", "xs", *option(name, value))
       for name, value in RECIPE.items() if name != "memory"),
     ("--variant", "xs", "--memory", 30),
     ("--variant", "xs", "--solver-mode", "cpu"),
@@ -277,11 +312,7 @@ def rebuild_from_headers(folder: Path) -> None:
 
 def test_the_header_of_many_options_and_odd_paths_rebuilds_the_same_bytes(tmp_path: Path) -> None:
     make_dataset(tmp_path / ODD)
-    recipe = [
-        word
-        for name, value in RECIPE.items()
-        for word in ([f"--{name}"] if value is True else [f"--{name}", value])
-    ]
+    recipe = [word for name, value in RECIPE.items() for word in option(name, value)]
     odd_dataset = f"{ODD}/dataset.toml"
     readings = ["--reading", "sharing=per-source", "--reading", "normalization=mean"]
     succeed(

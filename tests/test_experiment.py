@@ -25,17 +25,20 @@ from netgen.experiment.statistics import mean
 from netgen.results import read_result
 
 SMALL = ("experiment", "miniature", "--data", "letters", "--iterations", "20")
+TIMEOUT = 1200  # seconds for 17 trainings, on a machine that does other things too
 
 
 @pytest.fixture(scope="module")
 def place(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A folder with letters, and a whole experiment of one seed on them."""
-    return Place(once("experiment", lambda: _whole(tmp_path_factory.mktemp("experiment"))))
+    folder = once("experiment", lambda: _whole(tmp_path_factory.mktemp("experiment")))
+    return Place(folder, TIMEOUT)
 
 
 def _whole(folder: Path) -> Path:
     draw(folder / "letters", "abcd", "ABC1")
-    done = Place(folder).netgen(*SMALL, "--seeds", "1", "--work", "work", "--out", "report")
+    words = (*SMALL, "--seeds", "1", "--work", "work", "--out", "report")
+    done = Place(folder, TIMEOUT).netgen(*words)
     assert done.returncode == 0, done.stdout
     (folder / "said.txt").write_text(done.stdout)
     return folder

@@ -40,11 +40,12 @@ class Place:
     """A folder with data, a network and a solver, in which commands run."""
 
     folder: Path
+    timeout: float = TIMEOUT  # seconds a command may take
 
     def netgen(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command of netgen's; its output and errors are both in `stdout`."""
         with self.start(*words, **more) as process:
-            out, _ = process.communicate(timeout=TIMEOUT)
+            out, _ = process.communicate(timeout=self.timeout)
         return subprocess.CompletedProcess(words, process.returncode, out, "")
 
     def start(self, *words: str, **more: str) -> subprocess.Popen[str]:

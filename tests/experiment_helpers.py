@@ -18,7 +18,6 @@ def synthetic(accuracies: dict[str, tuple[float, ...]], spread: float) -> Experi
     """
     return Experiment(
         version=VERSION,
-        commit="none",
         machine="none",
         seconds=1.0,
         jobs=1,
@@ -47,6 +46,5 @@ def _cell(
         if single in ("", task)
     }
     cross = CrossWeights(100, 60 + seed, 3, 0, 0.1) if name == "xs" else None
-    return CellRecord(
-        name, seed, 0.01, tasks, {task: [(100, 0.5)] for task in tasks}, cross, 1, 1, 1.0, "", {}
-    )
+    curves = {task: [(100, 0.5)] for task in tasks}
+    return CellRecord(name, seed, 0.01, tasks, curves, cross, 1, 1, 1.0, "", "", {})

@@ -103,7 +103,8 @@ def test_the_report_has_every_sentence_every_cell_and_its_pictures(
     for picture in re.findall(r"\((\w+\.png)\)", page):
         assert (place.folder / "report" / picture).stat().st_size > 5_000
     assert "With one seed there are no intervals" in page
-    assert results.commit in page
+    assert results.commits[0] in page
+    assert len(results.commits) == 1
 
 
 def test_a_doubted_cell_is_repeated_to_the_same_counts_even_when_killed(

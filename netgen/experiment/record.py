@@ -19,6 +19,7 @@ from netgen.results import TaskResult, read_result
 from netgen.schema import read_net
 from netgen.training.journal import read_journal
 from netgen.training.rundir import RunFolder
+from netgen.versions import commit
 
 VERSION = 1  # of the experiment's form
 Count = Annotated[int, Meta(ge=0)]
@@ -65,8 +66,8 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
         Of training, tests included, beside another.
     weights
         SHA-256 of the trained weights.
-    versions
-        Of what computed it.
+    commit, versions
+        Of netgen, and of what computed it.
     """
 
     network: str
@@ -79,6 +80,7 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     multiply_adds: Count
     seconds: float
     weights: str
+    commit: str
     versions: dict[str, str]
 
     @property
@@ -101,16 +103,20 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
 class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
     """A whole experiment: what it was made with and on, and its cells.
 
-    `seconds` is the time that it took, over all resumes; `commit` that of netgen.
+    `seconds` is the time that it took, over all resumes.
     """
 
     version: int
-    commit: str
     machine: str
     seconds: float
     jobs: Count
     settings: Settings
     cells: tuple[CellRecord, ...]
+
+    @property
+    def commits(self) -> list[str]:
+        """The commits of netgen that made the cells."""
+        return list(dict.fromkeys(cell.commit for cell in self.cells))
 
     def of(self, network: str) -> list[CellRecord]:
         """Return a network's cells, seed by seed."""
@@ -140,6 +146,7 @@ def gather(cell: Cell, folder: Path) -> CellRecord:
         multiply_adds=count(read_net(deploy), "TEST").multiply_adds_per_image,
         seconds=next(e["seconds"] for e in reversed(journal) if e["event"] == "end"),
         weights=digest(weights),
+        commit=commit(),
         versions=found.versions,
     )
     write_all({_file(folder): msgspec.json.format(msgspec.json.encode(record))})

@@ -17,7 +17,7 @@ from netgen.experiment.settings import ITERATIONS, Settings
 from netgen.files import digest, write_all
 from netgen.training.journal import read_journal
 from netgen.training.rundir import RunFolder, held
-from netgen.versions import commit, machine
+from netgen.versions import machine
 
 Heard = Callable[[Mapping[Cell, CellRecord], Sequence[tuple[Cell, int]]], None]
 SAVED = 10  # seconds between two notes of the time that it took
@@ -112,7 +112,6 @@ def experiment(request: Request, done: Sequence[CellRecord], seconds: float) -> 
     """Return the whole experiment, with what it was made with."""
     return Experiment(
         version=VERSION,
-        commit=commit(),
         machine=machine(),
         seconds=round(seconds, 1),
         jobs=request.jobs,

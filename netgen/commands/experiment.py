@@ -6,7 +6,6 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import mean
 from typing import TYPE_CHECKING
 
 import click
@@ -62,7 +61,7 @@ def command() -> None:
 @click.option(
     "--choose",
     is_flag=True,
-    help="Choose the learning rate instead, on the training images alone. Writes no report.",
+    help="Choose the learning rate instead, on the training images alone; writes choosing.json.",
 )
 @click.option(
     "--data",
@@ -83,7 +82,7 @@ def command() -> None:
     type=PrintablePath(file_okay=False),
     default=REPORT,
     show_default=True,
-    help="The folder of the report: README.md, results.json and pictures.",
+    help="The folder of the report: README.md, results.json, pictures.",
 )
 def miniature(
     seeds: int,
@@ -112,7 +111,7 @@ def miniature(
     with _interruptible(), _progress(request) as heard:
         done, seconds = session(request, heard)
     if choose:
-        _print_choice(list(done.values()))
+        _print_choice([done[cell] for cell in wanted], out)
     elif names:
         _print_cells([done[cell] for cell in wanted], out / "results.json")
     else:
@@ -151,25 +150,25 @@ def _row(cell: CellRecord) -> dict[str, str]:
     return {"cell": cell.name, "rate": f"{cell.rate:g}"} | right
 
 
-def _print_choice(cells: Sequence[CellRecord]) -> None:
+def _print_choice(cells: Sequence[CellRecord], out: Path) -> None:
     """Print what each rate gave on the images that were kept back, and which is best."""
+    from netgen.experiment.choice import means, write_choice
     from netgen.experiment.settings import RATE
+    from netgen.paper import TASKS
 
-    rows = [
-        {"rate": f"{cell.rate:g}", "network": cell.network}
-        | {task: f"{cell.accuracy(task):.2f}" for task in cell.tasks}
-        for cell in cells
-    ]
-    tasks = list(dict.fromkeys(task for cell in cells for task in cell.tasks))
-    print_table([{"rate": "", "network": ""} | dict.fromkeys(tasks, "") | row for row in rows])
-    means = {
-        rate: mean(mean(c.accuracy(t) for t in c.tasks) for c in cells if c.rate == rate)
-        for rate in dict.fromkeys(cell.rate for cell in cells)
-    }
-    for rate, value in means.items():
+    print_table(
+        [
+            {"rate": f"{cell.rate:g}", "network": cell.network}
+            | {t: f"{cell.accuracy(t):.2f}" if t in cell.tasks else "" for t in TASKS}
+            for cell in cells
+        ]
+    )
+    by_rate = means(cells)
+    for rate, value in by_rate.items():
         click.echo(f"rate {rate:g}: {value:.2f}% in the mean of the networks")
-    best = max(means, key=means.__getitem__)
+    best = max(by_rate, key=by_rate.__getitem__)
     click.echo(f"best: {best:g}; the experiment's is {RATE:g} (netgen/experiment/settings.py)")
+    click.echo(write_choice(cells, out).as_posix())
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from netgen.chance import chance
 from netgen.dataset import Dataset, read_dataset
+from netgen.experiment.choice import means, read_choice
 from netgen.experiment.findings import accuracy, by_seed, comparisons, findings
 from netgen.experiment.networks import SINGLE
 from netgen.experiment.places import LETTERS, Cell, Places
@@ -87,14 +88,14 @@ def write_report(experiment: Experiment, places: Places, out: Path) -> list[Path
     write_all(
         {
             results: msgspec.json.format(msgspec.json.encode(experiment), indent=1) + b"\n",
-            page: page_of(experiment, data),
+            page: page_of(experiment, data, read_choice(out)),
         }
     )
     return [page, results, curves, five, six]
 
 
-def page_of(experiment: Experiment, data: Dataset) -> str:
-    """Return the report's page, in Markdown."""
+def page_of(experiment: Experiment, data: Dataset, chosen_by: Sequence[CellRecord] = ()) -> str:
+    """Return the report's page, in Markdown; `chosen_by` are the cells that chose the rate."""
     recipe, settings = Recipe(), experiment.settings
     seeds = len(by_seed(experiment))
     changed = _changed(experiment)
@@ -125,6 +126,8 @@ def page_of(experiment: Experiment, data: Dataset) -> str:
         decay=recipe.weight_decay,
         rate=RATE,
         rates=", ".join(map(str, RATES)),
+        chosen_by=chosen_by,
+        means=means(chosen_by),
         drops=" and ".join(f"{at:,}" for at in settings.drops),
         choosing=", ".join(CHOOSING),
     )

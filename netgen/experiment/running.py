@@ -148,9 +148,9 @@ def run(
 
 def _graph(cells: Iterable[Cell]) -> TopologicalSorter[Part]:
     """Return what has to come before what: a cell needs its databases and its start."""
-    graph: TopologicalSorter[Part] = TopologicalSorter()
+    needed: dict[Part, set[Part]] = {}
     for cell in cells:
-        graph.add(cell, (cell.split, cell.seed), cell.start or TRUNK)
-        if cell.start:
-            graph.add(cell.start, (cell.split, cell.seed), TRUNK)
-    return graph
+        for one in (cell.start, cell):
+            if one:
+                needed[one] = {(one.split, one.seed), one.start or TRUNK}
+    return TopologicalSorter(needed)

@@ -21,6 +21,7 @@ from test_networks import (
 )
 
 from netgen import paper
+from netgen.ambiguous import Branch, CrossWeight, MovedNorm, Normalization, Sharing
 from netgen.architecture import Backbone, Stem
 from netgen.beyond import (
     Conv1,
@@ -42,12 +43,7 @@ from netgen.variants import (
     EXTENSIONS,
     NETWORKS,
     READINGS,
-    Branch,
-    CrossWeight,
-    MovedNorm,
-    Normalization,
     Row,
-    Sharing,
     UnsuitedError,
     Variant,
     find,

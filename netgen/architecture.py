@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from string import ascii_lowercase
 
+from netgen.ambiguous import Branch, MovedNorm
 from netgen.beyond import Conv1, Conv1Bias, Towers
 from netgen.blocks import Block, ConvUnit, Norm, Place, Size, bottleneck
 from netgen.crossing import check, cross_residual, crossed_places
 from netgen.dataset import Dataset, Images
-from netgen.variants import Branch, MovedNorm, Row, Variant
+from netgen.variants import Row, Variant
 
 
 class Stem(Enum):

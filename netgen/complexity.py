@@ -175,7 +175,11 @@ def _cost(
 ) -> NetCost:
     """Add up, given shapes."""
     owned = owned_blobs(wired, shaped)
-    learns = [any(blob.trainable for blob in blobs) for blobs in owned]
+    # Caffe 1.0 overlooks a BatchNorm's rates of 0, and computes gradients for it as for a weight.
+    learns = [
+        layer.layer.type == "BatchNorm" or any(blob.trainable for blob in blobs)
+        for layer, blobs in zip(wired, owned, strict=True)
+    ]
     wants = memory.mark_gradients(wired, learns)
     kept = [
         buffers(Situation(layer, result, phase == "TRAIN" and any(want[:1])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from netgen.ambiguous import CrossWeight, Normalization, Sharing
 from netgen.beyond import (
     CrossBias,
     Crossed,
@@ -14,7 +15,7 @@ from netgen.beyond import (
     SelfWeight,
 )
 from netgen.blocks import Block, Place, Weight
-from netgen.variants import CrossWeight, Normalization, Row, Sharing, UnsuitedError, Variant
+from netgen.variants import Row, UnsuitedError, Variant
 
 CONSTANTS = {CrossStart.RANDOM: None, CrossStart.ZERO: 0, CrossStart.ONE: 1}
 

@@ -72,7 +72,7 @@ def mark_gradients(wired: Sequence[Wired], learns: Sequence[bool]) -> list[list[
     wired
         The layers, in order.
     learns
-        For each, whether it has a parameter with a learning rate.
+        For each, whether Caffe takes it to have a parameter with a learning rate.
 
     Returns
     -------

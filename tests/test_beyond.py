@@ -21,6 +21,7 @@ from test_networks import (
 )
 
 from netgen import paper
+from netgen.ambiguous import Branch, CrossWeight, MovedNorm, Normalization, Sharing
 from netgen.architecture import Backbone, Stem
 from netgen.beyond import (
     Conv1,
@@ -42,12 +43,7 @@ from netgen.variants import (
     EXTENSIONS,
     NETWORKS,
     READINGS,
-    Branch,
-    CrossWeight,
-    MovedNorm,
-    Normalization,
     Row,
-    Sharing,
     UnsuitedError,
     Variant,
     find,
@@ -438,7 +434,16 @@ def test_a_header_says_what_goes_beyond_the_paper(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    netgen("build", "--variant", "xs", "--beyond", "cross-start=zero", "--beyond", "towers=frozen")
+    words = (
+        "build",
+        "--variant",
+        "xs",
+        "--beyond",
+        "cross-start=zero",
+        "--beyond",
+        "towers=frozen",
+    )
+    assert "begin with weights, as `netgen init` makes" in netgen(*words).stderr
     header = (tmp_path / "models/xs/deploy.prototxt").read_text().splitlines()[2]
     assert header.endswith("--variant xs --beyond cross-start=zero --beyond towers=frozen")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import numpy as np
 import pytest
 from caffe_child import Answer, in_caffe
 from conftest import Once
-from helpers import dataset, make_databases, order
+from helpers import dataset, make_databases, order, text
+from test_complexity import resident
 from test_networks_in_caffe import run_at_random
 
+from netgen.ambiguous import Branch
 from netgen.architecture import Backbone, Stem
 from netgen.beyond import CrossBias, CrossForm, CrossLearning, CrossStart, SelfWeight, Towers
 from netgen.build import files
+from netgen.complexity import count
 from netgen.files import write_all
 from netgen.paper import Recipe
-from netgen.variants import Branch
+from netgen.schema import parse_net
 
 TINY = Backbone(width=8, blocks=(1, 1, 2, 3), stem=Stem.SMALL)
 CLASSES = {"noun": 7, "adj": 4, "anp": 9}
@@ -114,6 +118,27 @@ def test_another_start_would_not_compute_the_same(tmp_path: Path) -> None:
     }
     ran = in_caffe(run_with_the_same_weights, nets, folder=tmp_path).value
     assert np.abs(ran["x0"]["res5b_adj"] - ran["one"]["res5b_adj"]).max() > 0
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"towers": Towers.FROZEN},
+        {"cross_form": CrossForm.CONVOLUTION},
+        {"self_weight": SelfWeight.LEARNED, **EARLIER},
+    ],
+    ids=["frozen", "convolutions", "earlier"],
+)
+def test_memory_is_estimated_as_caffe_takes_it(choices: dict[str, Any], tmp_path: Path) -> None:
+    images = dataset(CLASSES, (3, 48, 48), folder=str(tmp_path / "data"))
+    make_databases(images, tmp_path)
+    wider = replace(TINY, width=16, stem=Stem.IMAGENET)
+    prototxt = text(
+        order("xs", images, wider, Recipe(batch_size=24, memory=100), **choices), "train_val"
+    )
+    estimated = count(parse_net(prototxt), "TRAIN", inputs={"data": (3, 48, 48)}).memory.total
+    measured = in_caffe(resident, prototxt, str(tmp_path)).value[0]
+    assert estimated == pytest.approx(measured, rel=0.05)
 
 
 # ---- after some training ------------------------------------------------------------------------

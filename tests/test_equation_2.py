@@ -20,8 +20,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from test_networks_in_caffe import fill_all, run_at_random
 
+from netgen.ambiguous import Normalization, Sharing
 from netgen.beyond import CrossForm, SelfWeight
-from netgen.variants import Normalization, Sharing
 
 Array = NDArray[np.float64]
 CLASSES = {"noun": 7, "adj": 4, "anp": 9}

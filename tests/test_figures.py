@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 from msgspec.structs import replace
 
+from netgen.ambiguous import Branch
 from netgen.architecture import RESNET50, Backbone, Network, Stem, network
 from netgen.beyond import Crossed, SelfWeight
 from netgen.choice import Choice
@@ -29,7 +30,7 @@ from netgen.dataset import MTVSO, RESERVED_NAMES, Dataset, Images, Task, split_i
 from netgen.figures.drawing import TASK_COLORS, draw, write
 from netgen.figures.layout import picture
 from netgen.figures.shapes import Box, Edges, Label, Line, Picture, Wire
-from netgen.variants import EXTENSIONS, READINGS, Branch, find, go_beyond, read_as, variants
+from netgen.variants import EXTENSIONS, READINGS, find, go_beyond, read_as, variants
 
 ROOT = Path(__file__).parent.parent
 FIGURE_4 = ("x0", "xs", "resnet50-noun", "resnet50-adj", "resnet50-anp")

@@ -35,12 +35,12 @@ from init_helpers import (
 )
 
 from netgen import complexity
+from netgen.ambiguous import Branch, MovedNorm, Sharing
 from netgen.architecture import RESNET50, Backbone
 from netgen.beyond import Crossed, CrossForm, CrossStart, SelfWeight, Towers
 from netgen.paper import Recipe
 from netgen.schema import read_net
 from netgen.surgery import source as sources
-from netgen.variants import Branch, MovedNorm, Sharing
 
 INITIAL = "models/{}/initial.caffemodel"
 

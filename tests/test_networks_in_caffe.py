@@ -24,12 +24,12 @@ from helpers import (
 )
 
 from netgen import paper, variants
+from netgen.ambiguous import Branch, MovedNorm, Normalization, Sharing
 from netgen.architecture import Backbone
 from netgen.build import files
 from netgen.dataset import MTVSO, Dataset
 from netgen.files import write_all
 from netgen.paper import Recipe
-from netgen.variants import Branch, MovedNorm, Normalization, Sharing
 
 # Blob by blob, in Caffe (Table 2 prints them in millions, with two decimals).
 PARAMETERS = {

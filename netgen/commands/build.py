@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netgen.beyond import Towers
 from netgen.commands.network_options import Asked, network_options
 from netgen.commands.options import (
     PrintablePath,
@@ -151,6 +152,8 @@ def command(
     last, _ = made[-1]
     if last.variant.row.is_trained:
         click.echo(f"\nTrain with: {last.train_command}", err=True)
+    if last.variant.row.towers is Towers.FROZEN:
+        click.echo("Its towers are frozen: begin with weights, as `netgen init` makes", err=True)
 
 
 def _made(

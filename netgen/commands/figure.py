@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from netgen.ambiguous import Branch
 from netgen.architecture import RESNET50, network
 from netgen.commands.network_options import Asked, network_options
 from netgen.commands.options import dataset_option, find_variant, load_dataset
 from netgen.commands.running import newest_of_run
 from netgen.dataset import Dataset
-from netgen.variants import Branch, Variant, variants
+from netgen.variants import Variant, variants
 
 SUFFIXES = (".png", ".svg", ".pdf")
 ACCEPTED = ".png, .svg or .pdf"

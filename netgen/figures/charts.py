@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +11,6 @@ from netgen.figures.drawing import INK, TASK_COLORS
 
 GRID = "#DDE2E7"
 TITLE, TEXT = 10.5, 8.5  # points
-Place = Literal["best", "upper right"]
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 PANEL = (4.6, 3.4)  # inches
 
@@ -44,9 +42,9 @@ def entitle(axes: Axes, title: str, x: str = "", y: str = "") -> None:
     axes.set_ylabel(y, fontsize=TEXT, color=INK)
 
 
-def legend(axes: Axes, place: Place = "best", columns: int = 1) -> None:
-    """Draw a legend without a frame, over what is behind it."""
-    drawn = axes.legend(loc=place, ncols=columns, fontsize=TEXT, labelcolor=INK, framealpha=0.85)
+def legend(axes: Axes, columns: int = 1) -> None:
+    """Draw a legend without a frame where it hides least, over what is behind it."""
+    drawn = axes.legend(loc="best", ncols=columns, fontsize=TEXT, labelcolor=INK, framealpha=0.85)
     drawn.get_frame().set_linewidth(0)
 
 

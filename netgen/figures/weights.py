@@ -82,5 +82,5 @@ def chart(curves: Mapping[str, Mapping[str, NDArray[np.floating]]]) -> Figure:
         name = f"res{layer}: cross-residual layer {place + 1}"
         entitle(panel, name, "channel, sorted by weight", "" if place else "cross weight")
         panel.sharey(axes[0])
-        legend(panel, "upper right", 1 + len(connections) // 7)
+        legend(panel, 1 + len(connections) // 7)
     return figure

@@ -207,7 +207,7 @@ def _stage(name: str) -> str:
     if "conv1" in name:
         return "stem"
     match = re.match(
-        r"(?:bn|scale|res|cross|inception_|conv|norm|pool(?!5)|relu(?![67]))(\d)", name
+        r"(?:bn|scale|res|cross|self|inception_|conv|norm|pool(?!5)|relu(?![67]))(\d)", name
     )
     if not match:
         return "heads"

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Literal
 
 from netgen import paper
+from netgen.ambiguous import Branch
 from netgen.caffe_pb2 import LayerParameter, NetParameter
 from netgen.dataset import MTVSO
 from netgen.inspection.graph import Counted, Graph, graph_of_layers, similarity
@@ -15,7 +16,7 @@ from netgen.networks import network
 from netgen.paper import Recipe
 from netgen.render import render
 from netgen.schema import Phase, layers_in, parse_net
-from netgen.variants import READINGS, Architecture, Branch, Variant, variants
+from netgen.variants import READINGS, Architecture, Variant, variants
 
 Kind = Literal["train_val", "deploy"]
 TEST_BATCH = 3  # 77,073 = 3 x 25,691

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netgen import paper
+from netgen.ambiguous import Branch
 from netgen.build import GIB
 from netgen.measurements.layout import FILES, blocks, height_and_width, words
 from netgen.measurements.model import Context, Found, measurement
@@ -16,7 +17,7 @@ from netgen.measurements.networks import (
     of_type,
     parameters_of,
 )
-from netgen.variants import Branch, find, read_as
+from netgen.variants import find, read_as
 
 
 @measurement

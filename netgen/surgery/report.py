@@ -14,7 +14,7 @@ from netgen.surgery.plan import Origin, Start
 if TYPE_CHECKING:
     from netgen.surgery import Initial
 
-STAGE = re.compile(r"(?:res|bn|scale|cross)_?(conv1|\d)")  # He's names
+STAGE = re.compile(r"(?:res|bn|scale|cross|self)_?(conv1|\d)")  # He's names
 NOT_HES = "not the ResNet-50 that He published"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netgen.paper import TASKS
+from netgen.variants import READINGS
 
 SINGLE = {task: f"resnet50-{task}" for task in TASKS}
 
@@ -47,12 +48,11 @@ class Compared:
 def _beyond(name: str, *words: str, about: str, variant: str = "xs", start: str | None = None
             ) -> Compared:  # fmt: skip
     """Return a network with other readings of the paper, or options beyond it."""
-    readings = {"normalization"}
-    options = [
+    options = (
         word
         for setting in words
-        for word in ("--reading" if setting.split("=")[0] in readings else "--beyond", setting)
-    ]
+        for word in ("--reading" if setting.split("=")[0] in READINGS else "--beyond", setting)
+    )
     return Compared(name, variant, tuple(options), start, about)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -51,6 +52,8 @@ def begin(
                 f"{file} is not there: make the images and lists with"
                 f" `python examples/typefaces/make.py --out {places.data}`"
             )
+    if not find_spec("scipy"):  # else an hour passes before its intervals are missed
+        raise ExperimentError("scipy is not installed: pip install 'netgen[experiment]'")
     data = {file.parent.name: digest(file) for file in lists}
     begun = _begun(places)
     if begun is None and resume:

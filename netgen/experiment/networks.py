@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netgen.paper import TASKS
-from netgen.variants import READINGS
 
 SINGLE = {task: f"resnet50-{task}" for task in TASKS}
 
@@ -45,42 +44,33 @@ class Compared:
         return tuple(task for task in TASKS if SINGLE[task] == self.variant) or tuple(TASKS)
 
 
-def _beyond(name: str, *words: str, about: str, variant: str = "xs", start: str | None = None
-            ) -> Compared:  # fmt: skip
-    """Return a network with other readings of the paper, or options beyond it."""
-    options = (
-        word
-        for setting in words
-        for word in ("--reading" if setting.split("=")[0] in READINGS else "--beyond", setting)
-    )
-    return Compared(name, variant, tuple(options), start, about)
-
-
 # Section 5.2: all but DeepSentiBank and the other baselines, which start from other weights.
 TABLE = tuple(Compared(name, name) for name in (*SINGLE.values(), "x0", "x1", "xs"))
 
+MEAN = ("--reading", "normalization=mean")
+EARLIER = ("--beyond", "branch=after-res4a")
 # fmt: off
 SPECULATIONS = (
-    _beyond("xs-fixed", "cross-learning=fixed",
-            about="cross weights stay at their random start"),
-    _beyond("xs-from-zero", "cross-start=zero",
-            about="cross weights learned from a start at zero"),
-    _beyond("xs-from-one", "cross-start=one",
-            about="cross weights learned from a start at one"),
-    _beyond("x1-mean", "normalization=mean", variant="x1",
-            about="X_1 with the omitted normalisation factor, 1/3 (section 3.2)"),
-    _beyond("xs-mean", "normalization=mean",
-            about="X_S with the omitted normalisation factor, 1/3 (section 3.2)"),
-    _beyond("xs-self", "self-weight=learned",
-            about="self weights learned too, from one (section 6)"),
-    _beyond("xs-convolution", "cross-form=convolution",
-            about="a 1 x 1 convolution as cross weight (section 5.2.3)"),
-    _beyond("xs-earlier", "branch=after-res4a",
-            about="branching earlier: three cross-residual layers (section 5.2.2)"),
-    _beyond("x0-earlier", "branch=after-res4a", variant="x0",
-            about="branching earlier, without cross-residuals"),
-    _beyond("xs-frozen", "towers=frozen", start="x0",
-            about="X_0 as trained, frozen; cross weights and classifiers learned (section 6)"),
+    Compared("xs-fixed", "xs", ("--beyond", "cross-learning=fixed"),
+             about="cross weights stay at their random start"),
+    Compared("xs-from-zero", "xs", ("--beyond", "cross-start=zero"),
+             about="cross weights learned from a start at zero"),
+    Compared("xs-from-one", "xs", ("--beyond", "cross-start=one"),
+             about="cross weights learned from a start at one"),
+    Compared("x1-mean", "x1", MEAN,
+             about="X_1 with the omitted normalisation factor, 1/3 (section 3.2)"),
+    Compared("xs-mean", "xs", MEAN,
+             about="X_S with the omitted normalisation factor, 1/3 (section 3.2)"),
+    Compared("xs-self", "xs", ("--beyond", "self-weight=learned"),
+             about="self weights learned too, from one (section 6)"),
+    Compared("xs-convolution", "xs", ("--beyond", "cross-form=convolution"),
+             about="a 1 x 1 convolution as cross weight (section 5.2.3)"),
+    Compared("xs-earlier", "xs", EARLIER,
+             about="branching earlier: three cross-residual layers (section 5.2.2)"),
+    Compared("x0-earlier", "x0", EARLIER,
+             about="branching earlier, without cross-residuals"),
+    Compared("xs-frozen", "xs", ("--beyond", "towers=frozen"), "x0",
+             about="X_0 as trained, frozen; cross weights and classifiers learned (section 6)"),
 )
 # fmt: on
 

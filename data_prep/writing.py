@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.ahead import Workers
+from data_prep.damage import Damaged
 from data_prep.datums import key, label_datum
 from data_prep.ledger import Ledger, Row, pages
 from data_prep.lmdb_writer import Appender
@@ -76,6 +77,8 @@ def write_split(
     ------
     DataError
         An image changed since it was scanned.
+    Damaged
+        Images turn out to be damaged.
     OSError
         A database cannot be written.
     """
@@ -84,6 +87,9 @@ def write_split(
     watch.step(writer.written)
     with workers.ahead(reader.prepare, ledger.records(name, writer.written, CHUNK)) as done:
         for chunks in pages(done, BATCH // CHUNK):
+            damaged = {name: why for _, each in chunks for name, why in each.damaged.items()}
+            if damaged:
+                raise Damaged(damaged)
             rows = [row for chunk, _ in chunks for row in chunk]
             writer.append(rows, [prepared for _, prepared in chunks])
             watch.step(len(rows))

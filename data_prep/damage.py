@@ -18,7 +18,7 @@ from data_prep.resuming import clear
 THOROUGH = "thorough"  # a note in the ledger, for a run that goes on with a killed one's work
 
 
-class Damaged(DataError):
+class Damaged(DataError):  # noqa: N818 - it is the images that are
     """Images that were scanned and cannot be decoded: name -> reason."""
 
     def __init__(self, found: Mapping[str, str]) -> None:
@@ -35,16 +35,9 @@ def is_thorough(ledger: Ledger) -> bool:
 def start_over(ledger: Ledger, damaged: Damaged, new: Path, say: Callable[[str], None]) -> None:
     """Reject what is damaged, drop all that is written, and have the next scan be thorough.
 
-    What was written is known to be sound. A kill midway leaves either nothing of this or a run that
-    will drop what is written, because it knows no plan of that.
-
-    Raises
-    ------
-    Damaged
-        The scan was a thorough one: there is no reason to expect more of another.
+    What was written is known to be sound. After a kill midway, the plan is another than that which
+    was written, so the next run drops it.
     """
-    if is_thorough(ledger):
-        raise damaged
     with ledger.connection:
         ledger.connection.executemany(
             "UPDATE items SET reason = ? WHERE name = ?",
@@ -54,8 +47,7 @@ def start_over(ledger: Ledger, damaged: Damaged, new: Path, say: Callable[[str],
             "UPDATE items SET sound = 1 FROM written"
             " WHERE items.split = written.split AND items.position < written.records"
         )
-        ledger.connection.execute("DELETE FROM notes WHERE name = 'plan'")
-        ledger.connection.execute("INSERT INTO notes VALUES (?, 'yes')", (THOROUGH,))
+        ledger.connection.execute("REPLACE INTO notes VALUES (?, 'yes')", (THOROUGH,))
     name, reason = next(iter(damaged.found.items()))
     say(f"{name}: {reason}: decoding all images before the split, and writing anew without it")
     clear(ledger, new)

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from hashlib import blake2b, sha256
 from itertools import islice
 from pathlib import Path
@@ -161,7 +161,7 @@ class Ledger:
         with self.connection:
             self.connection.executemany(
                 f"UPDATE items SET {columns} WHERE id = ?",
-                [(*astuple(scan), number) for number, scan in scans],
+                [(*vars(scan).values(), number) for number, scan in scans],
             )
 
     # Records ----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from data_prep import images
 from data_prep.datums import encoded_datum, image_datum, opened
 from data_prep.images import Decoding, Rejected
 from data_prep.ledger import Row, Scan
+from data_prep.lmdb_writer import Content
 from data_prep.options import Encoding
 from data_prep.records import DataError, Pixels
 
@@ -29,7 +30,7 @@ class Prepared:
     `damaged` has the reason for every image, by its name, that turned out to be none to take.
     """
 
-    datums: list[bytes]
+    datums: list[Content]
     sums: NDArray[np.float32]
     damaged: dict[str, str]
 
@@ -99,7 +100,7 @@ class Reader:
         DataError
             One is no longer what it was when it was scanned.
         """
-        datums: list[bytes] = []
+        datums: list[Content] = []
         damaged = {}
         sums = np.zeros((), np.float32)  # whole numbers below 2**24: exact for 65,793 images
         for row in rows:
@@ -111,8 +112,8 @@ class Reader:
             if self.encoded is None:
                 datums.append(image_datum(pixels))
             else:
-                datums.append(encoded_datum(pixels, self.encoded))
-                pixels = opened(datums[-1])
+                datums.append(datum := encoded_datum(pixels, self.encoded))
+                pixels = opened(datum)
             if not sums.shape:
                 sums = np.zeros(pixels.shape, np.float32)
             cv2.accumulate(pixels, sums)

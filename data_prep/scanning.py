@@ -1,8 +1,8 @@
-"""The first pass: every image listed and looked at, so that all rejects are known before the split.
+"""The first pass: every image listed and looked at, so that rejects are known before the split.
 
-The split is of the images that are accepted. Decoding them all twice would be dear, so the scan only
-glances at them, and what it overlooks is found in the writing, which then starts over (`damage`);
-unless it is to be thorough: then it reads a JPEG to its end, at an eighth of its size.
+The split is of the images that are accepted. To decode them all twice would be dear, so the scan
+glances at them, and for the rare damage that a glance does not show, the writing starts over
+(`damage`). A thorough scan decodes them: it reads a JPEG to its end, at an eighth of its size.
 """
 
 from __future__ import annotations

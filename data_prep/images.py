@@ -108,7 +108,7 @@ def glance(content: bytes, decoding: Decoding) -> Facts:
 
 
 def scan(content: bytes, decoding: Decoding) -> Facts:
-    """Check that `content` is an image that `decode` will decode, as cheaply as can be.
+    """Check that `content` is an image that `decode` will decode, as cheaply as that can be known.
 
     Raises
     ------

@@ -141,7 +141,7 @@ def synthetic(rows: int) -> Iterator[Item]:
 
 def note(ledger: Ledger) -> None:
     """Take down a scan of every row."""
-    for page in ledger.scans(64, thorough=False):
+    for page in ledger.scans(64):
         ledger.scanned(
             (number, Scan("50000 1", number.to_bytes(32, "big"), 50_000, None, "JPEG", 3, 375, 500))
             for number, _, _ in page

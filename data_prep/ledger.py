@@ -142,7 +142,9 @@ class Ledger:
                 " image once"
             )
 
-    def scans(self, size: int, thorough: bool) -> Iterator[list[tuple[int, str, str | None]]]:
+    def scans(
+        self, size: int, thorough: bool = False
+    ) -> Iterator[list[tuple[int, str, str | None]]]:
         """Yield every item's id, name, and stamp if it was scanned, `size` at a time.
 
         A glance is a scan, unless it has to be a `thorough` one.

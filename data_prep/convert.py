@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from data_prep import estimate
 from data_prep.ahead import Workers, threads
 from data_prep.cluster import cluster
+from data_prep.damage import Damaged, is_thorough, start_over
 from data_prep.images import Decoding
 from data_prep.ledger import Ledger
 from data_prep.ledger import ledger as open_ledger
@@ -64,12 +65,16 @@ class _Run:
     def size(self) -> tuple[int, int]:
         return self.options.size or self.source.size or (IMAGE_SIZE, IMAGE_SIZE)
 
-    @property
-    def reader(self) -> Reader:
+    def reader(self, ledger: Ledger) -> Reader:
         options = self.options
-        decoding = Decoding(self.size, options.lenient, options.rotate)
-        perceptual = options.perceptual is not None
-        return Reader(self.source.load, self.source.stamp, decoding, options.encoded, perceptual)
+        return Reader(
+            self.source.load,
+            self.source.stamp,
+            Decoding(self.size, options.lenient, options.rotate),
+            options.encoded,
+            perceptual=options.perceptual is not None,
+            thorough=options.dry_run or options.lenient or is_thorough(ledger),
+        )
 
     def plan_only(self) -> Planned:
         options = self.options
@@ -87,14 +92,22 @@ class _Run:
             open_ledger(work / LEDGER) as ledger,
         ):
             agree(ledger, self.source, options)
-            planned = self.plan(ledger)
-            begin_writing(ledger, work / NEW, self.watch.say)
-            estimate.check_room(planned.bytes, work / NEW)
-            self.write(ledger, planned, work / NEW)
+            try:
+                return self.attempt(ledger, work / NEW)
+            except Damaged as found:
+                start_over(ledger, found, work / NEW, self.watch.say)
+            return self.attempt(ledger, work / NEW)
+
+    def attempt(self, ledger: Ledger, new: Path) -> Planned:
+        planned = self.plan(ledger)
+        begin_writing(ledger, new, self.watch.say)
+        estimate.check_room(planned.bytes, new)
+        self.write(ledger, planned, new)
         return planned
 
     def plan(self, ledger: Ledger) -> Planned:
-        scan(ledger, self.source, self.options.seed, self.reader, self.workers, self.watch)
+        reader = self.reader(ledger)
+        scan(ledger, self.source, self.options.seed, reader, self.workers, self.watch)
         self.watch.stage("planning")
         return make_plan(ledger, self.source, self.options, self.size)
 
@@ -107,7 +120,7 @@ class _Run:
         }
         for name, split in splits.items():
             sums[name] = write_split(
-                ledger, name, split, planned.shape, self.reader, self.workers, self.watch
+                ledger, name, split, planned.shape, self.reader(ledger), self.workers, self.watch
             )
         self.watch.stage("listing what is where")
         write_lists(ledger, tasks, folder)

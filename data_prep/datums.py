@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import cast
 
 import cv2
 import numpy as np
@@ -28,10 +26,15 @@ def key(i: int) -> bytes:
     return b"%0*d" % (KEY_DIGITS, i)
 
 
-def image_datum(pixels: Pixels) -> bytes:
+def image_datum(pixels: Pixels) -> bytearray:
     """Return H x W x C pixels as a Datum of raw bytes, C x H x W, as Caffe keeps them."""
-    planes = cast("Sequence[Pixels]", cv2.split(np.ascontiguousarray(pixels)))
-    return b"".join((_before_data(pixels.shape), *(plane.data for plane in planes)))
+    height, width, channels = pixels.shape
+    before = _before_data(pixels.shape)
+    datum = bytearray(len(before) + pixels.size)
+    datum[: len(before)] = before
+    planes = np.frombuffer(datum, np.uint8, offset=len(before)).reshape(channels, height, width)
+    cv2.split(np.ascontiguousarray(pixels), list(planes))  # where they belong, not to be copied
+    return datum
 
 
 def encoded_datum(pixels: Pixels, encoding: Encoding) -> bytes:

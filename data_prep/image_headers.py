@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import simplejpeg
@@ -31,6 +32,7 @@ OTHER_FORMATS = {
     "a web page or SVG": rb"(\xef\xbb\xbf)?\s*<[!?a-zA-Z]",
 }
 
+END_OF_JPEG = b"\xff\xd9"
 ORIENTATION = 0x0112  # EXIF's tag
 UPRIGHT = 1
 
@@ -78,6 +80,19 @@ def read_header(content: bytes, lenient: bool) -> Facts:
     return facts
 
 
+def looks_whole(content: bytes, format_: str) -> bool:
+    """Say whether an image is there to its end, as far as that can be known without decoding it.
+
+    To be asked once `read_header` (not lenient) took it. A PNG's checksums are right, then; a JPEG
+    has an end marker behind its header, where an EXIF preview may have one of its own. The other
+    formats have nothing of the kind.
+    """
+    if format_ == "JPEG":
+        header = max((end for _, _, end in _jpeg_segments(content)), default=0)
+        return content.rfind(END_OF_JPEG, header) > 0
+    return format_ == "PNG"
+
+
 def _format(content: bytes) -> str:
     if not content:
         raise Rejected("empty file")
@@ -102,13 +117,19 @@ def _jpeg_header(content: bytes) -> Facts:
 
 def _jpeg_exif(content: bytes) -> bytes:
     """Return the EXIF segment that stands before the image data, or nothing."""
+    for kind, start, end in _jpeg_segments(content):
+        if kind == b"\xe1" and content[start : start + 6] == b"Exif\0\0":
+            return content[start:end]
+    return b""
+
+
+def _jpeg_segments(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the kind of every segment before the image data, and where its content is."""
     at = 2
     while content[at : at + 1] == b"\xff" and content[at + 1 : at + 2] != b"\xda":
         end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-        if content[at + 1 : at + 2] == b"\xe1" and content[at + 4 : at + 10] == b"Exif\0\0":
-            return content[at + 4 : end]
+        yield content[at + 1 : at + 2], at + 4, end
         at = end
-    return b""
 
 
 def _orientation(exif: bytes) -> int:

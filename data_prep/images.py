@@ -41,12 +41,17 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from data_prep.image_headers import Facts, Rejected, read_header, unreadable
+from data_prep.image_headers import (
+    END_OF_JPEG,
+    Facts,
+    Rejected,
+    looks_whole,
+    read_header,
+    unreadable,
+)
 from data_prep.records import Pixels
 
-__all__ = ["Decoding", "Facts", "Rejected", "decode", "scan"]
-
-END_OF_JPEG = b"\xff\xd9"
+__all__ = ["Decoding", "Facts", "Rejected", "decode", "glance", "scan"]
 
 # EXIF's orientation -> what turns the stored pixels upright.
 TURNS: dict[int, Callable[[Pixels], cv2.typing.MatLike]] = {
@@ -85,8 +90,25 @@ class Decoding:
     rotate: bool = False
 
 
+def glance(content: bytes, decoding: Decoding) -> Facts:
+    """Check what can be checked at a small part of what `scan` costs.
+
+    An image that looks whole may still be damaged inside; `decode` finds that out. Whatever it
+    rejects, `scan` does, for the same reason.
+
+    Raises
+    ------
+    Rejected
+        `decode` will not decode it.
+    """
+    facts = read_header(content, decoding.lenient)
+    if decoding.lenient or not looks_whole(content, facts.format):
+        return scan(content, decoding)
+    return facts
+
+
 def scan(content: bytes, decoding: Decoding) -> Facts:
-    """Check that `content` is an image that `decode` will decode, as cheaply as can be.
+    """Check that `content` is an image that `decode` will decode, as cheaply as that can be known.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from hashlib import blake2b, sha256
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,7 @@ CREATE TABLE items (
     stamp TEXT, sha256 BLOB, bytes INTEGER, reason TEXT,
     format TEXT, channels INTEGER, height INTEGER, width INTEGER, rotated INTEGER,
     perceptual INTEGER,
+    sound INTEGER,  -- whether it was decoded, not only glanced at
     -- The plan.
     family INTEGER,  -- the id of the first of the images that count as the same; else NULL
     split TEXT, position INTEGER
@@ -54,6 +55,7 @@ class Scan:
     """What was found out about one image: `reason` is why it is rejected, None for a good one.
 
     Sizes are in pixels, and bytes of what was loaded. `perceptual` is a hash of 64 bits, signed.
+    `sound` says whether the image was decoded, not only glanced at.
     """
 
     stamp: str | None
@@ -66,6 +68,7 @@ class Scan:
     width: int | None = None
     rotated: bool | None = None
     perceptual: int | None = None
+    sound: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -139,12 +142,17 @@ class Ledger:
                 " image once"
             )
 
-    def scans(self, size: int) -> Iterator[list[tuple[int, str, str | None]]]:
-        """Yield every item's id, name, and stamp if it was scanned, `size` at a time."""
+    def scans(
+        self, size: int, thorough: bool = False
+    ) -> Iterator[list[tuple[int, str, str | None]]]:
+        """Yield every item's id, name, and stamp if it was scanned, `size` at a time.
+
+        A glance is a scan, unless it has to be a `thorough` one.
+        """
         last = 0
         while page := self.rows(
-            "SELECT id, name, CASE WHEN sha256 NOTNULL OR reason NOTNULL THEN stamp END"
-            f" FROM items WHERE id > ? ORDER BY id LIMIT {size}", last,
+            "SELECT id, name, CASE WHEN sound >= ? OR reason NOTNULL THEN stamp END"
+            f" FROM items WHERE id > ? ORDER BY id LIMIT {size}", thorough, last,
         ):  # fmt: skip
             last = page[-1][0]
             yield [(number, decoded(name), stamp) for number, name, stamp in page]
@@ -155,7 +163,7 @@ class Ledger:
         with self.connection:
             self.connection.executemany(
                 f"UPDATE items SET {columns} WHERE id = ?",
-                [(*astuple(scan), number) for number, scan in scans],
+                [(*vars(scan).values(), number) for number, scan in scans],
             )
 
     # Records ----------------------------------------------------------------------------------

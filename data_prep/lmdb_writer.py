@@ -14,6 +14,8 @@ import lmdb
 
 from data_prep.failures import failure
 
+Content = bytes | bytearray
+
 FIRST_MAP_SIZE = 2**24  # bytes; doubled whenever it is full
 
 
@@ -28,15 +30,16 @@ class Appender:
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.file = self.folder / "data.mdb"
 
     def entries(self) -> int:
         """Return the number of records committed so far."""
-        if not (self.folder / "data.mdb").exists():
+        if not self.file.exists():
             return 0
         with self._environment() as environment:
             return int(environment.stat()["entries"])
 
-    def append(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+    def append(self, keys: Sequence[bytes], values: Sequence[Content]) -> None:
         """Append records in one transaction; it is repeated with twice the map when that is full.
 
         Raises
@@ -49,7 +52,7 @@ class Appender:
         while map_size is not None:
             map_size = self._try(items, map_size)
 
-    def _try(self, items: list[tuple[bytes, bytes]], map_size: int) -> int | None:
+    def _try(self, items: list[tuple[bytes, Content]], map_size: int) -> int | None:
         """Append `items`, or return the map's size that it takes to try again."""
         with self._environment(map_size) as environment:
             try:
@@ -62,10 +65,10 @@ class Appender:
     @contextmanager
     def _environment(self, map_size: int = 0) -> Iterator[lmdb.Environment]:
         """Open the database with the map's size given, or (0) that which it was left with."""
-        if map_size == 0 and not (self.folder / "data.mdb").exists():
+        if map_size == 0 and not self.file.exists():
             map_size = FIRST_MAP_SIZE
-        # Nobody reads it before it is whole, so there is no one to lock out, and it reaches the
-        # disk once, at the end (`staging`). A write map would turn a full disk into a bus error.
+        # Nobody reads it before it is whole: no one is to be locked out, and when it reaches the
+        # disk matters at the end only (`staging`). A write map would make a full disk a bus error.
         try:
             with lmdb.open(
                 str(self.folder), map_size, mode=0o666, lock=False, sync=False, writemap=False

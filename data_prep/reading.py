@@ -18,27 +18,33 @@ from data_prep import images
 from data_prep.datums import encoded_datum, image_datum, opened
 from data_prep.images import Decoding, Rejected
 from data_prep.ledger import Row, Scan
+from data_prep.lmdb_writer import Content
 from data_prep.options import Encoding
 from data_prep.records import DataError, Pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Images as they go into the database, and the sum of their pixels (H x W x C)."""
+    """Images as they go into the database, and the sum of their pixels (H x W x C).
 
-    datums: list[bytes]
+    `damaged` has the reason for every image, by its name, that turned out to be none to take.
+    """
+
+    datums: list[Content]
     sums: NDArray[np.float32]
+    damaged: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How images are read and what is made of them."""
+    """How images are read and what is made of them; `thorough`: whether a scan decodes them."""
 
     load: Callable[[str], bytes | Pixels]
     stamp: Callable[[str], str] | None
     decoding: Decoding
     encoded: Encoding | None = None
     perceptual: bool = False
+    thorough: bool = False
 
     def scan(self, items: Sequence[tuple[int, str, str | None]]) -> list[tuple[int, Scan]]:
         """Look at images, each given by its id, its name, and its stamp when it was last looked at.
@@ -69,12 +75,12 @@ class Reader:
             height, width, channels = content.shape
             return Scan(
                 stamp, digest, content.nbytes, None, "pixels", channels, height, width, False,
-                perceptual,
+                perceptual, sound=True,
             )  # fmt: skip
-        facts = images.scan(content, self.decoding)
+        facts = (images.scan if self.thorough else images.glance)(content, self.decoding)
         return Scan(
             stamp, digest, len(content), None, facts.format, 3, facts.height, facts.width,
-            facts.rotated, perceptual,
+            facts.rotated, perceptual, sound=self.thorough or self.perceptual,
         )  # fmt: skip
 
     def _perceptual(self, content: bytes | Pixels) -> int:
@@ -94,19 +100,24 @@ class Reader:
         DataError
             One is no longer what it was when it was scanned.
         """
-        datums = []
+        datums: list[Content] = []
+        damaged = {}
         sums = np.zeros((), np.float32)  # whole numbers below 2**24: exact for 65,793 images
         for row in rows:
-            pixels = self._reread(row)
+            try:
+                pixels = self._reread(row)
+            except Rejected as error:
+                damaged[row.name] = str(error)
+                continue
             if self.encoded is None:
                 datums.append(image_datum(pixels))
             else:
-                datums.append(encoded_datum(pixels, self.encoded))
-                pixels = opened(datums[-1])
+                datums.append(datum := encoded_datum(pixels, self.encoded))
+                pixels = opened(datum)
             if not sums.shape:
                 sums = np.zeros(pixels.shape, np.float32)
             cv2.accumulate(pixels, sums)
-        return Prepared(datums, sums)
+        return Prepared(datums, sums, damaged)
 
     def _reread(self, row: Row) -> Pixels:
         try:
@@ -117,8 +128,6 @@ class Reader:
             raise DataError(
                 f"{row.name}: {error.strerror or error}, but it was there a while ago: run again"
             ) from None
-        except Rejected as error:
-            raise DataError(f"{row.name}: {error}, but a scan found nothing wrong") from None
         raise DataError(f"{row.name}: changed while it was being used: run again")
 
     def _pixels(self, content: bytes | Pixels) -> Pixels:

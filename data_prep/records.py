@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +50,9 @@ class Reject:
     reason: str
 
 
-def stamp(path: Path) -> str:
+def stamp(path: Path | str) -> str:
     """Return what changes when the file at `path` does: its size and time of change."""
-    status = path.stat()
+    status = os.stat(path)
     return f"{status.st_size} {status.st_mtime_ns}"
 
 

@@ -12,7 +12,7 @@ from data_prep.ledger import Ledger
 from data_prep.options import Options
 from data_prep.records import DataError, Source
 
-FORMAT = 1  # of the ledger and of what is written; to be changed with either
+FORMAT = 2  # of the ledger and of what is written; to be changed with either
 # What other machines, threads and places do not change.
 FREE = ("out", "jobs", "scheduler", "force", "resume", "dry_run")
 
@@ -47,11 +47,16 @@ def begin_writing(ledger: Ledger, new: Path, say: Callable[[str], None]) -> None
         return
     if any(new.iterdir()):
         say("images changed since: writing all databases anew")
+    clear(ledger, new)
+    ledger.note("plan", plan)
+
+
+def clear(ledger: Ledger, new: Path) -> None:
+    """Drop all that is written."""
     shutil.rmtree(new)
     new.mkdir()
     with ledger.connection:
         ledger.connection.execute("DELETE FROM written")
-    ledger.note("plan", plan)
 
 
 def _settings(source: Source, options: Options) -> dict[str, object]:

@@ -1,7 +1,8 @@
-"""The first pass: every image listed and looked at, so that all rejects are known before the split.
+"""The first pass: every image listed and looked at, so that rejects are known before the split.
 
-The split is of the images that are accepted; a scan reads a JPEG to its end, at an eighth of its
-size.
+The split is of the images that are accepted. To decode them all twice would be dear, so the scan
+glances at them, and for the rare damage that a glance does not show, the writing starts over
+(`damage`). A thorough scan decodes them: it reads a JPEG to its end, at an eighth of its size.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def scan(
     watch.stage("listing")
     ledger.enter(source, seed, watch.step)
     watch.stage("scanning", ledger.value("SELECT COUNT(*) FROM items"))
-    with workers.ahead(reader.scan, ledger.scans(CHUNK)) as found:
+    with workers.ahead(reader.scan, ledger.scans(CHUNK, reader.thorough)) as found:
         for items, scans in found:
             if workers.check:
                 _check_seen(reader, items, scans)

@@ -35,8 +35,11 @@ class Tree:
             There is no such file, or it is none, cannot be read, or lies outside the root.
         """
         path = os.path.join(self.root, name)
-        _check_inside(os.fspath(self.root), path)
-        status = os.stat(path)
+        status = os.lstat(path)
+        link = stat.S_ISLNK(status.st_mode)
+        _check_inside(os.fspath(self.root), path, link)
+        if link:
+            status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # to open a pipe is to wait for a writer
             raise OSError(errno.EINVAL, "not a file")
         if status.st_size > MAX_BYTES:
@@ -46,7 +49,7 @@ class Tree:
 
     def stamp(self, name: str) -> str:
         """Return what changes when the file does; raises OSError where there is none."""
-        return stamp(self.root / name)
+        return stamp(os.path.join(self.root, name))
 
     def folders(self) -> list[str]:
         """Return the names of the folders in the root, sorted.
@@ -109,8 +112,8 @@ def _leads_to_folder(link: os.DirEntry[str]) -> bool:
         return False
 
 
-def _check_inside(root: str, path: str) -> None:
-    real = os.path.realpath(path) if os.path.islink(path) else _real(os.path.dirname(path))
+def _check_inside(root: str, path: str, link: bool) -> None:
+    real = os.path.realpath(path) if link else _real(os.path.dirname(path))
     if not f"{real}/".startswith(f"{_real(root).rstrip('/')}/"):
         raise OSError(errno.EXDEV, "a symbolic link leads out of the root: copy the file instead")
 

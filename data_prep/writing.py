@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.ahead import Workers
+from data_prep.damage import Damaged
 from data_prep.datums import key, label_datum
+from data_prep.flushing import flushing
 from data_prep.ledger import Ledger, Row, pages
-from data_prep.lmdb_writer import Appender
+from data_prep.lmdb_writer import Appender, Content
 from data_prep.reading import Prepared, Reader
 from data_prep.records import SplitName
 from data_prep.watching import Watch
@@ -56,7 +60,7 @@ class SplitWriter:
         self.written += len(rows)
         self.ledger.wrote(self.name, self.written, self.sums.tobytes())
 
-    def _append(self, database: Appender, keys: list[bytes], values: list[bytes]) -> None:
+    def _append(self, database: Appender, keys: list[bytes], values: Sequence[Content]) -> None:
         if self.ends[database] <= self.written:
             database.append(keys, values)
 
@@ -76,16 +80,25 @@ def write_split(
     ------
     DataError
         An image changed since it was scanned.
+    Damaged
+        Images turn out to be damaged.
     OSError
         A database cannot be written.
     """
     writer = SplitWriter(ledger, name, split, shape)
     watch.stage(f"writing {name}", split.records)
     watch.step(writer.written)
-    with workers.ahead(reader.prepare, ledger.records(name, writer.written, CHUNK)) as done:
+    with (
+        workers.ahead(reader.prepare, ledger.records(name, writer.written, CHUNK)) as done,
+        flushing(writer.images.file) as flusher,
+    ):
         for chunks in pages(done, BATCH // CHUNK):
+            damaged = {name: why for _, each in chunks for name, why in each.damaged.items()}
+            if damaged:
+                raise Damaged(damaged)
             rows = [row for chunk, _ in chunks for row in chunk]
             writer.append(rows, [prepared for _, prepared in chunks])
+            flusher.flush()
             watch.step(len(rows))
     return writer.sums
 
@@ -94,7 +107,9 @@ def mean_image(sums: Sums, records: int) -> bytes:
     """Return the mean of every pixel as Caffe's ``mean.binaryproto``: 1 x C x H x W floats."""
     height, width, channels = sums.shape
     mean = (sums / records).astype(np.float32).transpose(2, 0, 1)
-    blob = BlobProto(num=1, channels=channels, height=height, width=width, data=mean.ravel())
+    blob = BlobProto(
+        num=1, channels=channels, height=height, width=width, data=mean.ravel().tolist()
+    )
     content: bytes = blob.SerializeToString()  # protobuf ships no types
     return content
 

@@ -37,7 +37,7 @@ def netgen(*words: str | Path, cwd: Path) -> None:
 def train_and_evaluate(folder: Path) -> dict[str, float]:
     """Train the demo's xs for 20 iterations, test what it learned; give the test's results.
 
-    At a quarter of the demo's rate: at that, so short a training beats a guess from some starts only.
+    At a quarter of the demo's rate: there, so short a training beats a guess from some starts only.
     """
     first_published(folder / "published", train=640, test=200)
     netgen(*("data", "fashion-mnist", "--source-folder", "published", "--out", "data"), cwd=folder)

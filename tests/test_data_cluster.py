@@ -87,6 +87,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(contents[i % 20] + i.to_bytes(4, "big"))
     (folder / "sad_dog" / "cut.jpg").write_bytes(contents[0][:3000])
+    damaged = contents[0][:3000] + b"\xff\xd9" + contents[0][3000:]
+    (folder / "sad_dog" / "hole.jpg").write_bytes(damaged)  # so the writing starts over
     (folder / "sad_dog" / "gone.jpg").symlink_to("nowhere")
     return folder
 
@@ -129,6 +131,7 @@ def test_two_workers_make_the_bytes_of_a_local_run(
     assert run.returncode == 0, said
     assert fingerprints(tmp_path / "out") == local
     assert said.splitlines()[0] == "listing"  # and nothing of Dask's own
+    assert said.count("writing anew without it") == 1
     assert "distributed" not in said
 
 

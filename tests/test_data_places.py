@@ -91,14 +91,15 @@ def test_where_they_cannot_a_failure_between_the_two_steps_puts_the_old_dataset_
     assert fingerprints(old.parent) == before
 
 
+@pytest.mark.parametrize("when", ["fdatasync", "fsync"])  # while it is written, and at the end
 def test_the_old_dataset_stays_when_the_new_one_does_not_reach_the_disk(
-    few: Path, old: Path, monkeypatch: pytest.MonkeyPatch
+    few: Path, old: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fsync(_: int) -> None:
+    def failing(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     before = fingerprints(old.parent)
-    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, when, failing)
     message = fail(COMMAND, "--source-folder", few, "--out", old, "--seed", 3, "--force")
     assert message.startswith(f"Error: {old}: No space left on device")
     assert fingerprints(old.parent) == before

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from photographs import photograph, saved
 from PIL import Image
 
-from data_prep import image_headers
-from data_prep.images import Decoding, Facts, Rejected, decode, scan
+from data_prep import image_headers, images
+from data_prep.images import Decoding, Facts, Rejected, decode, glance, scan
 from netgen.caffe_pb2 import Datum
 
 STRICT = Decoding((224, 224))
@@ -154,6 +154,18 @@ def reason(content: bytes, decoding: Decoding = STRICT) -> str:
     assert said[0] == said[1]
     assert said[0].isprintable()
     return said[0]
+
+
+def glanced(content: bytes, decoding: Decoding = STRICT) -> str | None:
+    """Why a glance rejects `content`, which is why `scan` and `decode` do; None: it does not."""
+    try:
+        glance(content, decoding)
+    except Rejected as error:
+        said = str(error)
+    else:
+        return None
+    assert said == reason(content, decoding)
+    return said
 
 
 # Pixels -------------------------------------------------------------------------------------------
@@ -325,6 +337,7 @@ def test_as_many_pixels_as_may_be_are_taken(monkeypatch: pytest.MonkeyPatch) -> 
 
 # Damaged ------------------------------------------------------------------------------------------
 
+CUTS = [share / 20 for share in range(6, 20)]
 WHOLE = {
     "JPEG": saved(PHOTO),
     "progressive JPEG": saved(PHOTO, progressive=True),
@@ -341,13 +354,31 @@ WHOLE = {
 @given(data=st.data())
 def test_an_image_cut_anywhere_is_rejected(kind: str, data: st.DataObject) -> None:
     whole = WHOLE[kind]
-    assert reason(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    assert glanced(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
 @pytest.mark.parametrize("lost", range(1, 40))
 def test_an_image_without_its_last_bytes_is_rejected(lost: int) -> None:
     for whole in WHOLE.values():
-        assert reason(whole[:-lost])
+        assert glanced(whole[:-lost])
+
+
+def test_a_preview_that_is_whole_does_not_hide_from_a_glance_that_the_image_is_cut() -> None:
+    exif = b"Exif\0\0" + saved(photograph(1, 32, 24))
+    whole = saved(PHOTO, exif=exif)
+    assert glanced(whole) is None
+    for share in CUTS:
+        assert glanced(whole[: int(share * len(whole))])
+
+
+@pytest.mark.parametrize("kind", [*jpegs(), "PNG"])
+def test_a_glance_says_what_a_scan_says_and_decodes_no_jpeg_and_no_png(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (jpegs() | WHOLE)[kind]
+    found = scan(content, STRICT)
+    monkeypatch.setattr(images, "_decode", None)
+    assert glance(content, STRICT) == found
 
 
 @settings(max_examples=60)
@@ -376,6 +407,7 @@ def test_whatever_is_damaged_is_decoded_or_rejected_alike(data: st.DataObject) -
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     for decoding in (STRICT, LENIENT):
+        glanced(bytes(damaged), decoding)
         try:
             scan(bytes(damaged), decoding)
         except Rejected:
@@ -420,9 +452,6 @@ def test_a_png_whose_data_ends_too_early_is_rejected_although_its_checksums_are_
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 100, 100, 8, 2, 0, 0, 0))
     damaged = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
     assert reason(damaged) == "truncated or damaged PNG, or of an uncommon kind"
-
-
-CUTS = [share / 20 for share in range(6, 20)]
 
 
 def read_by_opencv(files: dict[str, bytes], folder: Path) -> dict[str, np.ndarray]:

@@ -229,7 +229,7 @@ def choice(_: Context, name: str) -> Found:
     """Return a field of the recipe that the paper leaves open."""
     field = next(field for field in fields(Recipe) if field.name == name)
     why = field.metadata["choice"]
-    told = field.default is None or isinstance(field.default, bool)  # the reason begins with it
+    told = field.default in (None, False, ())  # the reason begins with it
     raise LeftOpen(
         f"netgen/paper.py, Recipe.{name}; netgen build --{name.replace('_', '-')}",
         f"{field.metadata['what']}: {why if told else f'{field.default} ({why})'}",

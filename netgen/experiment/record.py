@@ -186,7 +186,7 @@ def _correct(task: TaskResult) -> Correct:
 
 def _cross(weights: Path) -> CrossWeights | None:
     try:
-        found = cross_weights(weights)
+        found = cross_weights(weights, own=False)
     except NoCrossWeightsError:
         return None
     every = np.concatenate([w for layer in found.values() for w in layer.values()])

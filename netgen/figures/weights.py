@@ -25,8 +25,10 @@ class NoCrossWeightsError(ValueError):
     """A caffemodel without learned cross weights; the message says which networks have them."""
 
 
-def cross_weights(file: Path) -> Curves:
+def cross_weights(file: Path, own: bool = True) -> Curves:
     """Read a caffemodel's cross weights: layer by layer, "source-target" -> sorted, falling.
+
+    With `own`, a network's learned self weights too.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def cross_weights(file: Path) -> Curves:
     """
     found: Curves = {}
     for layer in read_weights(file):
-        if match := CROSS.fullmatch(layer.name) or SELF.fullmatch(layer.name):
+        if match := CROSS.fullmatch(layer.name) or (own and SELF.fullmatch(layer.name)):
             if layer.blobs[0].squeeze().ndim > 1:
                 raise NoCrossWeightsError(
                     f"{file}: {layer.name} is a convolution, of a weight a pair of channels:"

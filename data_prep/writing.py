@@ -20,7 +20,9 @@ from netgen.caffe_pb2 import BlobProto
 from netgen.dataset import Split
 
 CHUNK = 16  # images that a thread prepares at a time
-BATCH = 256  # records a transaction: 39 MB of 224 x 224 colour images
+# Records a transaction: 10 MB of 224 x 224 colour images, which are still in the processor's cache
+# when LMDB copies them to the system; of 39 MB, a conversion took a fifth longer.
+BATCH = 64
 
 Shape = tuple[int, int, int]  # channels, height, width
 Sums = NDArray[np.uint64]  # of pixels, H x W x C

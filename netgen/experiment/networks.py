@@ -70,7 +70,7 @@ SPECULATIONS = (
     Compared("x0-earlier", "x0", EARLIER,
              about="branching earlier, without cross-residuals"),
     Compared("xs-frozen", "xs", ("--beyond", "towers=frozen"), "x0",
-             about="X_0 as trained, frozen; cross weights and classifiers learned (section 6)"),
+             about="X_0 as trained, frozen; cross weights and classifiers learn on (section 6)"),
 )
 # fmt: on
 

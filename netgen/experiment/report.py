@@ -104,7 +104,7 @@ def page_of(experiment: Experiment, data: Dataset, chosen_by: Sequence[CellRecor
         experiment=experiment,
         command=f"netgen experiment miniature{_said(experiment, seeds)}",
         changed=changed,
-        versions=", ".join(f"{k} {v}" for k, v in experiment.cells[0].versions.items()),
+        versions=", ".join(_version(*of) for of in experiment.cells[0].versions.items()),
         seeds=seeds,
         speculated=min(seeds, SPECULATED_SEEDS),
         findings=findings(experiment),
@@ -131,6 +131,10 @@ def page_of(experiment: Experiment, data: Dataset, chosen_by: Sequence[CellRecor
         drops=" and ".join(f"{at:,}" for at in settings.drops),
         choosing=", ".join(CHOOSING),
     )
+
+
+def _version(name: str, version: str) -> str:
+    return f"{name} {version.removeprefix(f'{name} version ')}"
 
 
 def _said(experiment: Experiment, seeds: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 from data_helpers import fail, fingerprints, records, succeed, table
 from photographs import photograph, saved
 
-from data_prep import images
+from data_prep import images, writing
 from data_prep.image_headers import read_header
 from data_prep.ledger import rank
 from data_prep.reading import Reader
@@ -116,6 +116,7 @@ def test_what_was_written_is_not_decoded_for_the_new_plan(
         return look(self, stamp, name, content)
 
     monkeypatch.setattr(Reader, "_facts", noting)
+    monkeypatch.setattr(writing, "BATCH", 256)  # so the test set is one transaction, not written
     succeed("folder", tmp_path / "root", "--out", tmp_path / "out", *SIZE)
     assert sorted(decoded) == sorted(row["name"] for row in records(tmp_path / "out", "test"))
 

@@ -196,7 +196,7 @@ main()
 
 
 @pytest.mark.usefixtures("few", "many")
-@pytest.mark.parametrize("megabytes", [1, 5, 10, 13])
+@pytest.mark.parametrize("megabytes", [2, 5, 10, 13])
 def test_a_full_disk_leaves_the_old_data_alone(tmp_path: Path, megabytes: int) -> None:
     script = """
     mount -t tmpfs -o size=$1m none disk

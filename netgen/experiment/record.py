@@ -65,7 +65,7 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     seconds
         Of training, tests included, beside another.
     weights
-        SHA-256 of the trained weights.
+        SHA-256 of the trained caffemodel, which names its databases' paths, too.
     commit, versions
         Of netgen, and of what computed it.
     """

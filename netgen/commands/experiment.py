@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.options import PrintablePath, print_table
+from netgen.experiment.settings import ITERATIONS, JOBS, SEEDS, SPECULATED_SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,15 +32,16 @@ def command() -> None:
 @click.option(
     "--seeds",
     type=click.IntRange(1, 100),
-    default=5,
+    default=SEEDS,
     show_default=True,
     metavar="N",
-    help="Trainings of each network of Table 2; of the paper's speculations, 3 of them.",
+    help="Trainings of each network of Table 2; of the paper's speculations,"
+    f" {SPECULATED_SEEDS} of them.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1, 256),
-    default=2,
+    default=JOBS,
     show_default=True,
     metavar="N",
     help="Trainings side by side, of one thread each: as many as there are cores.",
@@ -49,7 +51,7 @@ def command() -> None:
     "--iterations",
     type=click.IntRange(20, 1_000_000),
     metavar="N",
-    help="Of each training.  [default: 1,200, as in the report]",
+    help=f"Of each training.  [default: {ITERATIONS:,}, as in the report]",
 )
 @click.option(
     "--only",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from netgen.claims import CLAIMS, Claim
-from netgen.experiment.networks import SINGLE, SPECULATIONS, Compared
+from netgen.experiment.networks import SINGLE, SPECULATIONS, TABLE, Compared
 from netgen.experiment.record import CellRecord, Experiment
 from netgen.experiment.statistics import Mean, mean
 from netgen.paper import TASKS
@@ -104,12 +104,8 @@ AGAINST = {
 
 
 def _paired(experiment: Experiment, name: str, against: str, task: str) -> list[float]:
-    theirs = {cell.seed: cell for cell in experiment.of(against)}
-    return [
-        cell.accuracy(task) - theirs[cell.seed].accuracy(task)
-        for cell in experiment.of(name)
-        if cell.seed in theirs
-    ]
+    difference = less(accuracy(name, task), accuracy(against, task))
+    return [difference(seed) for seed in by_seed(experiment) if {name, against} <= {*seed}]
 
 
 def by_seed(experiment: Experiment) -> list[Seeds]:
@@ -117,7 +113,7 @@ def by_seed(experiment: Experiment) -> list[Seeds]:
     seeds: dict[int, dict[str, CellRecord]] = {}
     for cell in experiment.cells:
         seeds.setdefault(cell.seed, {})[cell.network] = cell
-    return [of for _, of in sorted(seeds.items()) if {*SINGLE.values(), "x0", "x1", "xs"} <= {*of}]
+    return [of for _, of in sorted(seeds.items()) if {network.name for network in TABLE} <= {*of}]
 
 
 def accuracy(family: str, task: str, k: int = 1) -> Number:
@@ -131,17 +127,17 @@ def _sentences() -> Iterator[tuple[str, str, list[tuple[str, Number]]]]:
     yield (
         "order-of-tasks",
         "noun - adjective",
-        [(family, _less(accuracy(family, "noun"), accuracy(family, "adj"))) for family in families],
+        [(family, less(accuracy(family, "noun"), accuracy(family, "adj"))) for family in families],
     )
     yield (
         "anp-below-adjective",
         "adjective - pair",
-        [(family, _less(accuracy(family, "adj"), accuracy(family, "anp"))) for family in families],
+        [(family, less(accuracy(family, "adj"), accuracy(family, "anp"))) for family in families],
     )
     yield (
         "x1-drops",
         f"{1 - DRASTIC:g} X_0 - X_1: a fifth or more is lost",
-        [(task, _less(accuracy("x0", task), accuracy("x1", task), 1 - DRASTIC)) for task in TASKS],
+        [(task, less(accuracy("x0", task), accuracy("x1", task), 1 - DRASTIC)) for task in TASKS],
     )
     for claim, what, better, worse in (
         ("x0-below-single", "single-task - X_0", "single", "x0"),
@@ -152,20 +148,20 @@ def _sentences() -> Iterator[tuple[str, str, list[tuple[str, Number]]]]:
         yield (
             claim,
             what,
-            [(task, _less(accuracy(better, task), accuracy(worse, task))) for task in TASKS],
+            [(task, less(accuracy(better, task), accuracy(worse, task))) for task in TASKS],
         )
     yield (
         "three-networks",
         f"X_S - single-task + {COMPARABLE:g}: at most a point below",
         [
-            (task, _less(accuracy("xs", task), accuracy("single", task), plus=COMPARABLE))
+            (task, less(accuracy("xs", task), accuracy("single", task), plus=COMPARABLE))
             for task in TASKS
         ],
     )
     yield (
         "gain-largest",
         "relative gain of X_S over X_0 on pairs - on the other task",
-        [(task, _less(_gain("anp"), _gain(task))) for task in TASKS if task != "anp"],
+        [(task, less(_gain("anp"), _gain(task))) for task in TASKS if task != "anp"],
     )
     yield (
         "figure-5-signs",
@@ -174,7 +170,8 @@ def _sentences() -> Iterator[tuple[str, str, list[tuple[str, Number]]]]:
     )
 
 
-def _less(better: Number, worse: Number, share: float = 1.0, plus: float = 0.0) -> Number:
+def less(better: Number, worse: Number, share: float = 1.0, plus: float = 0.0) -> Number:
+    """Return the difference of two numbers of a seed: ``share x better - worse + plus``."""
     return lambda seed: share * better(seed) - worse(seed) + plus
 
 

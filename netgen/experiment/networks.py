@@ -38,11 +38,6 @@ class Compared:
     start: str | None = None
     about: str = ""
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks that it solves."""
-        return tuple(task for task in TASKS if SINGLE[task] == self.variant) or tuple(TASKS)
-
 
 # Section 5.2: all but DeepSentiBank and the other baselines, which start from other weights.
 TABLE = tuple(Compared(name, name) for name in (*SINGLE.values(), "x0", "x1", "xs"))

@@ -165,7 +165,7 @@ def read_experiment(file: Path) -> Experiment:
     Raises
     ------
     ExperimentError
-        The file is missing, damaged, or of another version.
+        The file is missing or damaged.
     """
     try:
         return msgspec.json.decode(file.read_bytes(), type=Experiment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from netgen.chance import chance
 from netgen.dataset import Dataset, read_dataset
 from netgen.experiment.choice import means, read_choice
-from netgen.experiment.findings import accuracy, by_seed, comparisons, findings
+from netgen.experiment.findings import accuracy, by_seed, comparisons, findings, less
 from netgen.experiment.networks import SINGLE
 from netgen.experiment.places import LETTERS, Cell, Places
 from netgen.experiment.record import NEAR, CellRecord, Experiment
@@ -98,11 +99,12 @@ def page_of(experiment: Experiment, data: Dataset, chosen_by: Sequence[CellRecor
     """Return the report's page, in Markdown; `chosen_by` are the cells that chose the rate."""
     recipe, settings = Recipe(), experiment.settings
     seeds = len(by_seed(experiment))
+    fewer = f" --seeds {seeds}" if seeds != SEEDS else ""
     changed = _changed(experiment)
     return render(
         "miniature.md",
         experiment=experiment,
-        command=f"netgen experiment miniature{_said(experiment, seeds)}",
+        command=f"netgen experiment miniature{fewer}{changed}",
         changed=changed,
         versions=", ".join(_version(*of) for of in experiment.cells[0].versions.items()),
         seeds=seeds,
@@ -137,10 +139,6 @@ def _version(name: str, version: str) -> str:
     return f"{name} {version.removeprefix(f'{name} version ')}"
 
 
-def _said(experiment: Experiment, seeds: int) -> str:
-    return (f" --seeds {seeds}" if seeds != SEEDS else "") + _changed(experiment)
-
-
 def _changed(experiment: Experiment) -> str:
     iterations = experiment.settings.iterations
     return f" --iterations {iterations}" if iterations != ITERATIONS else ""
@@ -167,7 +165,7 @@ def _differences(experiment: Experiment) -> Iterator[Difference]:
     seeds = by_seed(experiment)
     for better, worse in PAIRS:
         means = [
-            mean([accuracy(better, task)(seed) - accuracy(worse, task)(seed) for seed in seeds])
+            mean([less(accuracy(better, task), accuracy(worse, task))(seed) for seed in seeds])
             for task in TASKS
         ]
         yield Difference(f"{FAMILIES[better]} - {FAMILIES[worse]}", tuple(means))
@@ -189,8 +187,6 @@ def _cross(experiment: Experiment) -> dict[str, str]:
 
 def _images(places: Places) -> Iterator[Path]:
     """Yield the first test images of different nouns and adjectives, in the order of seed 1."""
-    import csv
-
     with (places.dataset(LETTERS, 1) / "records.csv").open(encoding="utf-8", newline="") as file:
         seen: set[str] = set()
         for row in csv.DictReader(file):

@@ -28,7 +28,7 @@ ITERATIONS = 1200
 # The paper drops the rate at plateaus; here all drop it at the same iterations.
 DROPS = (0.6, 0.85)
 TESTS = 4  # a run, for the learning curves: no test decides anything
-# The trunk is trained from nothing, on four times the classes of any face.
+# The trunk is trained from nothing, so longer, and at a higher rate.
 PRETRAINING, PRETRAINING_RATE = 4 / 3, 0.05
 
 # The rates that were tried, on the training images alone, and the one that did best in the mean

@@ -23,7 +23,6 @@ class Mean:
     low: float | None
     high: float | None
     p: float | None
-    count: int
 
     @property
     def sign(self) -> int:
@@ -66,9 +65,9 @@ def mean(values: Sequence[float]) -> Mean:
         raise ValueError("no values to take the mean of")
     middle = float(np.mean(values))
     if len(values) == 1:
-        return Mean(middle, None, None, None, 1)
+        return Mean(middle, None, None, None)
     if np.ptp(values) < SAME:  # the test would divide by zero, or by rounding errors
-        return Mean(middle, middle, middle, 0.0 if middle else 1.0, len(values))
+        return Mean(middle, middle, middle, 0.0 if middle else 1.0)
     test = stats.ttest_1samp(values, 0)
     low, high = test.confidence_interval(CONFIDENCE)
-    return Mean(middle, float(low), float(high), float(test.pvalue), len(values))
+    return Mean(middle, float(low), float(high), float(test.pvalue))

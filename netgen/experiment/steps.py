@@ -7,6 +7,7 @@ is known to be done.
 from __future__ import annotations
 
 import csv
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -120,6 +121,4 @@ def _(path: Path) -> str:
 
 def shown(words: Sequence[str]) -> str:
     """Return a command as one types it."""
-    import shlex
-
     return shlex.join(("netgen", *words))

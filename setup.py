@@ -9,15 +9,15 @@ HERE = Path(__file__).parent
 
 
 class BuildWithSchema(build_py):
-    """Compiles ``netgen/caffe.proto`` beside itself before the package is gathered."""
+    """Compiles ``netgen/caffe/caffe.proto`` beside itself before the package is gathered."""
 
     def run(self) -> None:
         """Compile, then gather."""
         from grpc_tools import protoc  # only the isolated build environment has it
 
-        arguments = ["protoc", "-I.", "--python_out=.", "--pyi_out=.", "netgen/caffe.proto"]
+        arguments = ["protoc", "-I.", "--python_out=.", "--pyi_out=.", "netgen/caffe/caffe.proto"]
         if protoc.main(arguments) != 0:
-            raise SystemExit("netgen/caffe.proto did not compile: see protoc's message above")
+            raise SystemExit("netgen/caffe/caffe.proto did not compile: see protoc's message above")
         super().run()
 
 
@@ -32,7 +32,11 @@ setup(
     packages=[*find_packages(include=["netgen*", "data_prep*"]), "netgen.templates"],
     # The templates stand at the top level, where people look; installed, they live in netgen.
     package_dir={"netgen.templates": "templates"},
-    package_data={"netgen": ["caffe.proto", "py.typed"], "netgen.templates": ["*.j2"]},
+    package_data={
+        "netgen": ["py.typed"],
+        "netgen.caffe": ["caffe.proto"],
+        "netgen.templates": ["*.j2"],
+    },
     install_requires=[
         "click>=8.1",
         "jinja2>=3.1",
@@ -44,7 +48,7 @@ setup(
         "opencv-python-headless>=4.8,<5",
         "packaging>=23",
         "pillow>=10",
-        # What the generated netgen/caffe_pb2.py accepts (see pyproject.toml).
+        # What the generated netgen/caffe/caffe_pb2.py accepts (see pyproject.toml).
         "protobuf>=6.31,<8",
         "rich>=13",
         "simplejpeg>=1.9",
@@ -78,6 +82,6 @@ setup(
             "types-protobuf",
         ],
     },
-    entry_points={"console_scripts": ["netgen = netgen.cli:main"]},
+    entry_points={"console_scripts": ["netgen = netgen.commands.cli:main"]},
     cmdclass={"build_py": BuildWithSchema},
 )

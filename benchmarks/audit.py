@@ -15,7 +15,7 @@ import sys
 import time
 
 TARGET = 3.0
-COMMAND = (sys.executable, "-m", "netgen.cli", "audit")
+COMMAND = (sys.executable, "-m", "netgen.commands.cli", "audit")
 
 
 def seconds(options: list[str]) -> float:

@@ -60,7 +60,7 @@ def run(folder: Path) -> int:
 
 def inspected(folder: Path) -> tuple[float, list[object]]:
     """Inspect, and return the seconds it took and what differs."""
-    from netgen.inspection import Verdict, inspect
+    from netgen.audit.inspection import Verdict, inspect
 
     started = time.perf_counter()
     findings = inspect(data=folder)

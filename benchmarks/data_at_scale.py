@@ -22,16 +22,16 @@ from typing import TypeVar
 
 from photographs import PAIRS, photographs
 
-from data_prep import duplicates, plan
+from data_prep import duplicates, splitting
 from data_prep.datums import MOST_RECORDS, key, label_datum
-from data_prep.estimate import LABEL_DATUM, database
 from data_prep.folder import folders
 from data_prep.images import Decoding
 from data_prep.ledger import Ledger, Row, Scan, pages
 from data_prep.ledger import ledger as open_ledger
-from data_prep.lmdb_writer import Appender
+from data_prep.preparation import LABEL_DATUM, database
 from data_prep.reading import Reader
 from data_prep.records import Item, Source
+from data_prep.storage import Appender
 from data_prep.writing import BATCH, CHUNK
 
 # Assumed, of machines that can be had; nothing of it is measured.
@@ -151,8 +151,8 @@ def note(ledger: Ledger) -> None:
 def planned(ledger: Ledger, source: Source) -> None:
     """Do all that is done between the scan and the writing."""
     duplicates.find(ledger, None)
-    plan.draw(ledger, source, group=False)
-    plan.counts(ledger, source)
+    splitting.draw(ledger, source, group=False)
+    splitting.counts(ledger, source)
     ledger.digest()
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from photographs import PAIRS, names, photographs
 
-from netgen.child import call
+from netgen.caffe.child import call
 
 PROGRAMS = Path(sys.executable).parent
 Seconds = NDArray[np.float64]  # of the clock and, for a command, of processors

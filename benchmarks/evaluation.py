@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from netgen.dataset import Dataset, read_dataset
+from netgen.caffe.schema import layers_in, read_net
 from netgen.evaluation.evaluate import Request, evaluate
-from netgen.schema import layers_in, read_net
-from netgen.scoring import ENGINES, EngineName
-from netgen.variants import find
+from netgen.evaluation.scoring import ENGINES, EngineName
+from netgen.network.dataset import Dataset, read_dataset
+from netgen.network.variants import find
 
 TARGETS = {"caffe": 0.95, "opencv": 1.2}
 BATCH = re.compile(r" (\d+:\d+:\d+\.\d+) .*\] Batch (\d+),")

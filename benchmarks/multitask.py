@@ -28,9 +28,9 @@ from tempfile import TemporaryDirectory
 from google.protobuf.text_format import MessageToString
 
 from netgen import paper
-from netgen.caffe_pb2 import BlobShape, LayerParameter, NetParameter
-from netgen.complexity import count
-from netgen.schema import Phase, layers_in, read_net
+from netgen.caffe.caffe_pb2 import BlobShape, LayerParameter, NetParameter
+from netgen.caffe.schema import Phase, layers_in, read_net
+from netgen.cost.complexity import count
 
 SINGLE = [f"resnet50-{task}" for task in paper.TASKS]
 TOWER = re.compile(r"(res|bn|scale|cross)5[bc]|pool5|fc")

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from netgen.schema import read_solver
+from netgen.caffe.schema import read_solver
 
 BIN = Path(sys.executable).parent
 DISPLAYED = re.compile(r"^I\d+ (\d\d:\d\d:\d\d\.\d+) .*\] Iteration (\d+), lr", re.MULTILINE)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.records import DataError
-from netgen.dataset import PATTERNS_IN_WORDS, RESERVED_NAMES, TASK_NAME
+from netgen.network.dataset import PATTERNS_IN_WORDS, RESERVED_NAMES, TASK_NAME
 
 
 def read_classes(file: Path) -> tuple[str, ...]:

@@ -7,24 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from data_prep import estimate
+from data_prep import preparation
 from data_prep.ahead import Workers, threads
-from data_prep.cluster import cluster
-from data_prep.damage import Damaged, is_thorough, start_over
+from data_prep.dask_cluster import cluster
 from data_prep.images import Decoding
 from data_prep.ledger import Ledger
 from data_prep.ledger import ledger as open_ledger
-from data_prep.lists import DUPLICATES, RECORDS, REJECTS, write_lists
-from data_prep.options import Options
-from data_prep.planning import Planned, make_plan
-from data_prep.reading import Reader
-from data_prep.records import Source, SplitName
-from data_prep.resuming import agree, begin_writing
-from data_prep.scanning import scan
+from data_prep.listings import DUPLICATES, RECORDS, REJECTS, write_lists
+from data_prep.preparation import Planned, make_plan
+from data_prep.reading import Reader, scan
+from data_prep.records import Source, SplitName, Watch
+from data_prep.request import Options
+from data_prep.resuming import Damaged, agree, begin_writing, is_thorough, start_over
 from data_prep.staging import NEW, check_replaceable, staged
-from data_prep.watching import Watch
 from data_prep.writing import mean_image, mean_pixel, write_split
-from netgen.dataset import Dataset, Images, Split, Task, read_dataset, split_in, write_dataset
+from netgen.network.dataset import (
+    Dataset,
+    Images,
+    Split,
+    Task,
+    read_dataset,
+    split_in,
+    write_dataset,
+)
 from netgen.paper import IMAGE_SIZE
 
 MEAN = "mean.binaryproto"
@@ -101,7 +106,7 @@ class _Run:
     def attempt(self, ledger: Ledger, new: Path) -> Planned:
         planned = self.plan(ledger)
         begin_writing(ledger, new, self.watch.say)
-        estimate.check_room(planned.bytes, new)
+        preparation.check_room(planned.bytes, new)
         self.write(ledger, planned, new)
         return planned
 

@@ -10,8 +10,8 @@ from typing import get_args
 
 from data_prep import rows
 from data_prep.class_lists import check_classes, check_task, dataset_name, in_order, read_classes
+from data_prep.folder import Tree
 from data_prep.records import DataError, Item, Reject, Source, SplitName
-from data_prep.tree import Tree
 
 PATH, SPLIT = "path", "split"
 DELIMITERS = ",;\t"

@@ -7,9 +7,9 @@ import functools
 import cv2
 import numpy as np
 
-from data_prep.options import Encoding
 from data_prep.records import Pixels
-from netgen.caffe_pb2 import Datum
+from data_prep.request import Encoding
+from netgen.caffe.caffe_pb2 import Datum
 
 KEY_DIGITS = 8
 MOST_RECORDS = 10**KEY_DIGITS  # in a split

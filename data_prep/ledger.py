@@ -16,8 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from data_prep.failures import failure
 from data_prep.records import DataError, Item, Reject, Source, SplitName
+from data_prep.storage import failure
 
 T = TypeVar("T")
 

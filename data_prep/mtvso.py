@@ -9,9 +9,9 @@ from typing import get_args
 
 from data_prep import rows
 from data_prep.class_lists import check_classes, read_classes
+from data_prep.folder import Tree
 from data_prep.records import DataError, Item, Reject, Source, SplitName
-from data_prep.tree import Tree
-from netgen.ontology import CLASS_LISTS, split_pair
+from netgen.paper.ontology import CLASS_LISTS, split_pair
 
 NAME = "mtvso"
 # In the order of Table 2; a line of a split list names its classes in another.

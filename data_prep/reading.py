@@ -1,4 +1,4 @@
-"""Images read: looked at in the scan, made into records in the writing; both many at a time.
+"""Images read, many at a time: looked at in the scan, made into records in the writing.
 
 A `Reader` and all that goes in and out of it can be pickled, so that threads here and workers
 elsewhere do the same.
@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep import images
+from data_prep.ahead import Workers
 from data_prep.datums import encoded_datum, image_datum, opened
 from data_prep.images import Decoding, Rejected
-from data_prep.ledger import Row, Scan
-from data_prep.lmdb_writer import Content
-from data_prep.options import Encoding
-from data_prep.records import DataError, Pixels
+from data_prep.ledger import Ledger, Row, Scan
+from data_prep.records import DataError, Pixels, Source, Watch
+from data_prep.request import Encoding
+from data_prep.storage import Content
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,3 +152,52 @@ def _check(name: str, pixels: Pixels) -> None:
             f"{name}: {pixels.dtype} pixels of shape {pixels.shape}: expected bytes, height x width"
             " x channels"
         )
+
+
+# ---- the first pass: every image listed and looked at, so that rejects are known before the split
+# The split is of the images that are accepted. To decode them all twice would be dear, so the scan
+# glances at them, and for the rare damage that a glance does not show, the writing starts over
+# (`damage`). A thorough scan decodes them: it reads a JPEG to its end, at an eighth of its size.
+
+CHUNK = 64  # images that a thread looks at at a time
+
+
+def scan(
+    ledger: Ledger, source: Source, seed: int, reader: Reader, workers: Workers, watch: Watch
+) -> None:
+    """List `source` in the ledger, and look at all images that are new or changed.
+
+    Raises
+    ------
+    DataError
+        The source lists an image twice, or with labels that do not fit its tasks.
+    """
+    watch.stage("listing")
+    ledger.enter(source, seed, watch.step)
+    watch.stage("scanning", ledger.value("SELECT COUNT(*) FROM items"))
+    with workers.ahead(reader.scan, ledger.scans(CHUNK, reader.thorough)) as found:
+        for items, scans in found:
+            if workers.check:
+                _check_seen(reader, items, scans)
+            ledger.scanned(scans)
+            watch.step(len(items))
+
+
+def _check_seen(
+    reader: Reader,
+    items: Sequence[tuple[int, str, str | None]],
+    scans: Sequence[tuple[int, Scan]],
+) -> None:
+    """Look here at what another machine could not read; refuse one that has other files.
+
+    Else a worker without the files would have every image rejected.
+    """
+    unread = {number: scan.reason for number, scan in scans if scan.sha256 is None}
+    again = [item for item in items if item[0] in unread]
+    here = {number: scan.reason for number, scan in reader.scan(again) if scan.sha256 is None}
+    for number, name, _ in again:
+        if here.get(number) != unread[number]:
+            raise DataError(
+                f"{name}: a worker of the cluster says {unread[number]!r}, and here it is another"
+                " matter: workers need the same files at the same paths, as on a shared disk"
+            )

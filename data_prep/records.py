@@ -12,7 +12,23 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from netgen.dataset import Task
+from netgen.network.dataset import Task
+
+
+class Watch:
+    """Is told of every stage and its steps; this one keeps silent."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin a stage of `total` steps (None: nobody knows how many)."""
+
+    def step(self, count: int) -> None:
+        """Take note that so many steps of it are done."""
+
+    def say(self, text: str) -> None:
+        """Pass on something that the user should know."""
+
+
+# ---- what every source of images gives: its tasks, and one stream of images with their labels ---
 
 Pixels = NDArray[np.uint8]  # height x width x channels, 0 to 255; three channels are B, G, R
 SplitName = Literal["train", "test"]

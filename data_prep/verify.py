@@ -12,14 +12,13 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from data_prep.convert import MEAN, TOML
-from data_prep.lists import RECORDS, read_list
+from data_prep.listings import RECORDS, read_list
+from data_prep.records import Watch
 from data_prep.verify_images import BAD, Seen, look_at
-from data_prep.watching import Watch
 from data_prep.writing import mean_pixel
-from netgen.caffe_pb2 import BlobProto
-from netgen.databases import Databases, Labels, opened, read_labels
-from netgen.dataset import Dataset, DatasetError, Split, class_names, read_dataset
-from netgen.lmdbs import DatabaseError
+from netgen.caffe.caffe_pb2 import BlobProto
+from netgen.caffe.databases import DatabaseError, Databases, Labels, opened, read_labels
+from netgen.network.dataset import Dataset, DatasetError, Split, class_names, read_dataset
 
 ANEW = "make the dataset anew"
 

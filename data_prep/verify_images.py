@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from data_prep import images
 from data_prep.datums import opened
 from data_prep.images import Decoding, Rejected
-from data_prep.records import Pixels
-from data_prep.watching import Watch
-from netgen import databases
-from netgen.caffe_pb2 import Datum
-from netgen.dataset import Images
+from data_prep.records import Pixels, Watch
+from netgen.caffe import databases
+from netgen.caffe.caffe_pb2 import Datum
+from netgen.network.dataset import Images
 
 BAD = 0  # an image's fingerprint that is none
 STEP = 256  # images from one word of progress to the next

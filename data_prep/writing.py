@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.ahead import Workers
-from data_prep.damage import Damaged
 from data_prep.datums import key, label_datum
-from data_prep.flushing import flushing
 from data_prep.ledger import Ledger, Row, pages
-from data_prep.lmdb_writer import Appender, Content
 from data_prep.reading import Prepared, Reader
-from data_prep.records import SplitName
-from data_prep.watching import Watch
-from netgen.caffe_pb2 import BlobProto
-from netgen.dataset import Split
+from data_prep.records import SplitName, Watch
+from data_prep.resuming import Damaged
+from data_prep.storage import Appender, Content, flushing
+from netgen.caffe.caffe_pb2 import BlobProto
+from netgen.network.dataset import Split
 
 CHUNK = 16  # images that a thread prepares at a time
 # Records a transaction: 10 MB of 224 x 224 colour images, which are still in the processor's cache

@@ -15,9 +15,9 @@ import pytest
 from helpers import dataset, make_databases, order
 from trained import Trained, train
 
-from netgen.build import files
-from netgen.files import write_all
+from netgen.network.build import files
 from netgen.paper import Recipe
+from netgen.system.files import write_all
 
 # Machines that run tests are busy: a slow example is no failure.
 hypothesis.settings.register_profile("netgen", deadline=None)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from test_any_caffe import train_and_evaluate
 
-from netgen.doctor.gpu import NoGpuError, cards
-from netgen.engine import EngineError, find_engine, require_gpu
+from netgen.caffe.engine import EngineError, find_engine, require_gpu
+from netgen.doctor.caffe_and_gpu import NoGpuError, cards
 
 LIBRARY = find_engine().program.resolve().parent.parent / "lib/libcaffe.so"
 

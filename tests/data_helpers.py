@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from photographs import photograph, saved
 
 from data_prep.fashion_mnist import PACKAGE_FOLDER
-from netgen.caffe_pb2 import Datum
-from netgen.cli import main
+from netgen.caffe.caffe_pb2 import Datum
+from netgen.commands.cli import main
 
-PROGRAM = (sys.executable, "-m", "netgen.cli", "data")
+PROGRAM = (sys.executable, "-m", "netgen.commands.cli", "data")
 PREFIXES = {"train": "train", "test": "t10k"}
 
 

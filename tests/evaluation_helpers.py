@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from helpers import order
 
-from netgen.build import files
-from netgen.complexity import count
-from netgen.dataset import Dataset
-from netgen.files import write_all
-from netgen.inspection.blobs import Weights, to_caffemodel
-from netgen.schema import read_net
+from netgen.caffe.caffemodel import Weights, to_caffemodel
+from netgen.caffe.schema import read_net
+from netgen.cost.complexity import count
+from netgen.network.build import files
+from netgen.network.dataset import Dataset
+from netgen.system.files import write_all
 
 
 def random_network(variant: str, data: Dataset, folder: Path, seed: int = 0) -> tuple[Path, Path]:

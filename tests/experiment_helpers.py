@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netgen.experiment.places import cells
-from netgen.experiment.record import VERSION, CellRecord, Correct, CrossWeights, Experiment
-from netgen.experiment.settings import Settings
 from netgen.paper import TASKS
+from netgen.pipeline.cell_record import VERSION, CellRecord, Correct, CrossWeights, Experiment
+from netgen.pipeline.cells import cells
+from netgen.pipeline.miniature import Settings
 
 IMAGES = 100_000
 WAVES = (0.0, 1.0, -1.0, 0.5, -0.5)  # how seeds differ, in spreads

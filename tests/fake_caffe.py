@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from netgen.caffe_pb2 import SolverState
-from netgen.schema import read_solver
+from netgen.caffe.caffe_pb2 import SolverState
+from netgen.caffe.schema import read_solver
 
 LOSSES = {0: 9.0, 5: 6.0, 10: 4.0}  # from 15 on, a plateau
 

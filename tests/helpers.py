@@ -11,14 +11,14 @@ import lmdb
 import numpy as np
 
 from netgen import paper
-from netgen.architecture import Backbone, Stem
-from netgen.build import Order, files
-from netgen.caffe_pb2 import Datum, LayerParameter
-from netgen.choice import Choice
-from netgen.dataset import Dataset, Images, Split, Task, split_in
+from netgen.caffe.caffe_pb2 import Datum, LayerParameter
+from netgen.caffe.schema import layers_in, parse_net
+from netgen.network.build import Order, files
+from netgen.network.dataset import Dataset, Images, Split, Task, split_in
+from netgen.network.options import Choice
+from netgen.network.residual import Backbone, Stem
+from netgen.network.variants import find, variants
 from netgen.paper import Recipe
-from netgen.schema import layers_in, parse_net
-from netgen.variants import find, variants
 
 ROOT = Path(__file__).parent.parent
 VARIANTS = list(variants(list(paper.TASKS)))

@@ -16,13 +16,13 @@ from clothes import read
 from conftest import Once
 from helpers import ANY_CARD, NARROW, dataset, order
 
-from netgen.architecture import Backbone
-from netgen.build import Order, files
-from netgen.choice import Choice
-from netgen.cli import main
-from netgen.files import write_all
-from netgen.inspection.blobs import Weights, read_weights, to_caffemodel
+from netgen.caffe.caffemodel import Weights, read_weights, to_caffemodel
+from netgen.commands.cli import main
+from netgen.network.build import Order, files
+from netgen.network.options import Choice
+from netgen.network.residual import Backbone
 from netgen.paper import Recipe
+from netgen.system.files import write_all
 
 GREY = (1, 28, 28)  # Fashion-MNIST's images
 TASKS = {"noun": 7, "adj": 3, "anp": 11}

@@ -8,9 +8,9 @@ from pathlib import Path
 from google.protobuf.text_format import MessageToString
 from helpers import ROOT
 
-from netgen.caffe_pb2 import LayerParameter, NetParameter
-from netgen.inspection import Finding, Verdict, inspect
-from netgen.schema import read_net
+from netgen.audit.inspection import Finding, Verdict, inspect
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
+from netgen.caffe.schema import read_net
 
 XS = ROOT / "models/xs/train_val.prototxt"
 DEPLOY = ROOT / "models/xs/deploy.prototxt"

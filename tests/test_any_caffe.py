@@ -15,7 +15,7 @@ from pathlib import Path
 
 from data_helpers import first_published
 
-from netgen.engine import find_engine
+from netgen.caffe.engine import find_engine
 
 RESULT = re.compile(r"(\w+) = ([\d.e+-]+|-?nan)")
 
@@ -31,7 +31,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def netgen(*words: str | Path, cwd: Path) -> None:
-    run(sys.executable, "-c", "from netgen.cli import main; main()", *words, cwd=cwd)
+    run(sys.executable, "-c", "from netgen.commands.cli import main; main()", *words, cwd=cwd)
 
 
 def train_and_evaluate(folder: Path) -> dict[str, float]:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgen import paper
-from netgen.claims import CLAIMS, NOT_CHECKABLE, PARTS, Claim, Relation, numbers_in
-from netgen.claims.model import NUMBER
-from netgen.claims.questions import QUESTIONS
-from netgen.measurements import MEASUREMENTS
+from netgen.audit.measurements import MEASUREMENTS
 from netgen.paper import TABLE_2
+from netgen.paper.claims import CLAIMS, NOT_CHECKABLE, PARTS, Claim, Relation, numbers_in
+from netgen.paper.claims.claim import NUMBER
+from netgen.paper.claims.left_open import QUESTIONS
 
 PAPER = Path(__file__).parents[2] / "shared/paper"
 needs_paper = pytest.mark.skipif(

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from netgen import audit as audits
-from netgen.audit import Verdict
-from netgen.claims import CLAIMS, PARTS
+from netgen.audit import verdicts as audits
+from netgen.audit.verdicts import Verdict
 from netgen.commands.audit import command
+from netgen.paper.claims import CLAIMS, PARTS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "AUDIT.md"

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgen import paper
-from netgen.audit import judge
-from netgen.claims import CLAIMS
-from netgen.measurements import Context
-from netgen.measurements.numbers import _factors
-from netgen.measurements.splits import PAIRS, printed_excess, roundings
+from netgen.audit.measurements import Context
+from netgen.audit.measurements.arithmetic import _factors
+from netgen.audit.measurements.split_rounding import PAIRS, printed_excess, roundings
+from netgen.audit.verdicts import judge
+from netgen.paper.claims import CLAIMS
 
 
 def test_an_open_highway_is_a_residual_layer_exactly() -> None:

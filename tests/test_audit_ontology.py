@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgen.audit import Verdict, judge
-from netgen.claims import CLAIMS
-from netgen.claims.data import DATA
-from netgen.measurements import Context, classes, ontology
-from netgen.measurements.classes import FILES, chain, labels
-from netgen.ontology import adjectives_of, isolated, nouns_of, split_pair
+from netgen.audit.measurements import Context, public_lists, sub_ontology
+from netgen.audit.measurements.public_lists import FILES, chain, labels
+from netgen.audit.verdicts import Verdict, judge
+from netgen.paper.claims import CLAIMS
+from netgen.paper.claims.section_5 import DATA
+from netgen.paper.ontology import adjectives_of, isolated, nouns_of, split_pair
 
 LISTS = Path(__file__).parents[2] / "shared/data"
 needs_lists = pytest.mark.skipif(
@@ -24,7 +24,7 @@ needs_lists = pytest.mark.skipif(
     reason="class lists are not at ../shared/data (public: the Visual Sentiment Ontology; gist"
     " 547112cc41b831ec1905e75deae11104; the DeepSentiBank release)",
 )
-READS_LISTS = [claim.id for claim in DATA if hasattr(ontology, claim.measure)]
+READS_LISTS = [claim.id for claim in DATA if hasattr(sub_ontology, claim.measure)]
 
 
 def verdict(name: str, folder: Path | None) -> Verdict:
@@ -130,7 +130,7 @@ def small(tmp_path: Path) -> Callable[..., Context]:
             file.write_text("\n".join(text), encoding="utf-8")
         (tmp_path / "deepsentibank").mkdir(exist_ok=True)
         (tmp_path / FILES["deepsentibank"]).write_text(json.dumps(lines["anp"]), encoding="utf-8")
-        classes._read.cache_clear()
+        public_lists._read.cache_clear()
         return Context(tmp_path)
 
     return write

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgen import variants as known
-from netgen.audit import Judgement, Verdict, audit, judge, tally, verdict_of
-from netgen.caffe_pb2 import LayerParameter, NetParameter
-from netgen.claims import CLAIMS, PARTS, Claim
-from netgen.measurements import Context, Found, layout, networks
-from netgen.measurements.networks import Emitted, emitted
-from netgen.readings import Read, readings
-from netgen.variants import Row
+from netgen.audit.measurements import Context, Found, parsed_networks, table_1
+from netgen.audit.measurements.parsed_networks import Emitted, emitted
+from netgen.audit.readings import Read, readings
+from netgen.audit.verdicts import Judgement, Verdict, audit, judge, tally, verdict_of
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
+from netgen.network import variants as known
+from netgen.network.variants import Row
+from netgen.paper.claims import CLAIMS, PARTS, Claim
 
 NOWHERE = Context()
 
@@ -262,7 +262,7 @@ BROKEN: dict[str, tuple[Callable[[NetParameter], None], set[str]]] = {
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """Forget what was measured of other networks, before and after."""
-    caches = (networks.cost, layout.by_name)
+    caches = (parsed_networks.cost, table_1.by_name)
     for cache in caches:
         cache.cache_clear()
     yield
@@ -282,7 +282,7 @@ def test_a_changed_network_is_not_reproduced(change: str, monkeypatch: pytest.Mo
     def instead(name: str) -> Emitted:
         return broken if name == "xs" else emitted(name)
 
-    for family in (networks, layout, *_families()):
+    for family in (parsed_networks, table_1, *_families()):
         if hasattr(family, "emitted"):
             monkeypatch.setattr(family, "emitted", instead)
     for name in expected:
@@ -290,7 +290,7 @@ def test_a_changed_network_is_not_reproduced(change: str, monkeypatch: pytest.Mo
 
 
 def _families() -> tuple[object, ...]:
-    from netgen.measurements import FAMILIES
+    from netgen.audit.measurements import FAMILIES
 
     return FAMILIES
 

@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner
 from helpers import ANY_CARD, BASELINES, dataset, layers, order, text
 
-from netgen.architecture import Backbone
-from netgen.build import net_text
-from netgen.caffe_pb2 import LayerParameter
-from netgen.cli import main
-from netgen.complexity import count
-from netgen.dataset import MTVSO
+from netgen.caffe.caffe_pb2 import LayerParameter
+from netgen.caffe.schema import parse_net
+from netgen.commands.cli import main
+from netgen.cost.complexity import count
+from netgen.network.build import net_text
+from netgen.network.dataset import MTVSO
+from netgen.network.residual import Backbone
 from netgen.paper import Recipe
-from netgen.schema import parse_net
 
 IMAGE = {"data": (3, 224, 224)}
 TRAINED = [name for name in BASELINES if name != "deepsentibank"]

@@ -17,14 +17,14 @@ from test_networks_in_caffe import agree, in_opencv, parameters, run_each
 
 from data_prep.fashion_mnist import PACKAGE_FOLDER
 from data_prep.records import SplitName
-from netgen.architecture import Backbone
-from netgen.build import files
-from netgen.caffe_log import read_log
-from netgen.complexity import count
-from netgen.dataset import MTVSO, Dataset, Split
-from netgen.files import write_all
+from netgen.caffe.schema import layers_in, parse_net
+from netgen.caffe.training_log import read_log
+from netgen.cost.complexity import count
+from netgen.network.build import files
+from netgen.network.dataset import MTVSO, Dataset, Split
+from netgen.network.residual import Backbone
 from netgen.paper import Recipe
-from netgen.schema import layers_in, parse_net
+from netgen.system.files import write_all
 
 # Table 2's rows to the last digit; Inception-v1 with its auxiliary heads.
 PARAMETERS = {

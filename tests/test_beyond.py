@@ -21,9 +21,13 @@ from test_networks import (
 )
 
 from netgen import paper
-from netgen.ambiguous import Branch, CrossWeight, MovedNorm, Normalization, Sharing
-from netgen.architecture import Backbone, Stem
-from netgen.beyond import (
+from netgen.caffe.caffe_pb2 import LayerParameter
+from netgen.caffe.schema import parse_net
+from netgen.commands.cli import main
+from netgen.cost.complexity import count
+from netgen.network.build import Order
+from netgen.network.options import (
+    Branch,
     Conv1,
     Conv1Bias,
     CrossBias,
@@ -31,15 +35,15 @@ from netgen.beyond import (
     CrossForm,
     CrossLearning,
     CrossStart,
+    CrossWeight,
+    MovedNorm,
+    Normalization,
     SelfWeight,
+    Sharing,
     Towers,
 )
-from netgen.build import Order
-from netgen.caffe_pb2 import LayerParameter
-from netgen.cli import main
-from netgen.complexity import count
-from netgen.schema import parse_net
-from netgen.variants import (
+from netgen.network.residual import Backbone, Stem
+from netgen.network.variants import (
     EXTENSIONS,
     NETWORKS,
     READINGS,
@@ -197,7 +201,7 @@ def test_frozen_towers_leave_only_weights_on_shortcuts_and_classifiers_to_learn(
 
 
 def count_train(found: list[LayerParameter]) -> Any:
-    from netgen.caffe_pb2 import NetParameter
+    from netgen.caffe.caffe_pb2 import NetParameter
 
     return count(NetParameter(layer=found), "TRAIN", inputs={"data": (3, 32, 32)}).layers
 

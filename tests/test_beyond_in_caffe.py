@@ -14,14 +14,21 @@ from helpers import dataset, make_databases, order, text
 from test_complexity import resident
 from test_networks_in_caffe import run_at_random
 
-from netgen.ambiguous import Branch
-from netgen.architecture import Backbone, Stem
-from netgen.beyond import CrossBias, CrossForm, CrossLearning, CrossStart, SelfWeight, Towers
-from netgen.build import files
-from netgen.complexity import count
-from netgen.files import write_all
+from netgen.caffe.schema import parse_net
+from netgen.cost.complexity import count
+from netgen.network.build import files
+from netgen.network.options import (
+    Branch,
+    CrossBias,
+    CrossForm,
+    CrossLearning,
+    CrossStart,
+    SelfWeight,
+    Towers,
+)
+from netgen.network.residual import Backbone, Stem
 from netgen.paper import Recipe
-from netgen.schema import parse_net
+from netgen.system.files import write_all
 
 TINY = Backbone(width=8, blocks=(1, 1, 2, 3), stem=Stem.SMALL)
 CLASSES = {"noun": 7, "adj": 4, "anp": 9}

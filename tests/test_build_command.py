@@ -19,10 +19,10 @@ from click.testing import CliRunner, Result
 from helpers import ROOT, TRAINED, VARIANTS, dataset, make_databases
 
 from netgen import paper
-from netgen.cli import main
-from netgen.dataset import write_dataset
-from netgen.schema import read_net, read_solver
-from netgen.variants import READINGS
+from netgen.caffe.schema import read_net, read_solver
+from netgen.commands.cli import main
+from netgen.network.dataset import write_dataset
+from netgen.network.variants import READINGS
 
 NARROW = ("--width", "4", "--blocks", "1,1,1,2")
 FILES = [
@@ -66,7 +66,7 @@ def program(
 ) -> subprocess.CompletedProcess[str]:
     """Run netgen as a process of its own, behind a `prefix` that restricts it."""
     return subprocess.run(
-        [*prefix, sys.executable, "-m", "netgen.cli", *map(str, arguments)],
+        [*prefix, sys.executable, "-m", "netgen.commands.cli", *map(str, arguments)],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -647,7 +647,7 @@ def test_list_shows_the_networks_of_a_dataset(tmp_path: Path) -> None:
 HEAVY = {"caffe", "numpy", "matplotlib", "cv2", "lmdb", "rich", "scipy", "skimage", "data_prep"}
 LOADED = """
 import sys
-from netgen.cli import main
+from netgen.commands.cli import main
 main(sys.argv[1:], standalone_mode=False)
 print(*sorted({name.split(".")[0] for name in sys.modules}), file=sys.stderr)
 """

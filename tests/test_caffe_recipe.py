@@ -53,8 +53,8 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "docker", copy / "docker")
     for name in ("run", "setup.py", "pyproject.toml"):
         shutil.copy2(ROOT / name, copy)
-    (copy / "netgen").mkdir()
-    shutil.copy2(ROOT / "netgen/caffe.proto", copy / "netgen")
+    (copy / "netgen/caffe").mkdir(parents=True)
+    shutil.copy2(ROOT / "netgen/caffe/caffe.proto", copy / "netgen/caffe")
     return copy
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from netgen.child import call, handling, tell
-from netgen.engine import EngineError
+from netgen.caffe.child import call, handling, tell
+from netgen.caffe.engine import EngineError
 
 
 def add(one: int, other: int) -> int:

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 from data_prep import cifar100
 from data_prep.cifar100 import FOLDER, Cifar100
-from data_prep.lists import read_list
+from data_prep.listings import read_list
 from data_prep.python2_pickle import PickleError, read_pickle
 from data_prep.records import DataError
-from netgen.caffe_pb2 import Datum
-from netgen.lmdbs import reading
+from netgen.caffe.caffe_pb2 import Datum
+from netgen.caffe.databases import reading
 
 TRAIN, TEST = 20, 6
 
@@ -108,7 +108,7 @@ def published(folder: Path, change: Callable[[dict[str, Any]], object] = lambda 
 
 
 def netgen(*arguments: object) -> tuple[int, str]:
-    from netgen.cli import main
+    from netgen.commands.cli import main
 
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     return result.exit_code, result.output

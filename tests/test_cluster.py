@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from helpers import VARIANTS
 from training_helpers import TIMEOUT, Place, make_place, wait_for
 
-from netgen.cli import main
-from netgen.dataset import MTVSO
+from netgen.commands.cli import main
+from netgen.network.dataset import MTVSO
 
 JOB = {"SLURM_ARRAY_TASK_ID": "0", "OPENBLAS_NUM_THREADS": "1"}
 

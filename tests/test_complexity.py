@@ -18,13 +18,13 @@ from caffe_child import in_caffe
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from netgen.caffe_pb2 import BlobShape, Datum, NetParameter
-from netgen.complexity import LayerCost, NetCost, count
-from netgen.layers.sources import OPEN_ENDED
-from netgen.layers.table import RULES, ShapeError
-from netgen.layers.windows import Window, convolved, deconvolved, pooled
-from netgen.memory import PROGRAM_BYTES
-from netgen.schema import Phase, SchemaError, parse_net, read_net
+from netgen.caffe.caffe_pb2 import BlobShape, Datum, NetParameter
+from netgen.caffe.schema import Phase, SchemaError, parse_net, read_net
+from netgen.cost.complexity import LayerCost, NetCost, count
+from netgen.cost.layers.sources import OPEN_ENDED
+from netgen.cost.layers.table import RULES, ShapeError
+from netgen.cost.layers.windows import Window, convolved, deconvolved, pooled
+from netgen.cost.memory import PROGRAM_BYTES
 
 ZOO = Path(__file__).parent / "zoo.prototxt"
 
@@ -628,7 +628,7 @@ def test_a_test_network_shares_its_parameters_with_the_training_network() -> Non
 
 
 def test_the_papers_network_takes_what_was_measured() -> None:
-    from netgen.build import net_text
+    from netgen.network.build import net_text
 
     net = parse_net(net_text("xs", "train_val").replace("batch_size: 3", "batch_size: 23"))
     size = {"data": (3, 224, 224)}

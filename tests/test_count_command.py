@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from netgen.cli import main
+from netgen.commands.cli import main
 
 BAD_INPUT = Path(__file__).parent / "bad_input" / "count"
 ZOO = Path(__file__).parent / "zoo.prototxt"
@@ -179,7 +179,7 @@ def python(code: str) -> str:
 
 def test_piped_rows_are_neither_folded_nor_coloured() -> None:
     piped = python(
-        "import sys; from netgen.cli import main;"
+        "import sys; from netgen.commands.cli import main;"
         f"sys.argv[1:] = ['count', {str(ZOO)!r}, '--layers']; main()"
     )
     rows = [line for line in piped.splitlines() if line.startswith("conv_two")]
@@ -189,7 +189,7 @@ def test_piped_rows_are_neither_folded_nor_coloured() -> None:
 
 def test_counting_loads_neither_numpy_nor_rich_nor_lmdb() -> None:
     loaded = python(
-        "import sys, netgen.complexity, netgen.schema, netgen.commands.count;"
+        "import sys, netgen.cost.complexity, netgen.caffe.schema, netgen.commands.count;"
         "print(sorted({'numpy', 'rich', 'lmdb', 'cv2', 'jinja2'} & sys.modules.keys()))"
     )
     assert loaded.strip() == "[]"

@@ -103,7 +103,7 @@ def local(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
 def start(root: Path, out: Path, address: str, code: str = "pass") -> subprocess.Popen[str]:
     """Start a conversion on a cluster, after some code of its own."""
     arguments = ["mtvso", root, "--out", out, *SIZE, "--scheduler", address]
-    program = ["-c", f"{code}; from netgen.cli import main; main()", "data"]
+    program = ["-c", f"{code}; from netgen.commands.cli import main; main()", "data"]
     command = map(str, [sys.executable, *program, *arguments])
     return subprocess.Popen(list(command), stderr=subprocess.PIPE, text=True)
 
@@ -159,7 +159,8 @@ def test_the_work_of_a_worker_that_is_killed_is_done_by_another(
 def test_when_all_workers_are_lost_it_says_so_and_leaves_nothing(
     root: Path, tmp_path: Path
 ) -> None:
-    patience = "from data_prep import ahead, cluster; ahead.PATIENCE = cluster.WITHOUT_WORKERS = 1"
+    patience = "from data_prep import ahead, dask_cluster as cluster;"
+    patience += " ahead.PATIENCE = cluster.WITHOUT_WORKERS = 1"
     out = tmp_path / "out"
     with cluster(tmp_path, "") as found:
         run = start(root, out, found.address, patience)

@@ -146,12 +146,12 @@ def test_an_image_that_only_the_scan_can_decode_is_an_error_that_leaves_nothing(
 # In whose call a run dies, and in which.
 PLACES = [
     ("convert.start_over", 1),  # nobody knows of the damage
-    ("damage.clear", 1),  # the ledger does
+    ("resuming.clear", 2),  # the ledger does
     ("convert.scan", 2),
     ("ledger.Ledger.scanned", 24),  # of 16 a scan
     ("convert.make_plan", 2),
     ("convert.begin_writing", 2),
-    ("resuming.clear", 2),
+    ("resuming.clear", 3),
     ("convert.write_split", 2),
     ("writing.SplitWriter.append", 3),
 ]
@@ -167,7 +167,7 @@ def dying(*arguments, **options):
         os.kill(os.getpid(), 9)
     return whole(*arguments, **options)
 setattr(owner, name, dying)
-from netgen.cli import main
+from netgen.commands.cli import main
 main()
 """
 

@@ -28,7 +28,7 @@ from data_helpers import (
 
 from data_prep import fashion_mnist
 from data_prep.fashion_mnist import CLASSES, ITEMS, TASKS
-from netgen.dataset import Dataset, Images, Task, class_names, read_dataset, split_in
+from netgen.network.dataset import Dataset, Images, Task, class_names, read_dataset, split_in
 
 SEED = 7
 COUNTS = {"train": 60_000, "test": 10_000}

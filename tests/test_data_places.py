@@ -24,7 +24,7 @@ from data_helpers import (
 from data_prep import staging
 from data_prep.convert import CONTENTS
 from data_prep.staging import NEW, staged
-from netgen.dataset import read_dataset
+from netgen.network.dataset import read_dataset
 
 COMMAND = "fashion-mnist"
 
@@ -188,9 +188,9 @@ def test_what_cannot_fit_is_refused_before_it_is_written(tmp_path: Path) -> None
 
 # Somebody else fills the disk once the estimate is made.
 UNCHECKED = """
-from data_prep import estimate
-from netgen.cli import main
-estimate.check_room = lambda *_: None
+from data_prep import preparation
+from netgen.commands.cli import main
+preparation.check_room = lambda *_: None
 main()
 """
 

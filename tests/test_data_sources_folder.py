@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from source_helpers import JPEG, found, rejects, write
 
-from data_prep.folder import folders
+from data_prep.folder import Tree, folders
 from data_prep.records import DataError
-from data_prep.tree import Tree
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import pytest
 from photographs import photograph, saved
 from source_helpers import found, rejects, write
 
-from data_prep.lists import read_list
+from data_prep.listings import read_list
 from data_prep.mtvso import mtvso
 from data_prep.records import DataError, Item, Source
 from netgen import paper
-from netgen.caffe_pb2 import Datum
-from netgen.dataset import class_names, read_dataset
+from netgen.caffe.caffe_pb2 import Datum
+from netgen.network.dataset import class_names, read_dataset
 
 LISTS = {
     "anp": ["misty_trees", "happy_dog", "misty_street_art"],

@@ -17,7 +17,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from photographs import photograph, saved
 
-from data_prep import duplicates, plan
+from data_prep import duplicates, splitting
 from data_prep.ledger import Ledger, Scan, ledger
 from data_prep.records import DataError, Item, Pixels, Reject, Source
 
@@ -52,7 +52,7 @@ def drawn(
                 for number, name, _ in page
             )
         duplicates.find(made, None)
-        plan.draw(made, source(items), group)
+        splitting.draw(made, source(items), group)
         return [
             (name.decode(), split, position)
             for name, split, position in made.rows("SELECT name, split, position FROM items")

@@ -28,13 +28,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from photographs import photograph, saved
 
-from data_prep import datums, estimate, lmdb_writer
+from data_prep import datums, preparation, storage
 from data_prep.datums import image_datum, key, label_datum, opened
-from data_prep.lists import read_list
-from data_prep.lmdb_writer import Appender
+from data_prep.listings import read_list
 from data_prep.records import DataError, Source
-from netgen.caffe_pb2 import BlobProto, Datum
-from netgen.dataset import read_dataset
+from data_prep.storage import Appender
+from netgen.caffe.caffe_pb2 import BlobProto, Datum
+from netgen.network.dataset import read_dataset
 
 CLASSES = {"bright lamp": 6, "dark street": 9, "old car": 11}
 BIN = Path(sys.executable).parent
@@ -226,7 +226,7 @@ def append(folder: Path, batches: int, size: int) -> Appender:
 
 
 def test_the_map_grows_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lmdb_writer, "FIRST_MAP_SIZE", 2**15)
+    monkeypatch.setattr(storage, "FIRST_MAP_SIZE", 2**15)
     append(tmp_path, 5, 4000)
     with lmdb.open(str(tmp_path), readonly=True, lock=False) as environment:
         assert environment.info()["map_size"] > 5_000_000
@@ -249,7 +249,7 @@ def test_the_estimate_is_never_below_and_hardly_above_what_a_database_takes(
 ) -> None:
     append(tmp_path, 12, size)
     taken = (tmp_path / "data.mdb").stat().st_size
-    assert taken <= estimate.database(12 * 256, size) <= 1.05 * taken + estimate.OVERHEAD
+    assert taken <= preparation.database(12 * 256, size) <= 1.05 * taken + preparation.OVERHEAD
 
 
 @pytest.mark.parametrize(

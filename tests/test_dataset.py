@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from netgen import paper
-from netgen.cli import main
-from netgen.dataset import (
+from netgen.commands.cli import main
+from netgen.network.dataset import (
     MTVSO,
     DatasetError,
     Task,

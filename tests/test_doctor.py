@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner, Result
 from helpers import dataset, make_databases
 
-from netgen.cli import main
-from netgen.dataset import Dataset, write_dataset
-from netgen.doctor import caffe, data, gpu, packages, permissions, room, weights
-from netgen.doctor.finding import Asked, Finding, Status, ok
+from netgen.caffe import caffemodel
+from netgen.caffe.engine import Engine
+from netgen.commands.cli import main
+from netgen.doctor import caffe_and_gpu, inputs, resources
+from netgen.doctor.probe import Asked, Finding, Status, ok
 from netgen.doctor.probes import PROBES, Probe, examine
-from netgen.engine import Engine
-from netgen.inspection import weights as inspected
+from netgen.network.dataset import Dataset, write_dataset
 
 TITAN = "NVIDIA GeForce GTX TITAN X, 535.183.01, 12212, 5.2"
 
@@ -128,8 +128,8 @@ def test_probes_that_load_caffe_or_read_databases_run_in_a_process_of_their_own(
 
 def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["click>=8.1", "lmdb>=999", "no-such-package>=1", 'other>1; extra == "dev"']
-    monkeypatch.setattr(packages, "requires", lambda _: wanted)
-    found = only(packages.examine(Asked()), "packages")
+    monkeypatch.setattr(inputs, "requires", lambda _: wanted)
+    found = only(inputs.examine_packages(Asked()), "packages")
     assert found.status is Status.MISSING
     lmdb = metadata.version("lmdb")
     assert found.what == f"lmdb is {lmdb}, wanted >=999; no-such-package is not installed"
@@ -138,14 +138,14 @@ def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.Monke
 def test_no_caffe_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    found = only(caffe.program(Asked()), "Caffe")
+    found = only(caffe_and_gpu.program(Asked()), "Caffe")
     assert found.status is Status.MISSING
     assert "./run setup" in found.next_step
 
 
 def test_a_caffe_that_a_shell_would_not_find_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    found = only(caffe.program(Asked()), "caffe on PATH")
+    found = only(caffe_and_gpu.program(Asked()), "caffe on PATH")
     assert found.status is Status.WARNING
     assert "activate" in found.next_step
 
@@ -155,7 +155,7 @@ def test_another_caffe_on_the_path_is_a_warning_that_names_it(
 ) -> None:
     other = program(tmp_path / "other", "caffe", "exit 0")
     monkeypatch.setenv("PATH", f"{other}:/usr/bin:/bin")
-    found = only(caffe.program(Asked()), "caffe on PATH")
+    found = only(caffe_and_gpu.program(Asked()), "caffe on PATH")
     assert found.status is Status.WARNING
     assert f"{other}/caffe" in found.what
 
@@ -207,15 +207,15 @@ def test_no_gpu_is_a_warning_and_missing_when_it_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert only(gpu.examine(Asked()), "GPU").status is Status.WARNING
-    assert only(gpu.examine(Asked(gpu=True)), "GPU").status is Status.MISSING
+    assert only(caffe_and_gpu.examine_gpus(Asked()), "GPU").status is Status.WARNING
+    assert only(caffe_and_gpu.examine_gpus(Asked(gpu=True)), "GPU").status is Status.MISSING
 
 
 def test_a_driver_that_does_not_work_is_quoted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, "echo 'Driver/library version mismatch'; exit 18")
-    found = only(gpu.examine(Asked(gpu=True)), "GPU")
+    found = only(caffe_and_gpu.examine_gpus(Asked(gpu=True)), "GPU")
     assert found.status is Status.MISSING
     assert "Driver/library version mismatch" in found.what
 
@@ -224,7 +224,7 @@ def test_a_gpu_that_this_caffe_cannot_use_is_found_with_its_driver(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, f"echo '{TITAN}'")
-    findings = gpu.examine(Asked(gpu=True))
+    findings = caffe_and_gpu.examine_gpus(Asked(gpu=True))
     assert "TITAN X, 11.9 GiB, driver 535.183.01" in only(findings, "GPU").what
     unused = only(findings, "Caffe on the GPU")
     assert unused.status is Status.MISSING
@@ -250,14 +250,14 @@ def test_kernels_run_on_their_generation_and_on_later_ones_only_if_translated(
     built_for: str, card: int, runs: bool
 ) -> None:
     build = {"gpu": f"CUDA 12.9, architectures {built_for}, cuDNN no"}
-    assert gpu.runs_on(Engine(Path("caffe"), "1.0", True, build), card) == runs
+    assert caffe_and_gpu.runs_on(Engine(Path("caffe"), "1.0", True, build), card) == runs
 
 
 def test_a_network_that_does_not_fit_the_memory_is_missing_memory(
     monkeypatch: pytest.MonkeyPatch, small: tuple[Dataset, Path]
 ) -> None:
-    monkeypatch.setattr("netgen.training.room.machine_memory", lambda: (2**30, 2**20))
-    (found,) = room.memory(Asked(dataset=small[1]))
+    monkeypatch.setattr("netgen.training.memory_check.machine_memory", lambda: (2**30, 2**20))
+    (found,) = resources.memory(Asked(dataset=small[1]))
     assert found.status is Status.MISSING
     assert "GiB to train" in found.what
     assert "--batch-size" in found.next_step
@@ -268,13 +268,13 @@ def test_a_disk_without_room_for_the_snapshots_is_missing_room(
 ) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=2**20)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
-    (found,) = room.disk(Asked(dataset=small[1], out=tmp_path / "not/yet/made"))
+    (found,) = resources.disk(Asked(dataset=small[1], out=tmp_path / "not/yet/made"))
     assert found.status is Status.MISSING
     assert "snapshots of xs" in found.what
 
 
 def test_databases_still_to_be_made_count_for_the_disk(tmp_path: Path) -> None:
-    (found,) = room.disk(Asked(out=tmp_path))
+    (found,) = resources.disk(Asked(out=tmp_path))
     assert "data/mtvso/train/images.lmdb: 43.1 GiB" in found.what
 
 
@@ -282,13 +282,13 @@ def test_the_papers_databases_are_not_needed_until_a_dataset_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert [finding.status for finding in data.examine(Asked())] == [Status.WARNING]
+    assert [finding.status for finding in inputs.examine_databases(Asked())] == [Status.WARNING]
 
 
 def test_a_database_of_another_size_is_missing_records(small: tuple[Dataset, Path]) -> None:
     toml = small[1]
     toml.write_text(toml.read_text().replace("records = 12", "records = 13"))
-    found = data.examine(Asked(dataset=toml))
+    found = inputs.examine_databases(Asked(dataset=toml))
     assert [finding.status for finding in found] == [Status.MISSING] * 2
     assert "train: records: dataset.toml says 13, but there are: " in found[0].what
     assert "images 12" in found[0].what
@@ -304,7 +304,7 @@ def test_databases_that_are_not_aligned_are_named(small: tuple[Dataset, Path]) -
     ):
         value = transaction.pop(b"%08d" % 11)
         transaction.put(b"%08d" % 12, value)
-    (found,) = data.examine(Asked(dataset=toml))
+    (found,) = inputs.examine_databases(Asked(dataset=toml))
     assert found.status is Status.MISSING
     assert "test: keys: record 11 has the keys" in found.what
 
@@ -313,23 +313,23 @@ def test_a_database_that_was_cut_off_is_a_finding(small: tuple[Dataset, Path]) -
     made, toml = small
     file = Path(made.train.images) / "data.mdb"
     os.truncate(file, file.stat().st_size - 4096)
-    assert "cut off" in data.examine(Asked(dataset=toml))[0].what
+    assert "cut off" in inputs.examine_databases(Asked(dataset=toml))[0].what
 
 
 def test_other_weights_than_hes_are_a_warning_with_their_sum(tmp_path: Path) -> None:
     file = tmp_path / "other.caffemodel"
     file.write_bytes(b"other")
-    (found,) = weights.examine(Asked(weights=file))
+    (found,) = inputs.examine_weights(Asked(weights=file))
     assert found.status is Status.WARNING
     assert hashlib.sha1(b"other", usedforsecurity=False).hexdigest() in found.what
 
 
 def test_a_baselines_weights_are_named_and_their_sum_is_told(tmp_path: Path) -> None:
-    (found,) = weights.examine(Asked(variant="caffenet-noun"))
+    (found,) = inputs.examine_weights(Asked(variant="caffenet-noun"))
     assert "get bvlc_reference_caffenet.caffemodel" in found.next_step
     file = tmp_path / "any.caffemodel"
     file.write_bytes(b"any")
-    (found,) = weights.examine(Asked(variant="caffenet-noun", weights=file))
+    (found,) = inputs.examine_weights(Asked(variant="caffenet-noun", weights=file))
     assert hashlib.sha1(b"any", usedforsecurity=False).hexdigest() in found.what
 
 
@@ -338,12 +338,12 @@ def test_hes_weights_are_known_by_their_sum(
 ) -> None:
     file = tmp_path / "he.caffemodel"
     file.write_bytes(b"stands for He's")
-    monkeypatch.setattr(inspected, "HE_RESNET50", inspected.sha1(file))
-    assert weights.examine(Asked(weights=file))[0].status is Status.OK
+    monkeypatch.setattr(caffemodel, "HE_RESNET50", caffemodel.sha1(file))
+    assert inputs.examine_weights(Asked(weights=file))[0].status is Status.OK
 
 
 def test_a_folder_that_cannot_be_written_is_missing_permission() -> None:
-    (found,) = permissions.examine(Asked(out=Path("/proc")))
+    (found,) = inputs.examine_permissions(Asked(out=Path("/proc")))
     assert found.status is Status.MISSING
     assert found.what.startswith("/proc: ")
 
@@ -351,6 +351,6 @@ def test_a_folder_that_cannot_be_written_is_missing_permission() -> None:
 def test_a_network_without_its_snapshot_folder_is_found_before_caffe_aborts(tmp_path: Path) -> None:
     (tmp_path / "models/xs").mkdir(parents=True)
     (tmp_path / "models/xs/train_val.prototxt").write_text("")
-    (found,) = permissions.examine(Asked(out=tmp_path))
+    (found,) = inputs.examine_permissions(Asked(out=tmp_path))
     assert found.status is Status.MISSING
     assert found.next_step == f"`mkdir {tmp_path / 'models/xs/snapshots'}`"

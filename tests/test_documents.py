@@ -11,11 +11,11 @@ import click
 import pytest
 
 from netgen import paper
-from netgen.build import net_text
-from netgen.cli import COMMANDS, main
-from netgen.complexity import count
-from netgen.schema import parse_net
-from netgen.variants import variants
+from netgen.caffe.schema import parse_net
+from netgen.commands.cli import COMMANDS, main
+from netgen.cost.complexity import count
+from netgen.network.build import net_text
+from netgen.network.variants import variants
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netgen.engine import EngineError, find_engine, require_gpu
+from netgen.caffe.engine import EngineError, find_engine, require_gpu
 
 CUDA_WITHOUT_A_GPU = """\
 #!/bin/sh

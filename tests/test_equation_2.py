@@ -20,8 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from test_networks_in_caffe import fill_all, run_at_random
 
-from netgen.ambiguous import Normalization, Sharing
-from netgen.beyond import CrossForm, SelfWeight
+from netgen.network.options import CrossForm, Normalization, SelfWeight, Sharing
 
 Array = NDArray[np.float64]
 CLASSES = {"noun": 7, "adj": 4, "anp": 9}

@@ -17,16 +17,15 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import binomtest
 from trained import TEST, Trained, caffes_own_test
 
-from netgen.cli import main
-from netgen.deployed import read_deployed
+from netgen.commands.cli import main
 from netgen.evaluation.composition import NONE, baselines, finest
+from netgen.evaluation.deployed import read_deployed
 from netgen.evaluation.evaluate import Request, evaluate
-from netgen.evaluation.ranking import first, near, ranks, top
-from netgen.evaluation.tally import Hits, Tally
-from netgen.evaluation.testset import labels_of
-from netgen.results import Result, accuracy, read_result, share
-from netgen.scoring import ENGINES, EngineName, Job, Scores, Stored, score
-from netgen.variants import find
+from netgen.evaluation.labels import labels_of
+from netgen.evaluation.results import Result, accuracy, read_result, share
+from netgen.evaluation.scoring import ENGINES, EngineName, Job, Scores, Stored, score
+from netgen.evaluation.tally import Hits, Tally, first, near, ranks, top
+from netgen.network.variants import find
 
 SCORES = arrays(np.float32, (7, 6), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0]))
 
@@ -177,7 +176,7 @@ def test_a_rank_is_the_place_in_a_stable_sort(scores: np.ndarray, classes: list[
 
 
 def test_equal_scores_go_to_the_lowest_index_and_are_counted() -> None:
-    from netgen.dataset import Task
+    from netgen.network.dataset import Task
 
     tally = Tally(Task("noun", 7), 7, None)
     tally.add(np.zeros((3, 7), np.float32), np.array([0, 4, 6]))

@@ -13,9 +13,9 @@ from evaluation_helpers import random_network
 from helpers import dataset
 from trained import TEST, Trained
 
-from netgen.caffe_pb2 import Datum
-from netgen.cli import main
-from netgen.engine import Engine
+from netgen.caffe.caffe_pb2 import Datum
+from netgen.caffe.engine import Engine
+from netgen.commands.cli import main
 
 
 def refused(trained: Trained, tmp_path: Path, *words: object) -> str:
@@ -151,7 +151,7 @@ def test_a_gpu_with_a_caffe_that_knows_none(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cpu_only = Engine(Path("/somewhere/caffe"), "1.0", cuda=False, build={})
-    monkeypatch.setattr("netgen.scoring.find_engine", lambda: cpu_only)
+    monkeypatch.setattr("netgen.evaluation.scoring.find_engine", lambda: cpu_only)
     message = refused(trained, tmp_path, "--engine", "caffe", "--gpu", 0)
     assert "built for the CPU only" in message
     assert "--gpu" in refused(trained, tmp_path, "--gpu", 0)  # OpenCV
@@ -162,7 +162,7 @@ def test_scores_that_are_no_numbers(trained: Trained, tmp_path: Path) -> None:
 
     import numpy as np
 
-    from netgen.inspection.blobs import read_weights, to_caffemodel
+    from netgen.caffe.caffemodel import read_weights, to_caffemodel
 
     layers = [
         replace(layer, blobs=(np.full_like(layer.blobs[0], np.nan), *layer.blobs[1:]))
@@ -189,7 +189,7 @@ def test_a_deploy_network_that_was_never_built_is_wrong_usage(
 def test_the_papers_data_where_they_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from netgen.dataset import MTVSO
+    from netgen.network.dataset import MTVSO
 
     monkeypatch.chdir(tmp_path)
     data = dataset({task.name: task.classes for task in MTVSO.tasks})

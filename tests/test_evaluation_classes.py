@@ -14,13 +14,13 @@ from msgspec.structs import replace
 from trained import TEST, Trained
 
 from data_prep.fashion_mnist import CLASSES
-from netgen.cli import main
-from netgen.dataset import MTVSO, Task
-from netgen.deployed import read_deployed
-from netgen.evaluation.naming import NamingError, columns, plain, read_outputs
-from netgen.evaluation.testset import labels_of
-from netgen.results import read_result
-from netgen.scoring import Job, Scores, Stored, score
+from netgen.commands.cli import main
+from netgen.evaluation.deployed import read_deployed
+from netgen.evaluation.labels import labels_of
+from netgen.evaluation.output_names import NamingError, columns, plain, read_outputs
+from netgen.evaluation.results import read_result
+from netgen.evaluation.scoring import Job, Scores, Stored, score
+from netgen.network.dataset import MTVSO, Task
 
 OUTPUTS = 23
 # Ten of the outputs are the dataset's items, in another order and another spelling.

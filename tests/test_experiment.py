@@ -18,13 +18,13 @@ from scipy import stats
 from training_helpers import Place
 from typeface_helpers import draw
 
-from netgen.experiment.findings import Verdict, findings
-from netgen.experiment.networks import COMPARED, TABLE
-from netgen.experiment.places import Cell, cells
-from netgen.experiment.record import Experiment, read_experiment
-from netgen.experiment.statistics import mean
-from netgen.inspection.blobs import read_weights
-from netgen.results import read_result
+from netgen.caffe.caffemodel import read_weights
+from netgen.evaluation.results import read_result
+from netgen.pipeline.cell_record import Experiment, read_experiment
+from netgen.pipeline.cells import Cell, cells
+from netgen.pipeline.miniature import COMPARED, TABLE
+from netgen.pipeline.sentences import Verdict, findings
+from netgen.pipeline.statistics import mean
 
 SMALL = ("experiment", "miniature", "--data", "letters", "--iterations", "20")
 TIMEOUT = 1200  # seconds for 17 trainings, on a machine that does other things too
@@ -244,7 +244,7 @@ def test_an_interval_is_students() -> None:
 
 
 def test_cells_have_names_that_the_command_line_takes() -> None:
-    from netgen.experiment.places import named
+    from netgen.pipeline.cells import named
 
     every = cells(5)
     assert named([cell.name for cell in every]) == every

@@ -21,16 +21,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 from msgspec.structs import replace
 
-from netgen.ambiguous import Branch
-from netgen.architecture import RESNET50, Backbone, Network, Stem, network
-from netgen.beyond import Crossed, SelfWeight
-from netgen.choice import Choice
-from netgen.cli import main
-from netgen.dataset import MTVSO, RESERVED_NAMES, Dataset, Images, Task, split_in
+from netgen.commands.cli import main
 from netgen.figures.drawing import TASK_COLORS, draw, write
 from netgen.figures.layout import picture
 from netgen.figures.shapes import Box, Edges, Label, Line, Picture, Wire
-from netgen.variants import EXTENSIONS, READINGS, find, go_beyond, read_as, variants
+from netgen.network.dataset import MTVSO, RESERVED_NAMES, Dataset, Images, Task, split_in
+from netgen.network.options import Branch, Choice, Crossed, SelfWeight
+from netgen.network.residual import RESNET50, Backbone, Network, Stem, network
+from netgen.network.variants import EXTENSIONS, READINGS, find, go_beyond, read_as, variants
 
 ROOT = Path(__file__).parent.parent
 FIGURE_4 = ("x0", "xs", "resnet50-noun", "resnet50-adj", "resnet50-anp")

@@ -27,7 +27,7 @@ from PIL import Image
 
 from data_prep import image_headers, images
 from data_prep.images import Decoding, Facts, Rejected, decode, glance, scan
-from netgen.caffe_pb2 import Datum
+from netgen.caffe.caffe_pb2 import Datum
 
 STRICT = Decoding((224, 224))
 LENIENT = Decoding((224, 224), lenient=True)

@@ -34,13 +34,21 @@ from init_helpers import (
     train_val,
 )
 
-from netgen import complexity
-from netgen.ambiguous import Branch, MovedNorm, Sharing
-from netgen.architecture import RESNET50, Backbone
-from netgen.beyond import Crossed, CrossForm, CrossStart, SelfWeight, Towers
+from netgen.caffe.schema import read_net
+from netgen.cost import complexity
+from netgen.network.options import (
+    Branch,
+    Crossed,
+    CrossForm,
+    CrossStart,
+    MovedNorm,
+    SelfWeight,
+    Sharing,
+    Towers,
+)
+from netgen.network.residual import RESNET50, Backbone
 from netgen.paper import Recipe
-from netgen.schema import read_net
-from netgen.surgery import source as sources
+from netgen.weights import source as sources
 
 INITIAL = "models/{}/initial.caffemodel"
 
@@ -356,7 +364,7 @@ layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "{head}" bottom: "label" t
 
 def old_style(path: Path, layers: Layers) -> Path:
     """Write layers as Caffe of 2014 did: numbered types, four axes a blob."""
-    from netgen.caffe_pb2 import NetParameter, V1LayerParameter
+    from netgen.caffe.caffe_pb2 import NetParameter, V1LayerParameter
 
     types = {
         "Convolution": V1LayerParameter.CONVOLUTION,

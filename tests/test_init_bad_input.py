@@ -26,8 +26,8 @@ from init_helpers import (
     with_blobs,
 )
 
-from netgen.architecture import Backbone
-from netgen.inspection.blobs import Weights
+from netgen.caffe.caffemodel import Weights
+from netgen.network.residual import Backbone
 
 XS = ("--variant", "xs", "--from")
 INITIAL = Path("models/xs/initial.caffemodel")
@@ -226,7 +226,7 @@ def test_a_file_that_is_there_stays_without_force(source: Layers) -> None:
 def program(*prefix: str, path: str = "", folder: Path) -> subprocess.CompletedProcess[str]:
     """Run `netgen init --variant xs --force` as a process of its own."""
     return subprocess.run(
-        [*prefix, sys.executable, "-m", "netgen.cli", "init", *XS, SOURCE, "--force"],
+        [*prefix, sys.executable, "-m", "netgen.commands.cli", "init", *XS, SOURCE, "--force"],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([path, str(ROOT)])},
         capture_output=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from inspection_helpers import SOLVER, XS, differing, shown
 
-from netgen.inspection import Finding, inspect
+from netgen.audit.inspection import Finding, inspect
 
 FOLDER = Path(__file__).parent / "bad_input/audit"
 # The name's ending is the parameter of `inspect` that the file is given for.

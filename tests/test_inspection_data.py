@@ -13,10 +13,10 @@ from inspection_helpers import differing, shown
 
 from data_prep.datums import image_datum, key, label_datum
 from netgen import paper
-from netgen.caffe_pb2 import Datum
-from netgen.dataset import Dataset, Images, Task, split_in, write_dataset
-from netgen.inspection import Finding, InspectionError, Verdict, inspect
-from netgen.lmdbs import DatabaseError
+from netgen.audit.inspection import Finding, InspectionError, Verdict, inspect
+from netgen.caffe.caffe_pb2 import Datum
+from netgen.caffe.databases import DatabaseError
+from netgen.network.dataset import Dataset, Images, Task, split_in, write_dataset
 
 PAIRS = paper.TASKS["anp"]
 IMAGES_A_PAIR = {"train": 8, "test": 2}

@@ -9,10 +9,10 @@ import pytest
 from google.protobuf.text_format import MessageToString
 from inspection_helpers import DEPLOY, SOLVER, XS, differing, network, shown
 
-from netgen.caffe_log import LogError
-from netgen.caffe_pb2 import TEST, TRAIN, NetParameter
-from netgen.inspection import Finding, Verdict, inspect
-from netgen.schema import layers_in
+from netgen.audit.inspection import Finding, Verdict, inspect
+from netgen.caffe.caffe_pb2 import TEST, TRAIN, NetParameter
+from netgen.caffe.schema import layers_in
+from netgen.caffe.training_log import LogError
 
 Change = Callable[[str], str]
 TABLE_2 = {"noun": (0.4218, 0.7004), "adj": (0.2888, 0.5850), "anp": (0.2289, 0.4854)}

@@ -27,8 +27,11 @@ from inspection_helpers import (
 )
 
 from netgen import paper
-from netgen.build import Order, files
-from netgen.caffe_pb2 import (
+from netgen.audit.inspection import Finding, Verdict, inspect
+from netgen.audit.inspection.differences import compare
+from netgen.audit.inspection.graph import graph_of
+from netgen.audit.inspection.inspect_network import inspect_parsed
+from netgen.caffe.caffe_pb2 import (
     TEST,
     TRAIN,
     FillerParameter,
@@ -36,12 +39,9 @@ from netgen.caffe_pb2 import (
     NetParameter,
     PoolingParameter,
 )
-from netgen.inspection import Finding, Verdict, inspect
-from netgen.inspection.compare import compare
-from netgen.inspection.graph import graph_of
-from netgen.inspection.net import inspect_parsed
-from netgen.schema import SchemaError, parse_net
-from netgen.variants import READINGS, find
+from netgen.caffe.schema import SchemaError, parse_net
+from netgen.network.build import Order, files
+from netgen.network.variants import READINGS, find
 
 LEARNS_1 = "  blobs_lr: 1\n  weight_decay: 1\n"
 

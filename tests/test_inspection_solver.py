@@ -8,7 +8,7 @@ import pytest
 from helpers import ROOT, TRAINED
 from inspection_helpers import SOLVER, XS, differing, shown
 
-from netgen.inspection import Finding, Verdict, inspect
+from netgen.audit.inspection import Finding, Verdict, inspect
 
 TEXT = SOLVER.read_text(encoding="utf-8")
 

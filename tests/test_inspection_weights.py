@@ -14,16 +14,16 @@ from inspection_helpers import DEPLOY, XS, differing, network, shown
 from msgspec.structs import replace
 
 from netgen import paper
-from netgen.caffe_pb2 import BlobProto, NetParameter, V1LayerParameter
-from netgen.complexity import count
-from netgen.dataset import MTVSO, Images
-from netgen.inspection import InspectionError, Verdict, inspect
-from netgen.inspection import weights as inspection
-from netgen.inspection.blobs import _net_class, read_weights
-from netgen.inspection.references import Reference
-from netgen.inspection.weights import inspect_weights
-from netgen.schema import SchemaError, parse_net
-from netgen.variants import find
+from netgen.audit.inspection import Verdict, inspect
+from netgen.audit.inspection import inspect_weights as inspection
+from netgen.audit.inspection.inspect_weights import inspect_weights
+from netgen.audit.inspection.references import Reference
+from netgen.caffe.caffe_pb2 import BlobProto, NetParameter, V1LayerParameter
+from netgen.caffe.caffemodel import CaffemodelError, _net_class, read_weights
+from netgen.caffe.schema import SchemaError, parse_net
+from netgen.cost.complexity import count
+from netgen.network.dataset import MTVSO, Images
+from netgen.network.variants import find
 
 Model = dict[str, tuple[str, list[np.ndarray]]]
 SMALL = Path("small.caffemodel")
@@ -214,7 +214,7 @@ def test_what_is_no_caffemodel_is_one_clear_error(
 ) -> None:
     path = small(tmp_path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises((SchemaError, InspectionError), match=message):
+    with pytest.raises((SchemaError, CaffemodelError), match=message):
         inspect(weights=path)
 
 
@@ -223,14 +223,14 @@ def test_a_shape_that_lies_is_one_clear_error(tmp_path: Path) -> None:
     net.layer[0].blobs[0].shape.dim[:] = [2**40, 2**40]
     path = tmp_path / SMALL
     path.write_bytes(net.SerializeToString())
-    with pytest.raises(InspectionError, match="holds 4 numbers: the file is damaged"):
+    with pytest.raises(CaffemodelError, match="holds 4 numbers: the file is damaged"):
         inspect(weights=path)
 
 
 def test_a_network_without_weights_is_no_caffemodel(tmp_path: Path) -> None:
     path = tmp_path / SMALL
     path.write_bytes(network(XS).SerializeToString())
-    with pytest.raises(InspectionError, match="no weights in it"):
+    with pytest.raises(CaffemodelError, match="no weights in it"):
         inspect(weights=path)
     with pytest.raises(SchemaError, match="No such file"):
         inspect(weights=tmp_path / "nowhere.caffemodel")

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 from helpers import dataset, make_databases
 
-from netgen.chance import chance
-from netgen.cli import main
+from netgen.commands.cli import main
+from netgen.paper.chance import chance
 
 # What BVLC 1.0 writes: the nets, the speed in the middle of a line, a second test net.
 LOG_OF_1_0 = """\
@@ -59,8 +59,8 @@ def test_the_json_has_every_display_and_every_test_of_a_real_log(real_log: Path)
 
 
 def test_the_largest_classes_are_counted_in_the_test_labels(real_log: Path) -> None:
-    from netgen.caffe_log import read_log
-    from netgen.chance import guesses
+    from netgen.caffe.training_log import read_log
+    from netgen.evaluation.labels import guesses
 
     data = dataset({"noun": 7, "adj": 3}, (3, 16, 16), records=12)
     labels = make_databases(data, real_log.parent / "again")["TEST"].labels["noun"].tolist()

@@ -12,13 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgen import paper
-from netgen.ambiguous import Branch, MovedNorm, Normalization, Sharing
-from netgen.architecture import Backbone, network
-from netgen.build import net_text
-from netgen.caffe_pb2 import EltwiseParameter, FillerParameter, LayerParameter, PoolingParameter
-from netgen.complexity import count
-from netgen.dataset import RESERVED_NAMES, DatasetError, check
-from netgen.schema import parse_net
+from netgen.caffe.caffe_pb2 import (
+    EltwiseParameter,
+    FillerParameter,
+    LayerParameter,
+    PoolingParameter,
+)
+from netgen.caffe.schema import parse_net
+from netgen.cost.complexity import count
+from netgen.network.build import net_text
+from netgen.network.dataset import RESERVED_NAMES, DatasetError, check
+from netgen.network.options import Branch, MovedNorm, Normalization, Sharing
+from netgen.network.residual import Backbone, network
 
 TASKS = list(paper.TASKS)
 PAIRS = list(permutations(TASKS, 2))

@@ -23,13 +23,14 @@ from helpers import (
     text,
 )
 
-from netgen import paper, variants
-from netgen.ambiguous import Branch, MovedNorm, Normalization, Sharing
-from netgen.architecture import Backbone
-from netgen.build import files
-from netgen.dataset import MTVSO, Dataset
-from netgen.files import write_all
+from netgen import paper
+from netgen.network import variants
+from netgen.network.build import files
+from netgen.network.dataset import MTVSO, Dataset
+from netgen.network.options import Branch, MovedNorm, Normalization, Sharing
+from netgen.network.residual import Backbone
 from netgen.paper import Recipe
+from netgen.system.files import write_all
 
 # Blob by blob, in Caffe (Table 2 prints them in millions, with two decimals).
 PARAMETERS = {

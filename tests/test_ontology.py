@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.ontology import Criteria, fates, read_counts, read_pairs, steps
+from data_prep.criteria import Criteria, fates, read_counts, read_pairs, steps
 from data_prep.records import DataError
-from netgen.cli import main
-from netgen.measurements.classes import chain
-from netgen.measurements.model import Context
-from netgen.ontology import split_pair
+from netgen.audit.measurements.measurement import Context
+from netgen.audit.measurements.public_lists import chain
+from netgen.commands.cli import main
+from netgen.paper.ontology import split_pair
 
 LISTS = Path(__file__).parents[2] / "shared/data"
 VSO = LISTS / "vso/1200ANPs.txt"

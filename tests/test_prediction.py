@@ -15,9 +15,9 @@ from PIL import Image
 from trained import Trained
 
 from data_prep.fashion_mnist import CLASSES
-from netgen.cli import main
+from netgen.commands.cli import main
+from netgen.evaluation.prediction import Guess, Prediction, read_pixels
 from netgen.figures.predictions import chart
-from netgen.prediction import Guess, Prediction, read_pixels
 
 
 def netgen_predict(*words: object) -> Result:
@@ -115,7 +115,7 @@ def test_a_grey_photograph_serves_a_colour_network(tmp_path: Path, trained: Trai
 def test_classes_without_names_are_numbers(photographs: list[Path], tmp_path: Path) -> None:
     from helpers import make_databases
 
-    from netgen.dataset import write_dataset
+    from netgen.network.dataset import write_dataset
 
     data = dataset({"noun": 7, "adj": 3}, (1, 28, 28), folder=str(tmp_path / "data"))
     make_databases(data, Path())

@@ -14,7 +14,7 @@ from caffe_child import in_caffe
 from helpers import ROOT
 from photographs import photograph, saved
 
-from netgen.results import read_result
+from netgen.evaluation.results import read_result
 
 PAIRS = ("happy_dog", "happy_cat", "old_dog", "old_house")
 SIDE, PHOTOGRAPHS, ITERATIONS = 24, 15, 8

@@ -12,11 +12,11 @@ from evaluation_helpers import random_network
 from PIL import Image
 from trained import RECIPE, Trained
 
-from netgen.caffe_log import read_log
-from netgen.cli import main
-from netgen.figures import confusion, curves, weights
-from netgen.inspection.blobs import Weights, read_weights, to_caffemodel
-from netgen.results import read_result
+from netgen.caffe.caffemodel import Weights, read_weights, to_caffemodel
+from netgen.caffe.training_log import read_log
+from netgen.commands.cli import main
+from netgen.evaluation.results import read_result
+from netgen.figures import confusion, cross_weights, curves
 
 
 def netgen_figure(*words: object) -> Result:
@@ -25,7 +25,7 @@ def netgen_figure(*words: object) -> Result:
 
 def test_figure_5_has_each_connections_weights_sorted(trained: Trained) -> None:
     blobs = {layer.name: layer.blobs for layer in read_weights(trained.weights)}
-    panels = weights.chart(weights.cross_weights(trained.weights)).axes
+    panels = cross_weights.chart(cross_weights.cross_weights(trained.weights)).axes
     assert [panel.get_title(loc="left")[:5] for panel in panels] == ["res5b", "res5c"]
     for panel, layer in zip(panels, ("5b", "5c"), strict=True):
         drawn = {line.get_label(): line.get_ydata() for line in panel.lines}
@@ -74,7 +74,7 @@ def test_weights_of_own_shortcuts_and_of_many_layers_are_drawn_too(tmp_path: Pat
     file = tmp_path / "beyond.caffemodel"
     layers = [Weights(name, "Scale", (blob,)) for name, blob in named.items()]
     file.write_bytes(to_caffemodel("beyond", layers))
-    panels = weights.chart(weights.cross_weights(file)).axes
+    panels = cross_weights.chart(cross_weights.cross_weights(file)).axes
     shown = [[str(line.get_label()) for line in panel.lines[1:]] for panel in panels]
     assert shown == [["a-b"], ["a-b"], ["a-b", "a-a"]]
     assert list(panels[2].lines[2].get_ydata()) == pytest.approx(sorted(values + 1, reverse=True))
@@ -176,7 +176,7 @@ def test_of_many_classes_the_most_confused_are_shown() -> None:
     from msgspec.structs import replace
     from test_results import RESULT
 
-    from netgen.results import Confusion
+    from netgen.evaluation.results import Confusion
 
     many = replace(
         RESULT.tasks[0],
@@ -191,7 +191,7 @@ def test_of_many_classes_the_most_confused_are_shown() -> None:
 def test_a_task_that_the_result_lacks_is_wrong_usage(tmp_path: Path) -> None:
     from test_results import RESULT
 
-    from netgen.results import write_result
+    from netgen.evaluation.results import write_result
 
     write_result(RESULT, tmp_path / "xs.json")
     told = netgen_figure(

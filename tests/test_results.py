@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from netgen import paper
-from netgen.evaluation.page import print_result
-from netgen.results import (
+from netgen.evaluation.result_table import print_result
+from netgen.evaluation.results import (
     VERSION,
     Accuracy,
     Close,
@@ -113,7 +113,7 @@ def test_a_result_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_the_audit_holds_table_2_against_results_of_the_papers_test_set(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from netgen.cli import main
+    from netgen.commands.cli import main
 
     write_result(RESULT, tmp_path / "xs.json")
     write_result(replace(RESULT, dataset="mine", variant="x0"), tmp_path / "x0.json")

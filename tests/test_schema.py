@@ -11,9 +11,9 @@ from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgen import caffe_pb2
-from netgen.caffe_pb2 import LayerParameter, NetParameter, V1LayerParameter
-from netgen.schema import (
+from netgen.caffe import caffe_pb2
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, V1LayerParameter
+from netgen.caffe.schema import (
     SchemaError,
     SchemaWarning,
     layers_in,
@@ -127,9 +127,9 @@ def test_inputs_of_old_become_a_layer_at_the_front(fields: str, shapes: list[lis
 
 def test_every_layer_type_of_2014_has_todays_name() -> None:
     # Whatever netgen counts today under a name of 2014, it must find under today's.
-    from netgen.layers.sources import OPEN_ENDED
-    from netgen.legacy import type_name
-    from netgen.shaping import RULES
+    from netgen.caffe.legacy import type_name
+    from netgen.cost.layers.sources import OPEN_ENDED
+    from netgen.cost.shaping import RULES
 
     known = RULES.keys() | OPEN_ENDED
     types = [value.number for value in V1LayerParameter.LayerType.DESCRIPTOR.values]
@@ -260,7 +260,7 @@ def test_a_caffemodel_cut_anywhere_in_a_layer_is_refused(tmp_path: Path) -> None
 def read_by_both(prototxt: str) -> tuple[bytes, bytes]:
     from caffe.proto import caffe_pb2 as theirs
 
-    from netgen.caffe_pb2 import NetParameter as Ours
+    from netgen.caffe.caffe_pb2 import NetParameter as Ours
 
     net = theirs.NetParameter()
     text_format.Parse(prototxt, net)

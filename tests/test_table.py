@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from helpers import TRAINED, VARIANTS
 
 from netgen import paper
-from netgen.cli import main
-from netgen.files import write_all
-from netgen.results import Close, FileUsed, TaskResult, accuracy, write_result
-from netgen.results import Result as Evaluated
+from netgen.commands.cli import main
+from netgen.evaluation.results import Close, FileUsed, TaskResult, accuracy, write_result
+from netgen.evaluation.results import Result as Evaluated
+from netgen.system.files import write_all
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,11 @@ import pytest
 from conftest import Once
 from training_helpers import Place, child_of, copy_of, kill, make_place, wait_for
 
-from netgen.caffe_pb2 import SolverParameter
-from netgen.schema import read_solver
+from netgen.caffe.caffe_pb2 import SolverParameter
+from netgen.caffe.schema import read_solver
 from netgen.training.journal import read_journal
-from netgen.training.room import check_room
-from netgen.training.rundir import RunFolder
+from netgen.training.memory_check import check_room
+from netgen.training.run_folder import RunFolder
 
 KILLS = 20
 # Of the 60 iterations, the first round has 25, the second 25, the last 10.
@@ -89,7 +89,7 @@ def test_displayed_losses_and_tests_are_caffes(place: Place) -> None:
     place.train("runs/one", "--plateau", "off")
     log = place.folder / "stock.log"
     log.write_text(place.caffe("-solver", "runs/one/solver.prototxt"))
-    from netgen.caffe_log import read_log
+    from netgen.caffe.training_log import read_log
 
     stock = read_log(log)
     entries = place.journal("runs/one")
@@ -291,7 +291,7 @@ def test_weights_to_begin_with_are_those_that_it_begins_with(place: Place) -> No
     place.edit("solvers/xs.prototxt", lambda text: text.replace("base_lr: 0.01", "base_lr: 0"))
     weights = "runs/rounds/snapshots/xs_iter_60.caffemodel"
     place.train("runs/further", "--plateau", "off", "--weights", weights)
-    from netgen.inspection.blobs import read_weights
+    from netgen.caffe.caffemodel import read_weights
 
     given, after = (
         {layer.name: layer for layer in read_weights(place.folder / path)}

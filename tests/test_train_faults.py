@@ -14,7 +14,7 @@ import pytest
 from conftest import Once
 from training_helpers import Place, child_of, copy_of, kill, make_place, wait_for
 
-from netgen.caffe_pb2 import Datum
+from netgen.caffe.caffe_pb2 import Datum
 
 RUN = ("--run", "runs/x", "--plateau", "off")
 LABELS = "data/train/label_item.lmdb"
@@ -252,7 +252,7 @@ def test_a_full_disk_loses_nothing(place: Place) -> None:
     size = sum(
         path.stat().st_size for path in place.path("runs/whole", "snapshots").glob("xs_iter_60.*")
     )
-    train = "python -c 'from netgen.cli import main; main()' train"
+    train = "python -c 'from netgen.commands.cli import main; main()' train"
     script = f"""
     mkdir -p full && mount -t tmpfs -o size={int(3.5 * size)} tmpfs full
     {train} --variant xs --run full/x --plateau off --keep 9 && exit 1

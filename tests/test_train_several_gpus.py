@@ -10,17 +10,16 @@ from pathlib import Path
 import pytest
 from helpers import ROOT
 
-from netgen.caffe_log import read_log
-from netgen.schema import read_solver
+from netgen.caffe.schema import read_solver
+from netgen.caffe.training_log import Event, Reader, read_log
 from netgen.training import several_gpus
-from netgen.training.caffe_output import Event, Reader
 from netgen.training.driver import Watcher
 from netgen.training.journal import read_journal
+from netgen.training.messages import Outcome
 from netgen.training.plan import Plan
 from netgen.training.plateau import Rule
-from netgen.training.rundir import Record, RunFolder, Weights
+from netgen.training.run_folder import Record, RunFolder, Weights
 from netgen.training.state import Engine
-from netgen.training.words import Outcome
 
 SOLVER = (
     'net: "n" max_iter: 60 display: 5 snapshot: 20 base_lr: 0.01 lr_policy: "fixed"'

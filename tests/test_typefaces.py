@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typeface_helpers import DRAWN, draw, example, names, packages
 
-from netgen.dataset import class_names, read_dataset
+from netgen.network.dataset import class_names, read_dataset
 
 
 @pytest.fixture(scope="module")

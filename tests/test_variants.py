@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgen import paper
-from netgen.ambiguous import Branch, MovedNorm
-from netgen.architecture import RESNET50
-from netgen.complexity import count
-from netgen.schema import parse_net
-from netgen.variants import NETWORKS, READINGS, Row, find, read_as, variants
+from netgen.caffe.schema import parse_net
+from netgen.cost.complexity import count
+from netgen.network.options import Branch, MovedNorm
+from netgen.network.residual import RESNET50
+from netgen.network.variants import NETWORKS, READINGS, Row, find, read_as, variants
 
 TASKS = list(paper.TASKS)
 IMAGE = {"data": (3, 224, 224)}

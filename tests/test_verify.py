@@ -17,12 +17,12 @@ from helpers import dataset, make_databases
 
 from data_prep.convert import convert
 from data_prep.datums import image_datum, key, label_datum
-from data_prep.options import Options
 from data_prep.records import Item, Pixels, Source
+from data_prep.request import Options
 from data_prep.verify import Verdict, verify
-from netgen.caffe_pb2 import Datum
-from netgen.cli import main
-from netgen.dataset import write_dataset
+from netgen.caffe.caffe_pb2 import Datum
+from netgen.commands.cli import main
+from netgen.network.dataset import write_dataset
 
 IMAGES = 60  # 48 to train, 12 to test
 TASKS = {"thing": ("cat", "dog", "car", "bus"), "kind": ("animal", "machine")}

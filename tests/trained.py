@@ -16,10 +16,10 @@ from helpers import dataset, order, write_split
 from msgspec.structs import replace
 
 from data_prep.fashion_mnist import CLASSES, ITEMS, PACKAGE_FOLDER
-from netgen.build import files
-from netgen.dataset import Dataset, read_dataset, write_dataset
-from netgen.files import write_all
+from netgen.network.build import files
+from netgen.network.dataset import Dataset, read_dataset, write_dataset
 from netgen.paper import Recipe
+from netgen.system.files import write_all
 
 CAFFE = Path(sys.executable).parent / "caffe"
 TRAIN, TEST = 200, 101  # a prime: no batch but 1 divides it

@@ -19,11 +19,11 @@ from clothes import first
 from helpers import NARROW, order
 
 from data_prep.convert import convert
-from data_prep.options import Options
-from netgen.build import files
-from netgen.dataset import read_dataset
-from netgen.files import write_all
+from data_prep.request import Options
+from netgen.network.build import files
+from netgen.network.dataset import read_dataset
 from netgen.paper import Recipe
+from netgen.system.files import write_all
 
 CAFFE = Path(sys.executable).parent / "caffe"
 TIMEOUT = 240
@@ -51,7 +51,7 @@ class Place:
     def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         """Start a command of netgen's."""
         return subprocess.Popen(
-            [sys.executable, "-c", "from netgen.cli import main; main()", *words],
+            [sys.executable, "-c", "from netgen.commands.cli import main; main()", *words],
             cwd=self.folder, env=os.environ | ENVIRONMENT | more, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip

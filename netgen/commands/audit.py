@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.options import differs, table_console
+from netgen.commands.shared_options import differs, table_console
 
 if TYPE_CHECKING:
-    from netgen.audit import Judgement
-    from netgen.readings import Read
+    from netgen.audit.readings import Read
+    from netgen.audit.verdicts import Judgement
 
 
 PAGE_WIDTH = 100  # columns that the tables are made for
 
-# What others made, and `netgen.inspection` compares with the paper.
+# What others made, and `netgen.audit.inspection` compares with the paper.
 KINDS = {
     "net": ("FILE", "a network's prototxt"),
     "solver": ("FILE", "a solver's prototxt"),
@@ -104,9 +104,9 @@ def command(
 
 def _inspect(files: dict[str, str | None], deep: bool, as_json: bool) -> int:
     """Print how files stand to the paper; return the exit code."""
-    from netgen.audit_data import findings_as_data
-    from netgen.audit_pages import print_findings
-    from netgen.inspection import Verdict, inspect
+    from netgen.audit.as_data import findings_as_data
+    from netgen.audit.inspection import Verdict, inspect
+    from netgen.audit.presentation import print_findings
 
     findings = inspect(**files, deep=deep)
     if as_json:
@@ -125,11 +125,11 @@ def _audit(
     check: Path | None,
 ) -> int:
     """Print the audit of the paper's claims; return the exit code."""
-    from netgen.audit import Verdict, audit
-    from netgen.audit_data import as_data
-    from netgen.audit_markdown import markdown
-    from netgen.measurements import Context
-    from netgen.readings import readings
+    from netgen.audit.as_data import as_data
+    from netgen.audit.markdown import markdown
+    from netgen.audit.measurements import Context
+    from netgen.audit.readings import readings
+    from netgen.audit.verdicts import Verdict, audit
 
     everything = audit(Context(ontology, results))
     judgements = _chosen(everything, only)
@@ -173,7 +173,12 @@ def _check(file: Path, text: str) -> None:
 
 
 def _print(judgements: list[Judgement], reads: list[Read], detailed: bool) -> None:
-    from netgen.audit_pages import print_details, print_readings, print_summary, print_verdicts
+    from netgen.audit.presentation import (
+        print_details,
+        print_readings,
+        print_summary,
+        print_verdicts,
+    )
 
     console = table_console(PAGE_WIDTH)
     if detailed:

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.beyond import Towers
 from netgen.commands.network_options import Asked, network_options
-from netgen.commands.options import (
+from netgen.commands.shared_options import (
     PrintablePath,
     dataset_option,
     differs,
     find_variant,
     load_dataset,
 )
-from netgen.dataset import Dataset
-from netgen.files import write_all
+from netgen.network.dataset import Dataset
+from netgen.network.options import Towers
+from netgen.network.variants import UnsuitedError, Variant, variants
 from netgen.paper import Recipe
-from netgen.variants import UnsuitedError, Variant, variants
+from netgen.system.files import write_all
 
 if TYPE_CHECKING:
-    from netgen.build import Order
+    from netgen.network.build import Order
 
 NOT_IN_HEADERS = {"variant", "all_variants", "check"}
 
@@ -160,7 +160,7 @@ def _made(
     chosen: list[Variant], ordered: Callable[[Variant], Order]
 ) -> list[tuple[Order, dict[Path, str]]]:
     """Return each network's files; of several, those that cannot be as asked are left out, told."""
-    from netgen.build import files  # protobuf takes its time: `netgen --help` does without
+    from netgen.network.build import files
 
     made = []
     for variant in chosen:
@@ -186,7 +186,7 @@ def _order(
     asked: Asked,
     **recipe: Any,
 ) -> Order:
-    from netgen.build import Order
+    from netgen.network.build import Order
 
     return Order(
         variant=asked.of(variant),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.options import PrintablePath
+from netgen.commands.shared_options import PrintablePath
 
 if TYPE_CHECKING:
-    from netgen.cluster import Scheduler
+    from netgen.pipeline.jobs import Scheduler
 
 
 @click.command("cluster", short_help="Write the jobs that run Table 2 on a cluster.")
@@ -80,7 +80,7 @@ def command(
 
     Each is a `netgen table --only NAME`; docs/cluster.md tells what they need and how to run them.
     """
-    from netgen.cluster import Cluster, jobs
+    from netgen.pipeline.jobs import Cluster, jobs
 
     if scheduler is None:
         raise click.UsageError("say --slurm or --kubernetes")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.commands.network_options import Asked, network_options
-from netgen.commands.options import dataset_option, find_variant, load_dataset, table_console
+from netgen.commands.shared_options import dataset_option, find_variant, load_dataset, table_console
 
 if TYPE_CHECKING:  # protobuf takes its time: `netgen --help` does without
     from rich.table import Table
 
-    from netgen.caffe_pb2 import NetParameter
-    from netgen.complexity import LayerCost, NetCost, Top
-    from netgen.schema import Phase
+    from netgen.caffe.caffe_pb2 import NetParameter
+    from netgen.caffe.schema import Phase
+    from netgen.cost.complexity import LayerCost, NetCost, Top
 
 Image = tuple[int, int, int]  # channels, height, width
 
@@ -79,7 +79,7 @@ def command(
     Multiply-adds are those of Convolution, Deconvolution, InnerProduct and the recurrent layers;
     memory is an estimate of what Caffe holds on a CPU, in the train phase with the solver's.
     """
-    from netgen.schema import SchemaWarning, read_net
+    from netgen.caffe.schema import SchemaWarning, read_net
 
     if (file is None) == (variant is None):
         raise click.UsageError("give either a FILE or --variant NAME (`netgen list`)")
@@ -100,8 +100,8 @@ def command(
 
 
 def _count(net: NetParameter, name: str, phase: str | None, inputs: Mapping[str, Image]) -> NetCost:
-    from netgen.complexity import count
-    from netgen.schema import SchemaError
+    from netgen.caffe.schema import SchemaError
+    from netgen.cost.complexity import count
 
     try:
         return count(net, _phase(net, phase), inputs=inputs)
@@ -113,8 +113,8 @@ def _built(
     variant: str, dataset: Path | None, asked: Asked
 ) -> tuple[NetParameter, dict[str, Image]]:
     """Return a network as it is built, and its images' shape, which its databases do not say."""
-    from netgen.build import Order, text_of
-    from netgen.schema import parse_net
+    from netgen.caffe.schema import parse_net
+    from netgen.network.build import Order, text_of
 
     data = load_dataset(dataset)
     found = asked.of(find_variant(variant, data))
@@ -125,8 +125,8 @@ def _built(
 
 
 def _phase(net: NetParameter, asked: str | None) -> Phase:
-    from netgen.schema import layers_in
-    from netgen.wiring import loss_weight
+    from netgen.caffe.schema import layers_in
+    from netgen.cost.wiring import loss_weight
 
     if asked:
         return "TRAIN" if asked == "train" else "TEST"
@@ -136,7 +136,7 @@ def _phase(net: NetParameter, asked: str | None) -> Phase:
 
 def _json(cost: NetCost, notices: list[str]) -> dict[str, Any]:
     """Give the cost's own fields, and what the table derives from them."""
-    from netgen.memory import PROGRAM_BYTES
+    from netgen.cost.memory import PROGRAM_BYTES
 
     return asdict(cost) | {
         "multiply_adds_per_image": cost.multiply_adds_per_image,
@@ -178,14 +178,14 @@ def _row(layer: LayerCost) -> list[str]:
 
 
 def _size(top: Top) -> str:
-    from netgen.layers.table import text
+    from netgen.cost.layers.table import text
 
     return "unknown" if top.shape is None else text(top.shape).replace(" ", "")
 
 
 def _summary(cost: NetCost) -> list[list[str]]:
     """Rows of what, the full number, the short one, and what is in it."""
-    from netgen.memory import PROGRAM_BYTES
+    from netgen.cost.memory import PROGRAM_BYTES
 
     memory, counted = cost.memory, {layer.type for layer in cost.layers if layer.multiply_adds}
     holds = "gradients, momentum, buffers" if cost.phase == "TRAIN" else "parameters, buffers"

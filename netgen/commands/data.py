@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands import data_cifar100, data_ontology, data_sources, data_verify
+from netgen.commands import data_ontology, data_sources, data_verify
 from netgen.commands.data_making import make
 from netgen.commands.data_options import making_options
 
 if TYPE_CHECKING:
-    from data_prep.options import Options
+    from data_prep.request import Options
 
 
 @click.group(name="data")
@@ -50,6 +50,6 @@ def fashion_mnist(source_folder: Path | None, options: Options) -> None:
 command.add_command(data_sources.folder)
 command.add_command(data_sources.csv)
 command.add_command(data_sources.mtvso)
-command.add_command(data_cifar100.command)
+command.add_command(data_sources.command)
 command.add_command(data_ontology.command)
 command.add_command(data_verify.command)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from data_prep.options import Options
-    from data_prep.planning import Planned
+    from data_prep.preparation import Planned
     from data_prep.records import Source
+    from data_prep.request import Options
+
 
 SHOWN = 10  # classes of a task, reasons for rejects
 
@@ -69,7 +70,7 @@ def _tell_images(planned: Planned, source: Source, options: Options) -> None:
 
 def _tell_left_out(planned: Planned, options: Options) -> None:
     """Group rejects by reason, the most frequent first."""
-    from data_prep.lists import REJECTS
+    from data_prep.listings import REJECTS
 
     if not planned.rejects:
         return
@@ -84,8 +85,8 @@ def _tell_left_out(planned: Planned, options: Options) -> None:
 
 def _tell_doubts(planned: Planned, options: Options) -> None:
     """Name what may be meant so, and may be a mistake."""
-    from data_prep.lists import DUPLICATES
-    from data_prep.plan import warnings
+    from data_prep.listings import DUPLICATES
+    from data_prep.splitting import warnings
 
     for warning in warnings(planned.counts):
         click.echo(f"Warning: {warning}")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen import paper
-from netgen.commands.options import print_table
-from netgen.files import write_all
-from netgen.ontology import CLASS_LISTS, adjectives_of
+from netgen.commands.shared_options import print_table
+from netgen.paper.ontology import CLASS_LISTS, adjectives_of
+from netgen.system.files import write_all
 
 if TYPE_CHECKING:
-    from data_prep.ontology import Step
+    from data_prep.criteria import Step
 
 # What is written beside the class lists.
 REPORTS = ("filters.csv", "pairs.csv", "graph.svg", "graph.png")
@@ -94,27 +94,27 @@ def command(
     data mtvso --labels`; filters.csv, what each criterion leaves; pairs.csv, which pair went by
     which; and graph.svg and graph.png, adjectives and nouns with a line a pair.
     """
-    from data_prep import ontology
+    from data_prep import criteria
 
     if images and counts_file:
         raise click.UsageError("--images and --counts: give one of them")
     if exclude_nouns and keep_nouns:
         raise click.UsageError("--exclude-nouns and --keep-nouns: give one of them")
     _check_place(out, force)
-    pairs = ontology.read_pairs(pairs_file)
-    counts = ontology.count_images(images) if images else None
+    pairs = criteria.read_pairs(pairs_file)
+    counts = criteria.count_images(images) if images else None
     if counts_file:
-        counts = ontology.read_counts(counts_file)
+        counts = criteria.read_counts(counts_file)
     nouns = _excluded(pairs, exclude_nouns, keep_nouns)
-    found = ontology.steps(pairs, ontology.Criteria(least_nouns, nouns, min_images), counts)
+    found = criteria.steps(pairs, criteria.Criteria(least_nouns, nouns, min_images), counts)
     rows = [step.row(counts) for step in found]
-    fates = ontology.fates(found, counts)
-    contents: dict[str, str | bytes] = {**ontology.class_lists(found[-1])}
+    fates = criteria.fates(found, counts)
+    contents: dict[str, str | bytes] = {**criteria.class_lists(found[-1])}
     reports: list[str | bytes] = [_csv(rows), _csv(fates), *_graph(fates, found[-1])]
     contents.update(zip(REPORTS, reports, strict=True))
     write_all({out / name: content for name, content in contents.items()})
     print_table(rows)
-    for note in ontology.notes(pairs, nouns, counts):
+    for note in criteria.notes(pairs, nouns, counts):
         click.echo(f"Note: {note}", err=True)
     click.echo(f"Next: netgen data mtvso IMAGES --labels {shlex.quote(str(out))} --out DIR")
 
@@ -122,7 +122,7 @@ def command(
 def _excluded(
     pairs: Sequence[str], exclude_nouns: Path | None, keep_nouns: Path | None
 ) -> frozenset[str]:
-    from data_prep.ontology import read_words
+    from data_prep.criteria import read_words
 
     if keep_nouns:
         return frozenset(adjectives_of(pairs)).difference(read_words(keep_nouns))

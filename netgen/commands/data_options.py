@@ -115,7 +115,7 @@ def making_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def gathered(**arguments: Any) -> None:
-        from data_prep.options import Options
+        from data_prep.request import Options
 
         _check_who_works(click.get_current_context())
         _check_hashing(click.get_current_context())

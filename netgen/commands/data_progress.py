@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -18,7 +19,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from data_prep.watching import Watch
+from data_prep.records import Watch
+
+if TYPE_CHECKING:
+    pass
 
 
 class Rate(ProgressColumn):

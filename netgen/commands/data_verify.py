@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from netgen.commands.options import table_console
+from netgen.commands.shared_options import table_console
 
 STYLES = {"passed": "green", "FAILED": "bold red", "not checked": "yellow"}
 PIPED_WIDTH = 200

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.options import (
+from netgen.commands.shared_options import (
     PrintablePath,
     dataset_option,
     find_variant,
     load_dataset,
     table_console,
 )
-from netgen.dataset import DatasetError
+from netgen.network.dataset import DatasetError
 
 if TYPE_CHECKING:
-    from netgen.doctor.finding import Finding
+    from netgen.doctor.probe import Finding
 
 STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
 
@@ -49,7 +49,7 @@ def command(
     What you name is needed (a --dataset, --weights, the --gpu): the exit code is 1 if something
     needed is missing. Of the rest, a lack is a warning.
     """
-    from netgen.doctor.finding import Asked, Status
+    from netgen.doctor.probe import Asked, Status
     from netgen.doctor.probes import examine
 
     with suppress(DatasetError):  # which is a finding

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.options import find_variant, load_dataset, table_console
-from netgen.commands.running import READABLE, deploy_file, network_options
+from netgen.commands.shared_options import (
+    READABLE,
+    deploy_file,
+    find_variant,
+    load_dataset,
+    network_options,
+    table_console,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netgen.scoring import EngineName
+    from netgen.evaluation.scoring import EngineName
 
 PIPED_WIDTH = 140
 
@@ -61,9 +67,9 @@ def command(
     rank by class number, the lowest first; of fewer than five classes, all are among the top five.
     """
     from netgen.evaluation.evaluate import Request, evaluate
-    from netgen.evaluation.page import print_result
-    from netgen.files import check_writable
-    from netgen.results import write_result
+    from netgen.evaluation.result_table import print_result
+    from netgen.evaluation.results import write_result
+    from netgen.system.files import check_writable
 
     if out:
         check_writable(out)

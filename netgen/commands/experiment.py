@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.options import PrintablePath, print_table
-from netgen.experiment.settings import ITERATIONS, JOBS, SEEDS, SPECULATED_SEEDS
+from netgen.commands.shared_options import PrintablePath, print_table
+from netgen.pipeline.miniature import ITERATIONS, JOBS, SEEDS, SPECULATED_SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netgen.experiment.places import Cell
-    from netgen.experiment.record import CellRecord
-    from netgen.experiment.session import Heard, Request
+    from netgen.pipeline.cell_record import CellRecord
+    from netgen.pipeline.cells import Cell
+    from netgen.pipeline.session import Heard, Request
 
 REPORT = Path("experiments/miniature")
 
@@ -103,8 +103,8 @@ def miniature(
     pretrained trunk, by the same recipe; then what the paper speculates about. An hour or more on
     two cores; Ctrl-C stops it, --resume goes on.
     """
-    from netgen.experiment.places import Places, cells, choosing, named
-    from netgen.experiment.session import begin, session
+    from netgen.pipeline.cells import Places, cells, choosing, named
+    from netgen.pipeline.session import begin, session
 
     if names and choose:
         raise click.UsageError("--only and --choose exclude each other")
@@ -121,8 +121,8 @@ def miniature(
 
 
 def _report(request: Request, done: list[CellRecord], seconds: float, out: Path) -> None:
-    from netgen.experiment.report import write_report
-    from netgen.experiment.session import experiment
+    from netgen.pipeline.report import write_report
+    from netgen.pipeline.session import experiment
 
     made = experiment(request, done, seconds)
     for path in write_report(made, request.places, out):
@@ -131,7 +131,7 @@ def _report(request: Request, done: list[CellRecord], seconds: float, out: Path)
 
 def _print_cells(cells: Sequence[CellRecord], committed: Path) -> None:
     """Print cells, and whether the report has the same counts."""
-    from netgen.experiment.record import read_experiment
+    from netgen.pipeline.cell_record import read_experiment
 
     known = {}
     if committed.exists():
@@ -154,9 +154,9 @@ def _row(cell: CellRecord) -> dict[str, str]:
 
 def _print_choice(cells: Sequence[CellRecord], out: Path) -> None:
     """Print what each rate gave on the images that were kept back, and which is best."""
-    from netgen.experiment.choice import means, write_choice
-    from netgen.experiment.settings import RATE
     from netgen.paper import TASKS
+    from netgen.pipeline.cell_record import means, write_choice
+    from netgen.pipeline.miniature import RATE
 
     print_table(
         [
@@ -169,14 +169,14 @@ def _print_choice(cells: Sequence[CellRecord], out: Path) -> None:
     for rate, value in by_rate.items():
         click.echo(f"rate {rate:g}: {value:.2f}% in the mean of the networks")
     best = max(by_rate, key=by_rate.__getitem__)
-    click.echo(f"best: {best:g}; the experiment's is {RATE:g} (netgen/experiment/settings.py)")
+    click.echo(f"best: {best:g}; the experiment's is {RATE:g} (netgen/pipeline/miniature.py)")
     click.echo(write_choice(cells, out).as_posix())
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Have SIGTERM end an experiment as Ctrl-C does: with snapshots, and a word on how to go on."""
-    from netgen.child import handling
+    from netgen.caffe.child import handling
 
     def interrupt(number: int, _frame: object) -> None:
         asked.append(number)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
-from netgen.ambiguous import Branch
-from netgen.architecture import RESNET50, network
 from netgen.commands.network_options import Asked, network_options
-from netgen.commands.options import dataset_option, find_variant, load_dataset
-from netgen.commands.running import newest_of_run
-from netgen.dataset import Dataset
-from netgen.variants import Variant, variants
+from netgen.commands.shared_options import dataset_option, find_variant, load_dataset, newest_of_run
+from netgen.network.dataset import Dataset
+from netgen.network.options import Branch
+from netgen.network.residual import RESNET50, network
+from netgen.network.variants import Variant, variants
 
 SUFFIXES = (".png", ".svg", ".pdf")
 ACCEPTED = ".png, .svg or .pdf"
@@ -73,9 +72,7 @@ def architecture(out: Path, names: tuple[str, ...], dataset: Path | None, asked:
     backbone = asked.backbone or RESNET50
     nets = [network(asked.of(variant), data, backbone) for variant in _chosen(names, data)]
 
-    from netgen.figures.drawing import (
-        write,  # matplotlib takes its time: `netgen --help` does without
-    )
+    from netgen.figures.drawing import write
     from netgen.figures.layout import picture
 
     write(picture(nets), out)
@@ -93,7 +90,7 @@ def weights(caffemodel: Path, out: Path) -> None:
     A chart a cross-residual layer, a line a connection, named source-target: its weights, not
     normalised, sorted over the channels.
     """
-    from netgen.figures.weights import draw
+    from netgen.figures.cross_weights import draw
 
     draw(caffemodel, out)
     click.echo(out.as_posix())
@@ -132,8 +129,8 @@ def curves(logs: tuple[Path, ...], out: Path) -> None:
 @out_option
 def confusion(result: Path, tasks: tuple[str, ...], out: Path) -> None:
     """Draw which class is taken for which; RESULT is what `netgen eval --out` wrote."""
+    from netgen.evaluation.results import read_result
     from netgen.figures.confusion import draw
-    from netgen.results import read_result
 
     read = read_result(result)
     known = [task.name for task in read.tasks]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.options import table_console
-from netgen.files import write_all
+from netgen.commands.shared_options import table_console
 from netgen.paper import Recipe
+from netgen.system.files import write_all
 
 if TYPE_CHECKING:
-    from netgen.surgery import Initial
+    from netgen.weights.initial import Initial
 
 MOVED_FROM = ("branch2c", "branch1", "fold", "fresh")
 MOST_LEFT_OVER = 6
@@ -92,11 +92,12 @@ def command(
     for every task. Classifiers and cross weights start from their fillers. Every layer of the
     network is in the file that is written; if one has no counterpart, nothing is written.
     """
-    from netgen.inspection.blobs import to_caffemodel
-    from netgen.schema import SchemaWarning
-    from netgen.surgery import initial_weights, report
-    from netgen.surgery.moved import MovedFrom
-    from netgen.surgery.plan import Choices
+    from netgen.caffe.caffemodel import to_caffemodel
+    from netgen.caffe.schema import SchemaWarning
+    from netgen.weights import report
+    from netgen.weights.initial import initial_weights
+    from netgen.weights.moved import MovedFrom
+    from netgen.weights.origins import Choices
 
     file = _network_file(variant, net)
     target = out or file.with_name("initial.caffemodel")
@@ -160,7 +161,7 @@ def _next(variant: str | None, file: Path, target: Path) -> list[str]:
 def _print(made: Initial, rows: list[dict[str, str]], notes: Iterable[str]) -> None:
     from rich.table import Table
 
-    from netgen.inspection.finding import listed
+    from netgen.system.text import listed
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in rows[0]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from netgen import paper
-from netgen.commands.options import dataset_option, load_dataset, print_table
-from netgen.variants import EXTENSIONS, READINGS, Row, variants
+from netgen.commands.shared_options import dataset_option, load_dataset, print_table
+from netgen.network.variants import EXTENSIONS, READINGS, Row, variants
 
 
 @click.command("list")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.options import print_table
+from netgen.commands.shared_options import print_table
 
 if TYPE_CHECKING:
-    from netgen.caffe_log import Reading, TrainingLog
-    from netgen.caffe_pb2 import LayerParameter
+    from netgen.caffe.caffe_pb2 import LayerParameter
+    from netgen.caffe.training_log import Reading, TrainingLog
 
 
 @click.command("log", short_help="Tell from Caffe's log whether a training learned.")
@@ -23,7 +23,7 @@ def command(file: Path, as_json: bool) -> None:
 
     Make such a log with: caffe train -solver SOLVER 2>&1 | tee FILE
     """
-    from netgen.caffe_log import read_log
+    from netgen.caffe.training_log import read_log
 
     log = read_log(file)
     if as_json:
@@ -73,7 +73,7 @@ def _span(readings: list[Reading]) -> str:
 
 
 def _tell_test(test: Reading, layers: list[LayerParameter]) -> None:
-    from netgen.chance import guesses
+    from netgen.evaluation.labels import guesses
 
     guess = guesses(layers)
     rows = []

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from netgen.architecture import RESNET50, Backbone, Stem
-from netgen.variants import UnsuitedError, Variant, go_beyond, read_as
+from netgen.network.residual import RESNET50, Backbone, Stem
+from netgen.network.variants import UnsuitedError, Variant, go_beyond, read_as
 
 READING, BEYOND = "--reading", "--beyond"
 

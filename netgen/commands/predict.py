@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.figure import ACCEPTED, PictureFile
-from netgen.commands.options import find_variant, load_dataset
-from netgen.commands.running import deploy_file, network_options
+from netgen.commands.shared_options import deploy_file, find_variant, load_dataset, network_options
 
 if TYPE_CHECKING:
-    from netgen.prediction import Prediction
-    from netgen.scoring import EngineName
+    from netgen.evaluation.prediction import Prediction
+    from netgen.evaluation.scoring import EngineName
 
 
 @click.command("predict", short_help="Tell what a trained network sees in images.")
@@ -49,8 +48,8 @@ def command(
     Images of any size are resized to the network's, and those for a network of grey images are
     made grey.
     """
-    from netgen.files import check_writable
-    from netgen.prediction import Request, predict
+    from netgen.evaluation.prediction import Request, predict
+    from netgen.system.files import check_writable
 
     if out:
         check_writable(out)

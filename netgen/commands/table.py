@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.options import table_console
+from netgen.commands.shared_options import table_console
 
 if TYPE_CHECKING:
-    from netgen.table import Places, Step
-    from netgen.variants import Variant
+    from netgen.network.variants import Variant
+    from netgen.pipeline.table2 import Places, Step
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -66,16 +66,16 @@ def command(
     results/NAME.json is a row done. Each network takes days on a GPU; --dry-run prints the
     commands, and the table with what there is so far.
     """
-    from netgen import table
+    from netgen.pipeline import table2
 
-    places = table.Places(weights, classes or weights / "deepsentibank.txt", gpu)
+    places = table2.Places(weights, classes or weights / "deepsentibank.txt", gpu)
     try:
-        chosen = table.networks(names)
+        chosen = table2.networks(names)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--only") from None
     if as_json:
         click.echo(
-            json.dumps({"rows": table.rows(names), "steps": _plan(chosen, places)}, indent=2)
+            json.dumps({"rows": table2.rows(names), "steps": _plan(chosen, places)}, indent=2)
         )
         return
     if dry_run:
@@ -84,11 +84,11 @@ def command(
         click.echo()
     else:
         _run(chosen, places)
-    _print(table.rows(names))
+    _print(table2.rows(names))
 
 
 def _plan(chosen: Sequence[Variant], places: Places) -> list[dict[str, object]]:
-    from netgen.table import steps
+    from netgen.pipeline.table2 import steps
 
     return [
         {"variant": variant.name, "command": _line(step), "done": step.done}
@@ -103,7 +103,7 @@ def _line(step: Step) -> str:
 
 def _run(chosen: Sequence[Variant], places: Places) -> None:
     """Run what is left to do, network by network; show a network's rows when it is done."""
-    from netgen.table import rows, steps
+    from netgen.pipeline.table2 import rows, steps
 
     _check_needs([step for variant in chosen for step in steps(variant, places)])
     for variant in chosen:
@@ -119,12 +119,12 @@ def _print(rows: Sequence[dict[str, str]]) -> None:
     """Print the table: after each of its columns, ours; then what the paper does not have."""
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table2 = Table(box=None, header_style="bold", pad_edge=False)
     for index, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="left" if index < 2 else "right", no_wrap=True)
+        table2.add_column(heading, justify="left" if index < 2 else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row.values())
-    table_console(piped_width=100).print(table)
+        table2.add_row(*row.values())
+    table_console(piped_width=100).print(table2)
     click.echo(LEGEND)
 
 
@@ -140,10 +140,10 @@ def _check_needs(steps: Sequence[Step]) -> None:
 
 def _call(step: Step) -> None:
     """Run a command as a process of its own; end as it did, if it failed."""
-    from netgen.child import handling
+    from netgen.caffe.child import handling
 
     click.echo(f"\n$ {_line(step)}")
-    command = [sys.executable, "-m", "netgen.cli", *step.words]
+    command = [sys.executable, "-m", "netgen.commands.cli", *step.words]
     # In a session of its own, what is to stop this reaches it once, by us: a training then leaves
     # a snapshot.
     with (

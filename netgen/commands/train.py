@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.options import PrintablePath
+from netgen.commands.shared_options import PrintablePath
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from netgen.training.rundir import Record, RunFolder
-    from netgen.training.words import Outcome
+    from netgen.training.messages import Outcome
+    from netgen.training.run_folder import Record, RunFolder
 
 # What `--resume` may be combined with: the rest was decided when the run began.
 WITH_RESUME = {"variant", "solver", "run", "resume", "inexact", "timeout"}
@@ -166,7 +166,7 @@ def command(
     Ctrl-C makes a snapshot and stops. --resume goes on exactly where the run was, whatever ended
     it: on a CPU, the final weights are bit for bit those of a run that nothing interrupted.
     """
-    from netgen.training.rundir import RunFolder
+    from netgen.training.run_folder import RunFolder
 
     if variant is None and solver is None and not (resume and run):
         raise click.UsageError("say --variant NAME (`netgen list`) or --solver FILE")
@@ -216,7 +216,7 @@ def _begin(
 
 def _resume(folder: RunFolder, name: str, inexact: bool, timeout: float) -> Outcome:
     from netgen.training import driver
-    from netgen.training.rundir import RunError
+    from netgen.training.run_folder import RunError
 
     with driver.holding(folder, new=False):
         record = folder.read()
@@ -243,10 +243,10 @@ def _work(folder: RunFolder, record: Record, timeout: float) -> Outcome:
     """Train, and show it."""
     from rich.console import Console
 
-    from netgen.engine import find_engine
+    from netgen.caffe.engine import find_engine
     from netgen.training import driver, several_gpus
-    from netgen.training.progress import Curves, Display
-    from netgen.training.room import check_room
+    from netgen.training.display import Curves, Display
+    from netgen.training.memory_check import check_room
 
     console = Console(highlight=False, markup=False)
     _tell_plan(console, folder, record)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from netgen.doctor import caffe, data, gpu, packages, permissions, room, weights
-from netgen.doctor.finding import Asked, Finding, lack
+from netgen.doctor import caffe_and_gpu, inputs, resources
+from netgen.doctor.probe import Asked, Finding, lack
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Probe:
 
 
 PROBES = (
-    Probe("Python", packages.examine),
-    Probe("Caffe", caffe.program),
-    Probe("import caffe", caffe.module, alone=True),
-    Probe("GPU", gpu.examine),
-    Probe("memory", room.memory),
-    Probe("disk", room.disk),
-    Probe("databases", data.examine, alone=True, seconds=600),
-    Probe("weights", weights.examine),
-    Probe("permissions", permissions.examine),
+    Probe("Python", inputs.examine_packages),
+    Probe("Caffe", caffe_and_gpu.program),
+    Probe("import caffe", caffe_and_gpu.module, alone=True),
+    Probe("GPU", caffe_and_gpu.examine_gpus),
+    Probe("memory", resources.memory),
+    Probe("disk", resources.disk),
+    Probe("databases", inputs.examine_databases, alone=True, seconds=600),
+    Probe("weights", inputs.examine_weights),
+    Probe("permissions", inputs.examine_permissions),
 )
 
 
@@ -47,7 +47,7 @@ def _findings(probe: Probe, asked: Asked) -> list[Finding]:
     try:
         if not probe.alone:
             return probe.examine(asked)
-        from netgen.child import call
+        from netgen.caffe.child import call
 
         found: list[Finding] = call(probe.examine, asked, silence=probe.seconds)
     except Exception as error:  # a doctor that falls ill at the sight of a broken machine is none

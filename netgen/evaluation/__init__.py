@@ -1,1 +1,1 @@
-"""How well a network does on the test set: `evaluate.evaluate` gives a `netgen.results.Result`."""
+"""How well a network does on the test set: `evaluate.evaluate` gives a `results.Result`."""

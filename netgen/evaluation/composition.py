@@ -2,7 +2,7 @@
 
 Taken from the training labels: a task whose classes each go with one class of every other task is
 the finest, as the paper's pairs are and Fashion-MNIST's items. Then the other tasks' outputs give
-it a score, and it gives them one (`netgen.results.Derived`).
+it a score, and it gives them one (`netgen.evaluation.results.Derived`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netgen.evaluation.ranking import Floats, Ints
+from netgen.evaluation.tally import Floats, Ints
 
 NONE = -1  # in place of a class, where the training set has no image of the finest one
 

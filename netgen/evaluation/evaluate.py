@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from netgen.dataset import Dataset, class_names
-from netgen.deployed import (
+from netgen.evaluation.composition import Finest, baselines, finest
+from netgen.evaluation.deployed import (
     Deployed,
     DeployedError,
     check_classes,
@@ -17,16 +17,15 @@ from netgen.deployed import (
     check_weights,
     read_deployed,
 )
-from netgen.evaluation.composition import Finest, baselines, finest
-from netgen.evaluation.naming import columns, read_outputs
-from netgen.evaluation.ranking import Ints
-from netgen.evaluation.tally import Hits, Tally, prior
-from netgen.evaluation.testset import labels_of
-from netgen.files import digest
-from netgen.results import VERSION, Derived, FileUsed, Result
-from netgen.scoring import EngineName, Job, Scores, Stored, check_engine, score
-from netgen.variants import Variant
-from netgen.versions import versions
+from netgen.evaluation.labels import labels_of
+from netgen.evaluation.output_names import columns, read_outputs
+from netgen.evaluation.results import VERSION, Derived, FileUsed, Result
+from netgen.evaluation.scoring import EngineName, Job, Scores, Stored, check_engine, score
+from netgen.evaluation.tally import Hits, Ints, Tally, prior
+from netgen.network.dataset import Dataset, class_names
+from netgen.network.variants import Variant
+from netgen.system.files import digest
+from netgen.system.machine import versions
 
 
 @dataclass(frozen=True)

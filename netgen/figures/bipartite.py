@@ -14,7 +14,7 @@ from matplotlib.path import Path as Curve
 
 from netgen.figures.drawing import CROSS_COLOR, INK, TASK_COLORS
 from netgen.figures.shapes import FONT
-from netgen.ontology import adjectives_of, nouns_of, split_pair
+from netgen.paper.ontology import adjectives_of, nouns_of, split_pair
 
 # Pixels: from word to word, between kept and left out, above, below; the whole, the lines' ends.
 ROW, GAP, TOP, BOTTOM = 11, 26, 78, 20

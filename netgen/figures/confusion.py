@@ -11,10 +11,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from netgen.evaluation.results import Result, TaskResult
 from netgen.figures.charts import TEXT, entitle
 from netgen.figures.drawing import INK, TASK_COLORS
 from netgen.figures.saving import save
-from netgen.results import Result, TaskResult
 
 MOST = 25  # classes that a matrix shows
 NUMBERED = 12  # up to so many, with numbers

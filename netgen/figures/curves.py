@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netgen.caffe_log import Reading, read_log
+from netgen.caffe.training_log import Reading, read_log
 from netgen.figures.charts import color, dashes, entitle, legend, panels
 from netgen.figures.saving import save
 from netgen.training.journal import read_journal

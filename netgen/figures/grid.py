@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from netgen.ambiguous import Branch, CrossWeight
-from netgen.architecture import Head, Network, TaskNorm
-from netgen.blocks import Block, ConvUnit, Size, stages
 from netgen.figures.shapes import RADIUS, TEXT, box_height, text_width
+from netgen.network.blocks import Block, ConvUnit, Size, stages
+from netgen.network.options import Branch, CrossWeight
+from netgen.network.residual import Head, Network, TaskNorm
 
 TITLE = 15.0  # size of letters
 TITLES = 54.0  # height of what stands over the rows

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from netgen.architecture import Head, Network
-from netgen.blocks import Block
 from netgen.figures.grid import (
     CROSSING,
     LANE,
@@ -44,6 +42,8 @@ from netgen.figures.shapes import (
     Wire,
     text_width,
 )
+from netgen.network.blocks import Block
+from netgen.network.residual import Head, Network
 
 MARGIN, LEGEND = 10.0, 42.0  # the latter's height
 DETOUR = 10.0  # how far beside its box a shortcut runs

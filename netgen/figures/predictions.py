@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from netgen.evaluation.prediction import Guess, Prediction, read_pixels
+from netgen.evaluation.results import TOP
 from netgen.figures.drawing import INK, TASK_COLORS
 from netgen.figures.saving import save
-from netgen.prediction import Guess, Prediction, read_pixels
-from netgen.results import TOP
 
 # The columns of the paper's figure, in its order; other tasks stand as they are called.
 FIGURE_6 = {"adj": "Adjectives", "anp": "Adj-Noun Pairs", "noun": "Nouns"}

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from netgen.figures.shapes import FONT
-from netgen.files import write_all
+from netgen.system.files import write_all
 
 DPI = 200  # of a PNG: two of its pixels are one of the picture's
 

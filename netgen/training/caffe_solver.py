@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from netgen.caffe_pb2 import SolverState
+from netgen.caffe.caffe_pb2 import SolverState
 from netgen.training.plan import Plan
 from netgen.training.snapshots import KINDS, Snapshot, check_written, require_space
 

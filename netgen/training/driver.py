@@ -13,17 +13,17 @@ from typing import Any
 
 import msgspec
 
-from netgen.child import call
-from netgen.engine import EngineError, find_engine, require_gpu
-from netgen.files import digest, write_all
+from netgen.caffe.child import call
+from netgen.caffe.engine import EngineError, find_engine, require_gpu
+from netgen.system.files import digest, write_all
+from netgen.system.machine import versions
 from netgen.training import fingerprint, snapshots
 from netgen.training.journal import Journal
+from netgen.training.messages import Described, Outcome, describe, ending
 from netgen.training.plan import Plan, run_solver
 from netgen.training.prepare import check_weights
-from netgen.training.rundir import Record, RunError, RunFolder, Weights, held
-from netgen.training.words import Described, Outcome, describe, ending
+from netgen.training.run_folder import Record, RunError, RunFolder, Weights, held
 from netgen.training.worker import work
-from netgen.versions import versions
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOCK = "lock"

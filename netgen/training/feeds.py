@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netgen.caffe_pb2 import DataParameter, LayerParameter
-from netgen.complexity import READS_LABELS
-from netgen.databases import Databases, read_labels
-from netgen.lmdbs import reading
-from netgen.schema import Phase
+from netgen.caffe.caffe_pb2 import DataParameter, LayerParameter
+from netgen.caffe.databases import Databases, read_labels, reading
+from netgen.caffe.schema import Phase
+from netgen.cost.complexity import READS_LABELS
 
 
 class FeedError(ValueError):

@@ -37,7 +37,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from netgen.files import write_all
+from netgen.system.files import write_all
 
 Entry = dict[str, Any]
 

@@ -22,8 +22,8 @@ from typing import Annotated
 from google.protobuf import text_format
 from msgspec import Meta, Struct
 
-from netgen.caffe_pb2 import SolverParameter
-from netgen.schema import parse_solver
+from netgen.caffe.caffe_pb2 import SolverParameter
+from netgen.caffe.schema import parse_solver
 from netgen.training.plateau import FACTOR, Rule
 
 NEVER = 2**31 - 1

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from netgen.caffe_pb2 import LayerParameter, SolverParameter
-from netgen.files import digest
-from netgen.inspection.finding import listed
-from netgen.inspection.weights import squeezed
-from netgen.schema import layers_in, read_net, read_solver
-from netgen.surgery.network import read_network
-from netgen.surgery.source import read_source
+from netgen.caffe.caffe_pb2 import LayerParameter, SolverParameter
+from netgen.caffe.caffemodel import squeezed
+from netgen.caffe.schema import layers_in, read_net, read_solver
+from netgen.cost.wiring import loss_weight
+from netgen.system.files import digest
+from netgen.system.text import listed
 from netgen.training.feeds import check_feed
 from netgen.training.plan import Plan
 from netgen.training.plateau import Rule
-from netgen.wiring import loss_weight
+from netgen.weights.source import read_source
+from netgen.weights.weighted_layers import read_network
 
 # What draws from Caffe's main generator while it trains, whose state no snapshot has.
 RANDOM = ("Dropout",)

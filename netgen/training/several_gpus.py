@@ -18,19 +18,19 @@ from pathlib import Path
 from google.protobuf import text_format
 from msgspec.structs import replace
 
-from netgen.child import handling
-from netgen.engine import EngineError, fatal_reason
-from netgen.files import write_all
-from netgen.schema import parse_solver
+from netgen.caffe.child import handling
+from netgen.caffe.engine import EngineError, fatal_reason
+from netgen.caffe.schema import parse_solver
+from netgen.caffe.training_log import Event, Reader
+from netgen.system.files import write_all
 from netgen.training import snapshots
-from netgen.training.caffe_output import Event, Reader
 from netgen.training.driver import SIGNALS, Watcher, how_to_resume
 from netgen.training.journal import Journal
+from netgen.training.messages import ENDED, Outcome, ending
 from netgen.training.plan import Plan, run_solver
 from netgen.training.plateau import Decision
-from netgen.training.rundir import Record, RunFolder
+from netgen.training.run_folder import Record, RunFolder
 from netgen.training.state import State
-from netgen.training.words import ENDED, Outcome, ending
 
 
 def train(folder: RunFolder, record: Record, watcher: Watcher, program: Path) -> Outcome:

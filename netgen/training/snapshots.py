@@ -20,7 +20,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Meta, Struct
 
-from netgen.files import digest
+from netgen.system.files import digest
 from netgen.training.state import Engine, State
 
 VERSION = 1  # of the manifests' form
@@ -187,7 +187,7 @@ def check_written(path: Path, blobs: dict[str, list[int]]) -> None:
     OSError
         A file was cut off: the disk has filled meanwhile.
     """
-    from netgen.caffe_pb2 import NetParameter, SolverState
+    from netgen.caffe.caffe_pb2 import NetParameter, SolverState
 
     model, state = (path.with_name(path.name + kind) for kind in KINDS)
     net = _parsed(NetParameter(), model)

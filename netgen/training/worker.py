@@ -14,16 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from netgen.child import asked_to_stop, tell
-from netgen.files import write_all
+from netgen.caffe.child import asked_to_stop, tell
+from netgen.system.files import write_all
 from netgen.training import fingerprint, health, snapshots
 from netgen.training.caffe_solver import CaffeSolver
 from netgen.training.journal import Journal
+from netgen.training.messages import ENDED, Beat, Outcome, ending
 from netgen.training.plan import Plan, round_solver, run_solver
 from netgen.training.plateau import Decision
-from netgen.training.rundir import RunFolder, held
+from netgen.training.run_folder import RunFolder, held
 from netgen.training.state import State
-from netgen.training.words import ENDED, Beat, Outcome, ending
 
 BEAT = 0.2  # seconds between two words about progress
 

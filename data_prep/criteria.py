@@ -1,0 +1,238 @@
+"""The part of an ontology that has enough of everything: section 5.1, from its full list.
+
+The three criteria in the paper's order, each applied to what the one before has left; that an
+adjective's nouns are counted in the full list is what the authors' own lists show
+(`ontology.with_rich_adjectives`). VSO's "at most 1,000 images per concept" is how its corpus
+was collected, before the paper: it is no criterion, and nothing is left out for it here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from data_prep.folder import Tree
+from data_prep.records import DataError
+from netgen.paper.ontology import (
+    CLASS_LISTS,
+    adjectives_of,
+    isolated,
+    listed,
+    nouns_of,
+    split_pair,
+    with_rich_adjectives,
+)
+
+COUNTS_HEADING = ["pair", "count"]
+SHOWN = 5  # names in a message
+
+
+@dataclass(frozen=True)
+class Step:
+    """The pairs that are left once a criterion has been applied."""
+
+    criterion: str
+    pairs: tuple[str, ...]
+
+    @property
+    def adjectives(self) -> list[str]:
+        """The adjectives of these pairs, sorted."""
+        return sorted(nouns_of(self.pairs))
+
+    @property
+    def nouns(self) -> list[str]:
+        """The nouns of these pairs, sorted."""
+        return sorted(adjectives_of(self.pairs))
+
+    def row(self, counts: Mapping[str, int] | None) -> dict[str, str]:
+        """Return what is left as a row of the table of the criteria's effect.
+
+        Alone are pairs that share neither adjective nor noun with another.
+        """
+        images = "not counted"
+        if counts is not None:
+            images = str(sum(counts.get(pair, 0) for pair in self.pairs))
+        return {
+            "after": self.criterion,
+            "pairs": str(len(self.pairs)),
+            "adjectives": str(len(self.adjectives)),
+            "nouns": str(len(self.nouns)),
+            "images": images,
+            "alone": str(len(isolated(self.pairs))),
+        }
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What a pair must meet.
+
+    Attributes
+    ----------
+    least_nouns
+        How many nouns its adjective must have in the full list.
+    left_out
+        The nouns that it may not have.
+    least_images
+        How many images it must have.
+    """
+
+    least_nouns: int
+    left_out: frozenset[str]
+    least_images: int
+
+
+def steps(pairs: Sequence[str], criteria: Criteria, counts: Mapping[str, int] | None) -> list[Step]:
+    """Return what the list holds, and what each criterion leaves of it.
+
+    Parameters
+    ----------
+    pairs
+        The full list.
+    counts
+        Pair -> number of images, 0 for a pair that is not there; None when nobody counted: then
+        the criterion of images is not applied.
+
+    Raises
+    ------
+    DataError
+        Nothing is left.
+    """
+    rich = with_rich_adjectives(pairs, criteria.least_nouns)
+    concrete = [pair for pair in rich if split_pair(pair)[1] not in criteria.left_out]
+    found = [
+        Step("the full list", tuple(pairs)),
+        Step(f"(1) {criteria.least_nouns} or more nouns an adjective", tuple(rich)),
+        Step(f"(2) {len(criteria.left_out):,} nouns excluded", tuple(concrete)),
+    ]
+    if counts is not None:
+        enough = [pair for pair in concrete if counts.get(pair, 0) >= criteria.least_images]
+        found.append(Step(f"(3) {criteria.least_images:,} or more images a pair", tuple(enough)))
+    empty = next((step for step in found if not step.pairs), None)
+    if empty:
+        raise DataError(f"no pair meets {empty.criterion}: ask for less")
+    return found
+
+
+def fates(found: Sequence[Step], counts: Mapping[str, int] | None) -> list[dict[str, str]]:
+    """Return every pair of the full list with the first criterion that it does not meet, or ""."""
+    reasons = dict.fromkeys(found[0].pairs, "")
+    for before, after in pairwise(found):
+        reasons.update(dict.fromkeys(set(before.pairs).difference(after.pairs), after.criterion))
+    return [
+        {
+            "pair": pair,
+            "images": "" if counts is None else str(counts.get(pair, 0)),
+            "left out by": reason,
+        }
+        for pair, reason in reasons.items()
+    ]
+
+
+def class_lists(step: Step) -> dict[str, str]:
+    """Return the class lists of what is left, file name -> one class a line, sorted."""
+    classes = {"noun": step.nouns, "adj": step.adjectives, "anp": sorted(step.pairs)}
+    return {file: "\n".join(classes[task]) + "\n" for task, file in CLASS_LISTS.items()}
+
+
+def notes(
+    pairs: Sequence[str], left_out: Collection[str], counts: Mapping[str, int] | None
+) -> list[str]:
+    """Say what may be a mistake: words that are not there, pairs without images, no counts."""
+    strangers = sorted(set(left_out) - set(adjectives_of(pairs)))
+    said = []
+    if strangers:
+        said.append(f"excluded, but no noun of the list: {some(strangers)}")
+    if counts is None:
+        said.append("(3) is not applied: nobody counted images (--images ROOT, --counts FILE)")
+    else:
+        missing = [pair for pair in pairs if not counts.get(pair)]
+        if missing:
+            said.append(f"{len(missing):,} pairs of the list have no image: {some(missing)}")
+    return said
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def read_pairs(file: Path) -> list[str]:
+    """Read a list of pairs, one ``adjective_noun`` a line, or VSO's own list with sentiments.
+
+    Raises
+    ------
+    DataError
+        It is no such list.
+    """
+    pairs = listed(_text(file))
+    for pair in pairs:
+        if not all(split_pair(pair)) or len(pair.split()) != 1:
+            raise DataError(f"{file}: {pair[:60]!r} is no pair such as happy_dog: another list?")
+    return _once(file, pairs)
+
+
+def read_words(file: Path) -> list[str]:
+    """Read a list of words, one a line; a `DataError` when it is none."""
+    words = listed(_text(file))
+    for word in words:
+        if len(word.split()) != 1 or "_" in word:
+            raise DataError(f"{file}: {word[:60]!r} is not one word: write one noun a line")
+    return _once(file, words)
+
+
+def read_counts(file: Path) -> dict[str, int]:
+    """Read a CSV file with the columns pair and count.
+
+    Raises
+    ------
+    DataError
+        A line is not a pair and a whole number, or a pair is there twice.
+    """
+    rows = list(csv.reader(io.StringIO(_text(file))))
+    if not rows or rows[0] != COUNTS_HEADING:
+        raise DataError(f"{file}: its first line is not {','.join(COUNTS_HEADING)}: write it there")
+    counts: dict[str, int] = {}
+    for line, row in enumerate(rows[1:], start=2):
+        if len(row) != 2 or not row[1].strip().isdecimal():
+            raise DataError(
+                f"{file}, line {line}: {','.join(row)[:60]!r} is not a pair and a count"
+            )
+        if row[0] in counts:
+            raise DataError(f"{file}, line {line}: {row[0]!r} is there twice: leave one")
+        counts[row[0]] = int(row[1])
+    return counts
+
+
+def count_images(root: Path) -> dict[str, int]:
+    """Count the files below each folder of `root`: a pair's are in ``<adjective>_<noun>/``.
+
+    They are those that a source of images would list; none is opened.
+    """
+    tree = Tree(root)
+    return {
+        folder: sum(isinstance(file, str) for file in tree.files(folder))
+        for folder in tree.folders()
+    }
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: not UTF-8 text: save it so") from None
+
+
+def _once(file: Path, lines: Iterable[str]) -> list[str]:
+    seen: dict[str, None] = {}
+    for line in lines:
+        if line in seen:
+            raise DataError(f"{file}: {line!r} is there twice: leave one")
+        seen[line] = None
+    if not seen:
+        raise DataError(f"{file}: nothing is in it: name another list")
+    return list(seen)

@@ -1,0 +1,148 @@
+"""All that is known of a dataset before it is written, the disk that it will take included."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from data_prep import duplicates, splitting
+from data_prep.duplicates import Duplicates
+from data_prep.ledger import Ledger
+from data_prep.records import DataError, Source
+from data_prep.request import Options
+from data_prep.splitting import Counts
+
+# LMDB's numbers for pages of 4 KiB, as on every machine that Caffe is built for (lmdb.h, mdb.c).
+PAGE = 4096
+PAGE_HEADER = 16
+RECORD_HEADER = 8 + 2  # and its place in the page's table
+LARGEST_INSIDE = 2040  # bytes of a record that stands in a leaf; a larger one has pages of its own
+KEY = 8
+# What a transaction leaves behind: pages to use again, the list of them, the upper levels.
+OVERHEAD = 16 * PAGE
+DATUM = 24  # bytes of an image's Datum before its pixels, at most
+LABEL_DATUM = 14
+LISTED = 256  # bytes of an image's rows in the lists, without its name
+
+
+def shape(ledger: Ledger, size: tuple[int, int]) -> tuple[int, int, int]:
+    """Return channels, height and width of the images that will be written."""
+    channels = ledger.value("SELECT channels FROM items WHERE reason IS NULL LIMIT 1")
+    return (channels, *size)
+
+
+def disk_use(ledger: Ledger, source: Source, size: tuple[int, int]) -> int:
+    """Return the bytes that the databases and lists will take at most.
+
+    Raw images take that within a few percent. Encoded ones will take less, but how much less is
+    known only once they are encoded.
+    """
+    channels, height, width = shape(ledger, size)
+    image = DATUM + channels * height * width
+    total = int(ledger.value("SELECT SUM(LENGTH(name)) FROM items"))
+    for split in ("train", "test"):
+        records = ledger.count(split)
+        total += database(records, image) + len(source.tasks) * database(records, LABEL_DATUM)
+        total += records * LISTED
+    return total + 4 * channels * height * width
+
+
+def database(records: int, value: int) -> int:
+    """Return the bytes of an LMDB with so many records of `value` bytes."""
+    inside = RECORD_HEADER + KEY + value
+    own_pages = 0
+    if inside > LARGEST_INSIDE:
+        own_pages = -(-(PAGE_HEADER + value) // PAGE)
+        inside = RECORD_HEADER + KEY + 8  # the number of its first page
+    a_leaf = (PAGE - PAGE_HEADER) // (inside + inside % 2)
+    leaves = -(-records // a_leaf)
+    return (records * own_pages + leaves + leaves // 64) * PAGE + OVERHEAD
+
+
+def check_room(needed: int, folder: Path) -> None:
+    """Refuse what cannot fit on the disk of `folder`, what is in it already taken into account.
+
+    Raises
+    ------
+    DataError
+        There is less free space than is needed.
+    """
+    done = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    free = shutil.disk_usage(folder).free
+    if needed - done > free:
+        raise DataError(
+            f"this takes up to {decimal(needed - done)}, and {decimal(free)} are free: free some"
+            " space, choose another disk, a smaller --size, or --encoded"
+        )
+
+
+# ---- all that is known of a dataset before it is written ----------------------------------------
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a dataset will be.
+
+    Attributes
+    ----------
+    train, test
+        The number of images in each split.
+    shape
+        Channels, height and width of every image.
+    counts
+        Every class of every task, with its images.
+    rejects
+        Reason -> number of images left out for it, the most frequent first.
+    rotated
+        How many images carry an EXIF orientation other than upright.
+    bytes
+        Of disk that it takes at most.
+    """
+
+    train: int
+    test: int
+    shape: tuple[int, int, int]
+    counts: list[Counts]
+    rejects: dict[str, int]
+    duplicates: Duplicates
+    rotated: int
+    bytes: int
+
+
+def make_plan(ledger: Ledger, source: Source, options: Options, size: tuple[int, int]) -> Planned:
+    """Find duplicates among the images that were scanned, draw the split, and sum up.
+
+    Raises
+    ------
+    DataError
+        There is nothing to make a dataset of, or the source leaves nothing to draw.
+    """
+    if options.group_duplicates and ledger.value("SELECT 1 FROM items WHERE given NOTNULL"):
+        raise DataError(
+            f"{source.name} says which images are for training and which for test, which"
+            " --group-duplicates would change: leave it out (duplicates are reported anyway)"
+        )
+    duplicates.find(ledger, options.perceptual)
+    splitting.draw(ledger, source, options.group_duplicates)
+    return Planned(
+        train=ledger.count("train"),
+        test=ledger.count("test"),
+        shape=shape(ledger, size),
+        counts=splitting.counts(ledger, source),
+        rejects=_rejects(ledger),
+        duplicates=duplicates.count(ledger),
+        rotated=ledger.value("SELECT COUNT(*) FROM items WHERE reason IS NULL AND rotated"),
+        bytes=disk_use(ledger, source, size),
+    )
+
+
+def _rejects(ledger: Ledger) -> dict[str, int]:
+    return dict(
+        ledger.rows(
+            "SELECT reason, COUNT(*) FROM (SELECT reason FROM items WHERE reason NOTNULL"
+            " UNION ALL SELECT reason FROM not_listed) GROUP BY reason ORDER BY 2 DESC, 1"
+        )
+    )

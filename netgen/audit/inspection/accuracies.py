@@ -1,0 +1,83 @@
+"""What the last test of a training gave, beside Table 2."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netgen import paper
+from netgen.audit.inspection.finding import Finding, Verdict
+from netgen.audit.inspection.references import Reference
+from netgen.caffe.caffe_pb2 import LayerParameter
+from netgen.caffe.training_log import TrainingLog
+from netgen.paper.claims.results import ROWS
+
+DEVIATIONS = 2  # of the accuracy of a test set of 77,073: about 0.36 percentage points
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An output of the test net: of which task, among how many guesses."""
+
+    task: str
+    top_k: int
+
+
+def inspect_accuracies(
+    file: str, log: TrainingLog, reference: Reference | None
+) -> Iterator[Finding]:
+    """Hold the last test's accuracies of a log beside Table 2's row."""
+    if not log.test:
+        yield Finding(f"{file}: test", "no test in it", Verdict.NOT_CHECKABLE)
+        return
+    last = log.test[-1]
+    kinds = {top: kind for layer in log.test_layers for top, kind in _accuracy(layer, log)}
+    for name, value in last.values.items():
+        kind = kinds.get(name) or _by_name(name)
+        if kind is None or not math.isfinite(value):
+            continue
+        where = f"{file}: {name}, iteration {last.iteration:,}"
+        yield _beside_table_2(where, kind, value, reference)
+
+
+def _accuracy(layer: LayerParameter, log: TrainingLog) -> Iterator[tuple[str, Accuracy]]:
+    """Tell by the number of classes whose accuracy a layer measures."""
+    if layer.type != "Accuracy" or not layer.bottom or not layer.top:
+        return
+    heads = (head for head in log.test_layers if head.top[:1] == layer.bottom[:1])
+    for head in heads:
+        for task, classes in paper.TASKS.items():
+            if head.inner_product_param.num_output == classes:
+                yield layer.top[0], Accuracy(task, layer.accuracy_param.top_k)
+
+
+def _by_name(name: str) -> Accuracy | None:
+    """Tell by its name what an output is, as ours are called: top1_noun."""
+    match = re.fullmatch(rf"top([15])_({'|'.join(paper.TASKS)})", name)
+    return Accuracy(match[2], int(match[1])) if match else None
+
+
+def _beside_table_2(
+    where: str, kind: Accuracy, value: float, reference: Reference | None
+) -> Finding:
+    percent = 100 * value
+    told = f"top-{kind.top_k} of {kind.task} {percent:.2f}%"
+    printed = reference and _printed(reference, kind)
+    if not printed or not reference:
+        what = f"{told}: which row of Table 2 it belongs to is not known; give the network too"
+        return Finding(where, what, Verdict.NOT_CHECKABLE)
+    wanted = float(printed) / 100
+    deviation = math.sqrt(wanted * (1 - wanted) / paper.TEST_IMAGES)
+    away = (value - wanted) / deviation
+    what = f"{told}, Table 2 prints {printed} for {reference.variant.row.title}"
+    what += f" ({away:+.1f} standard errors of {paper.TEST_IMAGES:,} test images)"
+    if f"{percent:.2f}" == printed:
+        return Finding(where, what, Verdict.SAME)
+    return Finding(where, what, Verdict.EQUIVALENT if abs(away) <= DEVIATIONS else Verdict.DIFFERS)
+
+
+def _printed(reference: Reference, kind: Accuracy) -> str | None:
+    row = ROWS.get((reference.variant.row.title, kind.task))
+    return {1: row.top1, 5: row.top5}.get(kind.top_k) if row else None

@@ -1,0 +1,204 @@
+"""Two graphs whose layers are paired -> what differs, layer by layer and field by field."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from netgen.audit.inspection.graph import IMAGE, LABEL, Edge, Graph, Node
+from netgen.audit.inspection.matching import Pairs, match
+
+Read = tuple[int, int, float]  # a node of the wanted graph or a leaf, its top, the coefficient
+
+
+TOLD_OTHERWISE = {"bottoms"}  # a sum of another number of blobs reads other blobs
+
+
+class Kind(Enum):
+    """What kind of difference it is."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    TYPE = "type"
+    FIELD = "field"
+    BOTTOMS = "bottoms"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs in one layer.
+
+    Attributes
+    ----------
+    kind
+        Of the difference.
+    found, wanted
+        The layer, in the network and in the paper's; one is None where it has no counterpart.
+    field
+        Which field, where it is one.
+    values
+        What was found, and what the paper has.
+    """
+
+    kind: Kind
+    found: Node | None
+    wanted: Node | None
+    field: str = ""
+    values: tuple[object, object] = (None, None)
+
+    @property
+    def node(self) -> Node:
+        """The layer: the paper's, where it has one."""
+        node = self.wanted or self.found
+        if node is None:
+            raise ValueError("a difference of no layer")
+        return node
+
+    @property
+    def name(self) -> str:
+        """The layer's name in the inspected network, else in the paper's."""
+        return (self.found or self.node).name
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two graphs, their pairs, and what differs."""
+
+    found: Graph
+    wanted: Graph
+    pairs: Pairs
+    differences: tuple[Difference, ...]
+
+    @property
+    def renamed(self) -> int:
+        """How many paired layers have another name."""
+        return sum(
+            self.found.nodes[f].name != self.wanted.nodes[w].name for f, w in self.pairs.items()
+        )
+
+
+def compare(found: Graph, wanted: Graph) -> Comparison:
+    """Pair the layers of a network with the paper's, and tell what differs."""
+    pairs = match(found, wanted)
+    replaced = dict(_replaced(found, wanted, pairs))
+    view = _View(found, wanted, pairs | replaced)
+    return Comparison(found, wanted, pairs, tuple(_differences(view, replaced)))
+
+
+def _differences(view: _View, replaced: Pairs) -> Iterator[Difference]:
+    for f, node in enumerate(view.found.nodes):
+        w = view.pairs.get(f)
+        if w is None:
+            yield Difference(Kind.EXTRA, node, None, values=(view.describe_reads(f), None))
+            continue
+        wanted = view.wanted.nodes[w]
+        if f in replaced:
+            yield Difference(Kind.TYPE, node, wanted, "type", (node.type, wanted.type))
+        else:
+            yield from _fields(node, wanted)
+        yield from view.bottoms(f, w)
+    paired = set(view.pairs.values())
+    for w, wanted in enumerate(view.wanted.nodes):
+        if w not in paired:
+            yield Difference(Kind.MISSING, None, wanted)
+
+
+def _fields(found: Node, wanted: Node) -> Iterator[Difference]:
+    for theirs, ours in (
+        (found.traits.computes, wanted.traits.computes),
+        (found.traits.learns, wanted.traits.learns),
+    ):
+        for field in sorted((ours.keys() | theirs.keys()) - TOLD_OTHERWISE):
+            values = _comparable(field, theirs.get(field), ours.get(field))
+            if values[0] != values[1]:
+                yield Difference(Kind.FIELD, found, wanted, field, values)
+
+
+def _comparable(field: str, found: object, wanted: object) -> tuple[object, object]:
+    """Leave out the rates and the start of a blob that one of the two does not have: a bias."""
+    if isinstance(found, tuple) and isinstance(wanted, tuple) and field.endswith("_mult"):
+        shared = min(len(found), len(wanted))
+        return found[:shared], wanted[:shared]
+    missing = field.endswith(("_mult", "filler")) and (found is None or wanted is None)
+    return (None, None) if missing else (found, wanted)
+
+
+def _replaced(found: Graph, wanted: Graph, pairs: Pairs) -> Iterator[tuple[int, int]]:
+    """Pair what is left where place or name is the same and the type is not."""
+    left = [w for w in range(len(wanted.nodes)) if w not in set(pairs.values())]
+    for f, node in enumerate(found.nodes):
+        if f in pairs:
+            continue
+        readers = {pairs.get(r) for r, _ in found.readers[f]} - {None}
+        bottoms = {pairs.get(edge.source) for edge in node.reads} - {None}
+        for w in left:
+            other = wanted.nodes[w]
+            same_readers = bool(readers) and readers == {r for r, _ in wanted.readers[w]}
+            same_bottoms = bool(bottoms) and bottoms == {edge.source for edge in other.reads}
+            if node.name == other.name or (same_readers and same_bottoms):
+                left.remove(w)
+                yield f, w
+                break
+
+
+class _View:
+    """The found graph seen through the pairs: layers that only one side has are looked through."""
+
+    def __init__(self, found: Graph, wanted: Graph, pairs: Pairs) -> None:
+        self.found, self.wanted, self.pairs = found, wanted, pairs
+        self.paired = set(pairs.values())
+
+    def bottoms(self, f: int, w: int) -> Iterator[Difference]:
+        """Tell whether a layer reads other blobs than its counterpart."""
+        found, wanted = self.found.nodes[f], self.wanted.nodes[w]
+        theirs = [self._through_found(edge) for edge in found.reads]
+        ours = [self._through_wanted(edge) for edge in wanted.reads]
+        sums = found.type == "Eltwise"
+        if sorted(theirs) == sorted(ours) if sums else theirs == ours:
+            return
+        their_words = [_word(self.found, edge) for edge in found.reads]
+        our_words = [_word(self.wanted, edge) for edge in wanted.reads]
+        more, less = _only(theirs, ours, their_words), _only(ours, theirs, our_words)
+        if not (more or less):  # the same blobs in another order
+            more, less = ", ".join(their_words), ", ".join(our_words)
+        yield Difference(Kind.BOTTOMS, found, wanted, "bottom", (more, less))
+
+    def describe_reads(self, f: int) -> str:
+        """Name what a layer reads, as the inspected network does."""
+        return ", ".join(_word(self.found, edge) for edge in self.found.nodes[f].reads)
+
+    def _through_found(self, edge: Edge) -> Read:
+        source = edge.source
+        while source >= 0 and source not in self.pairs and len(self.found.nodes[source].reads) == 1:
+            source = self.found.nodes[source].reads[0].source
+        stranger = source - len(self.found.nodes) + LABEL  # a number below the leaves'
+        place = self.pairs.get(source, stranger) if source >= 0 else source
+        return place, edge.top, edge.coefficient
+
+    def _through_wanted(self, edge: Edge) -> Read:
+        source = edge.source
+        while source >= 0 and source not in self.paired:
+            if len(self.wanted.nodes[source].reads) != 1:
+                break
+            source = self.wanted.nodes[source].reads[0].source
+        return source, edge.top, edge.coefficient
+
+
+def _only(reads: list[Read], others: list[Read], words: list[str]) -> str:
+    """Name what one side reads and the other does not."""
+    left = Counter(others)
+    only = []
+    for read, word in zip(reads, words, strict=True):
+        if left[read]:
+            left[read] -= 1
+        else:
+            only.append(word)
+    return ", ".join(only)
+
+
+def _word(graph: Graph, edge: Edge) -> str:
+    times = f"{edge.coefficient:g} x " if edge.coefficient != 1 else ""
+    leaves = {IMAGE: "the image", LABEL: "labels"}
+    return times + (leaves.get(edge.source) or graph.nodes[edge.source].name)

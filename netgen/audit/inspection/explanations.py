@@ -1,0 +1,214 @@
+"""A difference between a network and the paper's, in words: what, where the paper says so, and why.
+
+Also how grave it is: another function is a difference, another start where He's weights will be
+copied over it is none, and what the paper leaves open cannot be checked against it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from netgen.audit.inspection.differences import Difference, Kind
+from netgen.audit.inspection.finding import Verdict
+from netgen.audit.inspection.graph import Node
+from netgen.cost.layers.table import RULES
+from netgen.network.variants import Architecture
+from netgen.system.text import said
+
+CROSS_CHANNELS = 2048  # section 5.2: "a in R^{1x1x2048}"
+MEASURES = {"Accuracy", "ArgMax", "Softmax"}
+
+# Where the paper describes a layer, by its name in our networks (He's, and a task's suffix).
+PLACES = (
+    (r"cross\d", "section 5.2"),
+    (r"(bn|scale)5a_(?!branch)|res5a_relu", "section 4: one normalisation and ReLU a task"),
+    (r"res5a$", "section 4: the branching point"),
+    (r"res5[bc]_(?!branch|relu)", "equation 2"),
+    (r"res\d\w(_relu)?(_(?!branch)\w+)?$", "equation 1"),
+    (r"(bn|scale|conv1_relu)", "section 5.2: batch normalisation and ReLU as in He's ResNet-50"),
+    (r"fc", "Table 1 and section 5.1"),
+    (r"loss", "section 4"),
+    (r"top\d", "Table 2"),
+    (r"", "Table 1"),
+)
+
+# In a baseline, what is as in ours: the paper describes it by its source alone.
+OF_TASKS = re.compile(r"fc_|loss_|top\d")
+OPEN = "the paper does not say how baselines were trained; ours is as published with their weights"
+
+REASONS = {
+    "loss_weight": 'section 4: "we simply use the unweighted sum"',
+    "param.name": "layers that share weights are one layer; the paper's share none",
+    "moving_average_fraction": "the paper is silent; ours is Caffe's default",
+    "use_global_stats": 'section 4 wants "a slightly different normalization for each task branch"'
+    " to be learned: our choice, the paper names no mode",
+}
+BATCH_NORM_RATES = (
+    "the statistics are then decayed like weights by engines that do not force these rates to 0,"
+    " as those of 2016 do not: all three alike, so that the averages hardly move; Caffe 1.0 forces"
+    " them to 0"
+)
+UNEVEN_RATES = (
+    "engines of 2016 then decay the three unlike each other, which changes the averages that are"
+    " tested with; Caffe 1.0 forces all to 0"
+)
+
+
+def place_of(node: Node, source: Architecture) -> str:
+    """Say where the paper describes a layer of ours; where it does not, what is the source."""
+    if source is not Architecture.RESNET and not OF_TASKS.match(node.name):
+        return str(source.value)
+    return next(place for pattern, place in PLACES if re.match(pattern, node.name))
+
+
+def verdict_of(difference: Difference, source: Architecture = Architecture.RESNET) -> Verdict:
+    """Judge a difference in a network from that source."""
+    if difference.kind is Kind.EXTRA:
+        return Verdict.EQUIVALENT if _only_measures(difference.found) else Verdict.DIFFERS
+    if difference.kind is Kind.MISSING and difference.node.type == "Softmax":
+        return Verdict.EQUIVALENT
+    if difference.kind is Kind.FIELD:
+        return Verdict.NOT_CHECKABLE if _is_open(difference, source) else _judge_field(difference)
+    return Verdict.DIFFERS
+
+
+def sentence(difference: Difference, source: Architecture = Architecture.RESNET) -> str:
+    """Say what differs, the paper's value, its place and, where not plain, why it matters."""
+    return SENTENCES[difference.kind](difference, source)
+
+
+def starts_at(filler: object) -> float | None:
+    """Return the standard deviation that Caffe's filler gives a cross weight of shape (2048).
+
+    To `msra` and `xavier` such a blob has a fan-in of 1 and a fan-out of 2,048.
+    """
+    fans = {"FAN_IN": 1.0, "FAN_OUT": CROSS_CHANNELS, "AVERAGE": (1 + CROSS_CHANNELS) / 2}
+    kind, _, rest = str(filler).partition(", ")
+    if kind in ("msra", "xavier"):
+        return math.sqrt((2 if kind == "msra" else 1) / fans[rest])
+    if kind == "gaussian":
+        return float(rest.rpartition("std ")[2])
+    return 0.0 if kind.startswith("constant") else None
+
+
+def _only_measures(node: Node | None) -> bool:
+    weighs = node is not None and "loss_weight" in node.traits.learns
+    return node is not None and node.type in MEASURES and not weighs
+
+
+def _is_open(difference: Difference, source: Architecture) -> bool:
+    """Tell whether it is in how a baseline starts or at which rates it learns."""
+    learns = difference.field.endswith(("filler", "_mult"))
+    return learns and source is not Architecture.RESNET
+
+
+def _judge_field(difference: Difference) -> Verdict:
+    node, (found, _) = difference.node, difference.values
+    if difference.field.endswith("filler"):
+        return _judge_filler(node)
+    if difference.field == "moving_average_fraction":
+        return Verdict.NOT_CHECKABLE
+    if node.type == "BatchNorm" and difference.field in ("lr_mult", "decay_mult"):
+        return Verdict.EQUIVALENT if _even(found) else Verdict.DIFFERS
+    return Verdict.DIFFERS
+
+
+def _judge_filler(node: Node) -> Verdict:
+    """Only cross weights start as the paper says; classifiers as it does not; the rest as He's."""
+    if node.name.startswith("cross"):
+        return Verdict.DIFFERS
+    return Verdict.NOT_CHECKABLE if node.type == "InnerProduct" else Verdict.EQUIVALENT
+
+
+def _even(rates: object) -> bool:
+    return isinstance(rates, tuple) and len(set(rates)) == 1
+
+
+def _field(difference: Difference, source: Architecture) -> str:
+    found, wanted = map(said, difference.values)
+    told = f"{difference.field} {found}, the paper's network has {wanted}"
+    return f"{told} ({place_of(difference.node, source)}){_why(difference, source)}"
+
+
+def _why(difference: Difference, source: Architecture) -> str:
+    if _is_open(difference, source):
+        return f": {OPEN}"
+    node, field = difference.node, difference.field
+    reason = REASONS.get(field, "")
+    if field.endswith("filler"):
+        reason = _why_filler(difference)
+    elif node.type == "BatchNorm" and field in ("lr_mult", "decay_mult"):
+        reason = BATCH_NORM_RATES if _even(difference.values[0]) else UNEVEN_RATES
+    elif node.name.startswith("cross") and field == "bias_term":
+        reason = "a cross weight is a product a * x and 2,048 parameters, without a bias"
+    elif field == "lr_mult":
+        reason = "section 5.2 names one learning rate for all"
+    return f": {reason}" if reason else ""
+
+
+def _why_filler(difference: Difference) -> str:
+    node = difference.node
+    if node.type == "InnerProduct":
+        return "the paper does not say how classifiers start; ours is Caffe's example's"
+    if not node.name.startswith("cross"):
+        return "of no effect where ImageNet's weights are copied over it, as section 5.2 has it"
+    deviations = [starts_at(value) for value in difference.values]
+    found, wanted = (f"{d:.3g}" if d is not None else "another" for d in deviations)
+    start = f"it starts at a standard deviation of {found}, the paper's of {wanted}"
+    if difference.values[0] == "constant 1":
+        start = "it starts as the identity of X_1, the paper's at a deviation of " + wanted
+    return f"{start} (n_l is the average of input and output units)"
+
+
+def _bottoms(difference: Difference, source: Architecture) -> str:
+    found, wanted = difference.values
+    verb = "sum" if difference.node.type == "Eltwise" else "read"
+    place = place_of(difference.node, source)
+    if not found:
+        return f"does not {verb} {wanted}, as the paper's network does ({place})"
+    if not wanted:
+        return f"{verb}s {found} too, the paper's network does not ({place})"
+    return f"{verb}s {found}, the paper's network {wanted} there ({place})"
+
+
+def _type(difference: Difference, source: Architecture) -> str:
+    found, wanted = difference.values
+    place = place_of(difference.node, source)
+    return f"is of type {found}, the paper's of type {wanted} ({place})"
+
+
+def _missing(difference: Difference, source: Architecture) -> str:
+    node = difference.node
+    told = f"is missing: the paper's network has this {node.type} ({place_of(node, source)})"
+    if node.type == "Softmax":
+        told += ": the classes are ranked alike without it"
+    return told
+
+
+def _extra(difference: Difference, source: Architecture) -> str:
+    node = difference.node
+    told = f"a {node.type[:60]} on {difference.values[0]} that the paper's network does not have"
+    if source is not Architecture.RESNET:
+        return f"{told} ({place_of(node, source)})"
+    if node.type == "Dropout":
+        return told + ' (section 5.2: "No dropout was used in residual or cross-residual networks")'
+    if node.type == "ReLU":
+        return told + (
+            " (on a projection section 5.2's words would allow it; He's network, whose weights it"
+            " starts from, has none there)"
+        )
+    if node.type not in RULES:
+        return told + "; netgen does not know the type"
+    if _only_measures(node):
+        return told + "; it changes nothing else"
+    return told
+
+
+SENTENCES = {
+    Kind.FIELD: _field,
+    Kind.BOTTOMS: _bottoms,
+    Kind.TYPE: _type,
+    Kind.MISSING: _missing,
+    Kind.EXTRA: _extra,
+}

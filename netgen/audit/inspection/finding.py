@@ -1,0 +1,38 @@
+"""What an inspection finds: a place in a file, a sentence, and a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Verdict(Enum):
+    """How what was found stands to the paper; the value is how it is printed."""
+
+    SAME = "same"
+    EQUIVALENT = "equivalent"  # another name, order or spelling: the same function
+    DIFFERS = "differs"
+    NOT_CHECKABLE = "not checkable"  # the paper is silent, or the file does not tell
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was compared with the paper.
+
+    Attributes
+    ----------
+    where
+        The file, then the layer, field or record.
+    what
+        One sentence: the value found, the paper's (or our reading of it), and its place there.
+    verdict
+        How the two stand to each other.
+    """
+
+    where: str
+    what: str
+    verdict: Verdict
+
+
+class InspectionError(ValueError):
+    """Something that cannot be inspected; the message says what, where and what next."""

@@ -1,0 +1,238 @@
+"""Are these databases the paper's? Counts, classes, alignment, pairs and the split (section 5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from netgen import paper
+from netgen.audit.inspection.database_folder import (
+    Counts,
+    Ints,
+    find_databases,
+    histogram,
+    odd_one_out,
+    rounding,
+    shift_of,
+)
+from netgen.audit.inspection.finding import Finding, InspectionError, Verdict
+from netgen.caffe.databases import Databases, Labels, first_shape, image_digests, read_labels
+from netgen.cost.layers.table import text
+
+RECORDS = {"TRAIN": paper.TRAIN_IMAGES, "TEST": paper.TEST_IMAGES}
+IMAGE = (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)
+FEWEST, MOST = paper.LEAST_IMAGES, paper.MOST_IMAGES
+
+Splits = Mapping[str, Mapping[str, Ints]]  # phase to task to labels
+
+
+def inspect_data(path: str | os.PathLike[str], deep: bool = False) -> list[Finding]:
+    """Compare databases with section 5.1 and 5.2.
+
+    Parameters
+    ----------
+    path
+        A folder with a ``dataset.toml``, or with LMDBs whose names say split and task.
+    deep
+        Read every image too, to find those that are in both splits.
+
+    Raises
+    ------
+    ValueError
+        When there are no databases, or one is not what it is said to be.
+    """
+    splits = find_databases(Path(path))
+    file = os.fspath(path)
+    findings = [*_tasks(file, splits)]
+    labels = {phase: read_labels(split) for phase, split in splits.items()}
+    for phase, read in labels.items():
+        findings += _split(file, phase, splits[phase], read)
+    if _in_range(labels):
+        findings += _classes(file, labels)
+        findings += _pairs(file, labels)
+    findings += _images(file, splits)
+    if deep:
+        findings += _both_splits(file, splits)
+    return findings
+
+
+def _tasks(file: str, splits: Mapping[str, Databases]) -> Iterator[Finding]:
+    for phase, split in splits.items():
+        found = set(split.labels)
+        what = f"labels of {', '.join(sorted(found)) or 'no task'}, the paper's tasks are"
+        what += f" {', '.join(paper.TASKS)} (section 5.1)"
+        verdict = Verdict.SAME if found == set(paper.TASKS) else Verdict.DIFFERS
+        yield Finding(f"{file}: {phase}", what, verdict)
+    for phase in RECORDS.keys() - splits.keys():
+        what = f"no databases of {phase}: the paper splits 80/20 (section 5.2)"
+        yield Finding(f"{file}: {phase}", what, Verdict.NOT_CHECKABLE)
+
+
+def _split(file: str, phase: str, split: Databases, read: Labels) -> Iterator[Finding]:
+    """Compare a split's counts with the paper's and with each other."""
+    wanted = RECORDS[phase]
+    for name, records in read.records.items():
+        verdict = Verdict.SAME if records == wanted else Verdict.DIFFERS
+        what = f"{records:,} records, the paper's has {wanted:,} (section 5.2)"
+        yield Finding(f"{file}: {phase} {name}", what, verdict)
+    counts = set(read.records.values())
+    if len(counts) > 1:
+        what = "databases of different lengths: Caffe starts each over at its end, and from then"
+        what += " on they are out of step"
+        yield Finding(f"{file}: {phase}", what, Verdict.DIFFERS)
+    if read.apart:
+        what = f"{read.apart}: Caffe reads by order, so labels and images may be of others"
+        yield Finding(f"{file}: {phase}", what, Verdict.DIFFERS)
+    elif len(read.records) > 1:
+        yield Finding(f"{file}: {phase}", "the same keys in all databases", Verdict.SAME)
+    yield from _ranges(file, phase, read)
+
+
+def _ranges(file: str, phase: str, read: Labels) -> Iterator[Finding]:
+    for task, values in read.values.items():
+        classes = paper.TASKS.get(task)
+        if classes is None:
+            continue
+        outside = np.flatnonzero((values < 0) | (values >= classes))
+        if outside.size:
+            first = int(outside[0])
+            what = f"record {first:,} has label {values[first]}, and {outside.size - 1:,} more are"
+            what += f" not in 0 to {classes - 1} ({classes} classes, section 5.1)"
+            yield Finding(f"{file}: {phase} {task}", what, Verdict.DIFFERS)
+
+
+def _in_range(labels: Mapping[str, Labels]) -> bool:
+    """Tell whether labels can be counted: none is negative, or far beyond the classes there are."""
+    return all(
+        values.size and values.min() >= 0 and values.max() < 10 * max(paper.TASKS.values())
+        for read in labels.values()
+        for values in read.values.values()
+    )
+
+
+def _classes(file: str, labels: Mapping[str, Labels]) -> Iterator[Finding]:
+    for task, classes in paper.TASKS.items():
+        values = [read.values[task] for read in labels.values() if task in read.values]
+        if not values:
+            continue
+        found = np.unique(np.concatenate(values)).size
+        verdict = Verdict.SAME if found == classes else Verdict.DIFFERS
+        what = f"{found} classes have images, the paper's are {classes} (section 5.1)"
+        yield Finding(f"{file}: {task}", what, verdict)
+
+
+def _pairs(file: str, labels: Mapping[str, Labels]) -> Iterator[Finding]:
+    """Hold nouns and adjectives against the pairs, in each split and over both."""
+    complete = {
+        phase: read.values for phase, read in labels.items() if paper.TASKS.keys() <= {*read.values}
+    }
+    sound = True
+    for phase, values in complete.items():
+        finding = _consistency(f"{file}: {phase}", values)
+        sound = sound and finding.verdict is Verdict.SAME
+        yield finding
+    if len(complete) == len(RECORDS):
+        if sound:
+            yield from _between_splits(file, complete)
+        yield from _histograms(file, complete)
+
+
+def _consistency(where: str, values: Mapping[str, Ints]) -> Finding:
+    odd = odd_one_out(values)
+    if odd is None:
+        what = "noun and adjective are functions of the pair, in every record (section 5.1)"
+        return Finding(where, what, Verdict.SAME)
+    task, records = odd
+    what = f"in {records:,} records {task}'s label does not go with the other two: its database is"
+    what += " the odd one out"
+    shift = shift_of(values, task)
+    if shift is not None:
+        late = "late" if shift > 0 else "early"
+        what += f"; it goes with them if its labels come {abs(shift)} record(s) too {late}"
+    return Finding(f"{where} {task}", what, Verdict.DIFFERS)
+
+
+def _between_splits(file: str, splits: Splits) -> Iterator[Finding]:
+    """Tell whether a pair means the same noun and adjective in both splits."""
+    parts = {task: [split[task] for split in splits.values()] for task in paper.TASKS}
+    both = {task: np.concatenate(values) for task, values in parts.items()}
+    odd = odd_one_out(both)
+    if odd is not None:
+        what = f"{odd[0]}'s class numbers mean something else in TRAIN than in TEST"
+        yield Finding(f"{file}: {odd[0]}", what, Verdict.DIFFERS)
+
+
+def _histograms(file: str, splits: Splits) -> Iterator[Finding]:
+    classes = 1 + max(int(split["anp"].max()) for split in splits.values())
+    train, test = (histogram(splits[phase]["anp"], classes) for phase in RECORDS)
+    total = train + test
+    yield _sizes(file, total)
+    rule, where = rounding(train, total), f"{file}: anp, split"
+    if rule == "floor":
+        what = "of every pair floor(0.8 n) images are in TRAIN, as the paper's totals imply"
+        yield Finding(where, what + " (section 5.2: 80/20, stratified)", Verdict.SAME)
+    elif rule:
+        what = f"of every pair 80% are in TRAIN, rounded {rule}; the paper's totals imply floor"
+        yield Finding(where, what + " (section 5.2)", Verdict.DIFFERS)
+    else:
+        yield Finding(where, _unstratified(train, total), Verdict.DIFFERS)
+
+
+def _unstratified(train: Counts, total: Counts) -> str:
+    wanted = 8 * total // 10
+    off = np.flatnonzero(train != wanted)
+    first = int(off[0])
+    return (
+        f"{off.size} pairs are not split 80/20: of pair {first}'s {total[first]:,} images"
+        f" {train[first]:,} are in TRAIN, floor(0.8 n) is {wanted[first]:,} (section 5.2:"
+        " stratified by adjective-noun pairs)"
+    )
+
+
+def _sizes(file: str, total: Counts) -> Finding:
+    where = f"{file}: anp, images a pair"
+    outside = np.flatnonzero((total < FEWEST) | (total > MOST))
+    place = f"the paper's have {FEWEST} to {MOST:,} (section 5.1)"
+    if not outside.size:
+        return Finding(where, f"{total.min():,} to {total.max():,}; {place}", Verdict.SAME)
+    first = int(outside[0])
+    what = f"{outside.size} pairs are outside: pair {first} has {total[first]:,}; {place}"
+    return Finding(where, what, Verdict.DIFFERS)
+
+
+def _images(file: str, splits: Mapping[str, Databases]) -> Iterator[Finding]:
+    for phase, split in splits.items():
+        shape = first_shape(split.images) if split.images else None
+        where = f"{file}: {phase} images"
+        if shape is None:
+            what = "no images at hand, or stored encoded: their size was not looked at"
+            yield Finding(where, what, Verdict.NOT_CHECKABLE)
+        else:
+            verdict = Verdict.SAME if shape == IMAGE else Verdict.DIFFERS
+            what = f"the first is {text(shape)}, the paper's are {text(IMAGE)} (section 5.2)"
+            yield Finding(where, what, verdict)
+
+
+def _both_splits(file: str, splits: Mapping[str, Databases]) -> Iterator[Finding]:
+    """Look for images that are in both splits, or twice in one, pixel by pixel the same."""
+    paths = {phase: split.images for phase, split in splits.items() if split.images}
+    if len(paths) < len(RECORDS):
+        raise InspectionError(f"{file}: a deep inspection needs the images of both splits")
+    digests = {phase: image_digests(path) for phase, path in paths.items() if path}
+    shared = np.intersect1d(digests["TRAIN"], digests["TEST"])
+    where = f"{file}: images, both splits"
+    if shared.size:
+        places = [int(np.flatnonzero(digests[phase] == shared[0])[0]) for phase in RECORDS]
+        what = f"{shared.size:,} images are in TRAIN and in TEST: record {places[0]:,} of the one"
+        what += f" is record {places[1]:,} of the other; the paper's splits are apart (section 5.2)"
+        yield Finding(where, what, Verdict.DIFFERS)
+    else:
+        yield Finding(where, "no image is in both (section 5.2)", Verdict.SAME)
+    for phase, values in digests.items():
+        again = values.size - np.unique(values).size
+        if again:
+            what = f"{again:,} records repeat an image of {phase}: the paper does not say whether"
+            yield Finding(f"{file}: {phase} images", what + " its own do", Verdict.NOT_CHECKABLE)

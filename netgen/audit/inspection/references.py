@@ -1,0 +1,146 @@
+"""The paper's networks as graphs, in every reading, and which of them is nearest to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+from netgen import paper
+from netgen.audit.inspection.graph import Counted, Graph, graph_of_layers, similarity
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
+from netgen.caffe.schema import Phase, layers_in, parse_net
+from netgen.network.architecture import network
+from netgen.network.dataset import MTVSO
+from netgen.network.options import Branch
+from netgen.network.render import render
+from netgen.network.variants import READINGS, Architecture, Variant, variants
+from netgen.paper import Recipe
+
+Kind = Literal["train_val", "deploy"]
+TEST_BATCH = 3  # 77,073 = 3 x 25,691
+STARTS = 2  # where two readings are changed, another row may seem nearest at first
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One of the paper's networks, in one reading."""
+
+    variant: Variant
+    kind: Kind
+
+    @property
+    def title(self) -> str:
+        """What to call it: its name, and the readings that are not ours."""
+        row, ours = self.variant.row, variants(self.variant.tasks)[self.variant.name].row
+        others = [
+            f"{field.replace('_', '-')}={getattr(row, field).slug}"
+            for field in READINGS
+            if getattr(row, field) is not getattr(ours, field)
+        ]
+        return self.variant.name + (f" read as {', '.join(others)}" if others else "")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether every reading is the one that netgen builds."""
+        return self.title == self.variant.name
+
+    @property
+    def printed(self) -> str:
+        """Table 2's count of parameters, in millions."""
+        return paper.TABLE_2_PARAMETERS[self.variant.name]
+
+    @property
+    def whole(self) -> Reference:
+        """The network with all that it learns: auxiliary heads are not in deploy."""
+        return self if self.is_counted("TEST") else replace(self, kind="train_val")
+
+    def is_counted(self, phase: Phase) -> bool:
+        """Tell whether Table 2 counts what is built in a phase: auxiliary heads, in TRAIN only."""
+        return phase == "TRAIN" or self.variant.row.architecture is not Architecture.INCEPTION
+
+    def net(self) -> NetParameter:
+        """Return the network, parsed."""
+        return _net(self.variant, self.kind)
+
+    def graph(self, phase: Phase) -> Graph:
+        """Return the network's graph in a phase."""
+        return _graph(self.variant, self.kind, phase)
+
+
+Scored = tuple[Reference, float]
+
+
+def nearest(found: Graph, kind: Kind) -> Scored:
+    """Return the paper's network that a graph is most like, and how alike (1: the same function).
+
+    All rows of Table 2 are tried that are residual networks, which sums make, as it is one or not;
+    then, unless one of them is it, other readings of the nearest,
+    one change of reading at a time for as long as it gets nearer.
+    """
+    residual = any(node.type == "Eltwise" for node in found.nodes)
+    rows = [
+        Reference(row, kind)
+        for row in variants(list(paper.TASKS)).values()
+        if row.row.is_residual == residual and (kind == "deploy" or row.row.is_trained)
+    ]
+    scored = sorted((_scored(row, found) for row in rows), key=_likeness, reverse=True)
+    if scored[0][1] == 1:
+        return scored[0]
+    return max((_climbed(start, found) for start in scored[:STARTS]), key=_likeness)
+
+
+def _climbed(best: Scored, found: Graph) -> Scored:
+    """Change one reading at a time, to the one that brings the graph nearest."""
+    while best[1] < 1:
+        others = [_scored(other, found) for other in _neighbours(best[0])]
+        nearer = max(others, key=_likeness, default=best)
+        if nearer[1] <= best[1]:
+            break
+        best = nearer
+    return best
+
+
+def _likeness(scored: Scored) -> float:
+    return scored[1]
+
+
+def _scored(reference: Reference, found: Graph) -> Scored:
+    return reference, similarity(found, reference.graph(found.phase))
+
+
+def _neighbours(reference: Reference) -> Iterator[Reference]:
+    """Yield the references that differ in one reading."""
+    row = reference.variant.row
+    if row.branch is Branch.NEVER:
+        return
+    for field, readings in READINGS.items():
+        for reading in readings:
+            if reading is not getattr(row, field):
+                other = replace(row, **{field: reading})  # type: ignore[arg-type]  # any field's
+                yield Reference(replace(reference.variant, row=other), reference.kind)
+
+
+@cache
+def _graph(variant: Variant, kind: Kind, phase: Phase) -> Graph:
+    return graph_of_layers(layers_in(_net(variant, kind), phase), phase, Counted())
+
+
+@cache
+def _net(variant: Variant, kind: Kind) -> NetParameter:
+    text = render(
+        f"{kind}.prototxt",
+        net=network(variant, MTVSO),
+        dataset=MTVSO,
+        recipe=Recipe(),
+        command="",
+        test_batch=TEST_BATCH,
+    )
+    return NetParameter(layer=[_layer(chunk) for chunk in text.split("\nlayer {")[1:]])
+
+
+@cache
+def _layer(text: str) -> LayerParameter:
+    """Parse one layer, once: readings of one network have most of their layers in common."""
+    return parse_net("layer {" + text).layer[0]

@@ -1,0 +1,251 @@
+"""What a layer does, in one spelling: two layers of the same traits do the same.
+
+Caffe has several ways to say one thing: defaults written out or not, `kernel_size: 3` or `kernel_h`
+and `kernel_w`, an average over the whole image as `global_pooling` or as a kernel as large as it.
+Here they become one. What only speed or memory depends on (engines, prefetching) is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from netgen.caffe.caffe_pb2 import FillerParameter, LayerParameter, ParamSpec
+from netgen.caffe.schema import Phase
+from netgen.cost.layers.table import Shape, ShapeError
+from netgen.cost.layers.windows import convolution_windows
+from netgen.cost.wiring import loss_weight
+
+# Where a type's parameters are: InnerProduct's in inner_product_param; and the exceptions.
+MESSAGES = {
+    name.replace("_", "").removesuffix("param"): name
+    for name in LayerParameter.DESCRIPTOR.fields_by_name
+    if name.endswith("_param")
+} | {"deconvolution": "convolution_param", "softmaxwithloss": "softmax_param"}
+# No effect on what is computed.
+NO_EFFECT = {"engine", "force_nd_im2col", "stable_prod_grad", "debug_info"}
+WINDOWS = ("kernel_size", "stride", "pad", "dilation")
+WINDOW_FIELDS = {f"{name}{axis}" for name in WINDOWS for axis in ("", "_h", "_w")} | {
+    "kernel_h",
+    "kernel_w",
+}
+# These concern how a network learns or starts, not what it computes once it has weights.
+LEARNING = {"lr_mult", "decay_mult", "moving_average_fraction", "loss_weight"}
+
+Value = bool | int | float | str | tuple[object, ...] | None
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a layer computes, and how it learns: field to value, the same for the same effect."""
+
+    computes: Mapping[str, Value]
+    learns: Mapping[str, Value]
+
+
+def traits_of(layer: LayerParameter, phase: Phase, bottom: Shape | None) -> Traits:
+    """Return the traits of a layer.
+
+    Parameters
+    ----------
+    layer
+        A layer of an upgraded network.
+    phase
+        The phase it is built in: in TRAIN, BatchNorm uses the batch's statistics.
+    bottom
+        The shape of its first bottom, where that is known.
+    """
+    return _traits(layer.SerializeToString(), phase, bottom)
+
+
+@cache
+def _traits(serialized: bytes, phase: Phase, bottom: Shape | None) -> Traits:
+    """Find the traits of a layer; the paper's networks, in all readings, share most layers."""
+    layer = LayerParameter.FromString(serialized)
+    fields = _fields(layer)
+    special = SPECIAL.get(layer.type)
+    if special:
+        special(layer, phase, bottom, fields)
+    fields |= _learning(layer, _blobs(layer, fields))
+    learns = {name for name in fields if name in LEARNING or name.endswith("filler")}
+    return Traits(
+        {name: value for name, value in fields.items() if name not in learns},
+        {name: fields[name] for name in fields if name in learns},
+    )
+
+
+def _fields(layer: LayerParameter) -> dict[str, Value]:
+    """Read the message that belongs to the layer's type, defaults filled in."""
+    if layer.type.lower() not in MESSAGES:
+        return _foreign(layer)
+    message = getattr(layer, MESSAGES[layer.type.lower()])
+    return {
+        field.name: _value(message, field)
+        for field in message.DESCRIPTOR.fields
+        if field.name not in NO_EFFECT
+    }
+
+
+def _foreign(layer: LayerParameter) -> dict[str, Value]:
+    """Read what is set in a layer whose type has no message of its own, known or not."""
+    return {
+        field.name: str(message).strip()
+        for field, message in layer.ListFields()
+        if field.name.endswith("_param")
+    }
+
+
+def _value(message: Any, field: FieldDescriptor) -> Value:
+    value = getattr(message, field.name)
+    if field.message_type:
+        return _filler(value) if field.message_type.name == "FillerParameter" else str(value)
+    if field.is_repeated:
+        return tuple(value)
+    if field.enum_type:
+        return str(field.enum_type.values_by_number[value].name)
+    if not (field.has_default_value or message.HasField(field.name)):
+        return None
+    plain: Value = value
+    return plain
+
+
+def _filler(filler: FillerParameter) -> str:
+    """Say how a blob starts, by what its type reads."""
+    kind = filler.type
+    if kind in ("msra", "xavier"):
+        return f"{kind}, {FillerParameter.VarianceNorm.Name(filler.variance_norm)}"
+    said = {
+        "constant": f" {filler.value:g}",
+        "gaussian": f", mean {filler.mean:g}, std {filler.std:g}",
+        "uniform": f", {filler.min:g} to {filler.max:g}",
+    }
+    return kind + said.get(kind, "")
+
+
+def _learning(layer: LayerParameter, blobs: int) -> dict[str, Value]:
+    """Read the rates of a layer's blobs, and the weights of its tops in the objective."""
+    specs = [*layer.param[:blobs], *[ParamSpec()] * (blobs - len(layer.param))]
+    fields: dict[str, Value] = {}
+    if blobs:
+        fields["lr_mult"] = tuple(spec.lr_mult for spec in specs)
+        fields["decay_mult"] = tuple(spec.decay_mult if spec.lr_mult else 0.0 for spec in specs)
+    shared = tuple(spec.name for spec in layer.param if spec.name)
+    if shared:
+        fields["param.name"] = shared
+    weights = tuple(loss_weight(layer, index) for index in range(max(1, len(layer.top))))
+    if any(weights) or layer.loss_weight:
+        fields["loss_weight"] = weights
+    if not all(layer.propagate_down):
+        fields["propagate_down"] = tuple(layer.propagate_down)
+    return fields
+
+
+def _blobs(layer: LayerParameter, fields: Mapping[str, Value]) -> int:
+    """Count the parameter blobs of the types that residual networks are made of."""
+    if layer.type == "BatchNorm":
+        return 3
+    if layer.type == "Scale":
+        return (len(layer.bottom) == 1) + bool(fields["bias_term"])
+    if layer.type in ("Convolution", "Deconvolution", "InnerProduct"):
+        return 1 + bool(fields["bias_term"])
+    return len(layer.param)
+
+
+def _convolution(
+    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
+) -> None:
+    axes = len(bottom) - 2 if bottom else 2
+    _drop(fields, WINDOW_FIELDS)
+    try:
+        windows = convolution_windows(layer.convolution_param, axes)
+    except ShapeError:  # Caffe would refuse it, and the counting has said so
+        windows = []
+    if windows:
+        names = ("kernel", "stride", "pad", "dilation")
+        columns = [tuple(getattr(window, name) for window in windows) for name in names]
+        fields |= dict(zip(WINDOWS, columns, strict=True))
+    _bias_filler(fields)
+
+
+def _pooling(
+    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
+) -> None:
+    param = layer.pooling_param
+    _drop(fields, WINDOW_FIELDS)
+    pairs: dict[str, Value] = {
+        name: (getattr(param, f"{short}_h"), getattr(param, f"{short}_w"))
+        if param.HasField(f"{short}_h")
+        else (getattr(param, name),) * 2
+        for name, short in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad"))
+    }
+    whole = bottom is not None and pairs["kernel_size"] == bottom[2:]
+    if bottom and (param.global_pooling or (whole and pairs["pad"] == (0, 0))):
+        pairs = {"kernel_size": bottom[2:], "stride": (1, 1), "pad": (0, 0)}
+        fields["global_pooling"] = False
+    fields |= pairs
+
+
+def _batch_norm(
+    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
+) -> None:
+    if fields["use_global_stats"] is None:
+        fields["use_global_stats"] = phase == "TEST"
+    if phase == "TEST":
+        del fields["moving_average_fraction"]
+
+
+def _scale(
+    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
+) -> None:
+    if not layer.scale_param.HasField("filler"):
+        fields["filler"] = "constant 1"
+    _bias_filler(fields)
+
+
+def _eltwise(
+    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
+) -> None:
+    del fields["coeff"]  # they belong to the bottoms
+    fields["bottoms"] = len(layer.bottom)
+
+
+def _inner_product(
+    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
+) -> None:
+    _bias_filler(fields)
+
+
+def _loss(
+    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
+) -> None:
+    # One label an image: dividing by labels, valid labels or images is the same.
+    param = layer.loss_param
+    summed = param.normalization == param.NONE and not param.HasField("normalize")
+    fields["normalization"] = "NONE" if summed else "by images"
+    fields["ignore_label"] = param.ignore_label if param.HasField("ignore_label") else None
+
+
+def _bias_filler(fields: dict[str, Value]) -> None:
+    if not fields["bias_term"]:
+        del fields["bias_filler"]
+
+
+def _drop(fields: dict[str, Value], names: set[str]) -> None:
+    for name in names & fields.keys():
+        del fields[name]
+
+
+SPECIAL = {
+    "BatchNorm": _batch_norm,
+    "Convolution": _convolution,
+    "Deconvolution": _convolution,
+    "Eltwise": _eltwise,
+    "InnerProduct": _inner_product,
+    "Pooling": _pooling,
+    "Scale": _scale,
+    "SoftmaxWithLoss": _loss,
+}

@@ -1,0 +1,189 @@
+"""Section 5.1, the text's examples and Figure 6 against the public class lists."""
+
+from __future__ import annotations
+
+from netgen.audit.measurements.measurement import Context, Found, NeedsData, measurement
+from netgen.audit.measurements.public_lists import FILES, chain, labels
+from netgen.paper.ontology import (
+    adjectives_of,
+    isolated,
+    nouns_of,
+    split_pair,
+    with_rich_adjectives,
+)
+
+
+@measurement
+def lines_of(context: Context, name: str) -> Found:
+    """Classes in a list."""
+    count = len(set(labels(context, name)))
+    return Found(f"{count:,} different classes", FILES[name], (count,))
+
+
+@measurement
+def fewer_adjectives(context: Context) -> Found:
+    """Whether fewer adjectives than nouns compose the 1,200."""
+    pairs = labels(context, "1200")
+    adjectives, nouns = len(nouns_of(pairs)), len(adjectives_of(pairs))
+    return Found(
+        f"{adjectives} adjectives, {nouns} nouns", FILES["1200"], holds=adjectives < nouns
+    )  # fmt: skip
+
+
+@measurement
+def singletons(context: Context) -> Found:
+    """Pairs that share nothing, before and after."""
+    before, after = isolated(labels(context, "1200")), isolated(labels(context, "anp"))
+    return Found(
+        f"{len(before)} of the 1,200; {len(after)} are left in the 553: {', '.join(after)}",
+        f"{FILES['1200']}, {FILES['anp']}",
+        holds=bool(before),
+    )
+
+
+@measurement
+def fewest_nouns(context: Context, name: str) -> Found:
+    """Nouns of the kept adjective that has fewest, among the 1,200 or the final pairs."""
+    pairs = nouns_of(labels(context, "1200" if name == "1200" else "anp"))
+    before = nouns_of(labels(context, "1200"))
+    kept = labels(context, "adj")
+    counts = [len(pairs.get(adjective, ())) for adjective in kept]
+    meant = min(len(before.get(adjective, ())) for adjective in kept)
+    few = sum(count < 3 for count in counts)
+    return Found(
+        f"at least {min(counts)}; {few} of {len(kept)} adjectives have fewer than 3",
+        f"{FILES['1200' if name == '1200' else 'anp']}, {FILES['adj']}",
+        (min(counts),),
+        fits="the criterion was applied to the 1,200, before the others"
+        if name != "1200" and meant >= 3
+        else "",
+    )
+
+
+@measurement
+def nouns_dropped(context: Context, *nouns: str) -> Found:
+    """Whether the nouns named as dropped are among the 1,200's and not among the kept."""
+    kept, before = set(labels(context, "noun")), adjectives_of(labels(context, "1200"))
+    most = sorted(kept, key=lambda noun: -len(before.get(noun, ())))[0]
+    return Found(
+        "; ".join(f"{noun} ({len(before.get(noun, ()))} pairs) dropped" for noun in nouns)
+        + f"; {most} ({len(before.get(most, ()))}) stays",
+        f"{FILES['noun']}, {FILES['1200']}",
+        holds=not kept.intersection(nouns),
+    )
+
+
+@measurement
+def edge_coverage(context: Context) -> Found:
+    """Kept pairs against those that the kept nouns and adjectives allow."""
+    vso, first, second, third, final = chain(context)
+    raise NeedsData(
+        f"the corpus' number of images a pair: criterion (3) may have removed {third - final}",
+        f"{vso:,} → {first:,} (adjectives with 3 nouns) → {second} (noun kept) → {third} (adjective"
+        f" kept) → {final}: coverage is not maximal unless those fell to criterion (3)",
+    )
+
+
+@measurement
+def unexplained(context: Context) -> Found:
+    """Report what went although criterion (1) and the kept words would let it stay."""
+    pairs = labels(context, "1200")
+    nouns, adjectives = set(labels(context, "noun")), set(labels(context, "adj"))
+    gone = set(nouns_of(with_rich_adjectives(pairs))) - adjectives
+    left = [pair for pair in pairs if split_pair(pair)[0] in gone and split_pair(pair)[1] in nouns]
+    dropped = set(adjectives_of(pairs)) - nouns
+    abstract = sorted(nouns & {"beauty", "wonder"})
+    raise NeedsData(
+        "the number of images a pair, and which nouns the authors took to be biasing or abstract",
+        f"{len(gone)} adjectives with at least 3 nouns are gone, {len(nouns_of(left))} of them with"
+        f" {len(left)} pairs whose noun stays; {len(dropped)} nouns are gone, while"
+        f" {' and '.join(abstract)} stay",
+    )
+
+
+@measurement
+def normalised_nodes(context: Context) -> Found:
+    """Whether the ratio of nouns to adjectives came nearer to one."""
+    pairs = labels(context, "1200")
+    before = len(adjectives_of(pairs)) / len(nouns_of(pairs))
+    after = len(labels(context, "noun")) / len(labels(context, "adj"))
+    return Found(
+        f"{before:.2f} nouns an adjective before, {after:.2f} after",
+        f"{FILES['1200']}, {FILES['noun']}, {FILES['adj']}",
+        holds=abs(after - 1) < abs(before - 1),
+    )
+
+
+@measurement
+def pairs_well_formed(context: Context) -> Found:
+    """Whether every pair is a kept adjective and a kept noun, each used, and is in the 1,200."""
+    pairs = labels(context, "anp")
+    nouns, adjectives = set(labels(context, "noun")), set(labels(context, "adj"))
+    holds = set(nouns_of(pairs)) == adjectives and set(adjectives_of(pairs)) == nouns
+    return Found(
+        "every pair is of a listed adjective and noun, and one of the 1,200",
+        f"{FILES['anp']}, {FILES['noun']}, {FILES['adj']}, {FILES['1200']}",
+        holds=holds and set(pairs) <= set(labels(context, "1200")),
+    )
+
+
+@measurement
+def deepsentibank_subset(context: Context) -> Found:
+    """Whether DeepSentiBank has an output for every kept pair."""
+    outputs, pairs = set(labels(context, "deepsentibank")), labels(context, "anp")
+    found = sum(pair in outputs for pair in pairs)
+    return Found(
+        f"{found} of {len(pairs)} are among its outputs",
+        f"{FILES['deepsentibank']}, {FILES['anp']}",
+        holds=found == len(pairs),
+    )
+
+
+@measurement
+def pairs_in(context: Context, *pairs: str) -> Found:
+    """Whether the pairs that the text names as examples are in VSO."""
+    where = {pair: _where(context, pair) for pair in pairs}
+    absent = [pair for pair, place in where.items() if place == "in no list"]
+    nearest = adjectives_of(labels(context, "3244"))
+    others = [_pair_with(noun, nearest) for noun in map(_noun, absent)]
+    return Found(
+        "; ".join(f"{pair} {place}" for pair, place in where.items()),
+        f"{FILES['anp']}, {FILES['1200']}, {FILES['3244']}",
+        holds=not absent,
+        fits=f"VSO has these nouns with other adjectives: {', '.join(others)}"
+        if all(others)
+        else "",
+    )
+
+
+def _noun(pair: str) -> str:
+    return split_pair(pair)[1]
+
+
+def _pair_with(noun: str, adjectives: dict[str, set[str]]) -> str:
+    """Return a pair of VSO with that noun, or nothing."""
+    return next((f"{adjective}_{noun}" for adjective in sorted(adjectives.get(noun, ()))), "")
+
+
+def _where(context: Context, pair: str) -> str:
+    places = {"anp": "in the 553", "1200": "in the 1,200", "3244": "in the 3,244"}
+    found = (place for name, place in places.items() if pair in labels(context, name))
+    return next(found, "in no list")
+
+
+@measurement
+def labels_in(context: Context, adjectives: str, pairs: str, nouns: str) -> Found:
+    """Whether every label that Figure 6 shows is a class of its task."""
+    words = pairs.split()
+    shown = {
+        "adj": adjectives.split(),
+        "noun": nouns.split(),
+        "anp": ["_".join(pair) for pair in zip(words[::2], words[1::2], strict=True)],
+    }
+    absent = [x for task, found in shown.items() for x in found if x not in labels(context, task)]
+    total = sum(map(len, shown.values()))
+    return Found(
+        f"{total - len(absent)} of {total} labels are classes",
+        ", ".join(FILES[task] for task in shown),
+        holds=not absent,
+    )

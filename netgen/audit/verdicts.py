@@ -1,0 +1,119 @@
+"""Claims x measurements -> verdicts: what the paper prints, what we get, and what follows.
+
+A verdict is computed, never written down. A printed value that we do not meet is *contradicted*
+where the paper's own words or numbers name another reading that does fit; where nothing fits, the
+mistake may be ours: *not reproduced*, the one verdict that makes `netgen audit` fail.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from netgen.audit.measurements import (
+    MEASUREMENTS,
+    Context,
+    Found,
+    LeftOpen,
+    Missing,
+    NeedsData,
+    NeedsTraining,
+    NotBuilt,
+)
+from netgen.paper.claims import PARTS, Claim
+
+
+class Verdict(Enum):
+    """What an audit says of a claim; the value explains it."""
+
+    REPRODUCED = "measured, and as printed"
+    CONSISTENT = "follows from what else is printed, or is allowed by it; not proved"
+    CONTRADICTED = "the paper's own words or numbers say otherwise; another reading fits"
+    CONTRADICTED_IN_OUR_COPY = "as contradicted, on one character of a text converted from PDF"
+    NOT_BUILT_YET = "about a network that netgen cannot build"
+    LEFT_OPEN = "not said in the paper: our choice"
+    NEEDS_TRAINING = "only a trained network tells"
+    NEEDS_DATA = "only data that are not here tell"
+    NOT_REPRODUCED = "measured, not as printed, and no other reading fits"
+
+    @property
+    def label(self) -> str:
+        """The verdict's name in prose."""
+        return self.name.lower().replace("_", " ")
+
+
+WAITING = {
+    NotBuilt: Verdict.NOT_BUILT_YET,
+    LeftOpen: Verdict.LEFT_OPEN,
+    NeedsTraining: Verdict.NEEDS_TRAINING,
+    NeedsData: Verdict.NEEDS_DATA,
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim with its verdict.
+
+    Attributes
+    ----------
+    part, claim, verdict
+        Of the paper; see `netgen.paper.claims` and `Verdict`.
+    found
+        What we get, in words.
+    evidence
+        Files, layers, commands, or the numbers it follows from; what is missing, where it is.
+    fits
+        The other reading, where the printed one is contradicted.
+    """
+
+    part: str
+    claim: Claim
+    verdict: Verdict
+    found: str
+    evidence: str
+    fits: str = ""
+
+
+def audit(context: Context, parts: dict[str, tuple[Claim, ...]] = PARTS) -> list[Judgement]:
+    """Return a judgement of every claim, in the paper's order."""
+    return [judge(part, claim, context) for part, claims in parts.items() for claim in claims]
+
+
+def judge(part: str, claim: Claim, context: Context) -> Judgement:
+    """Measure what a claim states, and compare."""
+    try:
+        found = MEASUREMENTS[claim.measure](context, *claim.of)
+    except Missing as missing:
+        return Judgement(part, claim, WAITING[type(missing)], missing.shown, str(missing))
+    verdict = verdict_of(claim, found)
+    differs = verdict in (Verdict.CONTRADICTED, Verdict.CONTRADICTED_IN_OUR_COPY)
+    return Judgement(
+        part, claim, verdict, found.shown, found.evidence, found.fits if differs else ""
+    )
+
+
+def verdict_of(claim: Claim, found: Found) -> Verdict:
+    """Compare what was found with what is printed."""
+    if agrees(claim, found):
+        return Verdict.REPRODUCED if found.proves else Verdict.CONSISTENT
+    if not found.fits:
+        return Verdict.NOT_REPRODUCED
+    return Verdict.CONTRADICTED_IN_OUR_COPY if claim.one_glyph else Verdict.CONTRADICTED
+
+
+def agrees(claim: Claim, found: Found) -> bool:
+    """Return whether a statement holds and every printed number is met by a measured one."""
+    if not found.holds or len(claim.numbers) != len(found.values):
+        return False
+    return all(
+        number.agrees(value, claim.relation)
+        for number, value in zip(claim.numbers, found.values, strict=True)
+    )
+
+
+def tally(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
+    """Return how many judgements there are of each verdict, in the verdicts' order."""
+    counts = Counter(judgement.verdict for judgement in judgements)
+    return {verdict: counts[verdict] for verdict in Verdict if counts[verdict]}

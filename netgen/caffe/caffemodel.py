@@ -1,0 +1,151 @@
+"""The blobs of a caffemodel as numpy arrays, without turning each number into a Python object.
+
+protobuf's reader makes 43 million Python floats of X_S's weights. A packed list of floats is, on
+disk, a string of bytes; so the same file is read here with a schema in which blobs' numbers are
+bytes, and the bytes are an array as they stand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from netgen.caffe import caffe_pb2, legacy
+from netgen.caffe.schema import SchemaError, read_caffemodel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BYTES = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+OPTIONAL = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
+NUMBERS = {"data": "<f4", "diff": "<f4", "double_data": "<f8", "double_diff": "<f8"}
+HE_RESNET50 = "b7c79ccc21ad0479cddc0dd78b1d20c4d722908d"  # SHA-1 of ResNet-50-model.caffemodel
+CHUNK = 2**20
+LARGEST = 2 * 2**30  # protobuf itself reads no larger message
+
+
+class CaffemodelError(ValueError):
+    """A caffemodel that cannot be used; the message says what, where and what next."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A layer of a caffemodel: its name, type and blobs, each in its shape."""
+
+    name: str
+    type: str
+    blobs: tuple[NDArray[np.floating[Any]], ...]
+
+
+def read_weights(path: str | os.PathLike[str]) -> list[Weights]:
+    """Read the layers of a caffemodel that have blobs.
+
+    Raises
+    ------
+    SchemaError
+        When it is no caffemodel, damaged or truncated.
+    CaffemodelError
+        When a blob's numbers do not fill its shape, or none of its layers has any.
+    """
+    data, file = _read(path), os.fspath(path)
+    try:
+        net = _net_class().FromString(data)
+    except DecodeError:
+        read_caffemodel(path)  # which says what is wrong with it
+        raise SchemaError(f"{file}: damaged, or not a caffemodel") from None
+    weights = [Weights(*layer) for layer in _layers(net, file) if layer[2]]
+    if not weights:
+        raise CaffemodelError(
+            f"{file}: no weights in it: give what Caffe's snapshot wrote (*.caffemodel)"
+        )
+    return weights
+
+
+def to_caffemodel(name: str, weights: Iterable[Weights]) -> bytes:
+    """Return the caffemodel of these layers of the network `name`; numbers in single precision."""
+    net = _net_class()(name=name)
+    for layer in weights:
+        made = net.layer.add(name=layer.name, type=layer.type)
+        for blob in layer.blobs:
+            made.blobs.add(data=blob.astype(NUMBERS["data"]).tobytes()).shape.dim.extend(blob.shape)
+    data: bytes = net.SerializeToString()
+    return data
+
+
+def sha1(path: Path) -> str:
+    """Return the SHA-1 of a file, in hexadecimal: what files are published with."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def squeezed(blobs: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Leave out axes of 1: older files have four axes a blob, whatever it holds."""
+    return [tuple(size for size in shape if size != 1) for shape in blobs]
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    file = os.fspath(path)
+    try:
+        if Path(path).stat().st_size > LARGEST:
+            raise SchemaError(f"{file}: over 2 GB, more than Caffe can read: is it the right file?")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SchemaError(f"{file}: {error.strerror}: check the path") from None
+
+
+@cache
+def _net_class() -> Any:
+    """Make NetParameter anew, with BlobProto's numbers as bytes."""
+    file = descriptor_pb2.FileDescriptorProto()
+    caffe_pb2.DESCRIPTOR.CopyToProto(file)
+    blob = next(message for message in file.message_type if message.name == "BlobProto")
+    for field in blob.field:
+        if field.name in NUMBERS:
+            field.type, field.label = BYTES, OPTIONAL
+            field.ClearField("options")  # which say that it is packed
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    name = caffe_pb2.NetParameter.DESCRIPTOR.full_name
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def _layers(
+    net: Any, file: str
+) -> Iterator[tuple[str, str, tuple[NDArray[np.floating[Any]], ...]]]:
+    for layer in net.layer:
+        yield layer.name, layer.type, _arrays(layer, file)
+    for layer in net.layers:
+        yield layer.name, legacy.type_name(layer.type), _arrays(layer, file)
+
+
+def _arrays(layer: Any, file: str) -> tuple[NDArray[np.floating[Any]], ...]:
+    return tuple(_array(blob, f"{file}: layer {layer.name!r}") for blob in layer.blobs)
+
+
+def _array(blob: Any, where: str) -> NDArray[np.floating[Any]]:
+    import numpy as np
+
+    field = "data" if blob.data or not blob.double_data else "double_data"
+    content = getattr(blob, field)
+    shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
+    whole = len(content) % np.dtype(NUMBERS[field]).itemsize == 0
+    values = np.frombuffer(content, NUMBERS[field]) if whole else np.empty(0)
+    if any(size < 0 for size in shape) or prod(shape) != values.size:
+        raise CaffemodelError(
+            f"{where}: a blob of shape {' x '.join(map(str, shape))} holds {values.size:,} numbers:"
+            " the file is damaged, or written by a program that is not Caffe"
+        )
+    return values.reshape(shape)

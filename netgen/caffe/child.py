@@ -1,0 +1,231 @@
+"""Calls a function in a fresh Python process, where Caffe may abort without harm.
+
+Caffe ends its whole process on what it dislikes (a CHECK), and engines of 2016 wait forever for
+each other when two nets of one process read the same database. So netgen's own process never
+imports Caffe: it checks what it can, then calls a function in a child, which may not be silent for
+too long. A child never outlives its parent, however that ends. One that works for days can be asked
+to stop: a signal to the parent becomes a message to the child, which looks for it when it can stop.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from netgen.caffe.engine import EngineError, fatal_reason
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+AT_ONCE = 1.0  # seconds
+QUIET = {"GLOG_logtostderr": "1"}  # else each run leaves a log file behind
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Something that a function said while it ran."""
+
+    what: Any
+
+
+@dataclass(frozen=True)
+class _Returned:
+    """What a function returned."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """What a function raised that its caller should see."""
+
+    error: ValueError | OSError
+
+
+_parent: Connection | None = None  # in a child: where what it tells goes
+_asked: int | None = None  # in a child: the signal that its parent was sent
+
+
+def tell(what: Any) -> None:
+    """Give `what` to the parent's `heard`; nothing happens outside a child."""
+    if _parent is not None:
+        _parent.send(_Told(what))
+
+
+def asked_to_stop() -> int | None:
+    """Return the signal by which this child is asked to stop; None as long as it is not."""
+    global _asked  # noqa: PLW0603 - a process is asked once
+    if _asked is None and _parent is not None and _parent.poll():
+        _asked = _parent.recv()
+    return _asked
+
+
+def call(
+    function: Callable[..., Any],
+    *arguments: Any,
+    silence: float,
+    heard: Callable[[Any], None] = lambda _: None,
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    signals: Collection[int] = (),
+) -> Any:
+    """Return ``function(*arguments)``, computed in a child process.
+
+    Parameters
+    ----------
+    function
+        Of a module's top level; it travels as a pickle, as its arguments and its answer do. Its
+        module imports Caffe inside functions only.
+    silence
+        Seconds that the child may take to its next word (`tell`) or its answer.
+    heard
+        Is given what the function tells, as it comes.
+    log
+        The file that the child's output (Caffe's log) is appended to; by default it is kept only
+        until the child has ended, for the message of an error.
+    environment
+        Variables that the child has besides this process's, set before Caffe is loaded.
+    signals
+        Those that only ask the child to stop (`asked_to_stop`) while it works; a second one ends
+        it at once. Only the main thread may name any.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        A second of `signals` came.
+    ValueError, OSError
+        What the function raised.
+    EngineError
+        The child was aborted (the message has Caffe's reason), was silent for too long, or could
+        not import what it needs, as a rule Caffe.
+    """
+    with TemporaryDirectory(prefix="netgen-") as folder:
+        log = log or Path(folder) / "log"
+        log.touch()  # a child may end before it opens it
+        start = log.stat().st_size
+        spawn = multiprocessing.get_context("spawn")  # a fork would share Caffe's threads and locks
+        mine, its = spawn.Pipe()
+        settings = QUIET | dict(environment or {})
+        child = spawn.Process(target=_main, args=(its, log, settings, signals, function, arguments))
+        child.start()
+        its.close()
+        try:
+            with _passed_on(signals, mine):
+                answer = _answer(mine, silence, heard)
+                child.join()
+        except EOFError:  # it ended without an answer
+            child.join()
+            raise EngineError(_why(child.exitcode or 0, log, start)) from None
+        finally:
+            if child.is_alive():
+                child.kill()
+                child.join()
+    if isinstance(answer, _Raised):
+        raise answer.error
+    return answer.value
+
+
+@contextmanager
+def _passed_on(signals: Collection[int], child: Connection) -> Iterator[None]:
+    """Turn the first of `signals` into a message to the child, and the next into an exception."""
+    asked: list[int] = []
+
+    def ask(number: int, _frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        with suppress(OSError):  # it has ended by itself
+            child.send(number)
+
+    with handling(signals, ask):
+        yield
+
+
+@contextmanager
+def handling(signals: Collection[int], handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Have `handler` called for each of `signals` in a with block, and what was before after it.
+
+    What comes within a second counts once: schedulers signal all of a job's processes, and some of
+    these pass on what they were sent.
+    """
+    last = -AT_ONCE
+
+    def once(number: int, frame: object) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= AT_ONCE:
+            last = now
+            handler(number, frame)
+
+    before = {number: signal.signal(number, once) for number in signals}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _answer(child: Connection, silence: float, heard: Callable[[Any], None]) -> _Returned | _Raised:
+    while child.poll(silence):
+        message = child.recv()
+        if not isinstance(message, _Told):
+            return message  # type: ignore[no-any-return]
+        heard(message.what)
+    raise EngineError(
+        f"Caffe did not answer for {silence:g} seconds and was stopped: is the machine overloaded,"
+        " or another program reading the same databases?"
+    )
+
+
+def _why(exitcode: int, log: Path, start: int) -> str:
+    """Say why a child ended: Caffe's fatal line, else the signal and the last of its output."""
+    with log.open("rb") as file:
+        file.seek(start)
+        said = file.read().decode(errors="replace")
+    if exitcode == -signal.SIGKILL:
+        return "Caffe's process was killed: did the machine run out of memory (`dmesg`)?"
+    how = signal.Signals(-exitcode).name if exitcode < 0 else f"exit code {exitcode}"
+    return f"Caffe ended its process ({how}): {fatal_reason(said)}"
+
+
+def _main(
+    parent: Connection,
+    log: Path,
+    environment: Mapping[str, str],
+    signals: Collection[int],
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> None:
+    """Be the child: call, and send what comes of it."""
+    global _parent  # noqa: PLW0603 - a process has one parent
+    _parent = parent
+    die_with_parent()
+    for number in {signal.SIGINT, *signals}:  # Ctrl-C reaches both; the parent decides
+        signal.signal(number, signal.SIG_IGN)
+    os.environ.update(environment)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        parent.send(_Returned(function(*arguments)))
+    except (ValueError, OSError) as error:
+        parent.send(_Raised(error))
+    except ImportError as error:
+        what = f"this Python cannot import what it needs ({error}): `./run setup` in netgen's"
+        parent.send(_Raised(EngineError(f"{what} folder builds Caffe and installs the rest")))
+
+
+def die_with_parent(by: int = signal.SIGKILL) -> None:
+    """Have this process sent a signal as soon as its parent is gone, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
+    if os.getppid() == 1:  # it was gone before that
+        sys.exit(1)

@@ -1,0 +1,220 @@
+"""LMDBs of images and labels: opened or refused with a reason, and read as Caffe would."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
+
+from netgen.caffe.caffe_pb2 import Datum
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class DatabaseError(ValueError):
+    """A database that cannot be read; the message says which, why and what next."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[tuple[Any, int]]:
+    """Give a read-only transaction on the LMDB at `path`, and its number of records, 1 or more.
+
+    Raises
+    ------
+    DatabaseError
+        It is no LMDB, was cut off, or is empty.
+    """
+    import lmdb  # slow to load and seldom needed
+
+    try:
+        with (
+            lmdb.open(str(path), readonly=True, lock=False, create=False) as environment,
+            environment.begin() as transaction,
+        ):
+            _check_size(path, environment)
+            entries = environment.stat()["entries"]
+            if not entries:
+                raise DatabaseError(f"{path}: an LMDB without records: make it anew")
+            yield transaction, entries
+    except lmdb.Error as error:
+        raise DatabaseError(
+            f"{path}: not a readable LMDB ({error}): is it whole, and a database of Caffe's?"
+        ) from None
+
+
+def _check_size(path: Path, environment: Any) -> None:
+    """Refuse a file that was cut off: reading past its end would end the whole process."""
+    wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    found = (path / "data.mdb").stat().st_size
+    if found < wanted:
+        raise DatabaseError(
+            f"{path}: not a readable LMDB (cut off at {found:,} of {wanted:,} bytes): copy it again"
+        )
+
+
+# ---- what aligned LMDBs of images and labels hold, read in one pass each, as Caffe would read them
+
+LARGEST_LABEL = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Where a split's databases are: of images, None without one, and of labels, task by task."""
+
+    images: Path | None
+    labels: Mapping[str, Path]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """A split's labels.
+
+    Attributes
+    ----------
+    values
+        For each task, the labels in the order in which Caffe reads them.
+    records
+        For each database by the name of its task, or "images": how many records it has.
+    apart
+        The first record whose keys are not the same in all databases, told in words; or None.
+    """
+
+    values: Mapping[str, NDArray[np.int32]]
+    records: Mapping[str, int]
+    apart: str | None
+
+
+def read_labels(databases: Databases) -> Labels:
+    """Read a split's labels and compare its databases' keys, side by side, in one pass.
+
+    Raises
+    ------
+    DatabaseError
+        When a database cannot be read, or a record is no label.
+    """
+    import numpy as np
+
+    with ExitStack() as stack:
+        cursors: dict[str, Any] = {
+            task: stack.enter_context(opened(path)) for task, path in databases.labels.items()
+        }
+        if databases.images:
+            cursors["images"] = stack.enter_context(opened(databases.images))
+        records = {name: cursor.entries for name, cursor in cursors.items()}
+        shortest = min(records.values())
+        values = {task: np.empty(shortest, np.int32) for task in databases.labels}
+        apart = None
+        for index, keys in enumerate(_rows(cursors, values)):
+            if apart is None and len(set(keys)) > 1:
+                apart = f"record {index:,} has the keys {_keys(dict(zip(cursors, keys)))}"  # noqa: B905
+    return Labels(values, records, apart)
+
+
+def image_digests(path: Path) -> NDArray[np.uint64]:
+    """Return a fingerprint of every image of a database, in order; it reads them all."""
+    import numpy as np
+
+    with opened(path) as cursor:
+        digests = np.empty(cursor.entries, np.uint64)
+        for index, (key, value) in enumerate(cursor.items()):
+            data = read_datum(path, key, value).data
+            digest = hashlib.blake2b(data, digest_size=8).digest()
+            digests[index] = int.from_bytes(digest, "little")
+    return digests
+
+
+def first_shape(path: Path) -> tuple[int, int, int] | None:
+    """Return the shape of a database's first image; None where it is stored encoded or is none."""
+    with opened(path) as cursor:
+        for key, value in cursor.items():
+            datum = read_datum(path, key, value)
+            return None if datum.encoded else (datum.channels, datum.height, datum.width)
+    return None
+
+
+def _rows(cursors: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[tuple[bytes, ...]]:
+    """Fill in labels record by record, and yield each record's keys in all databases."""
+    streams = [cursor.labels() for name, cursor in cursors.items() if name in values]
+    keys_only = [cursor.keys() for name, cursor in cursors.items() if name not in values]
+    arrays = list(values.values())
+    for index, row in enumerate(zip(*streams, *keys_only)):  # noqa: B905  # as far as the shortest
+        keys = []
+        for array, (key, label) in zip(arrays, row):  # noqa: B905  # then come keys only
+            array[index] = label
+            keys.append(key)
+        yield (*keys, *row[len(arrays) :])
+
+
+def _keys(keys: Mapping[str, bytes]) -> str:
+    return ", ".join(f"{shown(key)} ({name})" for name, key in keys.items())
+
+
+def shown(key: bytes) -> str:
+    """Return a key as messages have it."""
+    return repr(key[:40].decode(errors="replace"))
+
+
+class Cursor:
+    """A database open for reading, from its first record to its last."""
+
+    def __init__(self, path: Path, transaction: Any, entries: int) -> None:
+        self.path, self.entries, self._transaction = path, entries, transaction
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield the keys, without touching what they stand for."""
+        yield from self._transaction.cursor().iternext(keys=True, values=False)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the records."""
+        yield from self._transaction.cursor().iternext()
+
+    def labels(self) -> Iterator[tuple[bytes, int]]:
+        """Yield each record's key and label."""
+        for key, value in self.items():
+            yield key, _label(self.path, key, value)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Cursor]:
+    """Give a database open for reading; a `DatabaseError` when it cannot be read."""
+    with reading(path) as (transaction, entries):
+        yield Cursor(path, transaction, entries)
+
+
+def read_datum(path: Path, key: bytes, value: bytes) -> Datum:
+    """Return the record of that key as a Datum; a `DatabaseError` when it is none."""
+    try:
+        return Datum.FromString(value)
+    except DecodeError:
+        raise DatabaseError(
+            f"{path}: record {shown(key)} is no Datum: is it a database of Caffe's?"
+        ) from None
+
+
+def _label(path: Path, key: bytes, value: bytes) -> int:
+    """Read a label as Caffe's Data layer would: a 1 x 1 x 1 image, else the Datum's own label."""
+    datum = read_datum(path, key, value)
+    one = datum.channels == datum.height == datum.width == 1
+    if one and len(datum.float_data) == 1 and float(datum.float_data[0]).is_integer():
+        return _small(path, key, int(datum.float_data[0]))
+    if one and len(datum.data) == 1 and not datum.float_data:
+        return datum.data[0]
+    if datum.HasField("label") and not datum.float_data and len(datum.data) <= 1:
+        return _small(path, key, datum.label)
+    raise DatabaseError(
+        f"{path}: record {shown(key)} is no label: expected a 1 x 1 x 1 Datum with one whole"
+        " number; is it a database of images?"
+    )
+
+
+def _small(path: Path, key: bytes, label: int) -> int:
+    if abs(label) > LARGEST_LABEL:
+        raise DatabaseError(f"{path}: record {shown(key)} has the label {label}: no class number")
+    return label

@@ -1,0 +1,256 @@
+"""Caffe's files, text and binary, as messages: read, checked, and brought up to date.
+
+Every network, solver and caffemodel that enters netgen comes through here, ours and others'. What
+is wrong with a file becomes one :class:`SchemaError` that says where, what and what next. Fields
+that netgen's schema does not have (other branches of Caffe have many) are left out with one
+:class:`SchemaWarning` that names them: a foreign network can still be counted and audited.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from netgen.caffe import caffe_pb2, legacy, prototext
+
+Phase = Literal["TRAIN", "TEST"]
+M = TypeVar("M", bound=Message)
+
+# The deepest published networks' prototxt is a third of 1 MB; protobuf reads 2 MB of it a second.
+LARGEST_TEXT = 2 * 2**20
+
+# What people hand over by mistake, by the first bytes of the file.
+MAGIC = {
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x89PNG": "a PNG image",
+    b"GIF8": "a GIF image",
+    b"\x89HDF": "an HDF5 file",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"%PDF": "a PDF",
+    b"\x7fELF": "a program",
+}
+
+
+class SchemaError(ValueError):
+    """A file that is not what it should be; the message says where, what and what next."""
+
+
+class SchemaWarning(UserWarning):
+    """Fields of a file that netgen's schema does not have and that were therefore left out."""
+
+
+def read_net(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
+    """Read a network's prototxt, legacy or current.
+
+    Parameters
+    ----------
+    path
+        A text file, UTF-8, at most 2 MB.
+
+    Returns
+    -------
+    NetParameter
+        With `layer` only: V1 `layers` and `input` fields are upgraded as Caffe upgrades them.
+
+    Raises
+    ------
+    SchemaError
+        When the file is missing, is no text, is no network, or is older than V1.
+
+    Warns
+    -----
+    SchemaWarning
+        When it has fields that netgen's schema does not have.
+    """
+    return parse_net(_text(path), os.fspath(path))
+
+
+def parse_net(text: str, source: str = "<text>") -> caffe_pb2.NetParameter:
+    """Parse a network's prototxt; `source` is its name in errors. Otherwise as :func:`read_net`."""
+    net = _parse(text, caffe_pb2.NetParameter(), source)
+    _upgrade(legacy.upgrade_net, net, source)
+    if not net.layer:
+        raise SchemaError(f"{source}: no layers in it: is it a network's prototxt, not a solver's?")
+    return net
+
+
+def read_solver(path: str | os.PathLike[str]) -> caffe_pb2.SolverParameter:
+    """Read a solver's prototxt.
+
+    Returns
+    -------
+    SolverParameter
+        With the enumeration `solver_type` of 2014 replaced by the string `type`.
+
+    Raises
+    ------
+    SchemaError
+        When the file is missing, is no text, or names no network to solve.
+    """
+    return parse_solver(_text(path), os.fspath(path))
+
+
+def parse_solver(text: str, source: str = "<text>") -> caffe_pb2.SolverParameter:
+    """Parse a solver's prototxt; `source` is its name in errors. Else as :func:`read_solver`."""
+    solver = _parse(text, caffe_pb2.SolverParameter(), source)
+    nets = ("net", "net_param", "train_net", "train_net_param")
+    if not any(solver.HasField(field) for field in nets):
+        raise SchemaError(f"{source}: names no network: a solver needs one of {', '.join(nets)}")
+    _upgrade(legacy.upgrade_solver, solver, source)
+    return solver
+
+
+def read_caffemodel(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
+    """Read the binary weights of a network.
+
+    Returns
+    -------
+    NetParameter
+        Its layers' `blobs` hold the weights; upgraded as by :func:`read_net`.
+
+    Raises
+    ------
+    SchemaError
+        When the file is missing, truncated, no caffemodel, or in HDF5.
+    """
+    data, source = _bytes(path), os.fspath(path)
+    try:
+        net = caffe_pb2.NetParameter.FromString(data)
+    except DecodeError:
+        raise SchemaError(
+            f"{source}: {_kind(data) or 'damaged or truncated'}, not a readable caffemodel: "
+            "compare its size and checksum with where it came from"
+        ) from None
+    _upgrade(legacy.upgrade_net, net, source)
+    if not net.layer:
+        raise SchemaError(f"{source}: no layers in it: is it a caffemodel, not a mean or a state?")
+    return net
+
+
+def layers_in(
+    net: caffe_pb2.NetParameter,
+    phase: Phase,
+    stages: Sequence[str] = (),
+    level: int | None = None,
+) -> list[caffe_pb2.LayerParameter]:
+    """Return the layers that Caffe would build, in order (its `Net::FilterNet`).
+
+    Parameters
+    ----------
+    net
+        An upgraded network.
+    phase, stages, level
+        The state it is built in. Stages add to those of the network's own `state`; a level, where
+        given, takes the place of its level.
+
+    Raises
+    ------
+    SchemaError
+        When a layer has both `include` and `exclude` rules.
+    """
+    state = caffe_pb2.NetState(
+        phase=phase,
+        level=net.state.level if level is None else level,
+        stage=[*net.state.stage, *stages],
+    )
+    return [layer for layer in net.layer if _included(layer, state)]
+
+
+def _included(layer: caffe_pb2.LayerParameter, state: caffe_pb2.NetState) -> bool:
+    if layer.include and layer.exclude:
+        raise SchemaError(f"layer {layer.name!r} has include and exclude rules: keep one kind")
+    if layer.include:
+        return any(_meets(state, rule) for rule in layer.include)
+    return not any(_meets(state, rule) for rule in layer.exclude)
+
+
+def _meets(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule) -> bool:
+    """Hold one rule against a state: Caffe's `Net::StateMeetsRule`."""
+    present = set(state.stage)
+    return not (
+        (rule.HasField("phase") and rule.phase != state.phase)
+        or (rule.HasField("min_level") and state.level < rule.min_level)
+        or (rule.HasField("max_level") and state.level > rule.max_level)
+        or not present.issuperset(rule.stage)
+        or not present.isdisjoint(rule.not_stage)
+    )
+
+
+def _bytes(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SchemaError(f"{os.fspath(path)}: {error.strerror}: check the path") from None
+
+
+def _text(path: str | os.PathLike[str]) -> str:
+    """Read a text file, refusing by size before reading and by content before parsing."""
+    source = os.fspath(path)
+    try:
+        size = Path(path).stat().st_size
+    except OSError as error:
+        raise SchemaError(f"{source}: {error.strerror}: check the path") from None
+    if size > LARGEST_TEXT:
+        raise SchemaError(
+            f"{source}: {size / 2**20:,.0f} MB, where a network's prototxt has less than 1: "
+            f"text over {LARGEST_TEXT // 2**20} MB is not read; are there weights in it?"
+        )
+    data = _bytes(path)
+    kind = _kind(data)
+    if kind or b"\0" in data:
+        raise SchemaError(f"{source}: {kind or 'binary'}, not text: give the network's prototxt")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SchemaError(
+            f"{source}:{line}: byte 0x{data[error.start]:02x} is not UTF-8: save the file as UTF-8"
+        ) from None
+
+
+def _kind(data: bytes) -> str | None:
+    """Name what a file is by its first bytes, where it is not what it should be."""
+    for magic, kind in MAGIC.items():
+        if data.startswith(magic):
+            return kind
+    try:
+        net = caffe_pb2.NetParameter.FromString(data)
+    except DecodeError:
+        return None
+    has_weights = any(layer.blobs for layer in net.layer) or any(old.blobs for old in net.layers)
+    return "a caffemodel" if has_weights else None
+
+
+def _upgrade(upgrade: Callable[[M], None], message: M, source: str) -> None:
+    try:
+        upgrade(message)
+    except ValueError as error:
+        raise SchemaError(f"{source}: {error}") from None
+
+
+def _parse(text: str, message: M, source: str) -> M:
+    try:
+        unknown = prototext.parse(text, message)
+    except prototext.EmptyError:
+        raise SchemaError(f"{source}: empty: was it written completely?") from None
+    except ValueError as error:
+        raise SchemaError(f"{source}:{error}") from None
+    if unknown:
+        _warn(unknown, source)
+    return message
+
+
+def _warn(unknown: dict[str, int], source: str) -> None:
+    names = [f"{name[:60]} (line {line})" for name, line in list(unknown.items())[:8]]
+    more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+    warnings.warn(
+        f"{source}: left out what netgen's schema does not have: {', '.join(names)}{more}",
+        SchemaWarning,
+        stacklevel=4,
+    )

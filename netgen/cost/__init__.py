@@ -1,0 +1,1 @@
+"""What any prototxt costs: shapes, parameters, multiply-adds and memory."""

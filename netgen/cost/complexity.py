@@ -1,0 +1,240 @@
+"""Shapes, parameters, multiply-adds and memory of any network, from what Caffe would parse.
+
+It reads the prototxt, never the Python that wrote it, so it counts anybody's. Parameters are those
+of all blobs, as pycaffe's `net.params` and Table 2 have them: BatchNorm's three included, a blob
+that layers share counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
+from netgen.caffe.schema import Phase, SchemaError, layers_in
+from netgen.cost import memory
+from netgen.cost.buffers import Buffers, Situation, buffers
+from netgen.cost.layers.table import Made, Shape
+from netgen.cost.memory import FLOAT, Memory
+from netgen.cost.shaping import Blob, check_hints, give_shapes, owned_blobs, unknown_types
+from netgen.cost.wiring import Wired, WiringError, wire
+
+# Reads its second bottom as one label an image.
+READS_LABELS = {
+    "Accuracy",
+    "HingeLoss",
+    "InfogainLoss",
+    "MultinomialLogisticLoss",
+    "SoftmaxWithLoss",
+}
+
+
+@dataclass(frozen=True)
+class Top:
+    """A blob that a layer makes: its name, and its shape or None where that is unknown."""
+
+    name: str
+    shape: Shape | None
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one layer costs.
+
+    Attributes
+    ----------
+    name, type
+        As in the prototxt.
+    tops
+        The blobs it makes.
+    blobs
+        Shapes of its parameter blobs, shared ones included.
+    parameters, trainable
+        Elements of the parameter blobs that it is the first to have; and of those, the ones with a
+        learning rate other than 0 (BatchNorm's three never are trained).
+    multiply_adds
+        For the whole batch; a multiply-add is one.
+    buffer_bytes
+        What it keeps for itself, beyond its tops.
+    known
+        False when its type, or what it reads, is unknown: then the numbers are 0 and mean nothing.
+    """
+
+    name: str
+    type: str
+    tops: tuple[Top, ...]
+    blobs: tuple[Shape, ...] = ()
+    parameters: int = 0
+    trainable: int = 0
+    multiply_adds: int = 0
+    buffer_bytes: int = 0
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class NetCost:
+    """What a network costs in one phase.
+
+    Attributes
+    ----------
+    name, phase
+        Of the network.
+    batch
+        Images a batch: the first axis of the first blob that a source of data makes; 1 without any.
+    layers
+        One a layer that exists in this phase, in order.
+    parameters, trainable, multiply_adds
+        Sums over the layers; multiply_adds for the whole batch.
+    activation_bytes
+        Every blob that has a name, once: layers that work in place or share add none.
+    memory
+        All that Caffe holds for this network; in training with gradients and momentum.
+    notices
+        What was assumed, and what is unknown.
+    complete
+        False when a layer is unknown: then every number is "at least".
+    """
+
+    name: str
+    phase: Phase
+    batch: int
+    layers: tuple[LayerCost, ...]
+    parameters: int
+    trainable: int
+    multiply_adds: int
+    activation_bytes: int
+    memory: Memory
+    notices: tuple[str, ...]
+    complete: bool
+
+    @property
+    def multiply_adds_per_image(self) -> int:
+        """Multiply-adds that one image takes."""
+        return self.multiply_adds // self.batch
+
+
+def count(
+    net: NetParameter,
+    phase: Phase = "TRAIN",
+    *,
+    stages: Sequence[str] = (),
+    level: int | None = None,
+    inputs: Mapping[str, tuple[int, int, int]] | None = None,
+) -> NetCost:
+    """Count a network.
+
+    Parameters
+    ----------
+    net
+        As :func:`netgen.caffe.schema.read_net` returns it.
+    phase, stages, level
+        The state it is built in: see :func:`netgen.caffe.schema.layers_in`.
+    inputs
+        Shapes of images that data layers read, blob to (C, H, W), where the file does not say.
+
+    Returns
+    -------
+    NetCost
+        With notices for what was assumed or is unknown.
+
+    Raises
+    ------
+    SchemaError
+        When Caffe would refuse the network: blobs that nobody makes, cycles, sizes that do not fit;
+        and when `inputs` names a blob that no data layer makes.
+    """
+    layers = layers_in(net, phase, stages, level)
+    check_hints(net, inputs or {})
+    try:
+        wired = wire(layers)
+    except WiringError as error:
+        raise SchemaError(str(error)) from None
+    shaped, notices = give_shapes(wired, inputs or {}, _labels(layers))
+    return _cost(net, phase, wired, shaped, [*notices, *unknown_types(layers)])
+
+
+def _labels(layers: Sequence[LayerParameter]) -> set[str]:
+    """Find the blobs that are read as labels and as nothing else."""
+    labels: set[str] = set()
+    others: set[str] = set()
+    for layer in layers:
+        reads_labels = layer.type in READS_LABELS
+        for index, blob in enumerate(layer.bottom):
+            if layer.type != "Silence":
+                (labels if reads_labels and index == 1 else others).add(blob)
+    return labels - others
+
+
+def _cost(
+    net: NetParameter,
+    phase: Phase,
+    wired: Sequence[Wired],
+    shaped: Sequence[Made | None],
+    notices: Sequence[str],
+) -> NetCost:
+    """Add up, given shapes."""
+    owned = owned_blobs(wired, shaped)
+    # Caffe 1.0 overlooks a BatchNorm's rates of 0, and computes gradients for it as for a weight.
+    learns = [
+        layer.layer.type == "BatchNorm" or any(blob.trainable for blob in blobs)
+        for layer, blobs in zip(wired, owned, strict=True)
+    ]
+    wants = memory.mark_gradients(wired, learns)
+    kept = [
+        buffers(Situation(layer, result, phase == "TRAIN" and any(want[:1])))
+        if result
+        else Buffers()
+        for layer, result, want in zip(wired, shaped, wants, strict=True)
+    ]
+    layers = tuple(map(_layer_cost, wired, shaped, owned, kept))
+    parameters = sum(layer.parameters for layer in layers)
+    values, gradients = memory.blob_elements(wired)
+    batch = _batch(wired)
+    return NetCost(
+        name=net.name,
+        phase=phase,
+        batch=batch,
+        layers=layers,
+        parameters=parameters,
+        trainable=sum(layer.trainable for layer in layers),
+        multiply_adds=sum(layer.multiply_adds for layer in layers),
+        activation_bytes=FLOAT * sum(values),
+        memory=_memory(phase, batch, parameters, [values, *kept], gradients),
+        notices=tuple(notices),
+        complete=all(layer.known for layer in layers),
+    )
+
+
+def _memory(
+    phase: Phase, batch: int, parameters: int, kept: Sequence[Buffers], gradients: Buffers
+) -> Memory:
+    training = phase == "TRAIN"
+    parts = [*kept, gradients] if training else kept
+    batched = FLOAT * sum(part.batched for part in parts)
+    fixed = FLOAT * sum(part.fixed for part in parts)
+    own = FLOAT * parameters
+    return Memory(batch, fixed + (3 * own if training else own), batched, own)
+
+
+def _batch(wired: Sequence[Wired]) -> int:
+    tops = (top for layer in wired if not layer.bottoms for top in layer.tops)
+    return next((max(top.shape[0], 1) for top in tops if top.batched and top.shape), 1)
+
+
+def _layer_cost(
+    wired: Wired, result: Made | None, owned: Sequence[Blob], kept: Buffers
+) -> LayerCost:
+    layer = wired.layer
+    tops = tuple(Top(top.name, top.shape) for top in wired.tops)
+    if not result:
+        return LayerCost(layer.name, layer.type, tops, known=False)
+    return LayerCost(
+        layer.name,
+        layer.type,
+        tops,
+        result.blobs,
+        parameters=sum(blob.size for blob in owned),
+        trainable=sum(blob.size for blob in owned if blob.trainable),
+        multiply_adds=result.multiply_adds,
+        buffer_bytes=FLOAT * sum(kept),
+    )

@@ -1,0 +1,152 @@
+"""The table of layer types, what an entry of it is, and how one is applied.
+
+A shape is a tuple of sizes, (N, C, H, W) for images; () is a scalar with one element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from netgen.caffe.caffe_pb2 import LayerParameter
+
+Shape = tuple[int, ...]
+MOST_AXES = 32
+MOST_ELEMENTS = 2**31 - 1  # Caffe counts a blob's elements in an int
+
+
+class ShapeError(ValueError):
+    """Sizes that Caffe would refuse; the message says which and why, the layer is the caller's."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one layer makes: shapes of its tops and of its parameter blobs, and its work.
+
+    A multiply-add counts as one, for the whole batch; only Convolution, Deconvolution, InnerProduct
+    and the recurrent layers, which are made of InnerProducts, have any.
+    """
+
+    tops: tuple[Shape, ...]
+    blobs: tuple[Shape, ...] = ()
+    multiply_adds: int = 0
+
+
+Rule = Callable[[LayerParameter, list[Shape]], Made]
+
+
+@dataclass(frozen=True)
+class LayerType:
+    """A rule, and how many bottoms and tops it takes: (fewest, most)."""
+
+    rule: Rule
+    bottoms: tuple[int, int]
+    tops: tuple[int, int]
+
+
+ANY = 10**9
+RULES: dict[str, LayerType] = {}
+
+
+def layer_types(
+    *names: str, bottoms: tuple[int, int] = (1, 1), tops: tuple[int, int] = (1, 1)
+) -> Callable[[Rule], Rule]:
+    """Register the decorated function as the rule of the layer types called `names`."""
+
+    def register(rule: Rule) -> Rule:
+        RULES.update({name: LayerType(rule, bottoms, tops) for name in names})
+        return rule
+
+    return register
+
+
+def made(layer: LayerParameter, bottoms: list[Shape]) -> Made:
+    """Apply a registered type's rule.
+
+    Parameters
+    ----------
+    layer
+        A layer whose type is in :data:`RULES`.
+    bottoms
+        The shapes of its bottoms, in order.
+
+    Returns
+    -------
+    Made
+        With as many tops as the layer names (a loss layer's unnamed top is left out).
+
+    Raises
+    ------
+    ShapeError
+        When Caffe would refuse the layer: the wrong number of bottoms or tops, sizes that do not
+        fit, or a blob of more than 2**31 - 1 elements.
+    """
+    kind = RULES[layer.type]
+    _check_number("bottom", len(bottoms), kind.bottoms)
+    if layer.top or not layer.type.endswith("Loss"):  # a loss needs no name to be a loss
+        _check_number("top", len(layer.top), kind.tops)
+    result = kind.rule(layer, bottoms)
+    for shape in (*result.tops, *result.blobs):
+        check_size(shape)
+    return Made(result.tops[: len(layer.top)], result.blobs, result.multiply_adds)
+
+
+def check_size(shape: Shape) -> None:
+    """Refuse what no Caffe blob can hold.
+
+    Raises
+    ------
+    ShapeError
+        For a negative size, over 32 axes, or over 2**31 - 1 elements.
+    """
+    if len(shape) > MOST_AXES:
+        raise ShapeError(f"a blob of {len(shape)} axes; Caffe has at most {MOST_AXES}")
+    if any(size < 0 for size in shape):
+        raise ShapeError(f"a negative size in {text(shape)}")
+    if prod(shape) > MOST_ELEMENTS:
+        raise ShapeError(f"a blob of {text(shape)}; Caffe holds at most 2,147,483,647 elements")
+
+
+def _check_number(what: str, number: int, allowed: tuple[int, int]) -> None:
+    fewest, most = allowed
+    if fewest <= number <= most:
+        return
+    wanted = f"{fewest}" if fewest == most else f"at least {fewest}"
+    if fewest < most < ANY:
+        wanted = f"{fewest} to {most}"
+    raise ShapeError(f"takes {wanted} `{what}`, has {number}")
+
+
+def text(shape: Shape) -> str:
+    """Write a shape as people do: 24 x 3 x 224 x 224."""
+    return " x ".join(map(str, shape)) or "scalar"
+
+
+def axis_of(axis: int, shape: Shape) -> int:
+    """Resolve an axis that may count from the end, as Caffe's `CanonicalAxisIndex`.
+
+    Raises
+    ------
+    ShapeError
+        When the shape has no such axis.
+    """
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(f"no axis {axis} in {text(shape)}")
+    return axis % len(shape)
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise :class:`ShapeError` with `message` unless `condition`."""
+    if not condition:
+        raise ShapeError(message)
+
+
+def same_shape(a: Shape, b: Shape) -> None:
+    """Require two shapes to be equal."""
+    require(a == b, f"{text(a)} does not fit {text(b)}")
+
+
+def with_size(shape: Shape, axis: int, size: int) -> Shape:
+    """Replace the size of one axis."""
+    return (*shape[:axis], size, *shape[axis + 1 :])

@@ -1,0 +1,158 @@
+"""Layer after layer, the shapes of blobs and parameters, and what is not understood."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from math import prod
+from typing import NamedTuple
+
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
+from netgen.caffe.schema import SchemaError
+from netgen.cost.layers import dense, joins, pointwise, sources, windows
+from netgen.cost.layers.table import RULES, Made, Shape, ShapeError, check_size, made, text
+from netgen.cost.wiring import Wired
+
+# Importing a family enters its types in the table.
+FAMILIES = (joins, dense, dense, pointwise, sources, windows)
+NOT_ESTIMATED = {"LSTM", "RNN"}  # unrolled into nets of their own
+MOST_NOTICES = 20
+
+
+def check_hints(net: NetParameter, hints: Mapping[str, sources.Image]) -> None:
+    """Refuse shapes for blobs that no source of data makes, in any phase.
+
+    Raises
+    ------
+    SchemaError
+        Naming the first such blob.
+    """
+    read = {top for layer in net.layer if layer.type in sources.OPEN_ENDED for top in layer.top}
+    for blob in sorted(hints.keys() - read):
+        choice = f": choose from {', '.join(sorted(read))}" if read else ""
+        raise SchemaError(f"a shape is given for blob {blob!r}, which no data layer makes{choice}")
+
+
+def unknown_types(layers: Sequence[LayerParameter]) -> list[str]:
+    """Name the types that are not understood, and a layer of each."""
+    unknown: dict[str, list[str]] = {}
+    for layer in layers:
+        if layer.type not in RULES and layer.type not in sources.OPEN_ENDED:
+            unknown.setdefault(layer.type, []).append(layer.name)
+    return [
+        f"unknown type {kind[:60]!r}, {len(names)} of it, first layer {names[0]!r}: "
+        "not counted, nor is what reads them"
+        for kind, names in list(unknown.items())[:MOST_NOTICES]
+    ]
+
+
+def give_shapes(
+    wired: Sequence[Wired], hints: Mapping[str, sources.Image], labels: Collection[str]
+) -> tuple[list[Made | None], list[str]]:
+    """Give every version its shape, in order.
+
+    Parameters
+    ----------
+    wired
+        The layers; their tops are given `shape` and `batched`.
+    hints
+        Blob to C, H, W.
+    labels
+        The blobs that are read as labels only.
+
+    Returns
+    -------
+    list of Made or None
+        One a layer, None where its type or a bottom is unknown.
+    list of str
+        Notices of what was assumed or is unknown.
+
+    Raises
+    ------
+    SchemaError
+        When sizes do not fit, naming the layer.
+    """
+    shaped: list[Made | None] = []
+    notices: list[str] = []
+    for layer in wired:
+        try:
+            result, notice = _made(layer, hints, labels)
+        except ShapeError as error:
+            name, kind = layer.layer.name, layer.layer.type
+            raise SchemaError(f"layer {name!r} ({kind}): {error}") from None
+        shaped.append(result)
+        notices += [notice] if notice else []
+        batched = any(bottom.batched for bottom in layer.bottoms) or not layer.bottoms
+        for top, shape in zip(layer.tops, result.tops if result else (), strict=False):
+            top.shape, top.batched = shape, batched and bool(shape)
+    return shaped, notices
+
+
+def _made(
+    wired: Wired, hints: Mapping[str, sources.Image], labels: Collection[str]
+) -> tuple[Made | None, str | None]:
+    layer = wired.layer
+    if layer.type in sources.OPEN_ENDED:
+        result, notice = sources.source_made(layer, hints, labels)
+        for shape in result.tops if result else ():
+            check_size(shape)
+        return result, notice
+    if layer.type not in RULES:
+        return None, None
+    shapes = [bottom.shape for bottom in wired.bottoms]
+    known = [shape for shape in shapes if shape is not None]
+    notice = f"layer {layer.name!r}: an {layer.type}'s memory is not counted"
+    result = made(layer, known) if len(known) == len(shapes) else None
+    return result, notice if layer.type in NOT_ESTIMATED else None
+
+
+# ---- which layer has which parameters: blobs, what trains them, and those that layers share -----
+
+
+class Blob(NamedTuple):
+    """A parameter blob that a layer is the first to have."""
+
+    size: int
+    trainable: bool
+
+
+def owned_blobs(wired: Sequence[Wired], shaped: Sequence[Made | None]) -> list[list[Blob]]:
+    """List each layer's own parameter blobs: one under a name that came before is another's.
+
+    Parameters
+    ----------
+    wired, shaped
+        The layers, and what they make; None for those that are not understood.
+
+    Returns
+    -------
+    list of list of Blob
+        One list a layer.
+
+    Raises
+    ------
+    SchemaError
+        When layers share a blob under one name, but not in shape.
+    """
+    seen: dict[str, Shape] = {}
+    owned: list[list[Blob]] = []
+    for layer, result in zip(wired, shaped, strict=True):
+        owned.append([])
+        for index, shape in enumerate(result.blobs if result else ()):
+            specs = layer.layer.param
+            spec = specs[index] if index < len(specs) else ParamSpec()
+            if spec.name and spec.name in seen:
+                _check_shared(layer.layer, spec, shape, seen[spec.name])
+                continue
+            seen[spec.name] = shape
+            trained = spec.lr_mult != 0 and layer.layer.type != "BatchNorm"
+            owned[-1].append(Blob(prod(shape), trained))
+    return owned
+
+
+def _check_shared(layer: LayerParameter, spec: ParamSpec, shape: Shape, first: Shape) -> None:
+    same = prod(shape) == prod(first) if spec.share_mode == ParamSpec.PERMISSIVE else shape == first
+    if not same:
+        raise SchemaError(
+            f"layer {layer.name!r} ({layer.type}): shares parameter {spec.name!r} of "
+            f"{text(first)}, but needs {text(shape)}"
+        )

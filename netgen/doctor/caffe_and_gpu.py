@@ -1,0 +1,158 @@
+"""The Caffe that would train, the libraries that it stands on, and the GPUs that it can use."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from netgen.caffe.engine import Engine, EngineError, find_engine, require_gpu
+from netgen.doctor.probe import Asked, Finding, lack, ok
+from netgen.training import fingerprint
+
+BUILD = "`./run setup` in netgen's folder builds one"
+WITHOUT = {
+    "liblmdb": ("LMDB", "it cannot read the databases"),
+    "libopencv_core": ("OpenCV", "it cannot decode or mirror images"),
+}
+
+
+def program(_: Asked) -> list[Finding]:
+    """Find the program, ask it who it is, and look for it on the PATH."""
+    try:
+        engine = find_engine()
+    except EngineError as error:
+        return [lack("Caffe", str(error), BUILD)]
+    era = f", of BVLC's {engine.build['era']}" if "era" in engine.build else ""
+    devices = engine.build.get("gpu", "with CUDA") if engine.cuda else "for the CPU only"
+    found = ok("Caffe", f"{engine.version}{era}, {devices}: {engine.program}")
+    return [found, _on_path(engine.program)]
+
+
+def _on_path(program: Path) -> Finding:
+    """Tell whether `caffe`, typed in a shell, is the one that netgen uses."""
+    typed = shutil.which("caffe")
+    activate = f"`source {program.parent / 'activate'}`"
+    if typed is None:
+        return lack("caffe on PATH", "not there: only netgen finds it", activate, needed=False)
+    if Path(typed).resolve() != program.resolve():
+        what = f"is another one, {typed}"
+        return lack("caffe on PATH", what, activate, needed=False)
+    return ok("caffe on PATH", typed)
+
+
+def module(_: Asked) -> list[Finding]:
+    """Import Caffe, which may end the process, and see which libraries came with it."""
+    try:
+        import caffe
+    except ImportError as error:
+        return [lack("import caffe", f"fails: {error}", BUILD)]
+    imported = ok("import caffe", f"{Path(caffe.__file__).parent}")
+    libraries = {path.name.partition(".so")[0]: path for path in fingerprint.loaded()}
+    return [imported, _blas(), *(_part(name, libraries.get(name)) for name in WITHOUT)]
+
+
+def _blas() -> Finding:
+    name, threads = fingerprint.blas()
+    if "openblas" not in name:
+        what = f"{name}, not OpenBLAS: training may be several times slower"
+        return lack("BLAS", what, BUILD, needed=False)
+    return ok("BLAS", f"{name}, threads: {threads}")
+
+
+def _part(library: str, found: Path | None) -> Finding:
+    name, without = WITHOUT[library]
+    if found is None:
+        return lack(name, f"this Caffe was built without it: {without}", BUILD)
+    return ok(name, str(found.resolve()))
+
+
+# ---- GPUs, their driver, and whether this Caffe can use them ------------------------------------
+
+QUERY = ("name", "driver_version", "memory.total", "compute_cap")
+TIMEOUT = 30  # seconds: a sleeping driver takes some
+MIB = 2**20
+
+
+class NoGpuError(ValueError):
+    """nvidia-smi knows of no GPU; the message says why."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU: name, driver's version, memory in bytes, and compute capability (75 is 7.5)."""
+
+    name: str
+    driver: str
+    memory: int
+    architecture: int
+
+
+def examine_gpus(asked: Asked) -> list[Finding]:
+    """Ask the driver for its GPUs, and Caffe whether it can use the first."""
+    try:
+        found = cards()
+    except NoGpuError as error:
+        step = "install NVIDIA's driver, or train on the CPU (`netgen build --solver-mode cpu`)"
+        return [lack("GPU", str(error), step, needed=asked.gpu)]
+    lines = [
+        ok("GPU", f"{card.name}, {card.memory / 2**30:.1f} GiB, driver {card.driver}")
+        for card in found
+    ]
+    return [*lines, _caffe(found[0], asked)]
+
+
+def cards() -> list[Card]:
+    """Return this machine's GPUs, one or more.
+
+    Raises
+    ------
+    NoGpuError
+        There is none, or no driver for it.
+    """
+    command = ("nvidia-smi", f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader,nounits")
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+    except FileNotFoundError:
+        raise NoGpuError("none: there is no `nvidia-smi`, which comes with the driver") from None
+    except subprocess.TimeoutExpired:
+        raise NoGpuError(f"`nvidia-smi` did not answer for {TIMEOUT} seconds") from None
+    rows = re.findall(r"^(.+), (.+), (\d+), (\d+)\.(\d+)$", answer.stdout, flags=re.MULTILINE)
+    if answer.returncode != 0 or not rows:
+        said = (answer.stdout + answer.stderr).strip() or "nothing"
+        raise NoGpuError(f"`nvidia-smi` says: {said.splitlines()[0]}")
+    return [Card(row[0], row[1], int(row[2]) * MIB, int(row[3] + row[4])) for row in rows]
+
+
+def _caffe(card: Card, asked: Asked) -> Finding:
+    about = "Caffe on the GPU"
+    rebuild = f'`CAFFE_GPU=1 CAFFE_CUDA_ARCHITECTURES="{card.architecture}" ./run setup`'
+    try:
+        engine = find_engine()
+        if engine.cuda and not runs_on(engine, card.architecture):
+            what = f"was not built for architecture {card.architecture}: {engine.build['gpu']}"
+            return lack(about, what, rebuild, needed=asked.gpu)
+        require_gpu(engine)
+    except EngineError as error:
+        return lack(about, str(error), rebuild, needed=asked.gpu)
+    return ok(about, "works")
+
+
+def runs_on(engine: Engine, architecture: int) -> bool:
+    """Tell whether an engine's kernels run on a GPU; a build that tells nothing may.
+
+    Code for a GPU ("75-real") runs on its generation's later ones, what is meant for the driver to
+    translate ("75-virtual") on all later ones; "75" is both.
+    """
+    listed = re.search(r"architectures ([\d;a-z-]+)", engine.build.get("gpu", ""))
+    if listed is None:
+        return True
+    kinds = (one.partition("-") for one in listed[1].split(";"))
+    return any(
+        int(number) <= architecture and (kind != "real" or int(number) // 10 == architecture // 10)
+        for number, _, kind in kinds
+    )

@@ -1,0 +1,168 @@
+"""A network as it is used: a deploy prototxt, its heads, and the weights that belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netgen.caffe.caffe_pb2 import LayerParameter
+from netgen.caffe.caffemodel import read_weights, squeezed
+from netgen.caffe.schema import layers_in, read_net
+from netgen.cost.complexity import count
+from netgen.cost.layers.table import Shape, text
+from netgen.network.dataset import Dataset
+
+SHOWN = 4  # layers that a message names
+
+
+class DeployedError(ValueError):
+    """A network or weights that cannot be used together; the message says what next."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a network has its scores for a task, before the Softmax.
+
+    `layer` makes them, in the blob `blob`, one for each of `outputs` classes.
+    """
+
+    task: str
+    layer: str
+    blob: str
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deploy network: where its images go in, C x H x W, and where the scores come out."""
+
+    file: Path
+    input: str
+    shape: Shape
+    heads: tuple[Head, ...]
+    parameters: int
+    blobs: Mapping[str, tuple[Shape, ...]]
+
+
+def read_deployed(file: Path, tasks: Sequence[str]) -> Deployed:
+    """Read a deploy prototxt and find its input, and the head of each of `tasks`.
+
+    A head is what a Softmax layer reads. The layer is called ``prob_<task>``, or anything where
+    there is one task and one Softmax.
+
+    Raises
+    ------
+    ValueError
+        The file is no network, has no input, or lacks a head.
+    """
+    net = read_net(file)
+    layers = layers_in(net, "TEST")
+    inputs = [layer for layer in layers if layer.type == "Input"]
+    if len(inputs) != 1 or len(inputs[0].top) != 1:
+        raise DeployedError(
+            f"{file}: {len(inputs)} Input layers, where a deploy network has one: give"
+            " deploy.prototxt, not train_val.prototxt (`netgen build` writes both)"
+        )
+    cost = count(net, "TEST")
+    shapes = {top.name: top.shape for layer in cost.layers for top in layer.tops}
+    shape = shapes[inputs[0].top[0]]
+    if shape is None or len(shape) != 4:
+        raise DeployedError(f"{file}: its input is not stated as N x C x H x W: write input_param")
+    return Deployed(
+        file=file,
+        input=inputs[0].top[0],
+        shape=shape[1:],
+        heads=tuple(_head(file, layers, shapes, task, len(tasks) == 1) for task in tasks),
+        parameters=cost.parameters,
+        blobs={layer.name: layer.blobs for layer in cost.layers if layer.blobs},
+    )
+
+
+def _head(
+    file: Path,
+    layers: Sequence[LayerParameter],
+    shapes: Mapping[str, Shape | None],
+    task: str,
+    only: bool,
+) -> Head:
+    softmaxes = [layer for layer in layers if layer.type == "Softmax"]
+    named = [layer for layer in softmaxes if layer.name == f"prob_{task}"]
+    found = named or (softmaxes if only else [])
+    if len(found) != 1:
+        has = ", ".join(layer.name for layer in softmaxes) or "none"
+        raise DeployedError(
+            f"{file}: no Softmax layer prob_{task} (it has {has}): is it a network for this dataset"
+            " and this variant?"
+        )
+    blob = found[0].bottom[0]
+    maker = [layer.name for layer in layers if blob in layer.top][-1]
+    shape = shapes[blob]
+    return Head(task, maker, blob, shape[1] if shape else 0)
+
+
+def check_images(network: Deployed, dataset: Dataset) -> None:
+    """Check that the network takes images as the dataset has them.
+
+    Raises
+    ------
+    DeployedError
+        It takes others.
+    """
+    images = dataset.images
+    shape = (images.channels, images.height, images.width)
+    if network.shape != shape:
+        raise DeployedError(
+            f"{network.file}: takes images of {text(network.shape)}, but those of {dataset.name}"
+            f" are {text(shape)}: build it for this dataset (`netgen build --dataset`)"
+        )
+
+
+def check_classes(network: Deployed, dataset: Dataset) -> None:
+    """Check that the network has one output for each class of its tasks.
+
+    Raises
+    ------
+    DeployedError
+        It has others.
+    """
+    for head in network.heads:
+        classes = dataset.task(head.task).classes
+        if head.outputs != classes:
+            raise DeployedError(
+                f"{network.file}: {head.outputs:,} outputs for {head.task}, which has {classes:,}"
+                f" classes in {dataset.name}: build the network for this dataset, or, to test one"
+                " with more outputs, name them in a file (`netgen eval --classes`)"
+            )
+
+
+def check_weights(network: Deployed, weights: Path) -> None:
+    """Check that a caffemodel has every blob of the network; Caffe would leave what it lacks.
+
+    Layers that only the file has (losses, other heads) are nobody's harm.
+
+    Raises
+    ------
+    ValueError
+        It is no caffemodel, truncated, or another network's.
+    """
+    found = {
+        layer.name: tuple(blob.shape for blob in layer.blobs) for layer in read_weights(weights)
+    }
+    lacking = [name for name in network.blobs if name not in found]
+    if lacking:
+        raise DeployedError(
+            f"{weights}: weights of another network: {len(lacking)} of the {len(network.blobs)}"
+            f" layers with weights of {network.file} are not in it ({_some(lacking)})"
+        )
+    for name, wanted in network.blobs.items():
+        if squeezed(found[name]) != squeezed(wanted):
+            has, needs = (", ".join(map(text, blobs)) for blobs in (found[name], wanted))
+            raise DeployedError(
+                f"{weights}: weights of another network: its layer {name} has blobs of {has}, where"
+                f" {network.file} needs {needs}"
+            )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

@@ -1,0 +1,102 @@
+"""The labels of a training or test set, and what guessing by them would score."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from netgen.caffe.caffe_pb2 import Datum, LayerParameter
+from netgen.caffe.databases import Databases, read_labels, reading
+from netgen.network.dataset import Dataset, Phase
+from netgen.paper.chance import chance
+
+if TYPE_CHECKING:
+    from netgen.evaluation.tally import Ints
+
+
+class TestSetError(ValueError):
+    """Databases that do not belong together, or to the dataset; the message says what next."""
+
+    __test__ = False  # pytest: it is none of yours
+
+
+def labels_of(dataset: Dataset, phase: Phase) -> dict[str, Ints]:
+    """Return the labels of every task, in the order of the records.
+
+    Raises
+    ------
+    ValueError
+        A database cannot be read, they are not aligned, or a label is no class.
+    """
+    split = dataset.split(phase)
+    databases = {task.name: Path(split.labels[task.name]) for task in dataset.tasks}
+    read = read_labels(Databases(Path(split.images), databases))
+    for name, records in read.records.items():
+        if records != split.records:
+            path = split.images if name == "images" else split.labels[name]
+            raise TestSetError(
+                f"{path}: {records:,} records, where dataset.toml says {split.records:,}: the"
+                " databases are not of one making; make them anew (`netgen data`)"
+            )
+    if read.apart:
+        raise TestSetError(
+            f"the databases of {dataset.name}'s {phase} set do not belong together: {read.apart};"
+            " make them anew (`netgen data`)"
+        )
+    for task in dataset.tasks:
+        _check_range(split.labels[task.name], read.values[task.name], task.classes)
+    return dict(read.values)
+
+
+def _check_range(path: str, labels: Ints, classes: int) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if wrong.size:
+        raise TestSetError(
+            f"{path}: record {wrong[0]:,} has the label {labels[wrong[0]]}, but the task has"
+            f" {classes} classes (0 to {classes - 1}): {wrong.size:,} labels are out of range;"
+            " correct dataset.toml, or make the database anew"
+        )
+
+
+# ---- what guessing would score: chance as Table 2 prints it, and always naming the largest classes
+
+
+def guesses(layers: Sequence[LayerParameter]) -> dict[str, tuple[float, float | None]]:
+    """Return, for each accuracy of a test net, chance and what naming the largest classes scores.
+
+    The second is None unless the label database is there.
+    """
+    makers = {top: layer for layer in layers for top in layer.top}
+    found = {}
+    for layer in layers:
+        if layer.type != "Accuracy":
+            continue
+        scores, labels = (makers.get(bottom) for bottom in layer.bottom[:2])
+        if scores is None or scores.type != "InnerProduct":
+            continue
+        k = layer.accuracy_param.top_k
+        classes = scores.inner_product_param.num_output
+        found[layer.top[0]] = (chance(classes, k), _largest_classes(labels, k))
+    return found
+
+
+def _largest_classes(labels: LayerParameter | None, k: int) -> float | None:
+    """Return the share of records in the k largest classes of a database of labels."""
+    source = labels.data_param.source if labels is not None and labels.type == "Data" else ""
+    if not source or not Path(source).exists():
+        return None
+    counts: Counter[float] = Counter()
+    datum = Datum()
+    with reading(Path(source)) as (transaction, entries):
+        for _, value in transaction.cursor():
+            try:
+                datum.ParseFromString(value)
+            except DecodeError:  # something else's database
+                return None
+            counts[datum.float_data[0] if datum.float_data else float(datum.label)] += 1
+    return sum(count for _, count in counts.most_common(k)) / entries

@@ -1,0 +1,77 @@
+"""A network with more outputs than the task has classes: which output is which class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from netgen.evaluation.tally import Ints
+from netgen.network.dataset import Dataset, class_names
+
+SHOWN = 10  # names that a message lists
+
+
+class NamingError(ValueError):
+    """Names of outputs that do not match the network or the dataset; the message says what next."""
+
+
+def read_outputs(file: Path) -> list[str]:
+    """Read the names of a network's outputs, one a line; or a JSON list of them.
+
+    DeepSentiBank's list is published as JSON.
+
+    Raises
+    ------
+    NamingError
+        It cannot be read, or two names are one.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        is_json = file.suffix == ".json"
+        names = msgspec.json.decode(text, type=list[str]) if is_json else text.splitlines()
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise NamingError(
+            f"{file}: {error}: give a text file, one class name a line, or a JSON list"
+        ) from None
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        first = seen.setdefault(plain(name), number)
+        if first != number:
+            raise NamingError(f"{file}: names {first} and {number} are one, {name!r}")
+    return names
+
+
+def plain(name: str) -> str:
+    """Return a name as names are compared: case, and what is between words, do not matter.
+
+    ``Happy_Dog``, ``happy-dog`` and ``happy  dog`` are one name.
+    """
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def columns(dataset: Dataset, task: str, outputs: Sequence[str], file: Path) -> Ints:
+    """Return, for each class of a task, the output that stands for it.
+
+    Raises
+    ------
+    NamingError
+        The dataset does not name its classes, or some of them are no output.
+    """
+    names = class_names(dataset.task(task))
+    if names is None:
+        raise NamingError(
+            f"{dataset.name} does not name the classes of {task}: give `names` in its dataset.toml,"
+            " or --dataset"
+        )
+    places = {plain(name): place for place, name in enumerate(outputs)}
+    lacking = [name for name in names if plain(name) not in places]
+    if lacking:
+        shown = ", ".join(map(repr, lacking[:SHOWN])) + (", …" if len(lacking) > SHOWN else "")
+        raise NamingError(
+            f"{file}: {len(lacking)} of the {len(names)} classes of {task} are not in it: {shown}"
+        )
+    return np.array([places[plain(name)] for name in names])

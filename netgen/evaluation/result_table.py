@@ -1,0 +1,126 @@
+"""A result as a table: each task beside Table 2, and beside what less would score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from netgen import paper
+from netgen.evaluation.results import TOP, Accuracy, Confusion, Result, Share, TaskResult
+from netgen.evaluation.tally import MARGIN
+from netgen.network.dataset import MTVSO
+from netgen.paper.chance import chance
+
+CONFUSIONS = 3  # a task
+Cells = tuple[str, ...]
+
+
+def print_result(console: Console, result: Result) -> None:
+    """Print what an evaluation found."""
+    console.print(
+        f"{result.variant} on {result.dataset}: {result.records:,} test images, each once;"
+        f" {result.parameters:,} parameters; scores by {_engine(result)}\n"
+    )
+    papers = any(_printed(result, task) for task in result.tasks)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("task")
+    table.add_column("by")
+    for k in ("top-1", "top-5"):
+        table.add_column(k, justify="right")
+        table.add_column("95% interval", justify="right")
+        if papers:
+            table.add_column("Table 2", justify="right")
+            table.add_column("difference", justify="right")
+    for row in _rows(result, papers):
+        table.add_row(*row)
+    console.print(table, soft_wrap=not console.is_terminal)
+    for line in _notes(result):
+        console.print(line, soft_wrap=True)
+
+
+def _engine(result: Result) -> str:
+    names = {"caffe": "Caffe", "opencv": "OpenCV"}
+    said = result.versions.get(result.engine, "")
+    return f"{names[result.engine]} {said.removeprefix('caffe version ')}".strip()
+
+
+def _rows(result: Result, papers: bool) -> Iterator[Cells]:
+    for task in result.tasks:
+        row = _printed(result, task)
+        table_2 = (row.top1, row.top5) if row else None
+        yield _row(task.name, "the network", task.accuracy, papers, table_2)
+        if task.competing:
+            by = f"all {task.competing.outputs:,} outputs competing"
+            yield _row("", by, task.competing.accuracy, papers, table_2)
+        yield from _derived(result, task.name, papers)
+        yield _row("", "always the most frequent", task.prior, papers)
+        yield _chance(task, papers)
+    known = {task.name for task in result.tasks}
+    for name in dict.fromkeys(one.task for one in result.derived if one.task not in known):
+        yield from _derived(result, name, papers, name)
+
+
+def _derived(result: Result, task: str, papers: bool, name: str = "") -> Iterator[Cells]:
+    for one in result.derived:
+        if one.task == task:
+            many = len(one.sources) > 1
+            by = " x ".join(one.sources) if many else f"sum over {one.sources[0]}"
+            yield _row(name, by, one.accuracy, papers)
+
+
+def _row(
+    task: str, by: str, accuracy: Accuracy, papers: bool, table_2: tuple[str, str] | None = None
+) -> Cells:
+    cells = [task, by]
+    for place, share in enumerate((accuracy.top1, accuracy.top5)):
+        cells += [f"{100 * share.value:.2f}", f"{100 * share.low:.2f} to {100 * share.high:.2f}"]
+        if papers:
+            cells += _beside(share, table_2[place]) if table_2 else ["", ""]
+    return tuple(cells)
+
+
+def _beside(share: Share, printed: str) -> list[str]:
+    return [printed, f"{100 * share.value - float(printed):+.2f}"]
+
+
+def _chance(task: TaskResult, papers: bool) -> Cells:
+    cells = ["", "chance, as Table 2 counts it"]
+    for k in (1, TOP):
+        guessed = chance(task.classes, k) if k < task.classes else 1.0
+        cells += [f"{100 * guessed:.2f}", ""] + ["", ""] * papers
+    return tuple(cells)
+
+
+def _printed(result: Result, task: TaskResult) -> paper.Accuracies | None:
+    """Return the row of Table 2 that the result is to be held against."""
+    if result.dataset != MTVSO.name or paper.TASKS.get(task.name) != task.classes:
+        return None
+    rows = (row for row in paper.TABLE_2 if row.task == task.name)
+    return next((row for row in rows if row.variant == result.variant), None)
+
+
+def _notes(result: Result) -> Iterator[str]:
+    yield ""
+    for task in result.tasks:
+        most = task.confusions[:CONFUSIONS]
+        if most:
+            yield f"{task.name}, most often confused: {', '.join(_told(task, one) for one in most)}"
+    for task in result.tasks:
+        close = task.close
+        if close.ties1 or close.ties5 or close.near1 or close.near5:
+            yield (
+                f"{task.name}: equal scores decide {close.ties1:,} images at top-1 and"
+                f" {close.ties5:,} at top-5; {close.near1:,} and {close.near5:,} are decided by"
+                f" {MARGIN:g} or less"
+            )
+
+
+def _told(task: TaskResult, one: Confusion) -> str:
+    return f"{name_of(task.names, one.truth)} for {name_of(task.names, one.guess)} ({one.count:,})"
+
+
+def name_of(names: Sequence[str] | None, index: int) -> str:
+    """Return a class's name, or its number where the dataset has no names."""
+    return names[index] if names else str(index)

@@ -1,0 +1,236 @@
+"""What an evaluation found, as a file: JSON that `netgen eval` writes, and tables and figures read.
+
+Nothing in a result is a rounded percentage: every accuracy is a count of a count.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import NormalDist
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from netgen.system.files import write_all
+
+VERSION = 1  # of the files' form; raised when a field changes its meaning or goes away
+TOP = 5  # "Top-k accuracy denotes the percentage of correct predictions within the top k" (5.2)
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class ResultError(ValueError):
+    """A file that is no result of an evaluation; the message says what next."""
+
+
+class Share(Struct, frozen=True, forbid_unknown_fields=True):
+    """So many of so many, and the interval that holds the true share with a probability of 95%.
+
+    The interval is Wilson's, of a binomial share: it knows how few the images are, not how the
+    training's randomness would move the accuracy.
+    """
+
+    correct: Count
+    total: Annotated[int, Meta(gt=0)]
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The share, 0 to 1."""
+        return self.correct / self.total
+
+
+class Accuracy(Struct, frozen=True, forbid_unknown_fields=True):
+    """Top-1 and top-5 accuracy; of fewer than five classes, all are among the top five."""
+
+    top1: Share
+    top5: Share
+
+
+class Close(Struct, frozen=True, forbid_unknown_fields=True):
+    """Images about which another engine, or another order of equal scores, could say otherwise.
+
+    Attributes
+    ----------
+    ties1, ties5
+        Whose top-1 or top-5 result depends on the order of equal scores (the lowest index first).
+    near1, near5
+        Whose first place, or whose fifth, is ahead of the next by `MARGIN` at most.
+    """
+
+    ties1: Count
+    ties5: Count
+    near1: Count
+    near5: Count
+
+
+class OfClass(Struct, frozen=True, forbid_unknown_fields=True):
+    """A class's test images, and how many of them were right within the top 1 and the top 5."""
+
+    total: Count
+    top1: Count
+    top5: Count
+
+
+class Confusion(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """How many images of class `truth` had class `guess` in the first place."""
+
+    truth: Count
+    guess: Count
+    count: Annotated[int, Meta(gt=0)]
+
+
+class Competition(Struct, frozen=True, forbid_unknown_fields=True):
+    """A network with more outputs than the task has classes, all of them competing."""
+
+    outputs: int
+    accuracy: Accuracy
+
+
+class TaskResult(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a network did at one task.
+
+    Attributes
+    ----------
+    name, classes
+        The task, and how many classes it has.
+    names
+        The classes' names in label order, where the dataset knows them.
+    accuracy
+        Of the outputs that are classes of the task.
+    close
+        What that hangs on.
+    of_class
+        One a class, in label order.
+    confusions
+        Wrong guesses, the most frequent first.
+    prior
+        What always guessing the most frequent classes of the training set would score.
+    competing
+        The same network with all its outputs, where it has more (DeepSentiBank's 2,089).
+    """
+
+    name: str
+    classes: int
+    names: tuple[str, ...] | None
+    accuracy: Accuracy
+    close: Close
+    of_class: tuple[OfClass, ...]
+    confusions: tuple[Confusion, ...]
+    prior: Accuracy
+    competing: Competition | None = None
+
+
+class Derived(Struct, frozen=True, forbid_unknown_fields=True):
+    """A task solved by the outputs for others: a baseline.
+
+    A pair's probability is its noun's times its adjective's, among the pairs there are; a noun's is
+    the sum of its pairs'.
+    """
+
+    task: str
+    sources: tuple[str, ...]
+    accuracy: Accuracy
+
+
+class FileUsed(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file that the result depends on."""
+
+    path: str
+    sha256: str
+
+
+class Result(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an evaluation found.
+
+    Attributes
+    ----------
+    version
+        Of the file's form: `VERSION`.
+    variant
+        As in `netgen list`.
+    dataset, records
+        The dataset's name, and how many test images it has; each counted once.
+    network, weights
+        The deploy prototxt and the caffemodel.
+    parameters
+        Elements of all the network's blobs, as Table 2 counts them.
+    engine, versions
+        What computed the scores; the programs' and packages' versions.
+    tasks
+        In the dataset's order.
+    derived
+        Baselines.
+    """
+
+    version: int
+    variant: str
+    dataset: str
+    records: int
+    network: FileUsed
+    weights: FileUsed
+    parameters: int
+    engine: str
+    versions: dict[str, str]
+    tasks: tuple[TaskResult, ...]
+    derived: tuple[Derived, ...] = ()
+
+    def task(self, name: str) -> TaskResult:
+        """Return the result for the task of that name; KeyError when there is none."""
+        return {task.name: task for task in self.tasks}[name]
+
+
+def share(correct: int, total: int) -> Share:
+    """Return a share with Wilson's 95% interval; `total` is positive."""
+    z = NormalDist().inv_cdf(0.975)
+    p, shrunk = correct / total, 1 + z * z / total
+    middle = (p + z * z / (2 * total)) / shrunk
+    half = z / shrunk * (p * (1 - p) / total + z * z / (4 * total * total)) ** 0.5
+    return Share(correct, total, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def accuracy(top1: int, top5: int, total: int) -> Accuracy:
+    """Return the accuracy of so many right within the top 1 and the top 5."""
+    return Accuracy(share(top1, total), share(top5, total))
+
+
+def write_result(result: Result, file: Path) -> None:
+    """Write `result` to `file`, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        The file could not be written; what was there is unchanged.
+    """
+    write_all({file: msgspec.json.encode(result) + b"\n"})
+
+
+def read_result(file: Path) -> Result:
+    """Read what `write_result` wrote.
+
+    Raises
+    ------
+    ResultError
+        The file is missing, no result, or of another version.
+    """
+    try:
+        content = file.read_bytes()
+        version = msgspec.json.decode(content, type=_Versioned).version
+        if version != VERSION:
+            raise ResultError(
+                f"{file}: a result in form {version}, where this netgen reads {VERSION}: make it"
+                " anew with `netgen eval`"
+            )
+        return msgspec.json.decode(content, type=Result)
+    except OSError as error:
+        raise ResultError(f"{file}: {error.strerror}: make one with `netgen eval`") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ResultError(
+            f"{file}: not a result of `netgen eval` ({error}): give the file that --out named"
+        ) from None
+
+
+class _Versioned(Struct):
+    version: int

@@ -1,0 +1,195 @@
+"""Images in, scores out: a deploy network run by Caffe, in a child process, or by OpenCV.
+
+OpenCV reads prototxt and caffemodel itself, so it is a second, independent engine that needs no
+build. Both give what goes into the Softmax: scores that differ stay different.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from google.protobuf.message import DecodeError
+
+from netgen.caffe.caffe_pb2 import Datum
+from netgen.caffe.child import call, tell
+from netgen.caffe.databases import DatabaseError, reading
+from netgen.caffe.engine import find_engine, require_gpu
+from netgen.cost.layers.table import Shape, text
+from netgen.evaluation.deployed import Deployed, DeployedError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+EngineName = Literal["caffe", "opencv"]
+ENGINES: tuple[EngineName, ...] = ("caffe", "opencv")
+SILENCE = 900.0  # seconds: the first batch of a large network on a busy machine's CPU
+
+Scores = dict[str, "NDArray[np.float32]"]  # task -> N x outputs
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The images of an LMDB in batches, as Caffe's Data layer gives them in TEST.
+
+    Every record comes once, in the database's order; the last batch is as small as it has to be.
+
+    Attributes
+    ----------
+    path
+        The LMDB.
+    shape
+        C, H, W of every image.
+    mean
+        One value a channel, to be subtracted.
+    batch
+        Images a batch.
+    """
+
+    path: Path
+    shape: Shape
+    mean: tuple[float, ...]
+    batch: int
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Yield N x C x H x W, N at most `batch`."""
+        import numpy as np
+
+        mean = np.array(self.mean, np.float32)[:, None, None]
+        with reading(self.path) as (transaction, entries):
+            records = transaction.cursor().iternext()
+            for start in range(0, entries, self.batch):
+                images = np.empty((min(self.batch, entries - start), *self.shape), np.float32)
+                for image in images:
+                    image[:] = self._pixels(*next(records))
+                images -= mean
+                yield images
+
+    def _pixels(self, key: bytes, value: bytes) -> NDArray[np.uint8]:
+        import numpy as np
+
+        try:
+            datum = Datum.FromString(value)
+        except DecodeError:
+            raise DatabaseError(f"{self.path}: record {key!r} is no Datum: make it anew") from None
+        if datum.encoded:
+            return self._decoded(key, datum.data)
+        shape = (datum.channels, datum.height, datum.width)
+        if shape != self.shape or len(datum.data) != datum.channels * datum.height * datum.width:
+            raise DatabaseError(
+                f"{self.path}: record {key!r} is {text(shape)} with {len(datum.data):,} bytes, the"
+                f" network takes {text(self.shape)}: make the database anew (`netgen data`)"
+            )
+        return np.frombuffer(datum.data, np.uint8).reshape(shape)
+
+    def _decoded(self, key: bytes, data: bytes) -> NDArray[np.uint8]:
+        """Decode a stored JPEG or PNG, as Caffe does, with OpenCV."""
+        import cv2
+        import numpy as np
+
+        color = cv2.IMREAD_COLOR if self.shape[0] == 3 else cv2.IMREAD_GRAYSCALE
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), color)
+        if image is None or image.shape[:2] != self.shape[1:]:
+            raise DatabaseError(
+                f"{self.path}: record {key!r} holds no image of {text(self.shape)}: make the"
+                " database anew (`netgen data`)"
+            )
+        pixels = image.astype(np.uint8).reshape(*self.shape[1:], self.shape[0])
+        return pixels.transpose(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network, its weights, and the images to score: N x C x H x W a batch, mean subtracted."""
+
+    network: Deployed
+    weights: Path
+    batches: Iterable[NDArray[np.float32]]
+    gpu: int | None = None
+
+
+def check_engine(engine: EngineName, gpu: int | None) -> str:
+    """Check that the engine is there, and the GPU where one is asked for; return its version.
+
+    Raises
+    ------
+    EngineError
+        Caffe is missing, or knows no GPU.
+    DeployedError
+        OpenCV was asked to use one.
+    """
+    if engine == "caffe":
+        found = find_engine()
+        if gpu is not None:
+            require_gpu(found)
+        return found.version
+    if gpu is not None:
+        raise DeployedError("--engine opencv runs on the CPU: leave --gpu out, or use Caffe")
+    return version("opencv-python-headless")
+
+
+def score(engine: EngineName, job: Job, heard: Callable[[Scores], None]) -> None:
+    """Give `heard` the scores of one batch after the other.
+
+    With Caffe, `heard` runs beside the next batch's forward pass, in another process.
+
+    Raises
+    ------
+    EngineError
+        Caffe ended its process; the message has its reason.
+    ValueError
+        The images cannot be read, or OpenCV cannot run the network.
+    """
+    if engine == "caffe":
+        call(_score_in_caffe, job, silence=SILENCE, heard=heard)
+        return
+    for scores in _score_in_opencv(job):
+        heard(scores)
+
+
+def _score_in_caffe(job: Job) -> None:
+    """Be the child: tell each batch's scores."""
+    import caffe
+
+    if job.gpu is None:
+        caffe.set_mode_cpu()
+    else:
+        caffe.set_device(job.gpu)
+        caffe.set_mode_gpu()
+    net = caffe.Net(str(job.network.file), str(job.weights), caffe.TEST)
+    for batch in job.batches:
+        data = net.blobs[job.network.input]
+        if data.data.shape != batch.shape:
+            data.reshape(*batch.shape)
+        data.data[...] = batch
+        net.forward()
+        tell({head.task: _flat(net.blobs[head.blob].data.copy()) for head in job.network.heads})
+
+
+def _score_in_opencv(job: Job) -> Iterator[Scores]:
+    import cv2
+
+    layers = [head.layer for head in job.network.heads]
+    try:
+        net = cv2.dnn.readNetFromCaffe(str(job.network.file), str(job.weights))
+        for batch in job.batches:
+            net.setInput(batch, job.network.input)
+            outputs = net.forward(layers)
+            yield {
+                head.task: _flat(scores)
+                for head, scores in zip(job.network.heads, outputs, strict=True)
+            }
+    except cv2.error as error:
+        raise DeployedError(
+            f"{job.network.file}: OpenCV cannot run it ({error.err}): use --engine caffe"
+        ) from None
+
+
+def _flat(scores: Any) -> NDArray[np.float32]:
+    """Return N x outputs, whatever axes of 1 follow."""
+    flat: NDArray[np.float32] = scores.reshape(len(scores), -1)
+    return flat

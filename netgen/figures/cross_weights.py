@@ -1,0 +1,88 @@
+"""Figure 5 from any caffemodel: what each task takes of each other, sorted, a chart a layer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from netgen.caffe.caffemodel import read_weights
+from netgen.figures.charts import color, dashes, entitle, legend, panels
+from netgen.figures.drawing import INK, TASK_COLORS
+from netgen.figures.saving import save
+
+NAME = "[a-z][a-z0-9-]*"
+CROSS = re.compile(rf"cross(?P<layer>\d[a-z]+)_(?P<source>{NAME})(_(?P<target>{NAME}))?")
+SELF = re.compile(rf"self(?P<layer>\d[a-z]+)_(?P<source>(?P<target>{NAME}))")  # beyond the paper
+Curves = dict[str, dict[str, NDArray[np.floating]]]  # layer -> connection -> sorted weights
+
+
+class NoCrossWeightsError(ValueError):
+    """A caffemodel without learned cross weights; the message says which networks have them."""
+
+
+def cross_weights(file: Path, own: bool = True) -> Curves:
+    """Read a caffemodel's cross weights: layer by layer, "source-target" -> sorted, falling.
+
+    With `own`, a network's learned self weights too.
+
+    Raises
+    ------
+    ValueError
+        It is no caffemodel, or no network with channelwise scale (X_S): one without cross weights,
+        or with convolutions for them.
+    """
+    found: Curves = {}
+    for layer in read_weights(file):
+        if match := CROSS.fullmatch(layer.name) or (own and SELF.fullmatch(layer.name)):
+            if layer.blobs[0].squeeze().ndim > 1:
+                raise NoCrossWeightsError(
+                    f"{file}: {layer.name} is a convolution, of a weight a pair of channels:"
+                    " Figure 5 sorts what has one a channel (cross-form=scale)"
+                )
+            # Without a target: the reading in which every other task takes the same.
+            connection = f"{match['source']}-{match['target'] or 'others'}"
+            weights = np.sort(layer.blobs[0].ravel())[::-1]
+            found.setdefault(match["layer"], {})[connection] = weights
+    if not found:
+        raise NoCrossWeightsError(
+            f"{file}: no layers named cross<block>_<source>_<target> in it: only X_S learns cross"
+            " weights (`netgen build --variant xs`)"
+        )
+    return found
+
+
+def draw(file: Path, out: Path) -> None:
+    """Draw the cross weights of a caffemodel, as in Figure 5; `out` is a .png, .svg or .pdf.
+
+    Raises
+    ------
+    ValueError
+        As `cross_weights`.
+    OSError
+        `out` could not be written.
+    """
+    curves = cross_weights(file)
+    save(lambda: chart(curves), out)
+
+
+def chart(curves: Mapping[str, Mapping[str, NDArray[np.floating]]]) -> Figure:
+    """Return a chart a layer, one y axis for all: weights over the channels, sorted."""
+    figure, axes = panels(len(curves))
+    for place, (panel, (layer, connections)) in enumerate(zip(axes, curves.items(), strict=True)):
+        panel.axhline(0, color=INK, linewidth=0.7, zorder=1.5)
+        for index, (connection, weights) in enumerate(connections.items()):
+            style = dashes(index // len(TASK_COLORS))
+            panel.plot(
+                weights, color=color(index), linestyle=style, linewidth=1.4, label=connection
+            )
+        panel.margins(x=0)
+        name = f"res{layer}: cross-residual layer {place + 1}"
+        entitle(panel, name, "channel, sorted by weight", "" if place else "cross weight")
+        panel.sharey(axes[0])
+        legend(panel, 1 + len(connections) // 7)
+    return figure

@@ -1,0 +1,1 @@
+"""Which networks there are, what they are made of, and their prototxt."""

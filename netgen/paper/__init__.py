@@ -1,0 +1,42 @@
+"""The paper as data: what it prints, what it claims, and what it leaves open and we chose."""
+
+from netgen.paper.printed import (
+    DEEPSENTIBANK_PAIRS,
+    IMAGE_SIZE,
+    IMAGENET_MEAN,
+    LEAST_IMAGES,
+    LEAST_NOUNS,
+    LEFT_OUT_NOUNS,
+    MAX_EPOCHS,
+    MOST_IMAGES,
+    SLUGS,
+    TABLE_2,
+    TABLE_2_PARAMETERS,
+    TASKS,
+    TEST_IMAGES,
+    TRAIN_IMAGES,
+    Accuracies,
+    Recipe,
+)
+
+__all__ = [
+    "DEEPSENTIBANK_PAIRS",
+    "IMAGENET_MEAN",
+    "IMAGE_SIZE",
+    "LEAST_IMAGES",
+    "LEAST_NOUNS",
+    "LEFT_OUT_NOUNS",
+    "MAX_EPOCHS",
+    "MOST_IMAGES",
+    "SLUGS",
+    "TABLE_2",
+    "TABLE_2_PARAMETERS",
+    "TASKS",
+    "TEST_IMAGES",
+    "TRAIN_IMAGES",
+    "Accuracies",
+    "Recipe",
+    "chance",
+    "claims",
+    "ontology",
+]

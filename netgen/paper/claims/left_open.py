@@ -1,0 +1,150 @@
+"""What the paper leaves open: what we chose, and what a number decides between readings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from netgen.paper.claims.claim import Claim, Uncheckable
+from netgen.paper.printed import Recipe
+
+# fmt: off
+LEFT_OPEN = (
+    *(
+        Claim(f"open-{field.name.replace('_', '-')}", "Left open by the paper", "", (),
+              "choice", (field.name,))
+        for field in fields(Recipe)
+        if "choice" in field.metadata
+    ),
+    Claim("open-mean", "Left open by the paper", "", (), "mean_pixel"),
+)
+
+NOT_CHECKABLE = (
+    Uncheckable("Section 1", r"i.e. $\mathcal{F}(\mathbf{x}) = 0$", ("0",),
+                "the trivial solution of a thought experiment, not of this network"),
+    Uncheckable("Section 2", "broadly intersects three major lines of research areas", ("three",),
+                "the authors' view of the literature"),
+    Uncheckable("Section 3, ladder networks", "two encoders and one decoder", ("two",),
+                "about other authors' networks"),
+    Uncheckable("Figure 3", "Cross-residual Building Block (with two tasks)", ("two",),
+                "the picture is not in our copy of the text; any number of tasks can be built"),
+    Uncheckable("Section 5", "only consist of two learning tasks", ("two",),
+                "about other data sets, none of them named"),
+    Uncheckable("Section 5.1", "which consists of 24 basic emotions", ("24",),
+                "about Plutchik's book, not about these networks or data"),
+    Uncheckable("Section 5.2.2", r"\mathbf{W}_s^{(j)} = \mathbf{0}", ("0",),
+                "a definition: X_0 has no cross weights, which the claim about its sums checks"),
+)
+# fmt: on
+
+
+# ---- what the text leaves open but a number decides ------------------------------------------
+# Sentences in “ ” are the paper's own words.
+
+TOTALS = {"x0": "43.16", "xs": "43.18"}  # Table 2, #Params, as printed
+SCALED = {"xs": "43.18"}
+ONE_TASK = {"resnet50-noun": "23.90", "resnet50-adj": "23.80", "resnet50-anp": "24.69"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reading: values of a row's fields, as in `netgen build --reading` or `--beyond`.
+
+    `made` is empty for the network as it is; more than one `field=value` are joined by " + ".
+    """
+
+    meaning: str
+    made: str = ""
+    pro: str = ""
+    con: str = ""
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is left open, the printed counts that decide, and the readings."""
+
+    id: str
+    asks: str
+    printed: dict[str, str]
+    answers: tuple[Answer, ...]
+
+
+SINGULAR = "“the last ReLU activation and batch normalization” is singular"
+BRANCH1_KEEPS = "projections are said to have “batch normalization”"
+HALF = "“batch normalization” in Caffe is BatchNorm and Scale together"
+SAME = "one without a Scale is the same for all tasks, against “slightly different normalization”"
+
+# fmt: off
+QUESTIONS = (
+    Question("branch", "Where do the tasks part?", TOTALS, (
+        Answer("after res5a, which the tasks share", "branch=after-res5a",
+               "“a branching point at the last input size reduction”; “two cross-residual layers”",
+               "Table 1 draws three blocks a task", ours=True),
+        Answer("before res5a: three blocks a task", "branch=before-res5a",
+               "Table 1: “×3” in each of its columns", "res5a has a projection, no cross weight"),
+    )),
+    Question("moved-norm", "Which normalisations of res5a move behind the sum?", TOTALS, (
+        Answer("BatchNorm and Scale of both branches", "moved-norm=both",
+               f"{HALF}; “placing it after the elementwise addition”",
+               f"{SINGULAR}; {BRANCH1_KEEPS}", ours=True),
+        Answer("BatchNorm and Scale of branch2c", "moved-norm=last", SINGULAR),
+        Answer("BatchNorm and Scale of branch2c, and conv1 of 60 filters",
+               "moved-norm=last + conv1=sixty", f"{SINGULAR}; Table 1: “60”"),
+        Answer("Scale of both branches", "moved-norm=both-scales", "", f"{HALF}; {SINGULAR}"),
+        Answer("Scale of branch2c", "moved-norm=last-scale", SINGULAR, HALF),
+        Answer("BatchNorm of both branches", "moved-norm=both-batchnorms", "", f"{HALF}; {SAME}"),
+        Answer("BatchNorm of branch2c", "moved-norm=last-batchnorm", SINGULAR, f"{HALF}; {SAME}"),
+        Answer("none", "moved-norm=nothing", "He's block as it is",
+               "“there is one per task”"),
+    )),
+    Question("sharing", "How many cross weights has a layer?", SCALED, (
+        Answer("one an ordered pair of tasks", "sharing=per-pair",
+               "Figure 5: “SourceTask-TargetTask”", "equation (2) indexes them by the source",
+               ours=True),
+        Answer("one a source task", "sharing=per-source",
+               "equation (2): its weights have one superscript, the source's",
+               "Figure 5's legend names pairs"),
+        Answer("one a source task, with a bias", "sharing=per-source + cross-bias=yes", "",
+               "Figure 5's legend; “no more than 2,048 parameters each”"),
+    )),
+    Question("normalization", "Is the omitted normalization factor there?", SCALED, (
+        Answer("no", "normalization=none", "“is omitted for simplicity”", "", ours=True),
+        Answer("shortcuts are divided by the number of tasks", "normalization=mean",
+               "“can be lumped with the shortcut weights”", "self-shortcuts are the identity"),
+    )),
+    Question("cross-bias", "Has a cross weight a bias?", SCALED, (
+        Answer("no", "", "“adds no more than 2,048 parameters each”", "", ours=True),
+        Answer("yes: 2,048 more", "cross-bias=yes", "Caffe's Scale can have one",
+               "“no more than 2,048 parameters each”"),
+    )),
+    Question("self-scale", "Is the own shortcut scaled too?", SCALED, (
+        Answer("no", "", "“identity on self-shortcut connections”", "", ours=True),
+        Answer("yes", "self-weight=learned", "equation (2) sums over all j",
+               "“identity on self-shortcut connections”"),
+    )),
+    Question("cross-layers", "How many layers are crossed?", SCALED, (
+        Answer("two: res5b and res5c", "", "“two cross-residual layers”", "", ours=True),
+        Answer("one: res5b", "crossed=first-block", "", "“two cross-residual layers”"),
+        Answer("one: res5b, with a bias", "crossed=first-block + cross-bias=yes", "",
+               "“two cross-residual layers”; “no more than 2,048 parameters each”"),
+        Answer("three: res5a too, of three blocks a task",
+               "branch=before-res5a + crossed=all-blocks",
+               "Table 1: “×3” in each of its columns", "“two cross-residual layers”"),
+    )),
+    Question("statistics", "Are BatchNorm's mean, variance and factor counted?", {
+        **ONE_TASK, **TOTALS}, (
+        Answer("yes: all of Caffe's blobs", "", "", "they are not trained", ours=True),
+        Answer("no", "trained-only", "they are averages, not “parameters”", ""),
+    )),
+    Question("conv1", "How many filters has conv1?", {**ONE_TASK, **TOTALS}, (
+        Answer("64", "", "ResNet-50's weights, and the stage that follows", "Table 1: “60”",
+               ours=True),
+        Answer("60", "conv1=sixty", "Table 1: “7 × 7, 60 /2”", "ResNet-50's weights do not fit"),
+    )),
+    Question("conv1-bias", "Has conv1 a bias?", {**ONE_TASK, **TOTALS}, (
+        Answer("yes, as in He's file", "", "“initialized most layers using weights from a residual"
+               " network (ResNet) model”", "no other convolution has one", ours=True),
+        Answer("no", "conv1-bias=no", "a normalisation follows", ""),
+    )),
+)
+# fmt: on

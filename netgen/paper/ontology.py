@@ -1,0 +1,68 @@
+"""Adjective-noun pairs, and the bipartite graph that they make: adjectives, nouns, an edge a pair.
+
+Section 5.1 takes a part of such a graph. Its criteria that need no images are here, for the room
+that applies them (`data_prep.criteria`) and for the one that checks them (`netgen.audit`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from netgen.paper import printed as paper
+
+# What the authors call their lists of classes, one a line in label order.
+CLASS_LISTS = {task: f"mtvso_{task}labels.txt" for task in paper.TASKS}
+# A pair in VSO's full list, where adjectives are headings and pairs are indented below them.
+PAIR_IN_VSO = re.compile(r"^\s+(\S+_\S+) \[sentiment", re.MULTILINE)
+
+
+def listed(text: str) -> list[str]:
+    """Return what a list has, one a line; of VSO's list with sentiments, the pairs."""
+    lines = (line.strip() for line in text.splitlines())
+    return PAIR_IN_VSO.findall(text) or [line for line in lines if line]
+
+
+def split_pair(pair: str) -> tuple[str, str]:
+    """Return adjective and noun of a pair, written ``adjective_noun``."""
+    adjective, _, noun = pair.partition("_")
+    return adjective, noun
+
+
+def nouns_of(pairs: Iterable[str]) -> dict[str, set[str]]:
+    """Return the nouns that each adjective is paired with."""
+    nouns: defaultdict[str, set[str]] = defaultdict(set)
+    for pair in pairs:
+        adjective, noun = split_pair(pair)
+        nouns[adjective].add(noun)
+    return dict(nouns)
+
+
+def adjectives_of(pairs: Iterable[str]) -> dict[str, set[str]]:
+    """Return the adjectives that each noun is paired with."""
+    adjectives: defaultdict[str, set[str]] = defaultdict(set)
+    for pair in pairs:
+        adjective, noun = split_pair(pair)
+        adjectives[noun].add(adjective)
+    return dict(adjectives)
+
+
+def with_rich_adjectives(pairs: Sequence[str], least: int = paper.LEAST_NOUNS) -> list[str]:
+    """Return the pairs whose adjective has at least that many nouns among `pairs`.
+
+    Criterion (1) of section 5.1. The authors applied it to VSO's 1,200, before the others: 36 of
+    their 117 adjectives have fewer than 3 nouns among the 553 pairs that they kept.
+    """
+    nouns = nouns_of(pairs)
+    return [pair for pair in pairs if len(nouns[split_pair(pair)[0]]) >= least]
+
+
+def isolated(pairs: Sequence[str]) -> list[str]:
+    """Return the pairs that share neither adjective nor noun with another."""
+    nouns, adjectives = nouns_of(pairs), adjectives_of(pairs)
+    return [
+        pair
+        for pair in pairs
+        if len(nouns[split_pair(pair)[0]]) == len(adjectives[split_pair(pair)[1]]) == 1
+    ]

@@ -1,0 +1,196 @@
+"""The report of an experiment: its pictures, its JSON, and a page that says what was seen."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from netgen.evaluation.prediction import Request, predict
+from netgen.figures import comparison as pictures
+from netgen.figures import cross_weights as figure_5
+from netgen.figures import predictions
+from netgen.network.dataset import Dataset, read_dataset
+from netgen.network.render import render
+from netgen.network.variants import find
+from netgen.paper import TASKS, Recipe
+from netgen.paper.chance import chance
+from netgen.pipeline.cell_record import NEAR, CellRecord, Experiment, means, read_choice
+from netgen.pipeline.cells import LETTERS, Cell, Places
+from netgen.pipeline.miniature import (
+    CHOOSING,
+    ITERATIONS,
+    RATE,
+    RATES,
+    SEEDS,
+    SHAPE,
+    SINGLE,
+    SPECULATED_SEEDS,
+)
+from netgen.pipeline.sentences import accuracy, by_seed, comparisons, findings, less
+from netgen.pipeline.statistics import Mean, mean
+from netgen.pipeline.steps import trained
+from netgen.system.files import write_all
+
+# Beside each other in the report: what the paper compares.
+PAIRS = (("single", "x0"), ("xs", "x0"), ("xs", "x1"), ("x0", "x1"), ("xs", "single"))
+FAMILIES = {"single": "three single-task networks", "x0": "X_0", "x1": "X_1", "xs": "X_S"}
+SEEN = 6  # images of Figure 6
+COLUMNS = tuple((task, k) for k in (1, 5) for task in TASKS)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network of Table 2, all its tasks: accuracies over seeds, by `COLUMNS`, and costs."""
+
+    name: str
+    cells: tuple[Mean, ...]
+    parameters: int
+    multiply_adds: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One network less another, task by task."""
+
+    name: str
+    means: tuple[Mean, ...]
+
+
+def write_report(experiment: Experiment, places: Places, out: Path) -> list[Path]:
+    """Write results.json, the pictures and README.md into `out`; return what was written.
+
+    Raises
+    ------
+    ValueError, OSError
+        Something that the experiment made is missing or damaged, or a file could not be written.
+    """
+    first = Cell("xs", 1)
+    weights, dataset = trained(places.cell(first)), places.dataset(LETTERS, 1) / "dataset.toml"
+    data = read_dataset(dataset)
+    curves, five, six = (out / f"{name}.png" for name in ("curves", "figure5", "figure6"))
+    pictures.draw(
+        {title: [_curves(cell) for cell in _cells(experiment, family)]
+         for family, title in FAMILIES.items()},
+        tuple(TASKS), curves,
+    )  # fmt: skip
+    figure_5.draw(weights, five)
+    deploy = places.cell(first) / "models" / "xs" / "deploy.prototxt"
+    images = tuple(_images(places))
+    request = Request(find("xs", list(TASKS)), data, deploy, weights, images, "caffe", None)
+    predictions.draw(predict(request), six)
+    page, results = out / "README.md", out / "results.json"
+    write_all(
+        {
+            results: msgspec.json.format(msgspec.json.encode(experiment), indent=1) + b"\n",
+            page: page_of(experiment, data, read_choice(out)),
+        }
+    )
+    return [page, results, curves, five, six]
+
+
+def page_of(experiment: Experiment, data: Dataset, chosen_by: Sequence[CellRecord] = ()) -> str:
+    """Return the report's page, in Markdown; `chosen_by` are the cells that chose the rate."""
+    recipe, settings = Recipe(), experiment.settings
+    seeds = len(by_seed(experiment))
+    fewer = f" --seeds {seeds}" if seeds != SEEDS else ""
+    changed = _changed(experiment)
+    return render(
+        "miniature.md",
+        experiment=experiment,
+        command=f"netgen experiment miniature{fewer}{changed}",
+        changed=changed,
+        versions=", ".join(_version(*of) for of in experiment.cells[0].versions.items()),
+        seeds=seeds,
+        speculated=min(seeds, SPECULATED_SEEDS),
+        findings=findings(experiment),
+        columns=COLUMNS,
+        tasks=tuple(TASKS),
+        rows=[_row(experiment, family) for family in FAMILIES],
+        differences=list(_differences(experiment)),
+        comparisons=comparisons(experiment),
+        costs={c.network: (c.parameters, c.multiply_adds) for c in experiment.cells},
+        cross=_cross(experiment),
+        near=NEAR,
+        chance=", ".join(f"{chance(task.classes, 1):.1%} for {task.name}" for task in data.tasks),
+        trained=data.train.records,
+        tested=data.test.records,
+        shape=" ".join(SHAPE),
+        pretraining=settings.pretraining,
+        batch=recipe.batch_size,
+        momentum=recipe.momentum,
+        decay=recipe.weight_decay,
+        rate=RATE,
+        rates=", ".join(map(str, RATES)),
+        chosen_by=chosen_by,
+        means=means(chosen_by),
+        drops=" and ".join(f"{at:,}" for at in settings.drops),
+        choosing=", ".join(CHOOSING),
+    )
+
+
+def _version(name: str, version: str) -> str:
+    return f"{name} {version.removeprefix(f'{name} version ')}"
+
+
+def _changed(experiment: Experiment) -> str:
+    iterations = experiment.settings.iterations
+    return f" --iterations {iterations}" if iterations != ITERATIONS else ""
+
+
+def _cells(experiment: Experiment, family: str) -> list[CellRecord]:
+    names = SINGLE.values() if family == "single" else (family,)
+    return [cell for name in names for cell in experiment.of(name)]
+
+
+def _row(experiment: Experiment, family: str) -> Row:
+    cells, seeds = _cells(experiment, family), by_seed(experiment)
+    first = {cell.network: cell for cell in cells}.values()
+    return Row(
+        FAMILIES[family],
+        tuple(mean([accuracy(family, task, k)(seed) for seed in seeds]) for task, k in COLUMNS),
+        sum(cell.parameters for cell in first),
+        sum(cell.multiply_adds for cell in first),
+        sum(cell.seconds for cell in cells) / len(seeds),
+    )
+
+
+def _differences(experiment: Experiment) -> Iterator[Difference]:
+    seeds = by_seed(experiment)
+    for better, worse in PAIRS:
+        means = [
+            mean([less(accuracy(better, task), accuracy(worse, task))(seed) for seed in seeds])
+            for task in TASKS
+        ]
+        yield Difference(f"{FAMILIES[better]} - {FAMILIES[worse]}", tuple(means))
+
+
+def _curves(cell: CellRecord) -> dict[str, list[tuple[int, float]]]:
+    return {task: [(at, 100 * share) for at, share in of] for task, of in cell.curves.items()}
+
+
+def _cross(experiment: Experiment) -> dict[str, str]:
+    found = [cell.cross for cell in experiment.of("xs") if cell.cross]
+    total = sum(cross.total for cross in found)
+    shares = {
+        name: f"{100 * sum(getattr(cross, name) for cross in found) / total:.1f}"
+        for name in ("not_negative", "near_zero", "near_one")
+    }
+    return shares | {"magnitude": f"{np.mean([cross.magnitude for cross in found]):.3f}"}
+
+
+def _images(places: Places) -> Iterator[Path]:
+    """Yield the first test images of different nouns and adjectives, in the order of seed 1."""
+    with (places.dataset(LETTERS, 1) / "records.csv").open(encoding="utf-8", newline="") as file:
+        seen: set[str] = set()
+        for row in csv.DictReader(file):
+            if row["split"] == "test" and not {row["class:noun"], row["class:adj"]} & seen:
+                seen |= {row["class:noun"], row["class:adj"]}
+                yield places.data / "images" / row["name"]
+                if len(seen) == 2 * SEEN:
+                    return

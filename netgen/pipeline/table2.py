@@ -1,0 +1,205 @@
+"""Table 2: the commands that each of its networks needs, and the table, measured beside printed.
+
+What is done is seen from the files that the commands leave, so that the table can be made in parts,
+on several machines, and resumed: `netgen build` leaves models/NAME, `netgen init` the initial
+weights in it, `netgen train` runs/NAME, and `netgen eval` results/NAME.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from netgen import paper
+from netgen.caffe.schema import parse_net
+from netgen.cost.complexity import NetCost, count
+from netgen.evaluation.results import Accuracy, ResultError, read_result
+from netgen.network.build import net_text
+from netgen.network.dataset import MTVSO
+from netgen.network.variants import Variant, find
+from netgen.paper import TABLE_2, Accuracies, Recipe
+from netgen.paper.chance import chance
+from netgen.training.journal import read_journal
+from netgen.training.messages import ENDED
+from netgen.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are, besides the folders that the commands agree on.
+
+    Attributes
+    ----------
+    weights
+        The folder of the published caffemodels.
+    classes
+        The names of DeepSentiBank's outputs, one a line.
+    gpu
+        Which GPU trains and evaluates; None is what solvers say, and the CPU.
+    """
+
+    weights: Path
+    classes: Path
+    gpu: int | None = None
+
+    def published(self, variant: Variant) -> Path:
+        """Return the caffemodel that a network starts from."""
+        return self.weights / variant.row.weights
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command: netgen's words, whether what it makes is there, and what it needs from outside."""
+
+    words: tuple[str, ...]
+    done: bool
+    needs: tuple[Path, ...] = ()
+
+
+def networks(names: Iterable[str] = ()) -> list[Variant]:
+    """Return the networks of Table 2 in its order, or those of these names.
+
+    Raises
+    ------
+    ValueError
+        One of the names is no network's.
+    """
+    known = dict.fromkeys(row.variant for row in TABLE_2 if row.network != "Chance")
+    return [find(name, list(paper.TASKS)) for name in (tuple(names) or known)]
+
+
+def steps(variant: Variant, places: Places) -> list[Step]:
+    """Return the commands of a network, in order; with a result at hand, none is left to do."""
+    name = variant.name
+    result = result_file(name)
+    evaluated = result.exists()
+    folder, run = Path("models") / name, Path("runs") / name
+    initial = folder / "initial.caffemodel"
+    built = all(path.exists() for path in _files(variant, folder))
+    found = [Step(("build", "--variant", name), evaluated or built)]
+    gpu = () if places.gpu is None else ("--gpu", str(places.gpu))
+    tested = ("eval", "--variant", name, "--out", str(result), *gpu)
+    published, train, test = places.published(variant), MTVSO.train.images, MTVSO.test.images
+    if not variant.row.is_trained:
+        words = (*tested, "--weights", str(published), "--classes", str(places.classes))
+        return [*found, Step(words, evaluated, (published, places.classes, Path(test)))]
+    begin = ("train", "--variant", name, "--weights", str(initial), *gpu)
+    resume = ("train", "--variant", name, "--resume")
+    trained, last = _training(run)
+    return [
+        *found,
+        Step(
+            ("init", "--variant", name, "--from", str(published)),
+            evaluated or trained or initial.exists(),
+            (published,),
+        ),
+        Step(
+            resume if RunFolder(run).record.exists() else begin,
+            evaluated or trained,
+            (Path(train), Path(test)),
+        ),
+        Step((*tested, "--weights", str(last)), evaluated, (Path(test),)),
+    ]
+
+
+def result_file(name: str) -> Path:
+    """Return where a network's result is."""
+    return Path("results") / f"{name}.json"
+
+
+def _files(variant: Variant, folder: Path) -> Iterator[Path]:
+    yield folder / "deploy.prototxt"
+    if variant.row.is_trained:
+        yield folder / "train_val.prototxt"
+        yield Path("solvers") / f"{variant.name}.prototxt"
+
+
+def _training(run: Path) -> tuple[bool, Path]:
+    """Return whether a training has ended as it should, and its last snapshot.
+
+    Not the best one: that is chosen by the images that it would then be tested on.
+    """
+    ended, last = False, "snapshots/LAST.caffemodel"
+    for entry in read_journal(RunFolder(run).journal):
+        ended = entry["event"] == "end" and entry["why"] in ENDED
+        last = entry["model"] if entry["event"] == "snapshot" else last
+    return ended, run / last
+
+
+# ---- the table ----------------------------------------------------------------------------------
+
+
+def rows(names: Iterable[str] = ()) -> list[dict[str, str]]:
+    """Return Table 2's rows, by column: what is printed, and beside it what is measured so far.
+
+    Parameters are in millions, accuracies in percent. Multiply-adds, in billions, are of one image;
+    memory, in GiB, is what training takes at the paper's batch (testing, of a network that is not
+    trained), estimated. Neither is in the paper.
+
+    Raises
+    ------
+    ValueError
+        A result is damaged, or of another network or dataset.
+    """
+    chosen = set(names)
+    return [_row(row) for row in TABLE_2 if not chosen or row.variant in chosen]
+
+
+def _row(row: Accuracies) -> dict[str, str]:
+    top1, top5 = _measured(row)
+    parameters, work, memory = ("", "", "")
+    if row.network != "Chance":
+        cost = _cost(row.variant)
+        parameters = f"{cost.parameters / 1e6:.2f}"
+        work = f"{cost.multiply_adds_per_image / 1e9:.2f}"
+        memory = f"{cost.memory.at(Recipe().batch_size) / 2**30:.2f}"
+    return {
+        "network": row.network,
+        "task": row.task,
+        "parameters": row.parameters,
+        "parameters_counted": parameters,
+        "top1": row.top1,
+        "top1_measured": top1,
+        "top5": row.top5,
+        "top5_measured": top5,
+        "multiply_adds": work,
+        "memory": memory,
+    }
+
+
+def _measured(row: Accuracies) -> tuple[str, str]:
+    """Return the accuracies of a row in percent; empty where there is no result yet."""
+    if row.network == "Chance":
+        classes = paper.TASKS[row.task]
+        return f"{100 * chance(classes, 1):.2f}", f"{100 * chance(classes, 5):.2f}"
+    found = _result(row)
+    return ("", "") if found is None else (_percent(found.top1.value), _percent(found.top5.value))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def _result(row: Accuracies) -> Accuracy | None:
+    file = result_file(row.variant)
+    if not file.exists():
+        return None
+    result = read_result(file)
+    if (result.variant, result.dataset) != (row.variant, MTVSO.name):
+        raise ResultError(
+            f"{file}: of {result.variant} on {result.dataset}, where Table 2 has {row.variant} on"
+            f" {MTVSO.name}: put it elsewhere"
+        )
+    return result.task(row.task).accuracy
+
+
+@cache
+def _cost(name: str) -> NetCost:
+    """Return what a network costs as it is trained; one that is not, as it is tested."""
+    net = parse_net(net_text(name))
+    if not find(name, list(paper.TASKS)).row.is_trained:
+        return count(net, "TEST")
+    images = MTVSO.images
+    return count(net, inputs={"data": (images.channels, images.height, images.width)})

@@ -1,0 +1,1 @@
+"""Initial weights: a network's layers from another network's caffemodel (section 5.2)."""

@@ -1,0 +1,104 @@
+"""What became of each layer, as rows of a table and as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from netgen.cost.layers.table import text
+from netgen.weights.origins import Origin, Start
+from netgen.weights.weighted_layers import Wanted
+
+if TYPE_CHECKING:
+    from netgen.weights.initial import Initial
+
+STAGE = re.compile(r"(?:res|bn|scale|cross|self)_?(conv1|\d)")  # He's names
+NOT_HES = "not the ResNet-50 that He published"
+
+
+def notes(made: Initial) -> Iterator[str]:
+    """Yield what a user should know of the source, of what was assumed, and of a fold."""
+    source = made.source
+    whose = "the ResNet-50 that He published" if source.is_hes else NOT_HES
+    yield f"{source.file}: sha1 {source.sha1}, {whose}"
+    yield from made.network.notices
+    if any(origin.start is Start.FOLDED for origin in made.origins):
+        yield (
+            "folded: as the source with BatchNorm's averages (in TEST, or built with"
+            " --frozen-statistics); without them, training normalises the sum by its batch"
+        )
+
+
+def layers(made: Initial) -> list[dict[str, str]]:
+    """Return one row a layer."""
+    return [
+        {
+            "layer": origin.wanted.name,
+            "type": origin.wanted.type,
+            "blobs": ", ".join(text(shape).replace(" ", "") for shape in origin.wanted.blobs),
+            "start": origin.start.value,
+            "from": ", ".join(origin.sources),
+        }
+        for origin in made.origins
+    ]
+
+
+def stages(made: Initial) -> list[dict[str, str]]:
+    """Return one row a stage, and one for all: how many layers start how, and their parameters."""
+    parts: dict[str, list[Origin]] = {}
+    for origin in made.origins:
+        parts.setdefault(_stage(origin.wanted), []).append(origin)
+    parts["all"] = list(made.origins)
+    return [
+        {
+            "stage": stage,
+            **{start.value: _count(start, here) for start in Start},
+            "parameters": f"{sum(_parameters(origin.wanted) for origin in here):,}",
+        }
+        for stage, here in parts.items()
+    ]
+
+
+def as_data(made: Initial) -> dict[str, Any]:
+    """Return what can be written as JSON."""
+    return {
+        "network": made.network.file,
+        "source": {
+            "file": made.source.file,
+            "sha1": made.source.sha1,
+            "published_by_he": made.source.is_hes,
+        },
+        "layers": [
+            {
+                "name": origin.wanted.name,
+                "type": origin.wanted.type,
+                "blobs": origin.wanted.blobs,
+                "start": origin.start.value,
+                "from": origin.sources,
+            }
+            for origin in made.origins
+        ],
+        "left_over": made.left_over,
+    }
+
+
+def _stage(wanted: Wanted) -> str:
+    if match := STAGE.match(wanted.base):
+        return match[1] if match[1] == "conv1" else f"res{match[1]}"
+    return wanted.name if wanted.is_head else wanted.base.partition("/")[0]
+
+
+def _count(start: Start, origins: Iterable[Origin]) -> str:
+    """Return how many layers start so; of those cloned, from how many of the source's."""
+    here = [origin for origin in origins if origin.start is start]
+    if start is not Start.CLONED or not here:
+        return f"{len(here) or '-'}"
+    sources = {name for origin in here for name in origin.sources}
+    times, rest = divmod(len(here), len(sources))
+    return f"{len(here)} from {len(sources)}" if rest else f"{len(sources)} to {times} tasks"
+
+
+def _parameters(wanted: Wanted) -> int:
+    return sum(prod(shape) for shape in wanted.blobs)

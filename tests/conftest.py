@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import numpy as np
 import pytest
-from helpers import dataset, make_databases, order
-from trained import Trained, train
+from support.images import by_caffe, jpegs, others
+from support.initial_weights import Layers, narrow_source
+from support.networks import dataset, make_databases, order
+from support.once import Once
+from support.paths import ROOT
+from support.trained_network import Trained, train
 
 from netgen.network.build import files
 from netgen.paper import Recipe
@@ -22,8 +28,6 @@ from netgen.system.files import write_all
 # Machines that run tests are busy: a slow example is no failure.
 hypothesis.settings.register_profile("netgen", deadline=None)
 hypothesis.settings.load_profile("netgen")
-
-Once = Callable[[str, Callable[[], Any]], Any]
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +75,37 @@ def real_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A narrow X_S network that real Caffe trained on a few images of Fashion-MNIST."""
     return once("trained", lambda: train(tmp_path_factory.mktemp("trained")))
+
+
+@pytest.fixture
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the test in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the set-up reads, so that a test may break it."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(ROOT / "docker", copy / "docker")
+    for name in ("run", "setup.py", "pyproject.toml"):
+        shutil.copy2(ROOT / name, copy)
+    (copy / "netgen/caffe").mkdir(parents=True)
+    shutil.copy2(ROOT / "netgen/caffe/caffe.proto", copy / "netgen/caffe")
+    return copy
+
+
+@pytest.fixture(scope="session")
+def caffes(once: Once, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """Caffe's pixels of every whole image of `support.images`."""
+    return once(
+        "convert-imageset-pixels",
+        lambda: by_caffe(jpegs() | others(), tmp_path_factory.mktemp("images")),
+    )
+
+
+@pytest.fixture
+def source(once: Once, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layers:
+    """A ResNet-50, narrow, as training might leave it; the current folder has its file."""
+    monkeypatch.chdir(tmp_path)
+    return narrow_source(once, tmp_path)

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_any_caffe import train_and_evaluate
+from support.any_caffe import train_and_evaluate
 
 from netgen.caffe.engine import EngineError, find_engine, require_gpu
 from netgen.doctor.caffe_and_gpu import NoGpuError, cards

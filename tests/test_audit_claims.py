@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.paths import SHARED
 
 from netgen import paper
 from netgen.audit.measurements import MEASUREMENTS
@@ -18,7 +18,7 @@ from netgen.paper.claims import CLAIMS, NOT_CHECKABLE, PARTS, Claim, Relation, n
 from netgen.paper.claims.claim import NUMBER
 from netgen.paper.claims.left_open import QUESTIONS
 
-PAPER = Path(__file__).parents[2] / "shared/paper"
+PAPER = SHARED / "paper"
 needs_paper = pytest.mark.skipif(
     not PAPER.is_dir(),
     reason="the paper's text is not at ../shared/paper (public: DOI 10.1145/2964284.2964309)",

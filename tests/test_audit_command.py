@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from support.paths import ROOT
 
 from netgen.audit import verdicts as audits
 from netgen.audit.verdicts import Verdict
 from netgen.commands.audit import command
 from netgen.paper.claims import CLAIMS, PARTS
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "AUDIT.md"
 LISTS = ROOT.parent / "shared/data"
 needs_lists = pytest.mark.skipif(

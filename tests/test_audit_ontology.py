@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.paths import SHARED
 
 from netgen.audit.measurements import Context, public_lists, sub_ontology
 from netgen.audit.measurements.public_lists import FILES, chain, labels
@@ -18,7 +19,7 @@ from netgen.paper.claims import CLAIMS
 from netgen.paper.claims.section_5 import DATA
 from netgen.paper.ontology import adjectives_of, isolated, nouns_of, split_pair
 
-LISTS = Path(__file__).parents[2] / "shared/data"
+LISTS = SHARED / "data"
 needs_lists = pytest.mark.skipif(
     not LISTS.is_dir(),
     reason="class lists are not at ../shared/data (public: the Visual Sentiment Ontology; gist"

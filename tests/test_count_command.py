@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support.paths import TESTS, ZOO
 
 from netgen.commands.cli import main
 
-BAD_INPUT = Path(__file__).parent / "bad_input" / "count"
-ZOO = Path(__file__).parent / "zoo.prototxt"
+BAD_INPUT = TESTS / "bad_input" / "count"
 TABLE_2 = {
     "x0": 43_159_431,
     "x1": 43_159_431,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from data_helpers import PROGRAM, fail, fingerprints, first_published, netgen, photographs, succeed
-from photographs import photograph, saved
+from support.data import PROGRAM, fail, fingerprints, first_published, netgen, photographs, succeed
+from support.photographs import photograph, saved
 
 from data_prep.cifar100 import Cifar100
 from data_prep.fashion_mnist import fashion_mnist

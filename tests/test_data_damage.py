@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from data_helpers import fail, fingerprints, records, succeed, table
-from photographs import photograph, saved
+from support.data import fail, fingerprints, records, succeed, table
+from support.photographs import photograph, saved
 
 from data_prep import images, writing
 from data_prep.image_headers import read_header

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from caffe_child import in_caffe
-from conftest import Once
-from data_helpers import (
+from support.caffe_child import in_caffe
+from support.data import (
     fail,
     fingerprints,
     first_published,
@@ -25,6 +24,7 @@ from data_helpers import (
     succeed,
     walk,
 )
+from support.once import Once
 
 from data_prep import fashion_mnist
 from data_prep.fashion_mnist import CLASSES, ITEMS, TASKS

@@ -12,14 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from data_helpers import (
-    PROGRAM,
-    fail,
-    fingerprints,
-    first_published,
-    in_own_mounts,
-    succeed,
-)
+from support.data import PROGRAM, fail, fingerprints, first_published, in_own_mounts, succeed
 
 from data_prep import staging
 from data_prep.convert import CONTENTS

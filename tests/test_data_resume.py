@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from data_helpers import PROGRAM, fail, fingerprints, photographs, succeed
-from photographs import photograph, saved
+from support.data import PROGRAM, fail, fingerprints, photographs, succeed
+from support.photographs import photograph, saved
 
 from data_prep.reading import Reader
 

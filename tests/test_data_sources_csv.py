@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from source_helpers import JPEG, found, rejects, write
+from support.sources import JPEG, found, rejects, write
 
 from data_prep.csv_file import csv_file
 from data_prep.records import DataError, Item, Reject

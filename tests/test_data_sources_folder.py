@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from source_helpers import JPEG, found, rejects, write
+from support.sources import JPEG, found, rejects, write
 
 from data_prep.folder import Tree, folders
 from data_prep.records import DataError

@@ -10,8 +10,9 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
-from photographs import photograph, saved
-from source_helpers import found, rejects, write
+from support.paths import SHARED
+from support.photographs import photograph, saved
+from support.sources import found, rejects, write
 
 from data_prep.listings import read_list
 from data_prep.mtvso import mtvso
@@ -36,7 +37,7 @@ CLASSES = {
 }
 NETGEN = Path(sys.executable).parent / "netgen"
 # The authors' own lists, where the reference data is at hand.
-AUTHORS = Path(__file__).parents[2] / "shared" / "data" / "mtvso"
+AUTHORS = SHARED / "data" / "mtvso"
 
 
 @pytest.fixture

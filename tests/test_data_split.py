@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from data_helpers import fail, photographs, records, succeed, table
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from photographs import photograph, saved
+from support.data import fail, photographs, records, succeed, table
+from support.photographs import photograph, saved
 
 from data_prep import duplicates, splitting
 from data_prep.ledger import Ledger, Scan, ledger

@@ -11,8 +11,10 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
-from caffe_child import in_caffe
-from data_helpers import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.caffe_child import in_caffe
+from support.data import (
     fail,
     fingerprints,
     labels,
@@ -24,9 +26,7 @@ from data_helpers import (
     table,
     walk,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from photographs import photograph, saved
+from support.photographs import photograph, saved
 
 from data_prep import datums, preparation, storage
 from data_prep.datums import image_datum, key, label_datum, opened

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from helpers import dataset, make_databases
+from support.networks import dataset, make_databases
 
 from netgen.caffe import caffemodel
 from netgen.caffe.engine import Engine

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
+from support.paths import ROOT
 
 from netgen import paper
 from netgen.caffe.schema import parse_net
@@ -17,7 +17,6 @@ from netgen.cost.complexity import count
 from netgen.network.build import net_text
 from netgen.network.variants import variants
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from click.testing import Result as Told
-from conftest import Once
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import binomtest
-from trained import TEST, Trained, caffes_own_test
+from support.evaluation import scores_of
+from support.once import Once
+from support.trained_network import TEST, Trained, caffes_own_test
 
 from netgen.commands.cli import main
 from netgen.evaluation.composition import NONE, baselines, finest
-from netgen.evaluation.deployed import read_deployed
 from netgen.evaluation.evaluate import Request, evaluate
 from netgen.evaluation.labels import labels_of
 from netgen.evaluation.results import Result, accuracy, read_result, share
-from netgen.evaluation.scoring import ENGINES, EngineName, Job, Scores, Stored, score
+from netgen.evaluation.scoring import ENGINES, EngineName
 from netgen.evaluation.tally import Hits, Tally, first, near, ranks, top
 from netgen.network.variants import find
 
@@ -34,16 +34,6 @@ def request_of(trained: Trained, engine: EngineName = "opencv", batch: int = 24)
     data = trained.dataset
     variant = find("xs", [task.name for task in data.tasks])
     return Request(variant, data, trained.network, trained.weights, engine, batch=batch)
-
-
-def scores_of(trained: Trained, engine: EngineName) -> Scores:
-    """The scores of every test image."""
-    data = trained.dataset
-    network = read_deployed(trained.network, [task.name for task in data.tasks])
-    stored = Stored(Path(data.test.images), network.shape, data.images.mean, 24)
-    batches: list[Scores] = []
-    score(engine, Job(network, trained.weights, stored), batches.append)
-    return {task: np.concatenate([batch[task] for batch in batches]) for task in batches[0]}
 
 
 def netgen_eval(*words: object) -> Told:
@@ -230,7 +220,7 @@ def test_an_evaluation_that_cannot_be_written_does_not_begin(
 def test_a_single_task_network_is_evaluated_on_its_task_alone(
     trained: Trained, tmp_path: Path
 ) -> None:
-    from evaluation_helpers import random_network
+    from support.evaluation import random_network
 
     network, weights = random_network("resnet50-item", trained.dataset, tmp_path)
     request = request_of(trained)

@@ -9,9 +9,9 @@ import lmdb
 import pytest
 from click.testing import CliRunner
 from click.testing import Result as Told
-from evaluation_helpers import random_network
-from helpers import dataset
-from trained import TEST, Trained
+from support.evaluation import random_network
+from support.networks import dataset
+from support.trained_network import TEST, Trained
 
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.caffe.engine import Engine

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from click.testing import Result as Told
-from evaluation_helpers import random_network
-from helpers import ROOT, dataset
 from msgspec.structs import replace
-from trained import TEST, Trained
+from support.evaluation import random_network
+from support.networks import dataset
+from support.paths import ROOT
+from support.trained_network import TEST, Trained
 
 from data_prep.fashion_mnist import CLASSES
 from netgen.commands.cli import main

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from helpers import dataset, make_databases
+from support.networks import dataset, make_databases
 
 from netgen.commands.cli import main
 from netgen.paper.chance import chance

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from caffe_child import in_caffe
-from helpers import ROOT
-from photographs import photograph, saved
+from support.caffe_child import in_caffe
+from support.paths import ROOT
+from support.photographs import photograph, saved
 
 from netgen.evaluation.results import read_result
 

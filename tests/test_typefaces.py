@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from typeface_helpers import DRAWN, draw, example, names, packages
+from support.typefaces import DRAWN, draw, example, names, packages
 
 from netgen.network.dataset import class_names, read_dataset
 

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from photographs import PICTURES, photograph, saved
+from support.paths import ROOT
+from support.photographs import PICTURES, photograph, saved
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 SUBJECTS = {  # of each picture, and where it was taken
     "astronaut.png": ("person", "indoors"),
     "chelsea.png": ("cat", "indoors"),

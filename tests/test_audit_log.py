@@ -1,0 +1,157 @@
+"""Logs inspected: of a real Caffe, and in the words of builds that print their nets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from google.protobuf.text_format import MessageToString
+from support.inspection import DEPLOY, SOLVER, XS, differing, network, shown
+
+from netgen.audit.inspection import Finding, Verdict, inspect
+from netgen.caffe.caffe_pb2 import TEST, TRAIN, NetParameter
+from netgen.caffe.schema import layers_in
+from netgen.caffe.training_log import LogError
+
+Change = Callable[[str], str]
+TABLE_2 = {"noun": (0.4218, 0.7004), "adj": (0.2888, 0.5850), "anp": (0.2289, 0.4854)}
+
+
+def log_of_a_training() -> str:
+    """What a Caffe that prints its nets might have written about the paper's X_S."""
+    said = ["I0816 10:00:00.000001 123 solver.cpp:48] Initializing solver from parameters: "]
+    said.append(SOLVER.read_text(encoding="utf-8").rstrip())
+    for phase in (TRAIN, TEST):
+        said += ["I0816 10:00:01.000001 123 net.cpp:58] Initializing net from parameters: "]
+        said.append(printed(phase).rstrip())
+    said += [f"I0816 10:00:02.000001 123 {message}" for message in messages()]
+    return "\n".join(said) + "\n"
+
+
+def printed(phase: int) -> str:
+    """A net as Caffe prints it: the layers of its phase, and the phase."""
+    net = network(XS)
+    kept = layers_in(net, "TRAIN" if phase == TRAIN else "TEST")
+    filtered = NetParameter(name=net.name, layer=kept)
+    filtered.state.phase = phase
+    return MessageToString(filtered)
+
+
+def messages() -> list[str]:
+    said = ["caffe.cpp:155] Finetuning from ResNet-50-model.caffemodel"]
+    said += ["net.cpp:757] Ignoring source layer fc1000"]
+    for iteration, rate in ((0, 0.001), (128000, 0.0001), (256000, 1e-05), (320000, 1e-05)):
+        said += [f"solver.cpp:239] Iteration {iteration}, loss = 5.1"]
+        said += ["solver.cpp:258]     Train net output #0: loss_noun = 5.1 (* 1 = 5.1 loss)"]
+        said += [f"sgd_solver.cpp:106] Iteration {iteration}, lr = {rate:g}"]
+    said += ["solver.cpp:347] Iteration 320000, Testing net (#0)"]
+    for task, (top1, top5) in TABLE_2.items():
+        said += [f"solver.cpp:414]     Test net output #0: top1_{task} = {top1}"]
+        said += [f"solver.cpp:414]     Test net output #1: top5_{task} = {top5}"]
+    return [*said, "solver.cpp:325] Optimization Done."]
+
+
+def inspected(folder: Path, change: Change | None = None, **others: Path) -> list[Finding]:
+    path = folder / "xs.log"
+    text = log_of_a_training()
+    path.write_text(change(text) if change else text, encoding="utf-8")
+    return inspect(log=path, **others)
+
+
+def test_a_log_of_the_papers_training_is_found_so(tmp_path: Path) -> None:
+    found = inspected(tmp_path)
+    assert not differing(found), shown(found)
+    said = "\n".join(finding.what for finding in found)
+    for words in (
+        "X_S-ResNet-50 (xs): all 308 layers",
+        "momentum 0.9, the paper's is 0.9",
+        "test_iter 25,691 x batch_size 3 = 77,073",
+        "0.001 at iteration 0, the paper starts at 0.001",
+        "falls tenfold at iteration 128,000, 256,000",
+        "loaded from ResNet-50-model.caffemodel",
+        "the file's layers fc1000 were ignored",
+        "top-1 of anp 22.89%, Table 2 prints 22.89 for X_S-ResNet-50 (+0.0 standard errors",
+        "trained to iteration 320,000, 25 epochs at batch 24; finished",
+    ):
+        assert words in said, words
+
+
+def swap(old: str, new: str) -> Change:
+    def change(text: str) -> str:
+        assert old in text
+        return text.replace(old, new)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "what"),
+    [
+        (swap("momentum: 0.9\n", "momentum: 0.95\n"), "momentum", "momentum 0.95"),
+        (swap("lr = 0.0001", "lr = 0.0005"), "learning rate", "at iteration 128,000 it is divided"),
+        (swap("0, lr = 0.001\n", "0, lr = 0.01\n"), "learning rate", "0.01 at iteration 0"),
+        (swap("batch_size: 24", "batch_size: 32"), "iter_size", "1 x batch_size 32 = 32"),
+        (swap("top1_anp = 0.2289", "top1_anp = 0.2074"), "iteration 320,000", "20.74%, Table 2"),
+        (swap("loss_noun = 5.1", "loss_noun = nan"), "losses", "the training diverged"),
+        (swap('top: "cross5b_adj_noun"', 'top: "cross5b_adj_noun" loss_weight: 1'), "loss_weight",
+         "loss_weight 1, the paper's network has nothing"),
+    ],
+)  # fmt: skip
+def test_a_change_in_a_log_is_named(change: Change, where: str, what: str, tmp_path: Path) -> None:
+    found = differing(inspected(tmp_path, change))
+    assert any(f.where.endswith(where) and what in f.what for f in found), shown(found)
+
+
+def test_an_accuracy_within_two_standard_errors_is_as_good(tmp_path: Path) -> None:
+    found = inspected(tmp_path, swap("top1_noun = 0.4218", "top1_noun = 0.4240"))
+    told = next(finding for finding in found if "top1_noun" in finding.where)
+    assert told.verdict is Verdict.EQUIVALENT
+    assert "(+1.2 standard errors of 77,073 test images)" in told.what
+
+
+@pytest.mark.parametrize("lost", [30, 77, 400, 1200])
+def test_a_log_cut_off_mid_line_is_inspected_as_far_as_it_goes(lost: int, tmp_path: Path) -> None:
+    found = inspected(tmp_path, lambda text: text[:-lost])
+    assert any("was cut off" in finding.what for finding in found)
+    assert not [f for f in differing(found) if "iteration" not in f.where], shown(found)
+
+
+def test_a_log_without_nets_is_read_with_the_network_given(tmp_path: Path) -> None:
+    def without_nets(text: str) -> str:
+        head, _, rest = text.partition("I0816 10:00:01")
+        return head + rest[rest.index("I0816 10:00:02") :]
+
+    bare = inspected(tmp_path, without_nets)
+    assert any("which row of Table 2 it belongs to is not known" in f.what for f in bare)
+    found = inspected(tmp_path, without_nets, net=XS)
+    assert not differing(found), shown(found)
+    assert any("Table 2 prints 42.18" in finding.what for finding in found)
+    assert any("25,691 x batch_size 3" in finding.what for finding in found)
+
+
+def test_the_log_of_a_real_training_tells_its_solver_and_batches(real_log: Path) -> None:
+    found = inspect(log=real_log)
+    said = [finding.what for finding in differing(found)]
+    assert "iter_size 1 x batch_size 4 = 4, the paper's is 24 (section 5.2)" in said
+    assert "batches of 4 x 3 x 16 x 16, the paper's images are 3 x 224 x 224 (section 5.2)" in said
+    assert len(said) == 4, shown(found)  # in both phases, and the number of tests
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0" + bytes(5000), b"", b"no log\n" * 100])
+def test_what_is_no_log_is_one_clear_error(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(content)
+    with pytest.raises(LogError, match="no iteration in it"):
+        inspect(log=path)
+    with pytest.raises(LogError, match="check the path"):
+        inspect(log=tmp_path / "nowhere.log")
+    with pytest.raises(LogError, match="check the path"):
+        inspect(log=tmp_path)
+
+
+def test_everything_at_once_is_told_in_order(tmp_path: Path) -> None:
+    found = inspected(tmp_path, net=DEPLOY, solver=SOLVER)
+    files_told = [finding.where.partition(":")[0] for finding in found]
+    assert list(dict.fromkeys(files_told)) == [str(DEPLOY), str(SOLVER), str(tmp_path / "xs.log")]
+    assert not differing(found), shown(found)

@@ -1,0 +1,110 @@
+"""Solvers inspected: each field of section 5.2, alone and with the network that is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.inspection import SOLVER, XS, differing, shown
+from support.networks import TRAINED
+from support.paths import ROOT
+
+from netgen.audit.inspection import Finding, Verdict, inspect
+
+TEXT = SOLVER.read_text(encoding="utf-8")
+
+# What stands in solvers/xs.prototxt, what is put there, the field named, what is told of it.
+CHANGES = [
+    ("momentum: 0.9\n", "momentum: 0.95\n", "momentum", "momentum 0.95, the paper's is 0.9"),
+    ("momentum: 0.9\n", "", "momentum", "momentum 0, the paper's is 0.9"),
+    ("base_lr: 0.001\n", "base_lr: 0.01\n", "base_lr", "base_lr 0.01, the paper's is 0.001"),
+    ("0.0001\n", "0.0005\n", "weight_decay", "weight_decay 0.0005, the paper's is 0.0001"),
+    ('type: "SGD"', 'type: "Adam"', "type", 'type "Adam", the paper\'s is "SGD"'),
+    ('type: "SGD"', "solver_type: NESTEROV", "type", 'type "Nesterov"'),
+    (
+        "max_iter",
+        "iter_size: 2\nmax_iter",
+        "iter_size",
+        "2 x batch_size 24 = 48, the paper's is 24",
+    ),
+    ("25691", "3000", "test_iter", "3,000 x batch_size 3 = 9,000, the test set is 77,073"),
+    ('"fixed"', '"poly" power: 1', "lr_policy", 'lr_policy "poly": the paper\'s rate falls in'),
+    ('"fixed"', '"step" gamma: 0.5 stepsize: 9', "lr_policy", '"step", gamma 0.5'),
+    ("max_iter", 'regularization_type: "L1"\nmax_iter', "regularization_type", '"L1"'),
+    ("max_iter", "clip_gradients: 35\nmax_iter", "clip_gradients", "names no such thing"),
+]
+
+HARMLESS = [
+    ('type: "SGD"', "solver_type: SGD"),
+    ('type: "SGD"\n', ""),
+    ("test_initialization: false", "test_initialization: true"),
+    ("display: 100", "display: 20 average_loss: 20"),
+    ('"fixed"', '"multistep" gamma: 0.1 stepvalue: 128000 stepvalue: 256000'),
+    ("momentum: 0.9", "momentum: 9e-1 # as ever"),
+    ("solver_mode: GPU", "solver_mode: CPU device_id: 1 snapshot_format: HDF5"),
+]
+
+
+def inspected(folder: Path, old: str, new: str, net: Path | None = XS) -> list[Finding]:
+    assert TEXT.count(old) >= 1
+    path = folder / "solver.prototxt"
+    path.write_text(TEXT.replace(old, new), encoding="utf-8")
+    return [finding for finding in inspect(net=net, solver=path) if str(path) in finding.where]
+
+
+@pytest.mark.parametrize(("old", "new", "field", "what"), CHANGES)
+def test_a_changed_field_is_named(
+    old: str, new: str, field: str, what: str, tmp_path: Path
+) -> None:
+    found = differing(inspected(tmp_path, old, new))
+    assert [finding.where.rpartition(": ")[2] for finding in found] == [field], shown(found)
+    assert what in found[0].what
+
+
+@pytest.mark.parametrize(("old", "new"), HARMLESS)
+def test_a_harmless_field_is_no_difference(old: str, new: str, tmp_path: Path) -> None:
+    found = differing(inspected(tmp_path, old, new))
+    assert not found, shown(found)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_committed_solvers_are_the_papers(name: str) -> None:
+    solver, net = ROOT / f"solvers/{name}.prototxt", ROOT / f"models/{name}/train_val.prototxt"
+    found = inspect(net=net, solver=solver)
+    assert not differing(found), shown(found)
+
+
+def test_half_the_batch_twice_is_the_papers_batch(tmp_path: Path) -> None:
+    net = tmp_path / "net.prototxt"
+    text = XS.read_text(encoding="utf-8")
+    net.write_text(text.replace("batch_size: 24", "batch_size: 12"), encoding="utf-8")
+    found = inspected(tmp_path, "max_iter", "iter_size: 2\nmax_iter", net)
+    told = next(finding for finding in found if finding.where.endswith("iter_size"))
+    assert told.verdict is Verdict.EQUIVALENT
+    assert "BatchNorm normalises over 12 images at a time" in told.what
+
+
+def test_without_the_network_batches_cannot_be_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = inspected(tmp_path, "25691", "3000", net=None)
+    open_ends = {f.where.rpartition(": ")[2] for f in found if f.verdict is Verdict.NOT_CHECKABLE}
+    assert {"iter_size", "test_iter"} <= open_ends
+    assert not differing(found)
+
+
+def test_the_network_that_the_solver_names_is_read_where_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    found = inspected(tmp_path, "25691", "3000", net=None)
+    assert any("9,000" in finding.what for finding in differing(found))
+
+
+def test_a_baselines_rates_are_left_open_by_the_paper(tmp_path: Path) -> None:
+    net = ROOT / "models/resnet50-noun/train_val.prototxt"
+    found = inspected(tmp_path, "base_lr: 0.001\n", "base_lr: 0.01\n", net)
+    told = next(finding for finding in found if finding.where.endswith("base_lr"))
+    assert told.verdict is Verdict.NOT_CHECKABLE
+    assert "the baselines' is open" in told.what

@@ -1,0 +1,133 @@
+"""A function is called in a child process, and nothing that happens there harms the caller."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.paths import TESTS
+
+from netgen.caffe.child import call, handling, tell
+from netgen.caffe.engine import EngineError
+
+
+def add(one: int, other: int) -> int:
+    return one + other
+
+
+def count_to(last: int) -> str:
+    for i in range(last):
+        tell(i)
+    return "done"
+
+
+def refuse(error: Exception) -> None:
+    raise error
+
+
+def wait(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def threads_of_blas() -> str:
+    print("said aloud")
+    return os.environ["OPENBLAS_NUM_THREADS"]
+
+
+def read_a_net_that_no_caffe_knows(path: str) -> None:
+    import caffe
+
+    caffe.Net(path, caffe.TEST)
+
+
+def kill_oneself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def note_and_wait(path: str) -> None:
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def call_note_and_wait(path: str) -> None:
+    call(note_and_wait, path, silence=60)
+
+
+def test_the_answer_is_the_functions() -> None:
+    assert call(add, 2, 3, silence=60) == 5
+
+
+def test_what_it_tells_is_heard_in_order() -> None:
+    heard: list[int] = []
+    assert call(count_to, 100, silence=60, heard=heard.append) == "done"
+    assert heard == list(range(100))
+
+
+def test_a_signal_that_comes_twice_at_once_counts_once_and_again_a_second_later() -> None:
+    heard: list[int] = []
+    before = signal.getsignal(signal.SIGUSR1)
+    with handling([signal.SIGUSR1], lambda number, _: heard.append(number)):
+        for wait_before in (0, 0.01, 1.1):
+            time.sleep(wait_before)
+            os.kill(os.getpid(), signal.SIGUSR1)
+    assert heard == [signal.SIGUSR1] * 2
+    assert signal.getsignal(signal.SIGUSR1) is before
+
+
+def import_what_is_not_there() -> None:
+    import caffe_that_is_not_there  # noqa: F401
+
+
+def test_what_cannot_be_imported_is_a_message_with_the_next_step() -> None:
+    with pytest.raises(EngineError, match=r"caffe_that_is_not_there.*`\./run setup`"):
+        call(import_what_is_not_there, silence=60)
+
+
+@pytest.mark.parametrize("error", [ValueError("no such task"), FileNotFoundError(2, "no", "a")])
+def test_what_it_raises_is_raised(error: Exception) -> None:
+    with pytest.raises(type(error), match=str(error).replace("[", r"\[")):
+        call(refuse, error, silence=60)
+
+
+def test_silence_ends_it() -> None:
+    with pytest.raises(EngineError, match="did not answer for 3 seconds"):
+        call(wait, 60, silence=3)
+
+
+def test_variables_are_set_and_its_output_goes_to_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    answer = call(threads_of_blas, silence=60, log=log, environment={"OPENBLAS_NUM_THREADS": "1"})
+    assert answer == "1"
+    assert log.read_text() == "before\nsaid aloud\n"
+
+
+def test_caffes_last_words_are_the_reason(tmp_path: Path) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text('layer { name: "odd" type: "Odd" top: "odd" }')
+    with pytest.raises(EngineError, match="Unknown layer type: Odd"):
+        call(read_a_net_that_no_caffe_knows, str(net), silence=60)
+
+
+def test_a_killed_child_is_told_from_an_aborted_one() -> None:
+    with pytest.raises(EngineError, match="killed"):
+        call(kill_oneself, silence=60)
+
+
+def test_no_child_outlives_its_parent(tmp_path: Path) -> None:
+    note = tmp_path / "child"
+    program = f"import test_caffe_child; test_caffe_child.call_note_and_wait({str(note)!r})"
+    with subprocess.Popen([sys.executable, "-c", program], cwd=TESTS) as parent:
+        while not (note.exists() and note.read_text()):
+            time.sleep(0.05)
+        parent.kill()
+    child = Path(f"/proc/{note.read_text()}")
+    deadline = time.monotonic() + 10
+    while child.exists() and " Z " not in (child / "stat").read_text():
+        assert time.monotonic() < deadline, "the child is still there"
+        time.sleep(0.05)

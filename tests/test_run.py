@@ -1,0 +1,142 @@
+"""`./run`: its words, its set-up, and what it says where something lacks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from support.paths import ROOT
+from support.recipe import BUILD, VENV, bash, run, write_program
+
+NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
+
+
+@pytest.fixture
+def pretend(tmp_path: Path) -> Path:
+    """A folder to put before the PATH: here no package is installed, and nobody is root."""
+    folder = tmp_path / "pretend"
+    folder.mkdir()
+    write_program(folder / "dpkg-query", "exit 1")
+    write_program(folder / "id", "echo 1000")
+    write_program(folder / "sudo", 'echo "sudo: a password is required" >&2; exit 1')
+    return folder
+
+
+def path_with(folder: Path) -> dict[str, str]:
+    return {"PATH": f"{folder}:/usr/bin:/bin"}
+
+
+@pytest.mark.parametrize(("words", "code"), [([], 2), (["dmeo"], 2), (["test", "-v"], 2)])
+def test_run_shows_its_usage_when_it_does_not_understand(words: list[str], code: int) -> None:
+    result = run(ROOT / "run", *words)
+    assert result.returncode == code
+    assert "usage: ./run WORD" in result.stderr
+    assert result.stdout == ""
+
+
+def test_run_help_names_its_words_and_its_variables() -> None:
+    result = run(ROOT / "run", "help")
+    assert result.returncode == 0
+    for word in ("demo", "test", "setup", "NETGEN_CACHE", "CAFFE_SOURCE", "CAFFE_PORTABLE"):
+        assert word in result.stdout
+
+
+def test_without_sudo_the_set_up_says_what_an_administrator_has_to_run(
+    checkout: Path, pretend: Path
+) -> None:
+    result = run(checkout / "run", "setup", env=path_with(pretend))
+    assert result.returncode == 1
+    assert "neither root nor allowed to use sudo" in result.stderr
+    assert "apt-get update && apt-get install --yes --no-install-recommends " in result.stderr
+    assert "libboost-python-dev" in result.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_without_a_network_the_set_up_names_the_packages_it_could_not_install(
+    checkout: Path, pretend: Path
+) -> None:
+    write_program(pretend / "id", "echo 0")
+    write_program(pretend / "apt-get", 'echo "E: Temporary failure resolving" >&2; exit 100')
+    result = run(checkout / "run", "setup", env=path_with(pretend))
+    assert result.returncode == 1
+    assert "E: Temporary failure resolving" in result.stderr
+    assert "apt-get could not install these packages" in result.stderr
+    assert "Next: mend the network" in result.stderr
+
+
+def test_packages_that_are_there_are_not_installed_again(checkout: Path, pretend: Path) -> None:
+    write_program(pretend / "dpkg-query", '[[ "${!#}" == ninja-build ]] || echo installed')
+    write_program(pretend / "id", "echo 0")
+    write_program(pretend / "apt-get", f'echo "$@" >>{pretend}/asked')
+    bash(". ./run; mkdir build; install_packages", cwd=checkout, env=path_with(pretend))
+    update, install = (pretend / "asked").read_text().splitlines()
+    assert update.endswith(" update")
+    assert install.endswith(" install --yes --no-install-recommends ninja-build")
+
+
+def test_an_unknown_distribution_is_told_what_is_needed(checkout: Path, pretend: Path) -> None:
+    script = ". ./run; distribution() { echo haiku-1; }; mkdir build; install_packages"
+    result = run("/bin/bash", "-c", script, cwd=checkout, env=path_with(pretend))
+    assert result.returncode == 1
+    assert "this is haiku-1; the set-up knows debian-12, ubuntu-22.04, ubuntu-24.04" in (
+        result.stderr
+    )
+    assert "protobuf-compiler" in result.stderr
+
+
+@pytest.mark.parametrize("state", ["half made", "moved here"])
+def test_a_venv_that_is_not_whole_is_made_anew(checkout: Path, state: str) -> None:
+    (checkout / ".venv/bin").mkdir(parents=True)
+    (checkout / ".venv/bin/netgen").write_text("#!/elsewhere/.venv/bin/python")
+    if state == "moved here":
+        (checkout / ".venv/made-for").write_text("/elsewhere/.venv Python 3.11.2\n")
+    said = bash(". ./run; mkdir build; make_venv; make_venv", cwd=checkout)
+    assert said.count("making .venv") == 1  # the second time it is whole
+    assert not (checkout / ".venv/bin/netgen").exists()
+    assert (checkout / ".venv/bin/pip").exists()
+
+
+def test_without_an_index_the_set_up_says_that_pip_failed(checkout: Path) -> None:
+    script = ". ./run; mkdir build; make_venv; install_netgen"
+    result = run("/bin/bash", "-c", script, cwd=checkout, env=NO_INDEX)
+    assert result.returncode == 1
+    assert "pip could not install netgen's Python packages" in result.stderr
+    assert not (checkout / ".venv/installed").exists()
+
+
+def test_without_an_index_the_recipe_says_how_to_build_without_one(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    result = run(BUILD, VENV, env=NO_INDEX | {"NETGEN_CACHE": str(cache)})
+    assert result.returncode == 1
+    assert "could not fetch Caffe's source" in result.stderr
+    assert "CAFFE_SOURCE=<folder or tar file>" in result.stderr
+    assert not list(cache.glob("sources/*"))
+    assert not list(cache.glob("caffe-*[!a-z.]"))
+
+
+def test_the_demo_shows_caffes_progress_and_errors_and_nothing_else() -> None:
+    log = """\
+I1122 16:00:00.000000 123 solver.cpp:228] Iteration 0, loss = 6.9
+I1122 16:00:00.000000 123 solver.cpp:244]     Train net output #0: loss_item = 2.3 (* 1 = 2.3 loss)
+I1122 16:00:00.000000 123 sgd_solver.cpp:106] Iteration 0, lr = 0.01
+I1122 16:00:00.000000 123 solver.cpp:337] Iteration 100, Testing net (#0)
+I1122 16:00:00.000000 123 solver.cpp:404]     Test net output #0: top1_item = 0.81
+I1122 16:00:00.000000 123 solver.cpp:404]     Test net output #1: loss_item = 1 (* 1 = 1 loss)
+I1122 16:00:00.000000 123 solver.cpp:218] Iteration 120 (9 iter/s, 2s/20 iters), loss = 0.4
+F1122 16:00:00.000000 123 io.cpp:36] Check failed: fd != -1 (-1 vs. -1) File not found: a
+"""
+    shown = bash(f". ./run; show_training <<'LOG'\n{log}LOG", cwd=ROOT)
+    assert shown.splitlines() == [
+        "  Iteration 0, loss = 6.9",
+        "  Iteration 100: test",
+        "    top1_item = 0.81",
+        "  Iteration 120 (9 iter/s, 2s/20 iters), loss = 0.4",
+        "F1122 16:00:00.000000 123 io.cpp:36] Check failed: fd != -1 (-1 vs. -1) File not found: a",
+    ]
+
+
+def test_shellcheck_finds_nothing() -> None:
+    scripts = ["run", ".ci/run", BUILD, *map(str, sorted((ROOT / "docker").rglob("*.sh")))]
+    result = run("shellcheck", "--external-sources", *scripts)
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,144 @@
+"""`netgen table`: the commands of Table 2, what is done, and the table, measured beside printed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support.networks import TRAINED, VARIANTS
+
+from netgen import paper
+from netgen.commands.cli import main
+from netgen.evaluation.results import Close, FileUsed, TaskResult, accuracy, write_result
+from netgen.evaluation.results import Result as Evaluated
+from netgen.system.files import write_all
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def table(*words: str) -> Result:
+    return CliRunner(env={"COLUMNS": "100"}).invoke(main, ["table", *words])
+
+
+def plan(*words: str) -> list[tuple[str, bool]]:
+    """The commands, and whether each is done."""
+    result = table("--dry-run", *words)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.split("\n\n")[0].splitlines()
+    return [(line.removeprefix("# done: "), line.startswith("# done: ")) for line in lines]
+
+
+def evaluated(variant: str, task: str, top1: int, dataset: str = "mtvso") -> None:
+    """Leave a result as `netgen eval` does: so many of 1,000 right."""
+    used = FileUsed("some", "0" * 64)
+    right = accuracy(top1, 500, 1000)
+    of_task = TaskResult(task, 9, None, right, Close(0, 0, 0, 0), (), (), right)
+    found = Evaluated(1, variant, dataset, 1000, used, used, 7, "caffe", {}, (of_task,))
+    Path("results").mkdir(exist_ok=True)
+    write_result(found, Path(f"results/{variant}.json"))
+
+
+def journal(variant: str, *entries: dict[str, object]) -> None:
+    lines = "".join(json.dumps(entry) + "\n" for entry in entries)
+    write_all({Path(f"runs/{variant}/run.json"): "{}", Path(f"runs/{variant}/log.jsonl"): lines})
+
+
+def test_every_network_is_built_initialised_trained_and_evaluated_in_table_2s_order() -> None:
+    words = [shlex.split(line) for line, _ in plan()]
+    assert list(dict.fromkeys(line[3] for line in words)) == VARIANTS
+    for variant in TRAINED:
+        mine = [line[1] for line in words if line[3] == variant]
+        assert mine == ["build", "init", "train", "eval"]
+
+
+def test_deepsentibank_is_evaluated_as_it_was_published_with_its_classes() -> None:
+    lines = [line for line, _ in plan("--only", "deepsentibank", "--weights", "w")]
+    assert lines == [
+        "netgen build --variant deepsentibank",
+        "netgen eval --variant deepsentibank --out results/deepsentibank.json"
+        " --weights w/caffe_sentibank_train_iter_250000 --classes w/deepsentibank.txt",
+    ]
+
+
+def test_what_is_there_is_done() -> None:
+    CliRunner().invoke(main, ["build", "--variant", "xs"])
+    assert [done for _, done in plan("--only", "xs")] == [True, False, False, False]
+    Path("models/xs/initial.caffemodel").touch()
+    assert [done for _, done in plan("--only", "xs")] == [True, True, False, False]
+
+
+def test_a_training_that_was_stopped_is_resumed_and_its_last_snapshot_evaluated() -> None:
+    snapshots = [
+        {"event": "snapshot", "iteration": n, "model": f"snapshots/{n}.caffemodel", "best": n == 1}
+        for n in (1, 2)
+    ]
+    journal("xs", *snapshots, {"event": "end", "iteration": 2, "why": "stopped", "what": ""})
+    lines = plan("--only", "xs")
+    assert lines[2] == ("netgen train --variant xs --resume", False)
+    journal("xs", *snapshots, {"event": "end", "iteration": 2, "why": "converged", "what": ""})
+    lines = plan("--only", "xs")
+    assert lines[1][1]
+    assert lines[2][1]
+    assert lines[3][0].endswith("--weights runs/xs/snapshots/2.caffemodel")
+
+
+def test_the_table_has_every_printed_cell_and_its_results_as_they_arrive() -> None:
+    evaluated("caffenet-noun", "noun", 361)
+    rows = json.loads(table("--json").stdout)["rows"]
+    for row, printed in zip(rows, paper.TABLE_2, strict=True):
+        assert (row["network"], row["task"]) == (printed.network, printed.task)
+        assert (row["parameters"], row["top1"], row["top5"]) == (
+            printed.parameters, printed.top1, printed.top5,
+        )  # fmt: skip
+        if printed.parameters not in ("", "–"):
+            assert row["parameters_counted"] == printed.parameters
+    measured = {(row["network"], row["task"]): row["top1_measured"] for row in rows}
+    assert measured["CaffeNet", "noun"] == "36.10"
+    assert measured["CaffeNet", "adj"] == ""
+    assert measured["Chance", "noun"] == "0.60"
+    assert plan("--only", "caffenet-noun")[-1][1]
+
+
+def test_the_table_shows_a_measured_accuracy_beside_the_printed_one() -> None:
+    evaluated("caffenet-noun", "noun", 361)
+    result = table("--dry-run", "--only", "caffenet-noun")
+    [line] = [line for line in result.stdout.splitlines() if line.startswith("CaffeNet")]
+    cells = ["CaffeNet", "noun", "57.55", "57.55", "36.11", "36.10", "63.48", "50.00"]
+    assert line.split()[:8] == cells
+
+
+def test_a_result_on_other_data_is_refused() -> None:
+    evaluated("xs", "noun", 100, dataset="fashion-mnist")
+    result = table("--dry-run", "--only", "xs")
+    assert result.exit_code == 1
+    assert "results/xs.json: of xs on fashion-mnist, where Table 2 has xs on mtvso" in result.stderr
+
+
+def test_what_is_missing_is_named_and_nothing_is_run() -> None:
+    result = table("--only", "vgg16-adj")
+    assert result.exit_code == 1
+    assert "not there: weights/VGG_ILSVRC_16_layers.caffemodel, data/mtvso/" in result.stderr
+    assert "nothing was run" in result.stderr
+    assert not list(Path().iterdir())
+
+
+def test_an_unknown_network_is_wrong_usage() -> None:
+    result = table("--dry-run", "--only", "x2")
+    assert result.exit_code == 2
+    assert "unknown variant 'x2'" in result.stderr
+
+
+def test_a_command_that_fails_stops_the_table_and_what_was_done_stays() -> None:
+    weights = Path("weights/caffe_sentibank_train_iter_250000")
+    write_all({weights: b"not a caffemodel", Path("weights/deepsentibank.txt"): "one\n"})
+    Path("data/mtvso/test/images.lmdb").mkdir(parents=True)
+    result = table("--only", "deepsentibank")
+    assert result.exit_code in {1, 2}
+    assert "`netgen table` goes on from here" in result.stderr
+    assert [done for _, done in plan("--only", "deepsentibank")] == [True, False]

@@ -22,6 +22,7 @@ from netgen.training.journal import Journal
 from netgen.training.messages import Described, Outcome, describe, ending
 from netgen.training.plan import Plan, run_solver
 from netgen.training.prepare import check_weights
+from netgen.training.recorder import Recorder
 from netgen.training.run_folder import Record, RunError, RunFolder, Weights, held
 from netgen.training.worker import work
 
@@ -122,11 +123,7 @@ def ended(folder: RunFolder, record: Record, start: snapshots.Snapshot | None) -
     if state is None or state.ended is None:
         return None
     what = ending(state, record.plan.rule) or ""
-    seconds = round(state.seconds, 3)
-    Journal(folder.journal).write(
-        "end", state.iteration, seconds=seconds, why=state.ended, what=what
-    )
-    return Outcome(state.ended, what, state.iteration)
+    return Recorder(folder, record.plan, state, lambda _: None).end(state.ended, what)
 
 
 def _check_start(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,10 +24,10 @@ from netgen.caffe.training_log import Event, Reader
 from netgen.system.files import write_all
 from netgen.training import snapshots
 from netgen.training.driver import SIGNALS, Watcher, how_to_resume
-from netgen.training.journal import Journal
 from netgen.training.messages import ENDED, Outcome, ending
 from netgen.training.plan import Plan, run_solver
 from netgen.training.plateau import Decision
+from netgen.training.recorder import Recorder
 from netgen.training.run_folder import Record, RunFolder
 from netgen.training.state import State
 
@@ -78,8 +77,7 @@ class _Caffe:
         self.folder, self.record, self.watcher = folder, record, watcher
         self.plan, self.start = record.plan, start
         self.state = start.manifest.state if start else State()
-        self.journal = Journal(folder.journal)
-        self.since = time.monotonic()
+        self.recorder = Recorder(folder, record.plan, self.state, watcher.heard)
         self.asked: int | None = None
         self.why: str | None = None
         self.what = ""
@@ -120,33 +118,22 @@ class _Caffe:
         if event.what == "train":
             self._trained(event, caffe)
         elif event.what == "test":
-            self._note("test", event.iteration, outputs=event.outputs)
-            self._judge_test(event, caffe)
+            self.recorder.test(event.iteration, event.outputs)
+            if self.plan.observed in event.outputs:
+                self._observe(event.outputs[str(self.plan.observed)], caffe)
         elif event.what == "snapshot":
             self._seal(Path(event.file))
         elif self.why is None:
             self.why = "max_iter"
 
     def _trained(self, event: Event, caffe: subprocess.Popen[str]) -> None:
-        epoch = round(self.plan.epoch(event.iteration), 4)
-        rate = self.plan.rate(len(self.state.plateau.drops))
-        self._note(
-            "train", event.iteration, epoch=epoch, loss=event.loss, outputs=event.outputs, lr=rate
-        )
+        self.recorder.display(event.iteration, event.loss, event.outputs)
         complaint = self.state.health.complaint(event.loss, self.plan.explosion)
         if complaint:
             self.why, self.what = "failed", complaint
             caffe.kill()  # what it has now is not worth a snapshot
         elif not self.plan.observed:
             self._observe(event.loss, caffe)
-
-    def _judge_test(self, event: Event, caffe: subprocess.Popen[str]) -> None:
-        if self.plan.observed in event.outputs:
-            self._observe(event.outputs[str(self.plan.observed)], caffe)
-        if self.plan.best:
-            accuracy = sum(event.outputs[name] for name in self.plan.best) / len(self.plan.best)
-            if self.state.best is None or accuracy > self.state.best:
-                self.state.best, self.state.best_iteration = accuracy, event.iteration
 
     def _observe(self, loss: float, caffe: subprocess.Popen[str]) -> None:
         """Ask the plateau rule, whose windows are of displays here; have Caffe stop if it acts."""
@@ -166,25 +153,16 @@ class _Caffe:
         """Vouch for a snapshot that Caffe has written; the drop counts from the next iteration."""
         path = file.with_suffix("")
         iteration = int(path.name.rpartition("_")[2])
-        drops = self.state.plateau.drops
-        if self.why == Decision.DROP.value:
-            drops[-1] = iteration
-            self._note("drop", iteration, lr=self.plan.rate(len(drops)), why=self.what)
         self.state.iteration = iteration
+        if self.why == Decision.DROP.value:
+            self.state.plateau.drops[-1] = iteration
+            self.recorder.drop(self.what)
         self.state.ended = self.why if self.why in ENDED else None
         if iteration >= self.plan.parameters.max_iter:
             self.state.ended = "max_iter"
-        model = f"{self.folder.snapshots.name}/{path.name}{snapshots.KINDS[0]}"
         best = self.state.best_iteration == iteration
-        self._note("snapshot", iteration, model=model, best=best)
-        snapshots.seal(path, self._manifest)
-        snapshots.prune(self.folder.snapshots, self.plan.keep, self.state.best_iteration)
-        solver_ = run_solver(self.plan, self.folder.net.as_posix(), drops)
-        write_all({self.folder.solver: solver_})
-
-    def _manifest(self, files: dict[str, snapshots.File]) -> snapshots.Manifest:
-        seed, engine = self.plan.seed(0), self.record.engine
-        return snapshots.Manifest(snapshots.VERSION, files, self.plan.net, seed, engine, self.state)
+        engine = self.record.engine
+        self.recorder.snapshot(path, best=best, seed=self.plan.seed(0), engine=engine)
 
     def _outcome(self) -> Outcome | None:
         if self.why == Decision.DROP.value:
@@ -194,14 +172,7 @@ class _Caffe:
         elif self.why in (None, "max_iter"):
             self.why = self.state.ended = "max_iter"
             self.what = ending(self.state, self.plan.rule) or ""
-        self._note("end", self.state.iteration, why=self.why, what=self.what)
-        return Outcome(self.why, self.what, self.state.iteration, self.asked)
-
-    def _note(self, event: str, iteration: int, **values: object) -> None:
-        now = time.monotonic()
-        self.state.seconds, self.since = self.state.seconds + now - self.since, now
-        seconds = round(self.state.seconds, 3)
-        self.watcher.heard(self.journal.write(event, iteration, seconds=seconds, **values))
+        return self.recorder.end(self.why, self.what, self.asked)
 
     def _ask(self, caffe: subprocess.Popen[str]) -> Callable[[int, object], None]:
         def ask(number: int, _frame: object) -> None:

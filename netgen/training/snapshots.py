@@ -11,7 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -141,6 +142,16 @@ def remove(path: Path) -> None:
     """Remove a snapshot by its path less endings: the manifest first, so that no half is left."""
     for kind in (".json", *KINDS):
         path.with_name(path.name + kind).unlink(missing_ok=True)
+
+
+@contextmanager
+def removed_on_error(path: Path) -> Iterator[None]:
+    """Remove a snapshot that a with block could not write to its end, to free its space."""
+    try:
+        yield
+    except OSError:
+        remove(path)
+        raise
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -12,16 +12,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from netgen.caffe.child import asked_to_stop, tell
 from netgen.system.files import write_all
 from netgen.training import fingerprint, health, snapshots
 from netgen.training.caffe_solver import CaffeSolver
-from netgen.training.journal import Journal
 from netgen.training.messages import ENDED, Beat, Outcome, ending
-from netgen.training.plan import Plan, round_solver, run_solver
+from netgen.training.plan import Plan, round_solver
 from netgen.training.plateau import Decision
+from netgen.training.recorder import Recorder
 from netgen.training.run_folder import RunFolder, held
 from netgen.training.state import State
 
@@ -65,8 +64,8 @@ class _Round:
         if not self.into:
             self.state.tests = 0
         self.end = min((self.number + 1) * plan.round_iterations, self.parameters.max_iter)
-        self.journal = Journal(folder.journal)
-        self.told = self.since = time.perf_counter()
+        self.recorder = Recorder(folder, plan, self.state, tell)
+        self.told = time.monotonic()
 
     def run(self, start: snapshots.Snapshot | None, weights: Path | None) -> Outcome:
         """Work to the end of the round, or of the run."""
@@ -74,7 +73,9 @@ class _Round:
         if not self._replay():
             return self._end("stopped", "before it went on")
         if not self.into:
-            self._note("round", round=self.number, seed=self.plan.seed(self.number))
+            self.recorder.write(
+                "round", self.state.iteration, round=self.number, seed=self.plan.seed(self.number)
+            )
         while True:
             outcome = self._settle() if self.state.due else None
             if outcome or (outcome := self._iterate()):
@@ -115,18 +116,18 @@ class _Round:
 
     def _settle(self) -> Outcome | None:
         """Do what comes after an iteration; say how the round or the run ended, if it did."""
-        state, results = self.state, None
+        state, results, best = self.state, None, False
         if self._is_due(self.parameters.test_interval) and self.parameters.test_iter:
             results = self._test()
             if results is None:
                 return self._stop()
+            best = self.recorder.test(state.iteration, results)
         decision = self._observe(results)
-        best = self._is_best(results)
         state.due = False
         why = self._why(decision)
         state.ended = why if why in ENDED else None
         if decision is Decision.DROP:
-            self._note("drop", lr=self.plan.rate(len(state.plateau.drops)), why=self._reason())
+            self.recorder.drop(self._reason())
         if decision or best or why or self._is_due(self.parameters.snapshot):
             if complaint := health.lost_parameters(self.solver.net):
                 return self._lost(complaint)
@@ -160,8 +161,7 @@ class _Round:
         return self._end("failed", f"{complaint}; {health.culprit(self.solver.net)}")
 
     def _end(self, why: str, what: str) -> Outcome:
-        self._note("end", why=why, what=what)
-        return Outcome(why, what, self.state.iteration, asked_to_stop())
+        return self.recorder.end(why, what, asked_to_stop())
 
     def _is_due(self, interval: int) -> bool:
         iteration = self.state.iteration
@@ -170,11 +170,9 @@ class _Round:
         return bool(interval and iteration % interval == 0)
 
     def _test(self) -> dict[str, float] | None:
-        """Test, and note the results; None if it was broken off."""
+        """Test, and return the results; None if it was broken off."""
         results = self.solver.test(self._goes_on("test"))
-        if results is not None:
-            self.state.tests += 1
-            self._note("test", outputs=results)
+        self.state.tests += results is not None
         return results
 
     def _observe(self, results: dict[str, float] | None) -> Decision | None:
@@ -188,38 +186,14 @@ class _Round:
     def _reason(self) -> str:
         return self.state.plateau.reason(self.plan.rule) if self.plan.rule else ""
 
-    def _is_best(self, results: dict[str, float] | None) -> bool:
-        """Tell whether a test's results are the best so far, and remember them."""
-        if not results or not self.plan.best:
-            return False
-        accuracy = sum(results[name] for name in self.plan.best) / len(self.plan.best)
-        if self.state.best is not None and accuracy <= self.state.best:
-            return False
-        self.state.best, self.state.best_iteration = accuracy, self.state.iteration
-        return True
-
     def _snapshot(self, best: bool) -> None:
-        """Write a snapshot, and only when it is whole take older ones away."""
-        folder, drops = self.folder.snapshots, self.state.plateau.drops
-        path = snapshots.stem(folder, self.plan.name, self.state.iteration)
-        try:
+        """Write a snapshot."""
+        path = snapshots.stem(self.folder.snapshots, self.plan.name, self.state.iteration)
+        with snapshots.removed_on_error(path):
             snapshots.remove(path)
-            self.solver.write(path, len(drops))
-            solver = run_solver(self.plan, self.folder.net.as_posix(), drops)
-            write_all({self.folder.solver: solver})
-            model = path.with_name(path.name + snapshots.KINDS[0])
-            self._note("snapshot", model=f"{folder.name}/{model.name}", best=best)
-            snapshots.seal(path, self._manifest)
-        except OSError:
-            snapshots.remove(path)
-            raise
-        snapshots.prune(folder, self.plan.keep, self.state.best_iteration)
-
-    def _manifest(self, files: dict[str, snapshots.File]) -> snapshots.Manifest:
+            self.solver.write(path, len(self.state.plateau.drops))
         seed = self.plan.seed(self.number)
-        return snapshots.Manifest(
-            snapshots.VERSION, files, self.plan.net, seed, self.engine, self.state
-        )
+        self.recorder.snapshot(path, best=best, seed=seed, engine=self.engine)
 
     def _count(self, losses: dict[str, float]) -> None:
         sums = self.state.sums
@@ -231,20 +205,11 @@ class _Round:
         """Note the mean losses since the last display."""
         means = {name: total / self.state.shown for name, total in self.state.sums.items()}
         loss = sum(weight * means[name] for name, weight in self.plan.losses.items())
-        rate = self.plan.rate(len(self.state.plateau.drops))
-        epoch = round(self.plan.epoch(iteration), 4)
-        self._note("train", iteration, epoch=epoch, loss=loss, outputs=means, lr=rate)
+        self.recorder.display(iteration, loss, means)
         self.state.sums, self.state.shown = {}, 0
 
-    def _note(self, event: str, iteration: int | None = None, **values: Any) -> None:
-        """Write a line of the journal, and tell the parent of it."""
-        now = time.perf_counter()
-        self.state.seconds, self.since = self.state.seconds + now - self.since, now
-        at = self.state.iteration if iteration is None else iteration
-        tell(self.journal.write(event, at, seconds=round(self.state.seconds, 3), **values))
-
     def _beat(self, what: str, done: int, of: int, loss: float | None = None) -> None:
-        now = time.perf_counter()
+        now = time.monotonic()
         if now - self.told >= BEAT:
             self.told = now
             tell(Beat(what, done, of, loss))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from netgen.commands.shared_options import PrintablePath
+from netgen.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,8 +21,9 @@ if TYPE_CHECKING:
     from netgen.training.messages import Outcome
     from netgen.training.run_folder import Record, RunFolder
 
-# What `--resume` may be combined with: the rest was decided when the run began.
-WITH_RESUME = {"variant", "solver", "run", "resume", "inexact", "timeout"}
+GPU, *REST = fields(TrainingOptions)
+# What was decided when a run began, so that a resume refuses it.
+DECIDED = {field.name for field in fields(TrainingOptions)} | {"weights"}
 
 
 class Gpus(click.ParamType[tuple[int, ...]]):
@@ -38,6 +42,34 @@ class Gpus(click.ParamType[tuple[int, ...]]):
         return tuple(dict.fromkeys(int(number) for number in str(value).split(",")))
 
 
+def _options(options: Sequence[Field[Any]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command one option for each of some training options."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for field in reversed(options):
+            command = click.option(
+                f"--{field.name.strip('_').replace('_', '-')}",
+                field.name,
+                type=_type(field),
+                default=field.default,
+                show_default=field.default not in (None, ()),
+                metavar=field.metadata["metavar"],
+                help=field.metadata["help"],
+            )(command)
+        return command
+
+    return decorate
+
+
+def _type(field: Field[Any]) -> click.ParamType[Any]:
+    limits = field.metadata["limits"]
+    if isinstance(field.default, tuple):
+        return Gpus()
+    if isinstance(field.default, float):
+        return click.FloatRange(**limits)
+    return click.IntRange(**limits) if limits else click.STRING
+
+
 @click.command("train", short_help="Train, drop the rate at plateaus, resume to the bit.")
 @click.option("--variant", metavar="NAME", help="The network: solvers/NAME.prototxt trains it.")
 @click.option(
@@ -46,13 +78,7 @@ class Gpus(click.ParamType[tuple[int, ...]]):
     metavar="FILE",
     help="Another solver that `netgen build` wrote, such as demo/solvers/xs.prototxt.",
 )
-@click.option(
-    "--gpu",
-    type=Gpus(),
-    default=(),
-    help="Train on this GPU, or on several (0,1), then without exact resumes."
-    "  [default: as the solver says]",
-)
+@_options([GPU])
 @click.option(
     "--weights",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -67,76 +93,7 @@ class Gpus(click.ParamType[tuple[int, ...]]):
 )
 @click.option("--resume", is_flag=True, help="Go on with a run, exactly where it was.")
 @click.option("--inexact", is_flag=True, help="Resume on another Caffe, BLAS or device, too.")
-@click.option(
-    "--plateau",
-    metavar="WHAT",
-    default="train",
-    show_default=True,
-    help="The loss that has to plateau for a drop of the rate: train, or a task's in the test;"
-    " off for the solver's own policy.",
-)
-@click.option(
-    "--window",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Iterations (or tests) whose mean loss is compared.  [default: an epoch, at least 100; 1"
-    " test]",
-)
-@click.option(
-    "--patience",
-    type=click.IntRange(1),
-    metavar="N",
-    default=2,
-    show_default=True,
-    help="Windows in a row without a gain that are a plateau.",
-)
-@click.option(
-    "--min-gain",
-    type=click.FloatRange(0, 1, max_open=True),
-    metavar="X",
-    default=0.01,
-    show_default=True,
-    help="The share of the best window's loss that another has to be smaller by, to be a gain.",
-)
-@click.option(
-    "--drops",
-    type=click.IntRange(0),
-    metavar="N",
-    default=3,
-    show_default=True,
-    help="Most drops of the rate, tenfold each: the next plateau, or one without a gain since the"
-    " last drop, is convergence and ends the run.",
-)
-@click.option(
-    "--best",
-    metavar="TASK",
-    help="Keep the snapshot of the best top-1 test accuracy of this task.  [default: the mean of"
-    " all tasks]",
-)
-@click.option(
-    "--keep",
-    type=click.IntRange(1),
-    metavar="N",
-    default=3,
-    show_default=True,
-    help="Newest snapshots to keep, besides the best.",
-)
-@click.option(
-    "--round",
-    "round_",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Passes over the training images in a round, the most that a resume reads again (without"
-    " computing).  [default: one, or as many as make 2,000 iterations]",
-)
-@click.option(
-    "--explosion",
-    type=click.FloatRange(1, min_open=True),
-    metavar="X",
-    default=10.0,
-    show_default=True,
-    help="Stop when the loss is that many times the first one.",
-)
+@_options(REST)
 @click.option(
     "--timeout",
     type=click.FloatRange(1),
@@ -186,7 +143,7 @@ def _check_resume(ctx: click.Context) -> None:
     for option in ctx.command.params:
         name = option.name or ""
         given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and name not in WITH_RESUME:
+        if given and name in DECIDED:
             raise click.UsageError(
                 f"{option.opts[0]} was decided when the run began (run.json): leave it out"
             )
@@ -209,7 +166,7 @@ def _begin(
             f"{file} does not exist: write it with `netgen build`, or name one with --solver"
         )
     with driver.holding(folder, new=True):
-        plan = make_plan(file, name, _wishes(**options))
+        plan = make_plan(file, name, TrainingOptions(**options))
         record = driver.begin(folder, plan, name, weights, _words())
         return _work(folder, record, timeout)
 
@@ -231,12 +188,6 @@ def _resume(folder: RunFolder, name: str, inexact: bool, timeout: float) -> Outc
         iteration = start.iteration if start else 0
         click.echo(f"{folder.path}: going on from iteration {iteration:,}")
         return _work(folder, record, timeout)
-
-
-def _wishes(*, min_gain: float, gpu: tuple[int, ...], **options: Any) -> Any:
-    from netgen.training.prepare import Wishes
-
-    return Wishes(gain=min_gain, gpus=gpu, **options)
 
 
 def _work(folder: RunFolder, record: Record, timeout: float) -> Outcome:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -17,6 +16,7 @@ from netgen.cost.wiring import loss_weight
 from netgen.system.files import digest
 from netgen.system.text import listed
 from netgen.training.feeds import check_feed
+from netgen.training.options import TrainingOptions
 from netgen.training.plan import Plan
 from netgen.training.plateau import Rule
 from netgen.weights.source import read_source
@@ -33,40 +33,7 @@ class PlanError(ValueError):
     """A training that cannot be planned; the message says why and what next."""
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the command line leaves to decide; None where the data decide.
-
-    Attributes
-    ----------
-    plateau
-        "train" for the training loss, a task or a test output for that, "off" for the solver's own
-        policy.
-    window, patience, gain, drops
-        As `netgen.training.plateau.Rule`.
-    best
-        A task or a test output, or None for the mean of all top-1 accuracies.
-    keep, explosion
-        As `netgen.training.plan.Plan`.
-    round_
-        Passes over the data in a round.
-    gpus
-        Which GPUs; none for what the solver says.
-    """
-
-    plateau: str = "train"
-    window: int | None = None
-    patience: int = 2
-    gain: float = 0.01
-    drops: int = 3
-    best: str | None = None
-    keep: int = 3
-    round_: int | None = None
-    explosion: float = 10.0
-    gpus: tuple[int, ...] = ()
-
-
-def make_plan(solver_file: Path, name: str, wishes: Wishes) -> Plan:
+def make_plan(solver_file: Path, name: str, options: TrainingOptions) -> Plan:
     """Plan a run, after a look at all that it will read.
 
     Parameters
@@ -75,7 +42,7 @@ def make_plan(solver_file: Path, name: str, wishes: Wishes) -> Plan:
         The solver's prototxt, whose `net` is relative to the current folder, as for Caffe.
     name
         Of the snapshots.
-    wishes
+    options
         What the user asked for.
 
     Raises
@@ -89,9 +56,9 @@ def make_plan(solver_file: Path, name: str, wishes: Wishes) -> Plan:
     test = layers_in(net, "TEST", solver.test_state[0].stage if solver.test_state else ())
     feed = check_feed(train, "TRAIN")
     tests = check_feed(test, "TEST") if solver.test_iter else None
-    gpus = _gpus(wishes.gpus, solver)
+    gpus = _gpus(options.gpu, solver)
     batch = feed.batch * max(solver.iter_size, 1) * max(len(gpus), 1)
-    observed = _observed(wishes.plateau, test if tests else [])
+    observed = _observed(options.plateau, test if tests else [])
     return Plan(
         name=name,
         solver=text_format.MessageToString(solver),
@@ -101,14 +68,14 @@ def make_plan(solver_file: Path, name: str, wishes: Wishes) -> Plan:
         batch=batch,
         test_records=tests.records if tests else 0,
         test_batch=tests.batch if tests else 0,
-        round_iterations=_round(wishes.round_, feed.records, batch),
+        round_iterations=_round(options.round_, feed.records, batch),
         gpus=gpus,
-        rule=_rule(wishes, solver, observed, feed.records, batch),
+        rule=_rule(options, solver, observed, feed.records, batch),
         observed=observed,
-        best=_best(wishes.best, test if tests else []),
-        keep=wishes.keep,
+        best=_best(options.best, test if tests else []),
+        keep=options.keep,
         reseed=any(layer.type in RANDOM for layer in train),
-        explosion=wishes.explosion,
+        explosion=options.explosion,
     )
 
 
@@ -185,9 +152,13 @@ def _gpus(gpus: tuple[int, ...], solver: SolverParameter) -> list[int]:
 
 
 def _rule(
-    wishes: Wishes, solver: SolverParameter, observed: str | None, records: int, batch: int
+    options: TrainingOptions,
+    solver: SolverParameter,
+    observed: str | None,
+    records: int,
+    batch: int,
 ) -> Rule | None:
-    if wishes.plateau == "off":
+    if options.plateau == "off":
         return None
     if solver.lr_policy != "fixed":
         raise PlanError(
@@ -195,8 +166,8 @@ def _rule(
             ' `--plateau off` to follow that, or write lr_policy: "fixed" to lower it at plateaus'
         )
     epoch = math.ceil(records / batch)
-    window = wishes.window or (1 if observed else max(epoch, SHORTEST_WINDOW))
-    return Rule(window, wishes.patience, wishes.gain, wishes.drops)
+    window = options.window or (1 if observed else max(epoch, SHORTEST_WINDOW))
+    return Rule(window, options.patience, options.min_gain, options.drops)
 
 
 def _observed(plateau: str, test: Sequence[LayerParameter]) -> str | None:

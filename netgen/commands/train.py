@@ -204,7 +204,7 @@ def _work(folder: RunFolder, record: Record, timeout: float) -> Outcome:
     room = check_room(record.plan, folder.net)
     console.print(f"memory: about {room} (estimated)")
     display = Display(console, record.plan)
-    curves = Curves(folder.journal, folder.curves)
+    curves = Curves(lambda: _draw(folder))
 
     def heard(message: Any) -> None:
         display.heard(message)
@@ -219,6 +219,12 @@ def _work(folder: RunFolder, record: Record, timeout: float) -> Outcome:
             return driver.train(folder, record, watcher, timeout)
     finally:
         curves.renew(at_once=True)
+
+
+def _draw(folder: RunFolder) -> None:
+    from netgen.figures.curves import draw
+
+    draw(folder.journal, folder.curves)
 
 
 def _tell_plan(console: Console, folder: RunFolder, record: Record) -> None:

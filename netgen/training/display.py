@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -118,10 +117,13 @@ class Speed:
 
 
 class Curves:
-    """Draws a journal anew now and then, and never spends more than a share of the time on it."""
+    """Redraws a run's curves now and then, and never spends more than a share of the time on it.
 
-    def __init__(self, journal: Path, out: Path) -> None:
-        self.journal, self.out = journal, out
+    `draw` draws them; it raises ValueError where there is nothing to draw yet.
+    """
+
+    def __init__(self, draw: Callable[[], object]) -> None:
+        self.draw = draw
         self._next = time.monotonic() + FIRST
 
     def renew(self, at_once: bool = False) -> None:
@@ -129,10 +131,8 @@ class Curves:
         start = time.monotonic()
         if start < self._next and not at_once:
             return
-        from netgen.figures.curves import draw
-
         with suppress(ValueError, OSError):  # nothing to draw yet, or no place to draw it
-            draw(self.journal, self.out)
+            self.draw()
         took = time.monotonic() - start
         self._next = start + took / DRAWING
 

@@ -27,7 +27,7 @@ class TrainingOptions:
         (),
         "N[,N]",
         "Train on this GPU, or on several (0,1), then without exact resumes."
-        "  [default: as the solver says]",
+        "  [default: as in the solver]",
     )
     plateau: str = _option(
         "train",

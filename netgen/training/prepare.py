@@ -1,4 +1,4 @@
-"""Everything that is decided and checked before a run starts."""
+"""Plans a run: everything that is checked and decided before it starts."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from netgen.system.files import digest
 from netgen.system.text import listed
 from netgen.training.feeds import check_feed
 from netgen.training.options import TrainingOptions
-from netgen.training.plan import Plan
+from netgen.training.plan import TrainingPlan
 from netgen.training.plateau import Rule
 from netgen.weights.source import read_source
 from netgen.weights.weighted_layers import read_network
 
-# What draws from Caffe's main generator while it trains, whose state no snapshot has.
+# Layers that use Caffe's main random generator in training; no snapshot has its state.
 RANDOM = ("Dropout",)
-SHORTEST_ROUND = 2000  # iterations: a round begins with a new process, which takes seconds
-SHORTEST_WINDOW = 100  # iterations: of fewer, a mean loss is mostly noise
+SHORTEST_ROUND = 2000  # iterations: a round starts with a new process, which takes seconds
+SHORTEST_WINDOW = 100  # iterations: the mean loss of fewer is mostly noise
 MANY_NAMES = 8
 
 
@@ -33,15 +33,15 @@ class PlanError(ValueError):
     """A training that cannot be planned; the message says why and what next."""
 
 
-def make_plan(solver_file: Path, name: str, options: TrainingOptions) -> Plan:
-    """Plan a run, after a look at all that it will read.
+def make_plan(solver_file: Path, name: str, options: TrainingOptions) -> TrainingPlan:
+    """Plan a run, after checking everything that it will read.
 
     Parameters
     ----------
     solver_file
         The solver's prototxt, whose `net` is relative to the current folder, as for Caffe.
     name
-        Of the snapshots.
+        Start of the snapshots' file names.
     options
         What the user asked for.
 
@@ -59,7 +59,7 @@ def make_plan(solver_file: Path, name: str, options: TrainingOptions) -> Plan:
     gpus = _gpus(options.gpu, solver)
     batch = feed.batch * max(solver.iter_size, 1) * max(len(gpus), 1)
     observed = _observed(options.plateau, test if tests else [])
-    return Plan(
+    return TrainingPlan(
         name=name,
         solver=text_format.MessageToString(solver),
         net=digest(Path(solver.net)),
@@ -116,11 +116,11 @@ def _solver(file: Path) -> SolverParameter:
             " `netgen build` writes them"
         )
     if not solver.max_iter:
-        raise PlanError(f"{file}: no max_iter: say how many iterations there may be at most")
+        raise PlanError(f"{file}: no max_iter: add the largest number of iterations")
     if solver.test_iter and solver.test_interval < 1:
-        raise PlanError(f"{file}: test_iter without a test_interval: say how often to test")
+        raise PlanError(f"{file}: test_iter without a test_interval: add how often to test")
     if solver.random_seed < 0:
-        solver.random_seed = secrets.randbelow(2**31)  # run.json remembers it
+        solver.random_seed = secrets.randbelow(2**31)  # run.json records it
     return solver
 
 
@@ -139,7 +139,7 @@ def _losses(train: Sequence[LayerParameter], file: Path) -> dict[str, float]:
 
 
 def _round(passes: int | None, records: int, batch: int) -> int:
-    """Return the iterations of so many passes over the data; by default of a few minutes' worth."""
+    """Return the iterations of so many passes; by default at least `SHORTEST_ROUND`."""
     epoch = math.ceil(records / batch)
     passes = passes or math.ceil(SHORTEST_ROUND / epoch)
     return math.ceil(passes * records / batch)
@@ -162,7 +162,7 @@ def _rule(
         return None
     if solver.lr_policy != "fixed":
         raise PlanError(
-            f"the solver lowers the rate by its own policy ({solver.lr_policy!r}): say"
+            f"the solver lowers the rate by its own policy ({solver.lr_policy!r}): add"
             ' `--plateau off` to follow that, or write lr_policy: "fixed" to lower it at plateaus'
         )
     epoch = math.ceil(records / batch)
@@ -171,7 +171,7 @@ def _rule(
 
 
 def _observed(plateau: str, test: Sequence[LayerParameter]) -> str | None:
-    """Return the test output that the plateau rule looks at; None for the training loss."""
+    """Return the test output that the plateau rule observes; None for the training loss."""
     if plateau in ("train", "off"):
         return None
     return _output(plateau, "loss", test, "--plateau")

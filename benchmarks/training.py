@@ -50,8 +50,9 @@ def by_netgen(solver: Path, run: Path) -> float:
     entries = map(json.loads, (run / "log.jsonl").read_text().splitlines())
     shown = [entry for entry in entries if entry["event"] == "train"]
     first, last = shown[0], shown[-1]
-    seconds = float(last["seconds"] - first["seconds"])
-    return seconds / (last["iteration"] - first["iteration"])
+    seconds: float = last["seconds"] - first["seconds"]
+    iterations: int = last["iteration"] - first["iteration"]
+    return seconds / iterations
 
 
 def main() -> None:

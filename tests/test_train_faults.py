@@ -130,7 +130,7 @@ def test_a_run_whose_snapshots_are_all_damaged_is_not_begun_anew(place: Place) -
     for model in place.path("runs/whole", "snapshots").glob("*.caffemodel"):
         model.unlink()
     said = place.refused("--resume", "--run", "runs/whole")
-    assert "no snapshot is whole" in said
+    assert "no snapshot is usable" in said
     assert list(place.path("runs/whole", "snapshots").glob("*.solverstate"))
 
 

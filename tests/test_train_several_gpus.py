@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from helpers import ROOT
 
@@ -18,8 +19,9 @@ from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.journal import read_journal
 from netgen.training.plan import TrainingPlan
 from netgen.training.plateau import Rule
+from netgen.training.recorder import Recorder
 from netgen.training.run_folder import InitialWeights, RunFolder, RunRecord
-from netgen.training.state import Outcome
+from netgen.training.state import Outcome, TrainingState
 
 SOLVER = (
     'net: "n" max_iter: 60 display: 5 snapshot: 20 base_lr: 0.01 lr_policy: "fixed"'
@@ -84,6 +86,17 @@ def test_a_signal_stops_caffe_with_a_snapshot(folder: RunFolder) -> None:
     assert outcome.reason == "stopped"
     assert outcome.signal == signal.SIGTERM
     assert (folder.snapshots / f"xs_iter_{outcome.iteration}.json").exists()
+
+
+def test_only_a_better_test_is_the_best(folder: RunFolder) -> None:
+    plan = msgspec.structs.replace(record().plan, best=["top1_a", "top1_b"])
+    state = TrainingState()
+    recorder = Recorder(folder, plan, state, lambda _: None)
+    tests = [(5, 0.25, 0.25), (10, 0.5, 0.0), (15, 0.25, 0.5), (20, 0.0, 0.5)]
+    best = [recorder.test(at, {"top1_a": a, "top1_b": b}) for at, a, b in tests]
+    assert best == [True, False, True, False]
+    assert (state.best, state.best_iteration) == (0.375, 15)
+    assert [entry["iteration"] for entry in read_journal(folder.journal)] == [5, 10, 15, 20]
 
 
 def test_the_command_names_gpus_solver_and_start(folder: RunFolder) -> None:

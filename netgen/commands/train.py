@@ -264,7 +264,7 @@ def _report_end(ctx: click.Context, folder: RunFolder, outcome: Outcome) -> None
         ctx.exit(128 + (outcome.signal or signal.SIGINT))
     if outcome.reason == "failed":
         raise click.ClickException(
-            f"stopped at {at}: {outcome.detail}. The newest snapshot is from before that: begin"
+            f"stopped at {at}: {outcome.detail}. All snapshots are from before that: begin"
             " another run with a smaller base_lr or other weights"
         )
     words = {"converged": "converged", "max_iter": "done"}

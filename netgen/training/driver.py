@@ -152,7 +152,7 @@ def _check_start(
         )
     if start is None and any_there:
         raise RunError(
-            f"{folder.snapshots}: no snapshot is whole (see above): restore the missing files, or"
+            f"{folder.snapshots}: no snapshot is usable (see above): restore the missing files, or"
             " begin another run (--run)"
         )
     if start is None and record.weights:

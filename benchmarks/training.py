@@ -1,12 +1,12 @@
-"""How much longer an iteration of `netgen train` takes than one of `caffe train`.
+"""Compare the time of an iteration of `netgen train` with that of `caffe train`.
 
     python benchmarks/training.py --solver FILE [--pairs N] [--iterations N]
 
-Run it in the folder where the solver works, with a network whose iteration takes 0.3 s or more.
-Each pair trains twice, by turns first and second, so that a machine that slows down slows both:
-with displays, journal and plateau rule on, without tests and snapshots, whose time is their own.
-An iteration's time is that between the first and the last display, so that neither's start counts.
-The target is a median ratio of 1.02.
+Run it in the folder where the network was built, with one whose iteration takes 0.3 s or more. Each
+pair trains once with each program, in alternating order, so that a machine that slows down affects
+both. Displays, journal and plateau rule are on; tests and snapshots are off. The time is measured
+from the first to the last display, so that starting up does not count. The target is a median ratio
+of at most 1.02.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DISPLAYED = re.compile(r"^I\d+ (\d\d:\d\d:\d\d\.\d+) .*\] Iteration (\d+), lr", 
 
 
 def by_caffe(solver: Path) -> float:
-    """Return the seconds an iteration of `caffe train`, by the times in its log."""
+    """Return the seconds per iteration of `caffe train`, from the times in its log."""
     run = subprocess.run(
         [BIN / "caffe", "train", "-solver", solver], capture_output=True, text=True, check=True
     )
@@ -44,17 +44,19 @@ def by_caffe(solver: Path) -> float:
 
 
 def by_netgen(solver: Path, run: Path) -> float:
-    """Return the seconds an iteration of `netgen train`, by its journal."""
+    """Return the seconds per iteration of `netgen train`, from its journal."""
     words = ["train", "--solver", str(solver), "--run", str(run), "--patience", "1000"]
     subprocess.run([BIN / "netgen", *words], capture_output=True, check=True)
     entries = map(json.loads, (run / "log.jsonl").read_text().splitlines())
     shown = [entry for entry in entries if entry["event"] == "train"]
     first, last = shown[0], shown[-1]
-    return (last["seconds"] - first["seconds"]) / (last["iteration"] - first["iteration"])
+    seconds: float = last["seconds"] - first["seconds"]
+    iterations: int = last["iteration"] - first["iteration"]
+    return seconds / iterations
 
 
 def main() -> None:
-    """Time pairs of runs, and tell the median ratio with its spread."""
+    """Time pairs of runs, and print the median ratio with its range."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--solver", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=5)
@@ -81,8 +83,8 @@ def main() -> None:
             times.append(caffe)
             print(f"caffe {caffe:.4f}, netgen {netgen:.4f} s/iteration: {ratios[-1]:.4f}")
     print(
-        f"an iteration of {statistics.median(times):.3f} s: {statistics.median(ratios):.4f} times"
-        f" as long, {min(ratios):.4f} to {max(ratios):.4f}  (at most 1.02)"
+        f"netgen / caffe: {statistics.median(ratios):.4f} ({min(ratios):.4f} to {max(ratios):.4f}),"
+        f" target 1.02; caffe: {statistics.median(times):.3f} s/iteration"
     )
 
 

@@ -72,7 +72,7 @@ def test_a_job_told_to_stop_leaves_a_snapshot_and_the_next_one_goes_on_from_ther
     assert stopped["why"] == "stopped"
     with job(place) as second:
         heard = "".join(line for line in iter(second.stdout.readline, "") if _note(line, second))
-    assert f"runs/xs: going on from iteration {stopped['iteration']:,}" in heard
+    assert f"runs/xs: resuming from iteration {stopped['iteration']:,}" in heard
     assert second.returncode == 128 + signal.SIGTERM
 
 

@@ -18,7 +18,7 @@ from support.training import Place, child_of, copy_of, kill, make_place, wait_fo
 from netgen.caffe.caffe_pb2 import SolverParameter
 from netgen.caffe.schema import read_solver
 from netgen.training.journal import read_journal
-from netgen.training.memory_check import check_room
+from netgen.training.memory_check import check_memory
 from netgen.training.run_folder import RunFolder
 
 KILLS = 20
@@ -324,7 +324,7 @@ def test_the_memory_is_estimated_within_fifteen_per_cent(place: Place) -> None:
     before = Path.cwd()
     os.chdir(place.folder)
     try:
-        needed = check_room(record.plan, Path("runs/x/train_val.prototxt")).needed
+        needed = check_memory(record.plan, Path("runs/x/train_val.prototxt")).needed
     finally:
         os.chdir(before)
     assert needed == pytest.approx(peak, rel=0.15)

@@ -55,7 +55,7 @@ def test_a_run_at_work_is_not_disturbed(place: Place) -> None:
         for words in (("--variant", "xs", *RUN), ("--resume", "--run", "runs/x")):
             said = place.refused(*words)
             assert (
-                f"runs/x: another `netgen train` is at work in it (process {process.pid})" in said
+                f"runs/x: another `netgen train` is running in it (process {process.pid})" in said
             )
         process.communicate(timeout=240)
     assert process.returncode == 0
@@ -65,7 +65,7 @@ def test_a_run_at_work_is_not_disturbed(place: Place) -> None:
 def test_a_run_is_never_begun_twice_in_one_folder(place: Place) -> None:
     before = place.weights("runs/whole")
     said = place.refused("--variant", "xs", "--run", "runs/whole")
-    assert "a run is there already: go on with it (--resume), or name another folder" in said
+    assert "there is a run already: resume it (--resume), or name another folder" in said
     assert place.weights("runs/whole") == before
 
 
@@ -108,7 +108,7 @@ def test_a_snapshot_of_another_network(place: Place) -> None:
 def test_a_network_that_changed_since(place: Place) -> None:
     place.edit("runs/whole/train_val.prototxt", lambda text: text + "\n")
     said = place.refused("--resume", "--run", "runs/whole")
-    assert "not the network that the run was begun with" in said
+    assert "not the network that the run began with" in said
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut off", "changed"])
@@ -123,7 +123,7 @@ def test_a_damaged_snapshot_is_passed_over_for_an_older_one(place: Place, damage
         )
     said = place.resume("runs/whole")
     assert "the snapshot of iteration 60 cannot be used" in said
-    assert "going on from iteration 50" in said
+    assert "resuming from iteration 50" in said
     assert place.weights("runs/whole") == whole
 
 
@@ -131,7 +131,7 @@ def test_a_run_whose_snapshots_are_all_damaged_is_not_begun_anew(place: Place) -
     for model in place.path("runs/whole", "snapshots").glob("*.caffemodel"):
         model.unlink()
     said = place.refused("--resume", "--run", "runs/whole")
-    assert "no snapshot is whole" in said
+    assert "no snapshot is usable" in said
     assert list(place.path("runs/whole", "snapshots").glob("*.solverstate"))
 
 
@@ -170,7 +170,7 @@ def test_a_label_out_of_range(place: Place) -> None:
 
     rewrite(place.folder / LABELS, eleventh)
     said = place.refused("--variant", "xs", *RUN)
-    assert "record 7 has the label 10, but the network knows 10 classes (0 to 9)" in said
+    assert "record 7 has the label 10, but the network has 10 classes (0 to 9)" in said
 
 
 def test_weights_of_another_network(place: Place) -> None:
@@ -207,7 +207,7 @@ def test_a_task_that_is_not_there(place: Place) -> None:
 def test_a_policy_of_the_solvers_own_is_followed_only_when_asked(place: Place) -> None:
     step = 'lr_policy: "step"\ngamma: 0.5\nstepsize: 20'
     place.edit("solvers/xs.prototxt", lambda text: text.replace('lr_policy: "fixed"', step))
-    assert "say `--plateau off`" in place.refused("--variant", "xs", "--run", "runs/x")
+    assert "add `--plateau off`" in place.refused("--variant", "xs", "--run", "runs/x")
     place.train("runs/x", "--plateau", "off")
     place.caffe("-solver", "runs/x/solver.prototxt")
     stock = place.folder / "models/xs/snapshots/xs_iter_60.caffemodel"
@@ -272,7 +272,7 @@ def test_a_full_disk_loses_nothing(place: Place) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "going on from iteration" in done.stdout
+    assert "resuming from iteration" in done.stdout
     assert (place.folder / "xs_iter_60.caffemodel").read_bytes() == place.weights("runs/whole")
 
 
@@ -281,6 +281,6 @@ def test_a_state_without_its_manifest_does_not_exist(place: Place) -> None:
     (snapshots / "xs_iter_60.json").unlink()
     shutil.copy(snapshots / "xs_iter_50.solverstate", snapshots / "xs_iter_55.solverstate")
     whole = place.weights("runs/whole")
-    assert "going on from iteration 50" in place.resume("runs/whole")
+    assert "resuming from iteration 50" in place.resume("runs/whole")
     assert not (snapshots / "xs_iter_55.solverstate").exists()
     assert place.weights("runs/whole") == whole

@@ -93,14 +93,14 @@ def test_the_rate_never_drops_more_often_than_allowed(rule: Rule, losses: list[f
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_is_told_at_once(loss: float) -> None:
     health = Health()
-    assert health.complaint(3.0, 10) is None
-    assert str(loss) in str(health.complaint(loss, 10))
+    assert health.check(3.0, 10) is None
+    assert str(loss) in str(health.check(loss, 10))
 
 
 def test_one_bad_batch_is_no_explosion_but_a_few_are() -> None:
     health = Health()
-    assert all(health.complaint(loss, 10) is None for loss in (3, 3, 60, 3, 3, 3))
-    complaints = [health.complaint(60, 10) for _ in range(12)]
+    assert all(health.check(loss, 10) is None for loss in (3, 3, 60, 3, 3, 3))
+    complaints = [health.check(60, 10) for _ in range(12)]
     assert complaints[0] is None
     assert "10 times the first (3)" in str(complaints[-1])
 
@@ -114,10 +114,10 @@ def test_going_back_takes_away_what_will_be_written_again(tmp_path: Path) -> Non
         journal.write(event, iteration)
     with journal.path.open("a") as file:
         file.write('{"event": "snap')
-    journal.go_back_to(5)
+    journal.rewind_to(5)
     kept = [(entry["event"], entry["iteration"]) for entry in read_journal(journal.path)]
     assert kept == [("start", 0), ("round", 0), ("train", 0), ("test", 5), ("snapshot", 5)]
-    journal.go_back_to(5, due=True)
+    journal.rewind_to(5, test_pending=True)
     assert len(read_journal(journal.path)) == 3
 
 

@@ -7,19 +7,21 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.paths import ROOT, TESTS
 
 from netgen.caffe.schema import read_solver
 from netgen.caffe.training_log import Event, Reader, read_log
 from netgen.training import several_gpus
-from netgen.training.driver import Watcher
+from netgen.training.driver import RunListener
+from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.journal import read_journal
-from netgen.training.messages import Outcome
-from netgen.training.plan import Plan
+from netgen.training.plan import TrainingPlan
 from netgen.training.plateau import Rule
-from netgen.training.run_folder import Record, RunFolder, Weights
-from netgen.training.state import Engine
+from netgen.training.recorder import Recorder
+from netgen.training.run_folder import InitialWeights, RunFolder, RunRecord
+from netgen.training.state import Outcome, TrainingState
 
 SOLVER = (
     'net: "n" max_iter: 60 display: 5 snapshot: 20 base_lr: 0.01 lr_policy: "fixed"'
@@ -27,15 +29,15 @@ SOLVER = (
 )
 
 
-def record(drops: int = 1, weights: Weights | None = None) -> Record:
-    plan = Plan(
+def record(drops: int = 1, weights: InitialWeights | None = None) -> RunRecord:
+    plan = TrainingPlan(
         name="xs", solver=SOLVER, net="", losses={"loss_item": 1.0}, records=50, batch=8,
         test_records=0, test_batch=0, round_iterations=60, gpus=[0, 1],
         rule=Rule(window=5, patience=2, gain=0.01, drops=drops), observed=None, best=[], keep=2,
         reseed=False, explosion=10.0,
     )  # fmt: skip
-    engine = Engine("1.0.0", "", "", 1, "GPU")
-    return Record({}, "", "", [], "xs", engine, weights, plan)
+    engine = EngineFingerprint("1.0.0", "", "", 1, "GPU")
+    return RunRecord({}, "", "", [], "xs", engine, weights, plan)
 
 
 @pytest.fixture
@@ -55,8 +57,8 @@ def program(folder: RunFolder, wording: str) -> Path:
 
 
 def train(folder: RunFolder, wording: str = "1.0", **more: int) -> Outcome:
-    watcher = Watcher(lambda _: None, lambda _: None)
-    return several_gpus.train(folder, record(**more), watcher, program(folder, wording))
+    listener = RunListener(lambda _: None, lambda _: None)
+    return several_gpus.train(folder, record(**more), listener, program(folder, wording))
 
 
 @pytest.mark.parametrize("wording", ["2016", "1.0"])
@@ -66,7 +68,7 @@ def test_a_plateau_starts_caffe_again_with_a_lower_rate(folder: RunFolder, wordi
     (drop,) = [entry for entry in entries if entry["event"] == "drop"]
     assert drop["lr"] == 0.001
     assert list(read_solver(folder.solver).stepvalue) == [drop["iteration"]]
-    assert outcome.why == "converged"
+    assert outcome.reason == "converged"
     log = folder.caffe_log.read_text()
     assert "lr = 0.001" in log
     shown = {e["iteration"] for e in entries if e["event"] == "train"}
@@ -75,21 +77,32 @@ def test_a_plateau_starts_caffe_again_with_a_lower_rate(folder: RunFolder, wordi
 
 
 def test_a_signal_stops_caffe_with_a_snapshot(folder: RunFolder) -> None:
-    def heard(entry: dict[str, object]) -> None:
+    def on_event(entry: dict[str, object]) -> None:
         if entry["iteration"] == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    watcher = Watcher(heard, lambda _: None)
-    outcome = several_gpus.train(folder, record(), watcher, program(folder, "1.0"))
-    assert outcome.why == "stopped"
+    listener = RunListener(on_event, lambda _: None)
+    outcome = several_gpus.train(folder, record(), listener, program(folder, "1.0"))
+    assert outcome.reason == "stopped"
     assert outcome.signal == signal.SIGTERM
     assert (folder.snapshots / f"xs_iter_{outcome.iteration}.json").exists()
+
+
+def test_only_a_better_test_is_the_best(folder: RunFolder) -> None:
+    plan = msgspec.structs.replace(record().plan, best=["top1_a", "top1_b"])
+    state = TrainingState()
+    recorder = Recorder(folder, plan, state, lambda _: None)
+    tests = [(5, 0.25, 0.25), (10, 0.5, 0.0), (15, 0.25, 0.5), (20, 0.0, 0.5)]
+    best = [recorder.test(at, {"top1_a": a, "top1_b": b}) for at, a, b in tests]
+    assert best == [True, False, True, False]
+    assert (state.best, state.best_iteration) == (0.375, 15)
+    assert [entry["iteration"] for entry in read_journal(folder.journal)] == [5, 10, 15, 20]
 
 
 def test_the_command_names_gpus_solver_and_start(folder: RunFolder) -> None:
     words = several_gpus.command(Path("caffe"), folder, record(), None)
     assert words == ["caffe", "train", "-solver", str(folder.round_solver), "-gpu", "0,1"]
-    begun = record(weights=Weights("w.caffemodel", ""))
+    begun = record(weights=InitialWeights("w.caffemodel", ""))
     assert several_gpus.command(Path("caffe"), folder, begun, None)[-2:] == [
         "-weights", "w.caffemodel",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""`netgen log`: whether a training learned."""
+"""`netgen log`: whether a training learned, from Caffe's log."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from netgen.caffe.training_log import Reading, TrainingLog
 
 
-@click.command("log", short_help="Tell from Caffe's log whether a training learned.")
+@click.command("log", short_help="Check in Caffe's log whether a training learned.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print every loss and test result as JSON.")
 def command(file: Path, as_json: bool) -> None:
-    """Tell from Caffe's log FILE whether the losses fell and what the tests gave.
+    """Print whether the losses in Caffe's log FILE fell, and the results of the last test.
 
-    Make such a log with: caffe train -solver SOLVER 2>&1 | tee FILE
+    Write such a log with: caffe train -solver SOLVER 2>&1 | tee FILE
     """
     from netgen.caffe.training_log import read_log
 
@@ -30,9 +30,9 @@ def command(file: Path, as_json: bool) -> None:
         click.echo(json.dumps(_as_json(log), indent=2))
         return
     if len(log.train) > 1:
-        _tell_losses(log.train)
+        _print_losses(log.train)
     if log.test:
-        _tell_test(log.test[-1], log.test_layers)
+        _print_test(log.test[-1], log.test_layers)
     else:
         click.echo("No test yet.")
     if not log.finished:
@@ -47,14 +47,14 @@ def _as_json(log: TrainingLog) -> dict[str, object]:
     } | {"finished": log.finished}
 
 
-def _tell_losses(train: list[Reading]) -> None:
-    """Compare the first with the last tenth of the displays: one batch's loss is noise."""
+def _print_losses(train: list[Reading]) -> None:
+    """Compare the means of the first and the last tenth of the displays: one loss is noise."""
     tenth = max(1, len(train) // 10)
     first, last = train[:tenth], train[-tenth:]
     rows = []
     for name in train[0].values:
         before, after = _mean(first, name), _mean(last, name)
-        # Not "after >= before", so that a nan is no fall.
+        # Not "after >= before": a nan has not fallen.
         verdict = "fell" if after < before else "DID NOT FALL"
         rows.append({"loss": name, "first": f"{before:.3f}", "last": f"{after:.3f}", "": verdict})
     click.echo(f"Training loss, iterations {_span(first)} and {_span(last)}:")
@@ -72,7 +72,7 @@ def _span(readings: list[Reading]) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def _tell_test(test: Reading, layers: list[LayerParameter]) -> None:
+def _print_test(test: Reading, layers: list[LayerParameter]) -> None:
     from netgen.evaluation.labels import guesses
 
     guess = guesses(layers)
@@ -88,9 +88,9 @@ def _tell_test(test: Reading, layers: list[LayerParameter]) -> None:
                 "": _verdict(value, max(chance, prior or 0)),
             }
         )
-    if not rows:  # the net is neither in the log nor where it was
+    if not rows:  # the net is neither in the log nor in its file
         rows = [{"output": name, "test": f"{value:.4f}"} for name, value in test.values.items()]
-    click.echo(f"Test, iteration {test.iteration}{', beside guessing' if guess else ''}:")
+    click.echo(f"Test, iteration {test.iteration}{', compared with guessing' if guess else ''}:")
     print_table(sorted(rows, key=lambda row: next(iter(row.values()))))
 
 

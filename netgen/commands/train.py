@@ -1,29 +1,33 @@
-"""`netgen train`: train as the paper did, in runs that can be resumed to the bit."""
+"""`netgen train`: train as the paper did, with runs that resume to the bit."""
 
 from __future__ import annotations
 
 import re
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from netgen.commands.shared_options import PrintablePath
+from netgen.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from netgen.training.messages import Outcome
-    from netgen.training.run_folder import Record, RunFolder
+    from netgen.training.run_folder import RunFolder, RunRecord
+    from netgen.training.state import Outcome
 
-# What `--resume` may be combined with: the rest was decided when the run began.
-WITH_RESUME = {"variant", "solver", "run", "resume", "inexact", "timeout"}
+GPU, *REST = fields(TrainingOptions)
+# Decided when a run begins, so not allowed with --resume.
+DECIDED = {field.name for field in fields(TrainingOptions)} | {"weights"}
 
 
 class Gpus(click.ParamType[tuple[int, ...]]):
-    """Numbers of GPUs, as in ``0,1``."""
+    """Numbers of GPUs, such as ``0,1``."""
 
     name = "N[,N]"
 
@@ -34,8 +38,37 @@ class Gpus(click.ParamType[tuple[int, ...]]):
         if isinstance(value, tuple):
             return value
         if not re.fullmatch(r"\d{1,3}(,\d{1,3})*", str(value)):
-            self.fail(f"{value!r} is no list of GPUs, such as 0 or 0,1", param, ctx)
+            self.fail(f"{value!r} is not a list of GPUs, such as 0 or 0,1", param, ctx)
         return tuple(dict.fromkeys(int(number) for number in str(value).split(",")))
+
+
+def _options(options: Sequence[Field[Any]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command one option for each of some training options."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for field in reversed(options):
+            command = click.option(
+                f"--{field.name.strip('_').replace('_', '-')}",
+                field.name,
+                type=_type(field),
+                default=field.default,
+                show_default=field.default not in (None, ()),
+                metavar=field.metadata["metavar"],
+                help=field.metadata["help"],
+            )(command)
+        return command
+
+    return decorate
+
+
+def _type(field: Field[Any]) -> click.ParamType[Any]:
+    """Return the type that an option's values are checked by."""
+    limits = field.metadata["limits"]
+    if isinstance(field.default, tuple):
+        return Gpus()
+    if isinstance(field.default, float):
+        return click.FloatRange(**limits)
+    return click.IntRange(**limits) if limits else click.STRING
 
 
 @click.command("train", short_help="Train, drop the rate at plateaus, resume to the bit.")
@@ -46,18 +79,12 @@ class Gpus(click.ParamType[tuple[int, ...]]):
     metavar="FILE",
     help="Another solver that `netgen build` wrote, such as demo/solvers/xs.prototxt.",
 )
-@click.option(
-    "--gpu",
-    type=Gpus(),
-    default=(),
-    help="Train on this GPU, or on several (0,1), then without exact resumes."
-    "  [default: as the solver says]",
-)
+@_options([GPU])
 @click.option(
     "--weights",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="A caffemodel to begin with (`netgen init`).  [default: the network's fillers]",
+    help="Initial weights: a caffemodel, as from `netgen init`.  [default: the network's fillers]",
 )
 @click.option(
     "--run",
@@ -65,85 +92,20 @@ class Gpus(click.ParamType[tuple[int, ...]]):
     metavar="DIR",
     help="The run's folder.  [default: runs/NAME]",
 )
-@click.option("--resume", is_flag=True, help="Go on with a run, exactly where it was.")
-@click.option("--inexact", is_flag=True, help="Resume on another Caffe, BLAS or device, too.")
+@click.option("--resume", is_flag=True, help="Resume a run exactly where it stopped.")
 @click.option(
-    "--plateau",
-    metavar="WHAT",
-    default="train",
-    show_default=True,
-    help="The loss that has to plateau for a drop of the rate: train, or a task's in the test;"
-    " off for the solver's own policy.",
+    "--inexact",
+    is_flag=True,
+    help="Allow --resume on another Caffe, BLAS or device: the weights will differ.",
 )
-@click.option(
-    "--window",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Iterations (or tests) whose mean loss is compared.  [default: an epoch, at least 100; 1"
-    " test]",
-)
-@click.option(
-    "--patience",
-    type=click.IntRange(1),
-    metavar="N",
-    default=2,
-    show_default=True,
-    help="Windows in a row without a gain that are a plateau.",
-)
-@click.option(
-    "--min-gain",
-    type=click.FloatRange(0, 1, max_open=True),
-    metavar="X",
-    default=0.01,
-    show_default=True,
-    help="The share of the best window's loss that another has to be smaller by, to be a gain.",
-)
-@click.option(
-    "--drops",
-    type=click.IntRange(0),
-    metavar="N",
-    default=3,
-    show_default=True,
-    help="Most drops of the rate, tenfold each: the next plateau, or one without a gain since the"
-    " last drop, is convergence and ends the run.",
-)
-@click.option(
-    "--best",
-    metavar="TASK",
-    help="Keep the snapshot of the best top-1 test accuracy of this task.  [default: the mean of"
-    " all tasks]",
-)
-@click.option(
-    "--keep",
-    type=click.IntRange(1),
-    metavar="N",
-    default=3,
-    show_default=True,
-    help="Newest snapshots to keep, besides the best.",
-)
-@click.option(
-    "--round",
-    "round_",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Passes over the training images in a round, the most that a resume reads again (without"
-    " computing).  [default: one, or as many as make 2,000 iterations]",
-)
-@click.option(
-    "--explosion",
-    type=click.FloatRange(1, min_open=True),
-    metavar="X",
-    default=10.0,
-    show_default=True,
-    help="Stop when the loss is that many times the first one.",
-)
+@_options(REST)
 @click.option(
     "--timeout",
     type=click.FloatRange(1),
     metavar="SECONDS",
     default=1800.0,
     show_default=True,
-    help="Stop when Caffe makes no progress for so long.",
+    help="Stop when Caffe makes no progress for this long.",
 )
 @click.pass_context
 def command(
@@ -161,15 +123,15 @@ def command(
     """Train a network that `netgen build` wrote, in the folder where it was built.
 
     The rate is divided by ten "whenever the loss plateaued until convergence" (section 5.2). All
-    that a run is goes into its folder: prototxts, log.jsonl, curves.png, snapshots, Caffe's log.
+    files of a run are in its folder: prototxts, log.jsonl, curves.png, snapshots, Caffe's log.
 
-    Ctrl-C makes a snapshot and stops. --resume goes on exactly where the run was, whatever ended
-    it: on a CPU, the final weights are bit for bit those of a run that nothing interrupted.
+    Ctrl-C takes a snapshot and stops. --resume continues from the newest snapshot, whatever ended
+    the run. On a CPU, the final weights are the same, bit for bit, as without an interruption.
     """
     from netgen.training.run_folder import RunFolder
 
     if variant is None and solver is None and not (resume and run):
-        raise click.UsageError("say --variant NAME (`netgen list`) or --solver FILE")
+        raise click.UsageError("give --variant NAME (`netgen list`) or --solver FILE")
     name = variant or (solver.stem if solver else "")
     folder = RunFolder(run or Path("runs") / name)
     if resume:
@@ -178,17 +140,17 @@ def command(
     else:
         file = solver or Path("solvers") / f"{name}.prototxt"
         outcome = _begin(folder, file, name, timeout, **options)
-    _tell_end(ctx, folder, outcome)
+    _report_end(ctx, folder, outcome)
 
 
 def _check_resume(ctx: click.Context) -> None:
-    """Refuse what was decided when the run began."""
+    """Refuse options that were decided when the run began."""
     for option in ctx.command.params:
         name = option.name or ""
         given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and name not in WITH_RESUME:
+        if given and name in DECIDED:
             raise click.UsageError(
-                f"{option.opts[0]} was decided when the run began (run.json): leave it out"
+                f"{option.opts[0]} was decided when the run began (run.json): omit it"
             )
 
 
@@ -208,104 +170,102 @@ def _begin(
         raise click.BadParameter(
             f"{file} does not exist: write it with `netgen build`, or name one with --solver"
         )
-    with driver.holding(folder, new=True):
-        plan = make_plan(file, name, _wishes(**options))
-        record = driver.begin(folder, plan, name, weights, _words())
-        return _work(folder, record, timeout)
+    with driver.locked_folder(folder, new=True):
+        plan = make_plan(file, name, TrainingOptions(**options))
+        record = driver.begin(folder, plan, name, weights, ["netgen", *sys.argv[1:]])
+        return _train(folder, record, timeout)
 
 
 def _resume(folder: RunFolder, name: str, inexact: bool, timeout: float) -> Outcome:
     from netgen.training import driver
     from netgen.training.run_folder import RunError
 
-    with driver.holding(folder, new=False):
+    with driver.locked_folder(folder, new=False):
         record = folder.read()
         if name and name != record.variant:
             raise RunError(
                 f"{folder.path}: a run of {record.variant!r}, not of {name!r}: name its own folder"
                 " (--run)"
             )
-        start = driver.take_up(folder, record, inexact, click.echo)
-        if outcome := driver.ended(folder, record, start):
+        start = driver.resume(folder, record, inexact, click.echo)
+        if outcome := driver.completed(folder, record, start):
             return outcome
         iteration = start.iteration if start else 0
-        click.echo(f"{folder.path}: going on from iteration {iteration:,}")
-        return _work(folder, record, timeout)
+        click.echo(f"{folder.path}: resuming from iteration {iteration:,}")
+        return _train(folder, record, timeout)
 
 
-def _wishes(*, min_gain: float, gpu: tuple[int, ...], **options: Any) -> Any:
-    from netgen.training.prepare import Wishes
-
-    return Wishes(gain=min_gain, gpus=gpu, **options)
-
-
-def _work(folder: RunFolder, record: Record, timeout: float) -> Outcome:
-    """Train, and show it."""
+def _train(folder: RunFolder, record: RunRecord, timeout: float) -> Outcome:
+    """Train, and show the progress."""
     from rich.console import Console
 
     from netgen.caffe.engine import find_engine
     from netgen.training import driver, several_gpus
     from netgen.training.display import Curves, Display
-    from netgen.training.memory_check import check_room
+    from netgen.training.memory_check import check_memory
 
     console = Console(highlight=False, markup=False)
-    _tell_plan(console, folder, record)
-    room = check_room(record.plan, folder.net)
-    console.print(f"memory: about {room} (estimated)")
+    _print_plan(console, folder, record)
+    memory = check_memory(record.plan, folder.net)
+    console.print(f"memory: about {memory} (estimated)")
     display = Display(console, record.plan)
-    curves = Curves(folder.journal, folder.curves)
+    curves = Curves(lambda: _draw(folder))
 
-    def heard(message: Any) -> None:
-        display.heard(message)
-        if isinstance(message, dict) and message["event"] == "test":
+    def on_event(event: Any) -> None:
+        display.on_event(event)
+        if isinstance(event, dict) and event["event"] == "test":
             curves.renew()
 
     try:
         with display.showing():
-            watcher = driver.Watcher(heard, display.said)
+            listener = driver.RunListener(on_event, display.on_message)
             if len(record.plan.gpus) > 1:
-                return several_gpus.train(folder, record, watcher, find_engine().program)
-            return driver.train(folder, record, watcher, timeout)
+                return several_gpus.train(folder, record, listener, find_engine().program)
+            return driver.train(folder, record, listener, timeout)
     finally:
         curves.renew(at_once=True)
 
 
-def _tell_plan(console: Console, folder: RunFolder, record: Record) -> None:
-    """Say what will be done: what the user did not ask for should not surprise them."""
+def _draw(folder: RunFolder) -> None:
+    from netgen.figures.curves import draw
+
+    draw(folder.journal, folder.curves)
+
+
+def _print_plan(console: Console, folder: RunFolder, record: RunRecord) -> None:
+    """Print what will be done, defaults included."""
     plan, engine = record.plan, record.engine
     rule = plan.rule
     lines = [
-        f"{folder.path}: {plan.parameters.max_iter:,} iterations of {plan.batch} at most, an epoch"
-        f" is {plan.records / plan.batch:,.1f}; rounds of {plan.round_iterations:,}",
-        f"engine: Caffe {engine.version}, {engine.blas}, {engine.threads} threads, {engine.device}",
+        f"{folder.path}: at most {plan.parameters.max_iter:,} iterations of {plan.batch} images; an"
+        f" epoch is {plan.records / plan.batch:,.1f} iterations, a round"
+        f" {plan.round_iterations:,}",
+        f"engine: Caffe {engine.version}, {engine.blas}, threads: {engine.threads},"
+        f" {engine.device}",
     ]
     if rule:
-        what = f"tests of {plan.observed}" if plan.observed else "iterations of the training loss"
+        observed = f"{plan.observed} of tests" if plan.observed else "the training loss"
         lines.append(
-            f"the rate drops tenfold, {rule.drops} times at most, when {rule.patience} windows of"
-            f" {rule.window:,} {what} gain less than {100 * rule.gain:g}%"
+            f"plateau rule on {observed}: window {rule.window:,}, patience {rule.patience},"
+            f" minimal gain {100 * rule.gain:g}%, drops at most {rule.drops}"
         )
     for line in lines:
         console.print(line, soft_wrap=True)
 
 
-def _words() -> list[str]:
-    return ["netgen", *sys.argv[1:]]
-
-
-def _tell_end(ctx: click.Context, folder: RunFolder, outcome: Outcome) -> None:
-    """Say how it ended and what can be done next; after a signal, exit as one does."""
+def _report_end(ctx: click.Context, folder: RunFolder, outcome: Outcome) -> None:
+    """Print how the run ended and what to do next; after a signal, exit with its status."""
     from netgen.training.driver import how_to_resume
 
     at = f"iteration {outcome.iteration:,}"
-    if outcome.why == "stopped":
+    if outcome.reason == "stopped":
         name = signal.Signals(outcome.signal or signal.SIGINT).name
-        click.echo(f"stopped at {at} by {name}, {outcome.what}. {how_to_resume(folder)}")
+        click.echo(f"stopped at {at} by {name}, {outcome.detail}. {how_to_resume(folder)}")
         ctx.exit(128 + (outcome.signal or signal.SIGINT))
-    if outcome.why == "failed":
+    if outcome.reason == "failed":
         raise click.ClickException(
-            f"stopped at {at}: {outcome.what}. The newest snapshot is from before that: begin again"
-            " with a smaller base_lr or other weights"
+            f"stopped at {at}: {outcome.detail}. All snapshots are from before that: begin"
+            " another run with a smaller base_lr or other weights"
         )
     words = {"converged": "converged", "max_iter": "done"}
-    click.echo(f"{words[outcome.why]} at {at}: {outcome.what}. All of it is in {folder.path}")
+    click.echo(f"{words[outcome.reason]} at {at}: {outcome.detail}. All files are in {folder.path}")

@@ -18,7 +18,7 @@ from netgen.pipeline.runner import Runner, run
 from netgen.system.files import digest, write_all
 from netgen.system.machine import machine
 from netgen.training.journal import read_journal
-from netgen.training.run_folder import RunFolder, held
+from netgen.training.run_folder import RunFolder, locked
 
 Heard = Callable[[Mapping[Cell, CellRecord], Sequence[tuple[Cell, int]]], None]
 SAVED = 10  # seconds between two notes of the time that it took
@@ -103,7 +103,8 @@ def session(request: Request, heard: Heard) -> tuple[dict[Cell, CellRecord], flo
         clock.save()
         heard(done, [(cell, _iteration(places.cell(cell))) for cell in at_work])
 
-    with held(places.work / "lock", f"{places.work}: another `netgen experiment` is at work in it"):
+    refusal = f"{places.work}: another `netgen experiment` is at work in it"
+    with locked(places.work / "lock", refusal):
         try:
             done = run(request.cells, Runner(places, request.settings), request.jobs, told)
         finally:

@@ -22,8 +22,8 @@ from netgen.network.variants import Variant, find
 from netgen.paper import TABLE_2, Accuracies, Recipe
 from netgen.paper.chance import chance
 from netgen.training.journal import read_journal
-from netgen.training.messages import ENDED
 from netgen.training.run_folder import RunFolder
+from netgen.training.state import COMPLETED
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _training(run: Path) -> tuple[bool, Path]:
     """
     ended, last = False, "snapshots/LAST.caffemodel"
     for entry in read_journal(RunFolder(run).journal):
-        ended = entry["event"] == "end" and entry["why"] in ENDED
+        ended = entry["event"] == "end" and entry["why"] in COMPLETED
         last = entry["model"] if entry["event"] == "snapshot" else last
     return ended, run / last
 

@@ -1,1 +1,15 @@
-"""Training as the paper did it: a rate that drops at plateaus, and runs that resume to the bit."""
+"""Training as the paper did it: the rate drops at plateaus, and runs resume to the bit."""
+
+__all__ = [
+    "display",
+    "driver",
+    "fingerprint",
+    "journal",
+    "memory_check",
+    "options",
+    "prepare",
+    "run_folder",
+    "several_gpus",
+    "snapshots",
+    "state",
+]

@@ -1,4 +1,4 @@
-"""Caffe's solver as a round needs it: restored and replayed, stepped, tested, dropped, snapshot.
+"""Caffe's solver for one round: restore, replay, step, test, drop the rate, write a snapshot.
 
 Only used in a child process.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from netgen.caffe.caffe_pb2 import SolverState
-from netgen.training.plan import Plan
+from netgen.training.plan import TrainingPlan
 from netgen.training.snapshots import KINDS, Snapshot, check_written, require_space
 
 FLOAT = 4  # bytes
@@ -19,9 +19,9 @@ COPIES = 3  # of the parameters in a snapshot, with momentum; some solvers keep 
 
 
 class CaffeSolver:
-    """A pycaffe solver, and what of it does not change."""
+    """A pycaffe solver; `blobs` has the sizes of each layer's parameters."""
 
-    def __init__(self, plan: Plan, solver_file: Path) -> None:
+    def __init__(self, plan: TrainingPlan, solver_file: Path) -> None:
         import caffe
 
         if plan.gpu is None:
@@ -47,14 +47,14 @@ class CaffeSolver:
         """Updates of the weights so far."""
         return int(self._solver.iter)
 
-    def begin_from(self, weights: Path) -> None:
-        """Begin with the weights of a caffemodel, layer by layer of the same name."""
+    def load_weights(self, weights: Path) -> None:
+        """Copy the weights of a caffemodel into the layers of the same names."""
         self.net.copy_from(str(weights))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take over weights, momentum, iteration and step of a snapshot, wherever it is now."""
+        """Load weights, momentum, iteration and step of a snapshot."""
         state = SolverState.FromString(snapshot.solverstate.read_bytes())
-        state.ClearField("learned_net")  # its path of then
+        state.ClearField("learned_net")  # its path: the run may have been moved
         self._restore(state, snapshot.path.parent)
         self.net.copy_from(str(snapshot.model))
 
@@ -65,25 +65,32 @@ class CaffeSolver:
             file.write_bytes(content)
             self._solver.restore(str(file))
 
-    def replay(self, iterations: int, heard: Callable[[int, int], bool]) -> bool:
-        """Have the data layers read what so many iterations read, without computing.
+    def replay(self, iterations: int, on_progress: Callable[[int, int], bool]) -> bool:
+        """Have the data layers read the batches of so many iterations, without computing.
+
+        Parameters
+        ----------
+        iterations
+            How many.
+        on_progress
+            Called before each batch with the batches done and in total; False stops.
 
         Returns
         -------
         bool
-            Whether it got to the end: `heard`, which is given batches done and to do, may say no.
+            False if `on_progress` stopped it.
         """
-        return _forward(self.net, iterations * self._accumulated, heard)
+        return _forward(self.net, iterations * self._accumulated, on_progress)
 
-    def replay_tests(self, tests: int, heard: Callable[[int, int], bool]) -> bool:
-        """Have the test's data layers read what so many tests read; as `replay`.
+    def replay_tests(self, tests: int, on_progress: Callable[[int, int], bool]) -> bool:
+        """Have the test net's data layers read the batches of so many tests; see `replay`.
 
-        Tests that each cover the test set begin at its first record: then there is nothing to do.
+        A test that covers the test set ends at its first record: then there is nothing to do.
         """
         batches = tests * (self._plan.parameters.test_iter or [0])[0]
         if not batches or batches * self._plan.test_batch % self._plan.test_records == 0:
             return True
-        return _forward(self._solver.test_nets[0], batches, heard)
+        return _forward(self._solver.test_nets[0], batches, on_progress)
 
     def step(self) -> dict[str, float]:
         """Do one iteration; return each loss of its (last) batch, output -> value."""
@@ -93,15 +100,15 @@ class CaffeSolver:
         self._solver.step(1)
         return {name: float(blob.data.flat[0]) for name, blob in self._losses.items()}
 
-    def test(self, heard: Callable[[int, int], bool]) -> dict[str, float] | None:
-        """Run the test net over its batches; return each output's mean, or None if `heard` no."""
+    def test(self, on_progress: Callable[[int, int], bool]) -> dict[str, float] | None:
+        """Run the test net; return each output's mean, or None if `on_progress` stopped it."""
         net, batches = self._solver.test_nets[0], self._plan.parameters.test_iter[0]
         net.share_with(self.net)
         outputs = {name: net.blobs[name] for name in net.outputs if net.blobs[name].count == 1}
         sums = dict.fromkeys(outputs, 0.0)
         last = len(net.layers) - 1
         for batch in range(batches):
-            if not heard(batch, batches):
+            if not on_progress(batch, batches):
                 return None
             net._forward(0, last)
             for name, blob in outputs.items():
@@ -109,10 +116,15 @@ class CaffeSolver:
         return {name: total / batches for name, total in sums.items()}
 
     def write(self, path: Path, step: int) -> None:
-        """Write weights, momentum, iteration and step to `path`, less endings, all complete.
+        """Write weights, momentum, iteration and step to the two files of a snapshot.
 
-        The solver takes over `step`, the number of drops, if that is another than its own: the
-        rate drops, and the data go on.
+        Parameters
+        ----------
+        path
+            Of the files, without their endings.
+        step
+            The number of drops so far. If the solver's own differs, it takes this one: the rate
+            drops, while the data layers continue.
 
         Raises
         ------
@@ -129,15 +141,15 @@ class CaffeSolver:
             return
         state.current_step = step
         file.write_bytes(state.SerializeToString())
-        state.ClearField("learned_net")  # the weights are what they are
+        state.ClearField("learned_net")  # the solver has these weights
         self._restore(state, path.parent)
 
 
-def _forward(net: Any, batches: int, heard: Callable[[int, int], bool]) -> bool:
-    """Run a net's data layers alone."""
+def _forward(net: Any, batches: int, on_progress: Callable[[int, int], bool]) -> bool:
+    """Run only a net's data layers."""
     layers = [index for index, layer in enumerate(net.layers) if layer.type == "Data"]
     for batch in range(batches):
-        if not heard(batch, batches):
+        if not on_progress(batch, batches):
             return False
         for index in layers:
             net._forward(index, index)

@@ -1,64 +1,64 @@
-"""What a run shows as it works: a bar on a terminal, else a line a display; and its curves."""
+"""Shows a run: a progress bar on a terminal, one line per journal entry, and its curves."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Column
 
-from netgen.training.messages import Beat
-from netgen.training.plan import Plan
+from netgen.training.plan import TrainingPlan
+from netgen.training.state import Progress
 
-FIRST = 60.0  # seconds until curves are drawn
-DRAWING = 0.01  # share of the time that may go into drawing them
-WORDS = {"training": "iteration", "replay": "data up to where it was: batch", "test": "test"}
-SHORT = 10  # characters of the bar
-SPEED_OVER = 60.0  # seconds
+FIRST_DRAWING = 60.0  # seconds until curves are drawn
+DRAWING_SHARE = 0.01  # of the time that may be spent on drawing them
+UNITS = {"training": "iteration", "replay": "reading again: batch", "test": "test: batch"}
+BAR_WIDTH = 10  # characters
+SPEED_WINDOW = 60.0  # seconds
 
 
 class Display:
-    """Shows a run's journal and beats; to be entered before it is told."""
+    """Shows a run's journal and progress, within `with display.showing()`."""
 
-    def __init__(self, console: Console, plan: Plan) -> None:
+    def __init__(self, console: Console, plan: TrainingPlan) -> None:
         self.console, self.plan = console, plan
-        self._progress = Progress(
+        self._bar = ProgressBar(
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-            BarColumn(SHORT),
+            BarColumn(BAR_WIDTH),
             TextColumn("{task.fields[pace]}", table_column=Column(no_wrap=True)),
-            # What a narrow terminal has no room for:
+            # Cut off on a narrow terminal:
             TextColumn("{task.fields[loss]}", table_column=Column(no_wrap=True, ratio=1)),
             console=console, expand=True, transient=True, disable=not console.is_terminal,
             refresh_per_second=2,
         )  # fmt: skip
-        self._task: TaskID = self._progress.add_task("Caffe starts", total=None, pace="", loss="")
+        self._task: TaskID = self._bar.add_task("starting Caffe", total=None, pace="", loss="")
         self._speed = Speed()
         self._outputs = ""
 
     @contextmanager
     def showing(self) -> Iterator[None]:
-        """Show in a with block."""
-        with self._progress:
+        """Show the progress bar in a with block."""
+        with self._bar:
             yield
 
-    def said(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         """Show a sentence."""
         self.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
-    def heard(self, message: Any) -> None:
-        """Show what the worker tells."""
-        if isinstance(message, Beat):
-            self._beat(message)
-        elif line := self.line(message):
-            self.said(line)
+    def on_event(self, event: Any) -> None:
+        """Show an entry of the journal, or progress."""
+        if isinstance(event, Progress):
+            self._show_progress(event)
+        elif line := self.line(event):
+            self.on_message(line)
 
     def line(self, entry: dict[str, Any]) -> str | None:
-        """Return a journal's entry as a line; None where it needs none."""
+        """Return a journal's entry as a line of text; None for those that are not shown."""
         at = f"iteration {entry['iteration']:,}"
         match entry["event"]:
             case "train":
@@ -75,18 +75,19 @@ class Display:
                 return f"{at}: {entry['model']}{', the best so far' if entry['best'] else ''}"
         return None
 
-    def _beat(self, beat: Beat) -> None:
-        text, pace, loss = f"{WORDS[beat.what]} {beat.done:,} of {beat.of:,}", "", ""
-        if beat.what == "training":
-            self._speed.reached(beat.done)
-            loss = f"loss {_number(beat.loss)} ({self._outputs})"
-            pace = f"epoch {self.plan.epoch(beat.done):.2f}{self._pace(beat.done)}"
-        self._progress.update(
-            self._task, description=text, completed=beat.done, total=beat.of, pace=pace, loss=loss
+    def _show_progress(self, progress: Progress) -> None:
+        done, total = progress.done, progress.total
+        text, pace, loss = f"{UNITS[progress.task]} {done:,} of {total:,}", "", ""
+        if progress.task == "training":
+            self._speed.reached(done)
+            loss = f"loss {_number(progress.loss)} ({self._outputs})"
+            pace = f"epoch {self.plan.epoch(done):.2f}{self._pace(done)}"
+        self._bar.update(
+            self._task, description=text, completed=done, total=total, pace=pace, loss=loss
         )
 
     def _pace(self, iteration: int) -> str:
-        """Return the rate and the time that is left, as far as known."""
+        """Return the speed and the time that is left; nothing as long as they are not known."""
         rate = self._speed.rate
         if not rate:
             return ""
@@ -96,21 +97,21 @@ class Display:
 
 
 class Speed:
-    """Iterations a second, over the last minute."""
+    """Iterations per second, over the last minute."""
 
     def __init__(self) -> None:
         self._seen: list[tuple[float, int]] = []
 
     def reached(self, iteration: int) -> None:
-        """Note that so many iterations are done."""
+        """Take in how many iterations are done."""
         now = time.monotonic()
         self._seen.append((now, iteration))
-        while len(self._seen) > 2 and now - self._seen[1][0] > SPEED_OVER:
+        while len(self._seen) > 2 and now - self._seen[1][0] > SPEED_WINDOW:
             self._seen.pop(0)
 
     @property
     def rate(self) -> float | None:
-        """Iterations a second; None as long as there were none."""
+        """Iterations per second; None before the second call of `reached`."""
         if len(self._seen) < 2:
             return None
         (before, first), (now, last) = self._seen[0], self._seen[-1]
@@ -118,23 +119,24 @@ class Speed:
 
 
 class Curves:
-    """Draws a journal anew now and then, and never spends more than a share of the time on it."""
+    """Redraws a run's curves from time to time, in at most a small share of the time.
 
-    def __init__(self, journal: Path, out: Path) -> None:
-        self.journal, self.out = journal, out
-        self._next = time.monotonic() + FIRST
+    `draw` draws them; it raises ValueError if there is nothing to draw yet.
+    """
+
+    def __init__(self, draw: Callable[[], object]) -> None:
+        self.draw = draw
+        self._next = time.monotonic() + FIRST_DRAWING
 
     def renew(self, at_once: bool = False) -> None:
-        """Draw, if it is time; a picture that cannot be written is no reason to stop a training."""
+        """Draw, if it is time; a picture that cannot be written does not stop the training."""
         start = time.monotonic()
         if start < self._next and not at_once:
             return
-        from netgen.figures.curves import draw
-
-        with suppress(ValueError, OSError):  # nothing to draw yet, or no place to draw it
-            draw(self.journal, self.out)
+        with suppress(ValueError, OSError):  # nothing to draw yet, or it cannot be written
+            self.draw()
         took = time.monotonic() - start
-        self._next = start + took / DRAWING
+        self._next = start + took / DRAWING_SHARE
 
 
 def _values(values: dict[str, float | None]) -> str:

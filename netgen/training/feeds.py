@@ -1,6 +1,6 @@
-"""What a network reads in a phase: databases that are there, whole, aligned and of its classes.
+"""Checks a network's databases: readable, of equal length, aligned, with labels in range.
 
-Checked before Caffe starts, which would end its process, or train on labels of other images.
+Caffe itself would end its process, or train on the labels of other images.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from netgen.cost.complexity import READS_LABELS
 
 
 class FeedError(ValueError):
-    """A network or its databases that cannot be trained on; the message says why and what next."""
+    """Databases that a network cannot be trained on; the message says why and what next."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """How many records a phase's databases have, and how many a batch reads of each."""
+    """How many records each of a phase's databases has, and how many a batch reads."""
 
     records: int
     batch: int
 
 
 def check_feed(layers: Sequence[LayerParameter], phase: Phase) -> Feed:
-    """Check what the layers of a phase read.
+    """Check the databases that the layers of a phase read.
 
     Raises
     ------
     FeedError
-        They read something else than LMDBs, or databases that do not belong together, or have
+        They read something other than LMDBs, or databases that do not belong together, or have
         labels that are no classes.
     ValueError
         A database cannot be read.
@@ -42,8 +42,8 @@ def check_feed(layers: Sequence[LayerParameter], phase: Phase) -> Feed:
     for layer in sources:
         if layer.type != "Data" or layer.data_param.backend != DataParameter.LMDB:
             raise FeedError(
-                f"layer {layer.name!r} ({layer.type}): `netgen train` repeats what Data layers read"
-                " from LMDBs, and nothing else: build the network with `netgen build`"
+                f"layer {layer.name!r} ({layer.type}): `netgen train` supports only Data layers"
+                " that read LMDBs: build the network with `netgen build`"
             )
     if not sources:
         raise FeedError(f"the network reads nothing in phase {phase}: is it a train_val.prototxt?")
@@ -53,14 +53,14 @@ def check_feed(layers: Sequence[LayerParameter], phase: Phase) -> Feed:
     batches = {layer.data_param.batch_size for layer in sources}
     if len(batches) > 1:
         raise FeedError(
-            f"the Data layers of phase {phase} have batches of {sorted(batches)}: images and labels"
-            " would be of others; give all the same batch_size"
+            f"the Data layers of phase {phase} have the batch sizes {sorted(batches)}: images would"
+            " get the labels of other images; give all the same batch_size"
         )
     return Feed(records, batches.pop())
 
 
 def _labels(layers: Sequence[LayerParameter]) -> dict[str, int | None]:
-    """Return the blobs that are read as labels, and how many classes they may name."""
+    """Return the blobs that are read as labels, and the number of classes of each."""
     classes = {
         top: layer.inner_product_param.num_output
         for layer in layers
@@ -75,7 +75,7 @@ def _labels(layers: Sequence[LayerParameter]) -> dict[str, int | None]:
 
 
 def _records(phase: Phase, paths: dict[str, Path], labels: dict[str, int | None]) -> int:
-    """Return how many records all of a phase's databases have."""
+    """Return how many records each of a phase's databases has."""
     of_labels = {top: path for top, path in paths.items() if top in labels}
     others = [path for top, path in paths.items() if top not in labels]
     if not of_labels:
@@ -84,14 +84,15 @@ def _records(phase: Phase, paths: dict[str, Path], labels: dict[str, int | None]
     read = read_labels(Databases(others[0] if others else None, of_labels))
     counts = {paths.get(name, others[0] if others else None): n for name, n in read.records.items()}
     if len(set(counts.values())) > 1:
-        said = ", ".join(f"{path}: {count:,}" for path, count in counts.items())
+        lengths = ", ".join(f"{path}: {count:,}" for path, count in counts.items())
         raise FeedError(
-            f"the databases of phase {phase} have different numbers of records ({said}): after one"
-            " pass, labels would be of other images; make them anew with `netgen data`"
+            f"the databases of phase {phase} have different numbers of records ({lengths}): after"
+            " one pass, images would get the labels of other images; make them again with"
+            " `netgen data`"
         )
     if read.apart:
         raise FeedError(
-            f"the databases of phase {phase} do not belong together: {read.apart}; make them anew"
+            f"the databases of phase {phase} do not belong together: {read.apart}; make them again"
             " with `netgen data`"
         )
     for top, values in read.values.items():
@@ -100,7 +101,7 @@ def _records(phase: Phase, paths: dict[str, Path], labels: dict[str, int | None]
         if wrong.any():
             raise FeedError(
                 f"{paths[top]}: record {wrong.argmax():,} has the label {values[wrong.argmax()]},"
-                f" but the network knows {most} classes (0 to {(most or 1) - 1}): build the network"
-                " for this dataset, or make the database anew"
+                f" but the network has {most} classes (0 to {(most or 1) - 1}): build the network"
+                " for this dataset, or make the database again"
             )
     return next(iter(counts.values()))

@@ -1,4 +1,4 @@
-"""Which Caffe, BLAS kernel and device compute, asked in the process that has them loaded."""
+"""Which Caffe, BLAS kernel and device compute; to be called in the process that has Caffe."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from netgen.training.state import Engine
+from msgspec import Struct
 
 # The BLAS of Caffe. NumPy and SciPy bring OpenBLAS libraries of their own under other names.
 BLAS = re.compile(r"lib(openblas|mkl_rt|atlas|blis|satlas|tatlas)[^/]*\.so")
@@ -18,7 +19,43 @@ CAFFE = re.compile(r"libcaffe[^/]*\.so|_caffe[^/]*\.so")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def engine(gpu: int | None) -> Engine:
+class EngineFingerprint(Struct, frozen=True, forbid_unknown_fields=True):
+    """What decides the bits that a training gives: they repeat where all of this is the same.
+
+    Attributes
+    ----------
+    version
+        Caffe's version, as pycaffe gives it.
+    library
+        SHA-256 of the Caffe library that computes.
+    blas
+        File name of its BLAS, and the kernel that this chose for the processor.
+    threads
+        Of the BLAS.
+    device
+        "CPU", or the GPU's name.
+    """
+
+    version: str
+    library: str
+    blas: str
+    threads: int
+    device: str
+
+
+class EngineReport(NamedTuple):
+    """What the parent process needs to know about Caffe before a run."""
+
+    engine: EngineFingerprint
+    can_reseed: bool
+
+
+def describe(gpu: int | None) -> EngineReport:
+    """Return what computes, and whether it can repeat Dropout."""
+    return EngineReport(engine(gpu), can_reseed())
+
+
+def engine(gpu: int | None) -> EngineFingerprint:
     """Describe the Caffe of this process; `gpu` is the number of the GPU that computes, if any."""
     import caffe
 
@@ -27,19 +64,19 @@ def engine(gpu: int | None) -> Engine:
     for path in libraries:
         digest.update(path.read_bytes())
     version = getattr(caffe, "__version__", "unknown")
-    return Engine(version, digest.hexdigest(), *blas(), _device(gpu))
+    return EngineFingerprint(version, digest.hexdigest(), *blas(), _device(gpu))
 
 
 def can_reseed() -> bool:
-    """Tell whether this pycaffe can seed the generator that Dropout draws from."""
+    """Return whether this pycaffe can seed the generator that Dropout draws from."""
     import caffe
 
     return hasattr(caffe, "set_random_seed")
 
 
-def differences(then: Engine, now: Engine) -> list[str]:
-    """Say in words what is not as it was."""
-    words = {
+def differences(then: EngineFingerprint, now: EngineFingerprint) -> list[str]:
+    """Return in words what differs between two engines."""
+    names = {
         "version": "Caffe's version",
         "library": "Caffe's library",
         "blas": "the BLAS kernel",
@@ -48,7 +85,7 @@ def differences(then: Engine, now: Engine) -> list[str]:
     }
     return [
         f"{what} was {_short(getattr(then, name))}, now {_short(getattr(now, name))}"
-        for name, what in words.items()
+        for name, what in names.items()
         if getattr(then, name) != getattr(now, name)
     ]
 

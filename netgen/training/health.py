@@ -1,4 +1,4 @@
-"""When a training is lost: a loss that is no number, or grows out of all proportion."""
+"""Detects a training that diverged: a loss that is not finite, or that explodes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Health(Struct, forbid_unknown_fields=True):
     first: float | None = None
     smooth: float = 0.0
 
-    def complaint(self, loss: float, most: float) -> str | None:
-        """Take in an iteration's loss; say what is wrong with it, if anything.
+    def check(self, loss: float, most: float) -> str | None:
+        """Take in an iteration's loss; return what is wrong with it, or None.
 
         Parameters
         ----------
         loss
-            Of the iteration: the sum of all losses by their weights.
+            The iteration's: the sum of all losses by their weights.
         most
-            How many times the first loss it may become, smoothed.
+            How many times the first loss the smoothed loss may become.
         """
         if not math.isfinite(loss):
             return f"the loss is {loss}"
@@ -39,11 +39,11 @@ class Health(Struct, forbid_unknown_fields=True):
         return None
 
 
-def culprit(net: Any) -> str:
-    """Say which blob of a pycaffe net went first, in the order in which it computes.
+def first_bad_blob(net: Any) -> str:
+    """Say which blob of a pycaffe net is the first, in computing order, that is not finite.
 
-    What the last forward pass left is still there, so nothing is computed again; a blob that
-    layers overwrite in place is as the last of them left it.
+    It reads what the last forward pass left, so nothing is computed again. A blob that layers
+    overwrite in place is as the last of them left it.
     """
     for name, index, blob in _in_order(net):
         if not _finite(blob):
@@ -53,8 +53,8 @@ def culprit(net: Any) -> str:
     return "every blob of the network is finite"
 
 
-def lost_parameters(net: Any) -> str | None:
-    """Say which parameters of a pycaffe net are not finite; None when all are."""
+def check_parameters(net: Any) -> str | None:
+    """Say which layer's parameters in a pycaffe net are not finite; None when all are."""
     for name, blobs in net.params.items():
         if not all(map(_finite, blobs)):
             return f"the update gave layer {name!r} parameters that are not finite"

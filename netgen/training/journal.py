@@ -6,27 +6,27 @@ that they have in train_val.prototxt (``loss_noun``, ``top1_noun``, ``top5_noun`
 not finite are written as null.
 
 ``start``
-    `epoch`: iterations that read as many records as there are (a float).
+    `epoch`: the iterations of an epoch (a float).
 ``train``, at every `display`
-    `epoch`: how often that has been so far; `loss`: the sum of all losses by their weights, mean of
+    `epoch`: epochs so far; `loss`: the sum of all losses by their weights, mean of
     the iterations since the last display; `outputs`: output -> the same mean of each loss; `lr`: of
     this iteration, null under a policy of the solver's own.
 ``test``, at every `test_interval`
     `outputs`: output -> mean over the test set; accuracies are between 0 and 1.
 ``drop``
-    The rate dropped before this iteration: `lr`, the new one, and `why`.
+    The rate dropped before this iteration: `lr`, the new rate, and `why`.
 ``snapshot``
     `model`: the caffemodel, relative to the run's folder; `best`: whether it is the best so far.
 ``round``
-    A fresh Caffe starts at this iteration, at the first record, with `seed`: of `round`.
+    A new Caffe process starts `round` at this iteration, from the first record, with `seed`.
 ``resume``
-    The run went on from this iteration's snapshot, after whatever ended it.
+    The run was resumed from this iteration's snapshot.
 ``end``
-    `why`: "max_iter", "converged", "stopped" (by a signal: can be resumed), "failed"; `what`: that
-    in words.
+    `why`: "max_iter", "converged", "stopped" (by a signal: can be resumed) or "failed"; `what`:
+    the same in words.
 
-A resume goes back to a snapshot: lines of later iterations are then taken away, because they will
-be written again, the same. So iterations never decrease from line to line.
+A resume goes back to a snapshot and removes the lines of later iterations, which will be written
+again, the same. So iterations never decrease from line to line.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from netgen.system.files import write_all
 
 Entry = dict[str, Any]
 
-# What comes of one iteration number: first this, then a snapshot, then the iteration itself.
-SETTLING = frozenset({"test", "drop", "snapshot"})
-AFTER = frozenset({"round", "train", "end"})
+# Of the lines of one iteration number, which come before its snapshot, and which after it.
+BEFORE_SNAPSHOT = frozenset({"test", "drop", "snapshot"})
+AFTER_SNAPSHOT = frozenset({"round", "train", "end"})
 
 
 class Journal:
@@ -59,19 +59,19 @@ class Journal:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
         return entry
 
-    def go_back_to(self, iteration: int, due: bool = False) -> None:
-        """Take away what came after a snapshot at `iteration`, and a line that was cut off.
+    def rewind_to(self, iteration: int, test_pending: bool = False) -> None:
+        """Remove the lines after a snapshot at `iteration`, and a line that was cut off.
 
-        The snapshot is of the run after the test of that iteration, or, where that is still `due`,
-        before it.
+        The snapshot is of the run after the test of that iteration, or, with `test_pending`, before
+        it.
         """
-        after = AFTER if not due else AFTER | SETTLING
+        after = AFTER_SNAPSHOT | BEFORE_SNAPSHOT if test_pending else AFTER_SNAPSHOT
         kept = [entry for entry in read_journal(self.path) if _stays(entry, iteration, after)]
         write_all({self.path: "".join(json.dumps(entry) + "\n" for entry in kept)})
 
 
 def read_journal(path: Path) -> list[Entry]:
-    """Return a journal's lines, oldest first; none when it is not there.
+    """Return a journal's lines, oldest first; none if it does not exist.
 
     A last line that is still being written, or was cut off, is left out.
     """

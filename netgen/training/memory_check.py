@@ -1,4 +1,4 @@
-"""Whether a training fits: its memory, estimated from its prototxt."""
+"""Whether a training fits into memory, estimated from its prototxt."""
 
 from __future__ import annotations
 
@@ -12,51 +12,50 @@ from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.caffe.schema import read_net
 from netgen.cost.complexity import count
 from netgen.cost.memory import PROGRAM_BYTES
-from netgen.training.plan import Plan
+from netgen.training.plan import TrainingPlan
 
 GIB = 2**30
 PYTHON_BYTES = 70 * 2**20  # what pycaffe and its libraries add to the program itself. Measured.
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-class RoomError(ValueError):
-    """A training that does not fit; the message says by how much and what next."""
+class TrainingMemoryError(ValueError):
+    """A training that does not fit into memory; the message says by how much and what next."""
 
 
 @dataclass(frozen=True)
-class Room:
-    """Bytes that a training takes (estimated), and that its device has in all and to spare."""
+class MemoryEstimate:
+    """Bytes that a training takes (estimated), and that its device has in total and free."""
 
     needed: int
     total: int | None
     free: int | None
 
     def __str__(self) -> str:
-        """Say it in GiB."""
+        """Return it in GiB."""
         device = "" if self.total is None else f" of {self.total / GIB:.1f}"
         return f"{self.needed / GIB:.2f} GiB{device}"
 
 
-def check_room(plan: Plan, net: Path) -> Room:
-    """Estimate what a training takes, layers' private buffers included; compare it with what is.
+def check_memory(plan: TrainingPlan, net: Path) -> MemoryEstimate:
+    """Check that a training fits into memory, by an estimate that includes layers' own buffers.
 
     Raises
     ------
-    RoomError
+    TrainingMemoryError
         It takes more than the machine or the GPU has.
     """
     stages = plan.parameters.train_state.stage
     needed = needed_by(read_net(net), stages=stages, tests=bool(plan.test_records))
     total, free = machine_memory() if plan.gpu is None else _gpu_memory(plan.gpu)
-    room = Room(needed, total, free)
     if total is not None and needed > total:
         where = "this machine" if plan.gpu is None else f"GPU {plan.gpu}"
-        raise RoomError(
+        raise TrainingMemoryError(
             f"the training takes about {needed / GIB:.1f} GiB, and {where} has"
             f" {total / GIB:.1f}: build the network with a smaller --batch-size (`netgen count`"
             " says what an image costs)"
         )
-    return room
+    return MemoryEstimate(needed, total, free)
 
 
 def needed_by(
@@ -68,7 +67,7 @@ def needed_by(
 ) -> int:
     """Return the bytes that training takes (estimated), with the test network beside it or not.
 
-    `inputs` are the shapes of what databases would tell, where there are none yet.
+    `inputs` are the shapes of the databases' records, where there are no databases yet.
     """
     train = count(net, "TRAIN", inputs=inputs, stages=stages).memory
     beside = count(net, "TEST", inputs=inputs).memory.beside(train).total if tests else 0

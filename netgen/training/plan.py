@@ -1,17 +1,16 @@
-"""What a run is to do: everything that was decided before it started, and never changes in it.
+"""A run's plan: everything that is decided before it starts, and does not change afterwards.
 
-It is worked in rounds. A round begins in a fresh process, at the first record, with the random seed
-``random_seed + round``, and ends after whole passes over the data (up to the batch that completes
-the last: where the batch does not divide the records, that one begins the next pass). A resume
-restores the last snapshot, and has the data layers of a fresh process read again what the round had
-read by then, without computing: 9 ms a batch at 224 x 224. Rounds are what bounds that, to two
-minutes at most for an epoch of the paper's; and because they begin where they do whether or not
-anything was interrupted, the weights are the same to the bit. Alternatives cost more: a round of
-any length would have to read its way to its place at every start.
+A run consists of rounds. A round starts in a new process, at the first record, with the random seed
+``random_seed + round``, and ends after whole passes over the data (at the batch that completes the
+last pass; if the batch size does not divide the number of records, that batch also has the first
+records of the next pass). A resume restores the last snapshot in a new process, whose data layers
+then read the round's batches again, without computing: 9 ms per batch at 224 x 224. Rounds limit
+this to two minutes for an epoch of the paper's. Because they start at the same iterations whether
+or not anything interrupted the run, the weights are the same to the bit.
 
-Caffe's own `caffe train` has no rounds: on the run's solver it gives the same bits in the first
-round, and from a round's first snapshot with ``random_seed + round`` in any other. A run of one
-round it repeats from start to end.
+Stock `caffe train` has no rounds: with the run's solver it gives the same bits in the first round,
+and in a later one if started from its first snapshot with ``random_seed + round``. So it repeats a
+run of one round from start to end.
 """
 
 from __future__ import annotations
@@ -27,41 +26,41 @@ from netgen.caffe.schema import parse_solver
 from netgen.training.plateau import FACTOR, Rule
 
 NEVER = 2**31 - 1
-OURS = "multistep"  # the policy that a rule's drops are written in
+DROPS_POLICY = "multistep"  # how the plateau rule's drops are written
 Positive = Annotated[int, Meta(gt=0)]
 
 
-class Plan(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+class TrainingPlan(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A run's plan, as ``run.json`` keeps it.
 
     Attributes
     ----------
     name
-        Of the snapshots.
+        Start of the snapshots' file names.
     solver
-        The solver's prototxt as it was given, less comments; its `random_seed` is set.
+        The solver's prototxt without comments; its `random_seed` is set.
     net
         SHA-256 of the network's prototxt.
     losses
         Training outputs that are losses -> their weights.
     records, batch
-        Training images, and how many an iteration reads (on all GPUs).
+        Training images, and how many of them an iteration reads (on all GPUs).
     test_records, test_batch
-        The same of a test's batches; 0 without tests.
+        Test images, and how many of them a batch has; 0 without tests.
     round_iterations
-        Iterations a round.
+        Iterations per round.
     gpus
-        Which GPUs compute; none is the CPU.
+        The GPUs that compute; empty for the CPU.
     rule, observed
-        When the rate drops (None: the solver's own policy), and by which test output's loss (None:
-        the training loss).
+        The plateau rule that drops the rate (None: the solver's own policy), and the test output
+        that it observes (None: the training loss).
     best
-        The test outputs whose mean says which snapshot is the best; without any, none is.
+        The test outputs whose mean decides which snapshot is the best; empty for none.
     keep
-        Newest snapshots to keep besides the best.
+        Newest snapshots to keep, besides the best.
     reseed
-        Whether layers draw from Caffe's main generator (Dropout), which no snapshot can save: then
-        every iteration seeds it anew, from the seed and its own number.
+        Whether layers use Caffe's main random generator (Dropout), whose state no snapshot has:
+        then each iteration seeds it, from the seed and the iteration's number.
     explosion
         How many times the first loss the smoothed loss may become.
     """
@@ -85,7 +84,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def parameters(self) -> SolverParameter:
-        """The solver's numbers, as it was given."""
+        """The parsed `solver`."""
         return parse_solver(self.solver)
 
     @property
@@ -98,18 +97,18 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return int(self.parameters.random_seed + round_) % 2**32
 
     def epoch(self, iteration: int) -> float:
-        """Return how often as many records as there are have been read."""
+        """Return the epochs after so many iterations."""
         return iteration * self.batch / self.records
 
     def rate(self, drops: int) -> float | None:
-        """Return the learning rate after so many drops; None under a policy of the solver's."""
+        """Return the learning rate after so many drops; None under the solver's own policy."""
         if self.rule is None and self.parameters.lr_policy != "fixed":
             return None
-        return float(f"{self.parameters.base_lr * FACTOR**drops:.7g}")  # it is in single precision
+        return float(f"{self.parameters.base_lr * FACTOR**drops:.7g}")  # Caffe's single precision
 
 
-def run_solver(plan: Plan, net: str, drops: list[int]) -> str:
-    """Return the solver of a run as it came to be, for Caffe's own `caffe train`.
+def run_solver(plan: TrainingPlan, net: str, drops: list[int]) -> str:
+    """Return the solver of a run with its drops so far, for stock `caffe train`.
 
     Parameters
     ----------
@@ -125,11 +124,11 @@ def run_solver(plan: Plan, net: str, drops: list[int]) -> str:
     return text_format.MessageToString(solver)
 
 
-def round_solver(plan: Plan, net: str, prefix: str, round_: int) -> str:
-    """Return the solver of one round, for pycaffe: `prefix` is where its snapshots go.
+def round_solver(plan: TrainingPlan, net: str, prefix: str, round_: int) -> str:
+    """Return the solver of one round, for pycaffe; `prefix` starts the paths of its snapshots.
 
-    Tests, snapshots and drops are netgen's to make, so Caffe makes none by itself; the test net
-    stays, since it takes its share of random numbers as it is made.
+    netgen tests, takes snapshots and drops the rate itself, so Caffe does none of these. The test
+    net stays: its initialisation uses random numbers.
     """
     solver = _with_policy(plan, net)
     solver.random_seed = plan.seed(round_)
@@ -142,7 +141,7 @@ def round_solver(plan: Plan, net: str, prefix: str, round_: int) -> str:
     return text_format.MessageToString(solver)
 
 
-def _with_policy(plan: Plan, net: str) -> SolverParameter:
+def _with_policy(plan: TrainingPlan, net: str) -> SolverParameter:
     solver = SolverParameter()
     solver.CopyFrom(plan.parameters)
     solver.net = net
@@ -151,6 +150,6 @@ def _with_policy(plan: Plan, net: str) -> SolverParameter:
     else:
         solver.solver_mode, solver.device_id = SolverParameter.GPU, plan.gpu
     if plan.rule:
-        solver.lr_policy, solver.gamma = OURS, FACTOR
+        solver.lr_policy, solver.gamma = DROPS_POLICY, FACTOR
         del solver.stepvalue[:]
     return solver

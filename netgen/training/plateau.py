@@ -1,10 +1,10 @@
-"""When the rate drops: "by a factor of ten whenever the loss plateaued until convergence".
+"""Decides when the rate drops: "by a factor of ten whenever the loss plateaued until convergence".
 
-Section 5.2 says no more than that, so the rule is ours, and every number of it an option. Losses
-are averaged over windows. A window is a gain when its mean is smaller than the best so far by a
-share of that; `patience` windows in a row without a gain are a plateau. At a plateau the rate
-drops; unless the last drop brought no gain either, or there have been `drops` of them: then the
-training has converged.
+Section 5.2 says no more than that, so the rule is our choice, and each of its numbers is an option.
+Losses are averaged over windows. A window is a gain if its mean is smaller than the best so far, by
+the share `gain` of that. `patience` windows in a row without a gain are a plateau. At a plateau the
+rate drops, except if there was no gain since the last drop, or if there were already `drops` of
+them: then the training has converged.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ Positive = Annotated[int, Meta(gt=0)]
 
 
 class Decision(Enum):
-    """What follows from a plateau."""
+    """What to do at a plateau."""
 
     DROP = "drop"
     CONVERGED = "converged"
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True):
-    """The numbers of the rule.
+    """The numbers of the plateau rule.
 
     Attributes
     ----------
     window
-        Losses that are averaged: of iterations, or of tests.
+        Number of losses that are averaged: of iterations, or of tests.
     patience
-        Windows in a row without a gain that are a plateau.
+        Windows in a row without a gain that count as a plateau.
     gain
         The share of the best mean by which a window has to be better, such as 0.01.
     drops
@@ -48,22 +48,22 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plateau(Struct, forbid_unknown_fields=True):
-    """What the rule remembers; part of every snapshot.
+    """The rule's memory; part of every snapshot.
 
     Attributes
     ----------
     drops
-        The iterations before which the rate dropped: Caffe's stepvalues.
+        The iterations before which the rate dropped, as Caffe's stepvalues.
     best
-        The smallest mean of a window that was a gain; None before the first window ends.
+        The mean of the last window that was a gain; None before the first window ends.
     mean
-        Of the last whole window.
+        Of the last complete window.
     without
-        Windows since then without a gain.
+        Windows without a gain since the last gain or drop.
     gained
         Whether there was a gain since the last drop.
     total, count
-        Of the window that is not whole yet.
+        Sum and number of the losses in the incomplete window.
     """
 
     drops: list[int] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Plateau(Struct, forbid_unknown_fields=True):
     count: int = 0
 
     def observe(self, rule: Rule, iteration: int, loss: float) -> Decision | None:
-        """Take in one more loss, after `iteration` updates; say what follows, if anything."""
+        """Take in one more loss, after `iteration` updates; return what to do, or None."""
         self.total += loss
         self.count += 1
         if self.count < rule.window:
@@ -95,7 +95,7 @@ class Plateau(Struct, forbid_unknown_fields=True):
         return Decision.DROP
 
     def reason(self, rule: Rule) -> str:
-        """Say in words why the last decision fell."""
+        """Return in words the reason of the last decision."""
         windows = "the last window" if rule.patience == 1 else f"the last {rule.patience} windows"
         return (
             f"{windows} of {rule.window:,} gained less than {100 * rule.gain:g}% on the best"

@@ -1,11 +1,10 @@
-"""Everything that is decided and checked before a run starts."""
+"""Plans a run: everything that is checked and decided before it starts."""
 
 from __future__ import annotations
 
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -17,15 +16,16 @@ from netgen.cost.wiring import loss_weight
 from netgen.system.files import digest
 from netgen.system.text import listed
 from netgen.training.feeds import check_feed
-from netgen.training.plan import Plan
+from netgen.training.options import TrainingOptions
+from netgen.training.plan import TrainingPlan
 from netgen.training.plateau import Rule
 from netgen.weights.source import read_source
 from netgen.weights.weighted_layers import read_network
 
-# What draws from Caffe's main generator while it trains, whose state no snapshot has.
+# Layers that use Caffe's main random generator in training; no snapshot has its state.
 RANDOM = ("Dropout",)
-SHORTEST_ROUND = 2000  # iterations: a round begins with a new process, which takes seconds
-SHORTEST_WINDOW = 100  # iterations: of fewer, a mean loss is mostly noise
+SHORTEST_ROUND = 2000  # iterations: a round starts with a new process, which takes seconds
+SHORTEST_WINDOW = 100  # iterations: the mean loss of fewer is mostly noise
 MANY_NAMES = 8
 
 
@@ -33,49 +33,16 @@ class PlanError(ValueError):
     """A training that cannot be planned; the message says why and what next."""
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the command line leaves to decide; None where the data decide.
-
-    Attributes
-    ----------
-    plateau
-        "train" for the training loss, a task or a test output for that, "off" for the solver's own
-        policy.
-    window, patience, gain, drops
-        As `netgen.training.plateau.Rule`.
-    best
-        A task or a test output, or None for the mean of all top-1 accuracies.
-    keep, explosion
-        As `netgen.training.plan.Plan`.
-    round_
-        Passes over the data in a round.
-    gpus
-        Which GPUs; none for what the solver says.
-    """
-
-    plateau: str = "train"
-    window: int | None = None
-    patience: int = 2
-    gain: float = 0.01
-    drops: int = 3
-    best: str | None = None
-    keep: int = 3
-    round_: int | None = None
-    explosion: float = 10.0
-    gpus: tuple[int, ...] = ()
-
-
-def make_plan(solver_file: Path, name: str, wishes: Wishes) -> Plan:
-    """Plan a run, after a look at all that it will read.
+def make_plan(solver_file: Path, name: str, options: TrainingOptions) -> TrainingPlan:
+    """Plan a run, after checking everything that it will read.
 
     Parameters
     ----------
     solver_file
         The solver's prototxt, whose `net` is relative to the current folder, as for Caffe.
     name
-        Of the snapshots.
-    wishes
+        Start of the snapshots' file names.
+    options
         What the user asked for.
 
     Raises
@@ -89,10 +56,10 @@ def make_plan(solver_file: Path, name: str, wishes: Wishes) -> Plan:
     test = layers_in(net, "TEST", solver.test_state[0].stage if solver.test_state else ())
     feed = check_feed(train, "TRAIN")
     tests = check_feed(test, "TEST") if solver.test_iter else None
-    gpus = _gpus(wishes.gpus, solver)
+    gpus = _gpus(options.gpu, solver)
     batch = feed.batch * max(solver.iter_size, 1) * max(len(gpus), 1)
-    observed = _observed(wishes.plateau, test if tests else [])
-    return Plan(
+    observed = _observed(options.plateau, test if tests else [])
+    return TrainingPlan(
         name=name,
         solver=text_format.MessageToString(solver),
         net=digest(Path(solver.net)),
@@ -101,14 +68,14 @@ def make_plan(solver_file: Path, name: str, wishes: Wishes) -> Plan:
         batch=batch,
         test_records=tests.records if tests else 0,
         test_batch=tests.batch if tests else 0,
-        round_iterations=_round(wishes.round_, feed.records, batch),
+        round_iterations=_round(options.round_, feed.records, batch),
         gpus=gpus,
-        rule=_rule(wishes, solver, observed, feed.records, batch),
+        rule=_rule(options, solver, observed, feed.records, batch),
         observed=observed,
-        best=_best(wishes.best, test if tests else []),
-        keep=wishes.keep,
+        best=_best(options.best, test if tests else []),
+        keep=options.keep,
         reseed=any(layer.type in RANDOM for layer in train),
-        explosion=wishes.explosion,
+        explosion=options.explosion,
     )
 
 
@@ -149,11 +116,11 @@ def _solver(file: Path) -> SolverParameter:
             " `netgen build` writes them"
         )
     if not solver.max_iter:
-        raise PlanError(f"{file}: no max_iter: say how many iterations there may be at most")
+        raise PlanError(f"{file}: no max_iter: add the largest number of iterations")
     if solver.test_iter and solver.test_interval < 1:
-        raise PlanError(f"{file}: test_iter without a test_interval: say how often to test")
+        raise PlanError(f"{file}: test_iter without a test_interval: add how often to test")
     if solver.random_seed < 0:
-        solver.random_seed = secrets.randbelow(2**31)  # run.json remembers it
+        solver.random_seed = secrets.randbelow(2**31)  # run.json records it
     return solver
 
 
@@ -172,7 +139,7 @@ def _losses(train: Sequence[LayerParameter], file: Path) -> dict[str, float]:
 
 
 def _round(passes: int | None, records: int, batch: int) -> int:
-    """Return the iterations of so many passes over the data; by default of a few minutes' worth."""
+    """Return the iterations of so many passes; by default at least `SHORTEST_ROUND`."""
     epoch = math.ceil(records / batch)
     passes = passes or math.ceil(SHORTEST_ROUND / epoch)
     return math.ceil(passes * records / batch)
@@ -185,22 +152,26 @@ def _gpus(gpus: tuple[int, ...], solver: SolverParameter) -> list[int]:
 
 
 def _rule(
-    wishes: Wishes, solver: SolverParameter, observed: str | None, records: int, batch: int
+    options: TrainingOptions,
+    solver: SolverParameter,
+    observed: str | None,
+    records: int,
+    batch: int,
 ) -> Rule | None:
-    if wishes.plateau == "off":
+    if options.plateau == "off":
         return None
     if solver.lr_policy != "fixed":
         raise PlanError(
-            f"the solver lowers the rate by its own policy ({solver.lr_policy!r}): say"
+            f"the solver lowers the rate by its own policy ({solver.lr_policy!r}): add"
             ' `--plateau off` to follow that, or write lr_policy: "fixed" to lower it at plateaus'
         )
     epoch = math.ceil(records / batch)
-    window = wishes.window or (1 if observed else max(epoch, SHORTEST_WINDOW))
-    return Rule(window, wishes.patience, wishes.gain, wishes.drops)
+    window = options.window or (1 if observed else max(epoch, SHORTEST_WINDOW))
+    return Rule(window, options.patience, options.min_gain, options.drops)
 
 
 def _observed(plateau: str, test: Sequence[LayerParameter]) -> str | None:
-    """Return the test output that the plateau rule looks at; None for the training loss."""
+    """Return the test output that the plateau rule observes; None for the training loss."""
     if plateau in ("train", "off"):
         return None
     return _output(plateau, "loss", test, "--plateau")

@@ -1,13 +1,13 @@
-"""A run's folder: what is where, whose it is at the moment, and what it was begun with.
+"""A run's folder: its files, its lock, and the record of how the run began.
 
     train_val.prototxt  the network, byte for byte as it was given
-    solver.prototxt     the solver as it came to be, with the stepvalues of the drops so far
-    run.json            the plan, versions, engine, command and weights that it was begun with
+    solver.prototxt     the solver, with the drops so far as stepvalues
+    run.json            plan, versions, engine, command and initial weights, as it began
     log.jsonl           every display, test, drop and snapshot (netgen.training.journal)
-    curves.png          drawn from that
-    caffe.log           what Caffe said
-    snapshots/          the best, the newest, and nothing half-written that counts
-    round.prototxt      what pycaffe was given for the round at work
+    curves.png          the journal, drawn
+    caffe.log           Caffe's log
+    snapshots/          the best and the newest, each valid only with its manifest
+    round.prototxt      the solver that Caffe runs at the moment
 
 Caffe's own `caffe train -solver RUN/solver.prototxt` works too, in the folder where netgen ran.
 """
@@ -24,22 +24,22 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from netgen.training.plan import Plan
-from netgen.training.state import Engine
+from netgen.training.fingerprint import EngineFingerprint
+from netgen.training.plan import TrainingPlan
 
 
 class RunError(ValueError):
     """A run's folder that cannot be used as asked; the message says why and what next."""
 
 
-class Weights(Struct, frozen=True, forbid_unknown_fields=True):
-    """The weights that a run began with."""
+class InitialWeights(Struct, frozen=True, forbid_unknown_fields=True):
+    """The weights that a run began with, if not the network's fillers."""
 
     path: str
     sha256: str
 
 
-class Record(Struct, frozen=True, forbid_unknown_fields=True):
+class RunRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """What ``run.json`` holds."""
 
     versions: dict[str, str]
@@ -47,9 +47,9 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
     folder: str
     command: list[str]
     variant: str
-    engine: Engine
-    weights: Weights | None
-    plan: Plan
+    engine: EngineFingerprint
+    weights: InitialWeights | None
+    plan: TrainingPlan
 
 
 @dataclass(frozen=True)
@@ -65,22 +65,22 @@ class RunFolder:
 
     @property
     def solver(self) -> Path:
-        """The solver as it came to be."""
+        """The solver, with the drops so far."""
         return self.path / "solver.prototxt"
 
     @property
     def round_solver(self) -> Path:
-        """The solver of the round at work."""
+        """The solver that Caffe runs at the moment."""
         return self.path / "round.prototxt"
 
     @property
     def record(self) -> Path:
-        """What the run was begun with."""
+        """How the run began: a `RunRecord`."""
         return self.path / "run.json"
 
     @property
     def journal(self) -> Path:
-        """Every display and test."""
+        """The journal: `netgen.training.journal`."""
         return self.path / "log.jsonl"
 
     @property
@@ -90,7 +90,7 @@ class RunFolder:
 
     @property
     def caffe_log(self) -> Path:
-        """What Caffe said."""
+        """Caffe's log."""
         return self.path / "caffe.log"
 
     @property
@@ -98,41 +98,42 @@ class RunFolder:
         """The folder of the snapshots."""
         return self.path / "snapshots"
 
-    def read(self) -> Record:
-        """Return what the run was begun with.
+    def read(self) -> RunRecord:
+        """Return the record of how the run began.
 
         Raises
         ------
         RunError
-            Nothing was begun here, or its record is damaged or another netgen's.
+            There is no run here, or its record is damaged or of another version of netgen.
         """
         try:
-            return msgspec.json.decode(self.record.read_bytes(), type=Record)
+            return msgspec.json.decode(self.record.read_bytes(), type=RunRecord)
         except FileNotFoundError:
             raise RunError(
-                f"{self.path}: no run to resume: begin one by the same command without --resume"
+                f"{self.path}: no run to resume: start one with the same command without --resume"
             ) from None
         except msgspec.DecodeError as error:
             raise RunError(
-                f"{self.record}: not a run's record ({error}): is it another netgen's, or damaged?"
+                f"{self.record}: not a run's record ({error}): it is damaged, or another version"
+                " of netgen wrote it"
             ) from None
 
 
 @contextmanager
-def held(file: Path, refusal: str | None = None) -> Iterator[None]:
-    """Hold a lock file as long as the process lives, or to the end of a with block.
+def locked(file: Path, refusal: str | None = None) -> Iterator[None]:
+    """Lock a file until the end of a with block, or of the process.
 
     Parameters
     ----------
     file
-        Is made where it is not there, and stays.
+        Created if it does not exist, and never removed.
     refusal
-        What to say when another process holds it; by default, wait until that is gone.
+        Message if another process has locked it; by default, wait for that process.
 
     Raises
     ------
     RunError
-        Another process holds it.
+        Another process has locked it.
     """
     with file.open("a+", encoding="utf-8") as lock:
         try:

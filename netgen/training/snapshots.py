@@ -1,9 +1,9 @@
-"""Snapshots of which a manifest vouches: without one, a snapshot does not exist.
+"""Snapshots with a manifest: without one, a snapshot does not count.
 
 Caffe writes ``<name>_iter_<N>.caffemodel`` and ``.solverstate`` under their final names, and when
 the disk fills may leave them cut off; its `restore` even accepts a state that lacks its last byte.
 So both are read back, and only then ``<name>_iter_<N>.json`` is renamed into place: the files'
-sizes and hashes, and the run's own memory.
+sizes and hashes, and the run's state.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,8 @@ from google.protobuf.message import DecodeError
 from msgspec import Meta, Struct
 
 from netgen.system.files import digest
-from netgen.training.state import Engine, State
+from netgen.training.fingerprint import EngineFingerprint
+from netgen.training.state import TrainingState
 
 VERSION = 1  # of the manifests' form
 KINDS = (".caffemodel", ".solverstate")
@@ -32,7 +34,7 @@ class SnapshotError(ValueError):
 
 
 class File(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a file has to be."""
+    """The size and hash that a file must have."""
 
     bytes: Annotated[int, Meta(ge=0)]
     sha256: str
@@ -49,13 +51,13 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, File]
     net: str
     seed: int
-    engine: Engine
-    state: State
+    engine: EngineFingerprint
+    state: TrainingState
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot that exists, in the folder of `path`, its manifest."""
+    """A snapshot; its files are in the folder of `path`, its manifest."""
 
     path: Path
     manifest: Manifest
@@ -72,29 +74,29 @@ class Snapshot:
 
     @property
     def iteration(self) -> int:
-        """Updates of the weights that it has seen."""
+        """Updates of the weights so far."""
         return self.manifest.state.iteration
 
     def defect(self) -> str | None:
-        """Say what is wrong with its files; None when they are as the manifest says."""
+        """Return what is wrong with its files; None when they are as the manifest says."""
         for name, file in self.manifest.files.items():
             path = self.path.parent / name
             if not path.is_file():
-                return f"{path} is not there"
+                return f"{path} does not exist"
             if path.stat().st_size != file.bytes:
                 return f"{path} has {path.stat().st_size:,} bytes instead of {file.bytes:,}"
             if digest(path) != file.sha256:
-                return f"{path} is not what was written (another SHA-256)"
+                return f"{path} has changed since it was written (its SHA-256 differs)"
         return None
 
 
 def stem(folder: Path, name: str, iteration: int) -> Path:
-    """Return where a snapshot is, less the endings of its files."""
+    """Return the path of a snapshot's files, without their endings."""
     return folder / f"{name}_iter_{iteration}"
 
 
 def seal(path: Path, manifest: Callable[[dict[str, File]], Manifest]) -> Snapshot:
-    """Make a snapshot of the two files that Caffe has written to `path` less their endings.
+    """Write the manifest of the two files that Caffe wrote to `path`, given without their endings.
 
     Raises
     ------
@@ -104,8 +106,8 @@ def seal(path: Path, manifest: Callable[[dict[str, File]], Manifest]) -> Snapsho
     files = [path.with_name(path.name + kind) for kind in KINDS]
     for file in files:
         _sync(file)
-    vouched = {file.name: File(file.stat().st_size, digest(file)) for file in files}
-    whole = manifest(vouched)
+    hashed = {file.name: File(file.stat().st_size, digest(file)) for file in files}
+    whole = manifest(hashed)
     name = path.with_name(path.name + ".json")
     _write_last(name, msgspec.json.format(msgspec.json.encode(whole)))
     return Snapshot(name, whole)
@@ -117,34 +119,44 @@ def find_all(folder: Path) -> list[Snapshot]:
     Raises
     ------
     SnapshotError
-        A manifest is not one, or of another version of netgen.
+        A manifest is damaged, or of another version of netgen.
     """
     found = [Snapshot(path, _read(path)) for path in folder.glob("*_iter_*.json")]
     return sorted(found, key=lambda snapshot: snapshot.iteration)
 
 
-def newest_whole(folder: Path, notice: Callable[[str], None]) -> Snapshot | None:
+def newest_whole(folder: Path, on_message: Callable[[str], None]) -> Snapshot | None:
     """Return the newest snapshot whose files are what its manifest says; None if there is none.
 
-    A run gives the same bits from any of its snapshots, so an older one only costs time: `notice`
-    is told what was wrong with the newer ones.
+    A run gives the same bits from any of its snapshots, so an older one only costs time:
+    `on_message` is called with what is wrong with each newer one.
     """
     for snapshot in reversed(find_all(folder)):
         defect = snapshot.defect()
         if defect is None:
             return snapshot
-        notice(f"the snapshot of iteration {snapshot.iteration:,} cannot be used: {defect}")
+        on_message(f"the snapshot of iteration {snapshot.iteration:,} cannot be used: {defect}")
     return None
 
 
 def remove(path: Path) -> None:
-    """Remove a snapshot by its path less endings: the manifest first, so that no half is left."""
+    """Remove a snapshot, given its path without endings; the manifest first."""
     for kind in (".json", *KINDS):
         path.with_name(path.name + kind).unlink(missing_ok=True)
 
 
+@contextmanager
+def removed_on_error(path: Path) -> Iterator[None]:
+    """Remove a snapshot that a with block failed to write completely, to free its space."""
+    try:
+        yield
+    except OSError:
+        remove(path)
+        raise
+
+
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a snapshot left that was never sealed."""
+    """Remove the files of snapshots without a manifest."""
     for kind in KINDS:
         for file in folder.glob(f"*_iter_*{kind}"):
             if not file.with_suffix(".json").exists():
@@ -159,12 +171,12 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
 
 
 def require_space(folder: Path, size: int) -> None:
-    """Refuse to begin to write `size` bytes where they would not fit.
+    """Check that `size` bytes fit on a folder's disk.
 
     Raises
     ------
     OSError
-        They do not.
+        They do not fit.
     """
     free = shutil.disk_usage(folder).free
     if free < size:
@@ -173,19 +185,19 @@ def require_space(folder: Path, size: int) -> None:
 
 
 def check_written(path: Path, blobs: dict[str, list[int]]) -> None:
-    """Read back what Caffe wrote to `path` less endings: both files have to be complete.
+    """Read back the two files that Caffe wrote, and check that both are complete.
 
     Parameters
     ----------
     path
-        Where, less the endings.
+        Their path, without the endings.
     blobs
         Layer -> the sizes of its parameter blobs.
 
     Raises
     ------
     OSError
-        A file was cut off: the disk has filled meanwhile.
+        A file was cut off, as by a full disk.
     """
     from netgen.caffe.caffe_pb2 import NetParameter, SolverState
 
@@ -194,7 +206,7 @@ def check_written(path: Path, blobs: dict[str, list[int]]) -> None:
     found = {layer.name: [len(blob.data) for blob in layer.blobs] for layer in net.layer}
     if {name: sizes for name, sizes in found.items() if sizes} != blobs:
         raise _cut_off(model)
-    # Caffe writes this field always, and after the momentum.
+    # Caffe always writes this field, and writes it after the momentum.
     if not _parsed(SolverState(), state).HasField("current_step"):
         raise _cut_off(state)
 
@@ -208,7 +220,7 @@ def _parsed(message: Any, path: Path) -> Any:
 
 
 def _cut_off(path: Path) -> OSError:
-    return OSError(errno.ENOSPC, "Caffe's snapshot was cut off; is the disk full?", str(path))
+    return OSError(errno.ENOSPC, "Caffe's snapshot was cut off: is the disk full?", str(path))
 
 
 def _read(path: Path) -> Manifest:
@@ -220,8 +232,8 @@ def _read(path: Path) -> Manifest:
         ) from None
     if manifest.version != VERSION:
         raise SnapshotError(
-            f"{path}: of version {manifest.version}, this netgen writes {VERSION}: resume with the"
-            " netgen that began the run"
+            f"{path}: of version {manifest.version}, but this netgen writes {VERSION}: resume with"
+            " the netgen that began the run"
         )
     return manifest
 
@@ -241,7 +253,7 @@ def _write_last(path: Path, content: bytes) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have a file's bytes, or a folder's names, on the disk."""
+    """Flush a file's bytes, or a folder's entries, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

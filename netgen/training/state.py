@@ -1,40 +1,44 @@
-"""What a run knows besides Caffe's weights and momentum, and what Caffe it runs on."""
+"""A run's memory, its progress, and how it ended."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
 from netgen.training.health import Health
-from netgen.training.plateau import Plateau
+from netgen.training.plateau import Plateau, Rule
+
+COMPLETED = frozenset({"converged", "max_iter"})  # the reasons after which nothing is left to do
 
 
-class State(Struct, forbid_unknown_fields=True):
-    """A run's memory; part of every snapshot.
+class TrainingState(Struct, forbid_unknown_fields=True):
+    """What a run knows besides Caffe's weights and momentum; part of every snapshot.
 
     Attributes
     ----------
     iteration
         Updates of the weights so far.
-    due
-        Whether the test of this iteration, and what hangs on it, is still to be done.
+    test_pending
+        Whether the test of this iteration, and what depends on it, is still to be done.
     ended
         How the run ended, if it did: "converged" or "max_iter".
     loss
         Of the last iteration: the sum of all losses by their weights.
     tests
-        In this round: they say where the test data are.
+        Tests in this round: they determine the position in the test data.
     seconds
         Of training, over all resumes.
     plateau, health
-        See there.
+        See `Plateau` and `Health`.
     best, best_iteration
-        The best accuracy in a test so far, and when.
+        The best accuracy in a test so far, and its iteration.
     shown, sums
         Iterations since the last display, and the sums of their losses (output -> sum).
     """
 
     iteration: int = 0
-    due: bool = False
+    test_pending: bool = field(default=False, name="due")  # its name in the snapshots' manifests
     ended: str | None = None
     loss: float | None = None
     tests: int = 0
@@ -47,25 +51,38 @@ class State(Struct, forbid_unknown_fields=True):
     sums: dict[str, float] = field(default_factory=dict)
 
 
-class Engine(Struct, frozen=True, forbid_unknown_fields=True):
-    """What decides the bits that a training gives: they repeat where all of this is the same.
+class Progress(NamedTuple):
+    """Iterations ("training") or batches ("replay", "test") done so far, and in total."""
+
+    task: str
+    done: int
+    total: int
+    loss: float | None = None
+
+
+class Outcome(NamedTuple):
+    """How a round ended.
 
     Attributes
     ----------
-    version
-        What pycaffe says of itself.
-    library
-        SHA-256 of the Caffe library that computes.
-    blas
-        File name of its BLAS, and the kernel that this chose for the processor.
-    threads
-        Of the BLAS.
-    device
-        "CPU", or the GPU's name.
+    reason
+        "round" if only the round ended; else why the run did, as the journal's `why`.
+    detail
+        The reason in words.
+    iteration
+        Updates of the weights so far.
+    signal
+        Number of the signal that stopped it, if one did.
     """
 
-    version: str
-    library: str
-    blas: str
-    threads: int
-    device: str
+    reason: str
+    detail: str
+    iteration: int
+    signal: int | None = None
+
+
+def completion(state: TrainingState, rule: Rule | None) -> str | None:
+    """Return in words why a run is complete; None if it is not."""
+    if state.ended == "converged" and rule:
+        return state.plateau.reason(rule)
+    return "all iterations of the solver are done" if state.ended else None

@@ -1,10 +1,10 @@
-"""One round of a run, in a child process that has Caffe.
+"""Trains one round of a run, in a child process that has Caffe.
 
-After every iteration comes, in this order: the check of the loss, the test, the plateau rule, the
-drop, the snapshot. A snapshot is of the run after all of that, so that a resume goes on with the
-next iteration; only where a test was broken off is it of the run before it. (Caffe's own last test
-is of other numbers than its last snapshot: it displays a loss in between, and the training net's
-forward pass moves BatchNorm's averages.)
+After each iteration: check the loss, test, apply the plateau rule, drop the rate, take a snapshot.
+A snapshot is of the run after all of that, so that a resume starts with the next iteration. Only if
+a signal interrupted the test is it of the run before the test. (Caffe's own last test gives other
+numbers than its last snapshot: it displays a loss in between, and the training net's forward pass
+moves BatchNorm's averages.)
 """
 
 from __future__ import annotations
@@ -12,71 +12,76 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from netgen.caffe.child import asked_to_stop, tell
 from netgen.system.files import write_all
 from netgen.training import fingerprint, health, snapshots
 from netgen.training.caffe_solver import CaffeSolver
-from netgen.training.journal import Journal
-from netgen.training.messages import ENDED, Beat, Outcome, ending
-from netgen.training.plan import Plan, round_solver, run_solver
+from netgen.training.plan import TrainingPlan, round_solver
 from netgen.training.plateau import Decision
-from netgen.training.run_folder import RunFolder, held
-from netgen.training.state import State
+from netgen.training.recorder import Recorder
+from netgen.training.run_folder import RunFolder, locked
+from netgen.training.state import COMPLETED, Outcome, Progress, TrainingState, completion
 
-BEAT = 0.2  # seconds between two words about progress
+PROGRESS_INTERVAL = 0.2  # seconds between two progress messages
 
 
-def work(plan: Plan, path: Path, start: snapshots.Snapshot | None, weights: Path | None) -> Outcome:
-    """Work on a run until its round ends, or it does.
+def train_round(
+    plan: TrainingPlan, path: Path, start: snapshots.Snapshot | None, weights: Path | None
+) -> Outcome:
+    """Train until the round ends, or the run does.
 
     Parameters
     ----------
     plan
         The run's.
     path
-        Its folder.
+        The run's folder.
     start
-        The snapshot to go on from; without one, the run begins.
+        The snapshot to resume from; None at the run's beginning.
     weights
-        A caffemodel to begin with.
+        A caffemodel with initial weights.
 
     Raises
     ------
     OSError
-        A file could not be written; the newest snapshot is whole.
+        A file could not be written; the newest snapshot is valid.
     """
     folder = RunFolder(path)
-    # A parent that was killed takes its child along, but not at once.
-    with held(folder.snapshots / ".lock"):
+    # A worker whose parent was killed ends a moment later: wait for one from before.
+    with locked(folder.snapshots / ".lock"):
         return _Round(plan, folder, start).run(start, weights)
 
 
 class _Round:
-    """A round at work."""
+    """The round in progress; `offset` is its iterations before this process."""
 
-    def __init__(self, plan: Plan, folder: RunFolder, start: snapshots.Snapshot | None) -> None:
+    def __init__(
+        self, plan: TrainingPlan, folder: RunFolder, start: snapshots.Snapshot | None
+    ) -> None:
         self.plan, self.folder, self.parameters = plan, folder, plan.parameters
-        self.state = start.manifest.state if start else State(due=_tests_first(plan))
-        self.number, self.into = divmod(self.state.iteration, plan.round_iterations)
-        if self.state.due and self.number and not self.into:  # its last test was broken off
-            self.number, self.into = self.number - 1, plan.round_iterations
-        if not self.into:
+        self.state = (
+            start.manifest.state if start else TrainingState(test_pending=_tests_first(plan))
+        )
+        self.number, self.offset = divmod(self.state.iteration, plan.round_iterations)
+        if self.state.test_pending and self.number and not self.offset:
+            # The last test of the round before was interrupted.
+            self.number, self.offset = self.number - 1, plan.round_iterations
+        if not self.offset:
             self.state.tests = 0
         self.end = min((self.number + 1) * plan.round_iterations, self.parameters.max_iter)
-        self.journal = Journal(folder.journal)
-        self.told = self.since = time.perf_counter()
+        self.recorder = Recorder(folder, plan, self.state, tell)
+        self.last_progress = time.monotonic()
 
     def run(self, start: snapshots.Snapshot | None, weights: Path | None) -> Outcome:
-        """Work to the end of the round, or of the run."""
+        """Train to the end of the round, or of the run."""
         self._set_up(start, weights)
         if not self._replay():
-            return self._end("stopped", "before it went on")
-        if not self.into:
-            self._note("round", round=self.number, seed=self.plan.seed(self.number))
+            return self._end("stopped", "before any new iteration")
+        if not self.offset:
+            self.recorder.round(self.number)
         while True:
-            outcome = self._settle() if self.state.due else None
+            outcome = self._after_iteration() if self.state.test_pending else None
             if outcome or (outcome := self._iterate()):
                 return outcome
 
@@ -89,52 +94,52 @@ class _Round:
         if start:
             self.solver.restore(start)
         elif weights:
-            self.solver.begin_from(weights)
+            self.solver.load_weights(weights)
 
     def _replay(self) -> bool:
-        """Bring the data to where the round had them; say whether nobody wanted it to stop."""
-        over = self.state.iteration == self.end
-        return self.solver.replay(0 if over else self.into, self._goes_on("replay")) and (
-            self.solver.replay_tests(self.state.tests, self._goes_on("replay"))
+        """Bring the data layers to their position in the round; return False if a signal came."""
+        batches = 0 if self.state.iteration == self.end else self.offset
+        return self.solver.replay(batches, self._reports("replay")) and (
+            self.solver.replay_tests(self.state.tests, self._reports("replay"))
         )
 
     def _iterate(self) -> Outcome | None:
-        """Do one iteration; say how the run ended, if it did."""
+        """Do one iteration; return how the run ended, if it did."""
         iteration = self.state.iteration
         losses = self.solver.step()
         total = sum(weight * losses[name] for name, weight in self.plan.losses.items())
         self._count(losses)
         if self.parameters.display and iteration % self.parameters.display == 0:
             self._display(iteration)
-        self.state.iteration, self.state.loss, self.state.due = iteration + 1, total, True
-        complaint = self.state.health.complaint(total, self.plan.explosion)
-        if complaint:
-            return self._lost(complaint)
-        self._beat("training", iteration + 1, self.parameters.max_iter, total)
+        self.state.iteration, self.state.loss, self.state.test_pending = iteration + 1, total, True
+        if problem := self.state.health.check(total, self.plan.explosion):
+            return self._fail(problem)
+        self._report("training", iteration + 1, self.parameters.max_iter, total)
         return None
 
-    def _settle(self) -> Outcome | None:
-        """Do what comes after an iteration; say how the round or the run ended, if it did."""
-        state, results = self.state, None
+    def _after_iteration(self) -> Outcome | None:
+        """Test, drop the rate, take a snapshot; return how the round or the run ended, if so."""
+        state, results, best = self.state, None, False
         if self._is_due(self.parameters.test_interval) and self.parameters.test_iter:
-            results = self._test()
+            results = self.solver.test(self._reports("test"))
             if results is None:
-                return self._stop()
+                return self._interrupt_test()
+            state.tests += 1
+            best = self.recorder.test(state.iteration, results)
         decision = self._observe(results)
-        best = self._is_best(results)
-        state.due = False
-        why = self._why(decision)
-        state.ended = why if why in ENDED else None
-        if decision is Decision.DROP:
-            self._note("drop", lr=self.plan.rate(len(state.plateau.drops)), why=self._reason())
-        if decision or best or why or self._is_due(self.parameters.snapshot):
-            if complaint := health.lost_parameters(self.solver.net):
-                return self._lost(complaint)
+        state.test_pending = False
+        reason = self._reason_to_end(decision)
+        state.ended = reason if reason in COMPLETED else None
+        if decision is Decision.DROP and self.plan.rule:
+            self.recorder.drop(state.plateau.reason(self.plan.rule))
+        if decision or best or reason or self._is_due(self.parameters.snapshot):
+            if problem := health.check_parameters(self.solver.net):
+                return self._fail(problem)
             self._snapshot(best)
-        return self._ended(why)
+        return self._outcome(reason)
 
-    def _why(self, decision: Decision | None) -> str | None:
-        """Say why the round or the run ends at this iteration; None where it goes on."""
+    def _reason_to_end(self, decision: Decision | None) -> str | None:
+        """Return why the round or the run ends at this iteration; None if it continues."""
         if decision is Decision.CONVERGED:
             return "converged"
         if self.state.iteration == self.parameters.max_iter:
@@ -143,83 +148,46 @@ class _Round:
             return "stopped"
         return "round" if self.state.iteration == self.end else None
 
-    def _ended(self, why: str | None) -> Outcome | None:
-        if why is None:
+    def _outcome(self, reason: str | None) -> Outcome | None:
+        if reason is None:
             return None
-        if why == "round":
-            return Outcome(why, "", self.state.iteration)
-        return self._end(why, ending(self.state, self.plan.rule) or "with a snapshot")
+        if reason == "round":
+            return Outcome(reason, "", self.state.iteration)
+        return self._end(reason, completion(self.state, self.plan.rule) or "with a snapshot")
 
-    def _stop(self) -> Outcome:
-        """End in the middle of a test, which will be begun again."""
+    def _interrupt_test(self) -> Outcome:
+        """End during a test, which a resume will run again."""
         self._snapshot(best=False)
         return self._end("stopped", "with a snapshot")
 
-    def _lost(self, complaint: str) -> Outcome:
-        """End without a snapshot: the weights are worth nothing."""
-        return self._end("failed", f"{complaint}; {health.culprit(self.solver.net)}")
+    def _fail(self, problem: str) -> Outcome:
+        """End without a snapshot: the weights are useless."""
+        return self._end("failed", f"{problem}; {health.first_bad_blob(self.solver.net)}")
 
-    def _end(self, why: str, what: str) -> Outcome:
-        self._note("end", why=why, what=what)
-        return Outcome(why, what, self.state.iteration, asked_to_stop())
+    def _end(self, reason: str, detail: str) -> Outcome:
+        return self.recorder.end(reason, detail, asked_to_stop())
 
     def _is_due(self, interval: int) -> bool:
         iteration = self.state.iteration
         if not iteration:
-            return bool(self.state.due and interval == self.parameters.test_interval)
+            return bool(self.state.test_pending and interval == self.parameters.test_interval)
         return bool(interval and iteration % interval == 0)
 
-    def _test(self) -> dict[str, float] | None:
-        """Test, and note the results; None if it was broken off."""
-        results = self.solver.test(self._goes_on("test"))
-        if results is not None:
-            self.state.tests += 1
-            self._note("test", outputs=results)
-        return results
-
     def _observe(self, results: dict[str, float] | None) -> Decision | None:
-        """Tell the plateau rule of the loss that it looks at, if there is a new one."""
+        """Apply the plateau rule to the loss that it observes, if there is a new one."""
         rule, observed = self.plan.rule, self.plan.observed
         loss = (results or {}).get(observed) if observed else self.state.loss
         if rule is None or loss is None:
             return None
         return self.state.plateau.observe(rule, self.state.iteration, loss)
 
-    def _reason(self) -> str:
-        return self.state.plateau.reason(self.plan.rule) if self.plan.rule else ""
-
-    def _is_best(self, results: dict[str, float] | None) -> bool:
-        """Tell whether a test's results are the best so far, and remember them."""
-        if not results or not self.plan.best:
-            return False
-        accuracy = sum(results[name] for name in self.plan.best) / len(self.plan.best)
-        if self.state.best is not None and accuracy <= self.state.best:
-            return False
-        self.state.best, self.state.best_iteration = accuracy, self.state.iteration
-        return True
-
     def _snapshot(self, best: bool) -> None:
-        """Write a snapshot, and only when it is whole take older ones away."""
-        folder, drops = self.folder.snapshots, self.state.plateau.drops
-        path = snapshots.stem(folder, self.plan.name, self.state.iteration)
-        try:
+        path = snapshots.stem(self.folder.snapshots, self.plan.name, self.state.iteration)
+        with snapshots.removed_on_error(path):
             snapshots.remove(path)
-            self.solver.write(path, len(drops))
-            solver = run_solver(self.plan, self.folder.net.as_posix(), drops)
-            write_all({self.folder.solver: solver})
-            model = path.with_name(path.name + snapshots.KINDS[0])
-            self._note("snapshot", model=f"{folder.name}/{model.name}", best=best)
-            snapshots.seal(path, self._manifest)
-        except OSError:
-            snapshots.remove(path)
-            raise
-        snapshots.prune(folder, self.plan.keep, self.state.best_iteration)
-
-    def _manifest(self, files: dict[str, snapshots.File]) -> snapshots.Manifest:
+            self.solver.write(path, len(self.state.plateau.drops))
         seed = self.plan.seed(self.number)
-        return snapshots.Manifest(
-            snapshots.VERSION, files, self.plan.net, seed, self.engine, self.state
-        )
+        self.recorder.snapshot(path, best=best, seed=seed, engine=self.engine)
 
     def _count(self, losses: dict[str, float]) -> None:
         sums = self.state.sums
@@ -228,37 +196,29 @@ class _Round:
         self.state.shown += 1
 
     def _display(self, iteration: int) -> None:
-        """Note the mean losses since the last display."""
+        """Record the mean losses since the last display."""
         means = {name: total / self.state.shown for name, total in self.state.sums.items()}
         loss = sum(weight * means[name] for name, weight in self.plan.losses.items())
-        rate = self.plan.rate(len(self.state.plateau.drops))
-        epoch = round(self.plan.epoch(iteration), 4)
-        self._note("train", iteration, epoch=epoch, loss=loss, outputs=means, lr=rate)
+        self.recorder.display(iteration, loss, means)
         self.state.sums, self.state.shown = {}, 0
 
-    def _note(self, event: str, iteration: int | None = None, **values: Any) -> None:
-        """Write a line of the journal, and tell the parent of it."""
-        now = time.perf_counter()
-        self.state.seconds, self.since = self.state.seconds + now - self.since, now
-        at = self.state.iteration if iteration is None else iteration
-        tell(self.journal.write(event, at, seconds=round(self.state.seconds, 3), **values))
+    def _report(self, task: str, done: int, total: int, loss: float | None = None) -> None:
+        """Send progress to the parent process, not too often."""
+        now = time.monotonic()
+        if now - self.last_progress >= PROGRESS_INTERVAL:
+            self.last_progress = now
+            tell(Progress(task, done, total, loss))
 
-    def _beat(self, what: str, done: int, of: int, loss: float | None = None) -> None:
-        now = time.perf_counter()
-        if now - self.told >= BEAT:
-            self.told = now
-            tell(Beat(what, done, of, loss))
+    def _reports(self, task: str) -> Callable[[int, int], bool]:
+        """Return a function that reports progress, and returns False once a signal came."""
 
-    def _goes_on(self, what: str) -> Callable[[int, int], bool]:
-        """Return what tells of progress, and says whether nobody wants it to stop."""
-
-        def heard(done: int, of: int) -> bool:
-            self._beat(what, done, of)
+        def on_progress(done: int, total: int) -> bool:
+            self._report(task, done, total)
             return asked_to_stop() is None
 
-        return heard
+        return on_progress
 
 
-def _tests_first(plan: Plan) -> bool:
+def _tests_first(plan: TrainingPlan) -> bool:
     solver = plan.parameters
     return bool(solver.test_initialization and solver.test_iter and solver.test_interval)

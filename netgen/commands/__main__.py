@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from signal import SIGTERM
 
 from netgen.caffe.child import die_with_parent
 from netgen.commands.cli import main
 
 if __name__ == "__main__":
-    die_with_parent(SIGTERM)
+    die_with_parent(os.getppid(), SIGTERM)
     main()

@@ -36,9 +36,9 @@ def _on_path(program: Path) -> Finding:
     typed = shutil.which("caffe")
     activate = f"`source {program.parent / 'activate'}`"
     if typed is None:
-        return lack("caffe on PATH", "not there: only netgen finds it", activate, needed=False)
+        return lack("caffe on PATH", "not there; netgen finds Caffe itself", activate, needed=False)
     if Path(typed).resolve() != program.resolve():
-        what = f"is another one, {typed}"
+        what = f"is another Caffe, {typed}"
         return lack("caffe on PATH", what, activate, needed=False)
     return ok("caffe on PATH", typed)
 

@@ -1,4 +1,4 @@
-"""What a probe is asked, and what it finds."""
+"""The request that probes get, and the findings that they return."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Status(str, Enum):
-    """How a finding stands: missing is what was asked for and cannot be had as things are."""
+    """The status of a finding: MISSING is a lack of what the user named, WARNING any other lack."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the page: what it is about, how that stands, and the next step if it does not."""
+    """One line of the output: its subject, status, description, and the next step for a lack."""
 
     about: str
     status: Status
@@ -27,14 +27,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user means to do. What is named is needed; of the rest, a lack is a warning.
+    """The training that the user plans. What is named is needed; any other lack is a warning.
 
     Attributes
     ----------
     variant
         The network to train.
     dataset
-        A ``dataset.toml``; None for the paper's data, which then is not needed yet.
+        A ``dataset.toml``; None for the paper's data, which is not needed yet.
     weights
         A caffemodel to start from, or None.
     gpu
@@ -51,10 +51,10 @@ class Asked:
 
 
 def ok(about: str, what: str) -> Finding:
-    """Return a finding of what is as it should be."""
+    """Return a finding that something is as it should be."""
     return Finding(about, Status.OK, what)
 
 
 def lack(about: str, what: str, next_step: str, *, needed: bool = True) -> Finding:
-    """Return a finding of what is not there: missing if it is needed, else a warning."""
+    """Return a finding of a lack: missing if it is needed, otherwise a warning."""
     return Finding(about, Status.MISSING if needed else Status.WARNING, what, next_step)

@@ -1,4 +1,4 @@
-"""The probes, as a table, and how they are run: none can hurt another."""
+"""The table of probes, and how they run: a probe that fails is a finding and stops no other."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from netgen.doctor.probe import Asked, Finding, lack
 
 @dataclass(frozen=True)
 class Probe:
-    """A question: what it is about, the function that answers it, and where that runs.
+    """One check: its subject, its function, and how that runs.
 
-    `alone` is for functions that may end their process: Caffe aborts, and a database that is cut
-    off while it is read does, too; `seconds` is how long they may take.
+    `alone` runs it in a process of its own, for at most `seconds`: for functions that may abort
+    their process, as Caffe does, and a truncated database.
     """
 
     about: str
@@ -37,20 +37,20 @@ PROBES = (
 
 
 def examine(asked: Asked, probes: Sequence[Probe] = PROBES) -> Iterator[Finding]:
-    """Run the probes, and give what each finds as it finds it."""
+    """Run the probes; yield each one's findings as soon as it ends."""
     for probe in probes:
-        yield from _findings(probe, asked)
+        yield from _run(probe, asked)
 
 
-def _findings(probe: Probe, asked: Asked) -> list[Finding]:
-    """Run one probe; whatever goes wrong in it is its finding."""
+def _run(probe: Probe, asked: Asked) -> list[Finding]:
+    """Run one probe; any error in it becomes its finding."""
     try:
         if not probe.alone:
             return probe.examine(asked)
         from netgen.caffe.child import call
 
         found: list[Finding] = call(probe.examine, asked, silence=probe.seconds)
-    except Exception as error:  # a doctor that falls ill at the sight of a broken machine is none
-        what = f"could not be examined: {error or type(error).__name__}"
-        return [lack(probe.about, what, "mend what the message names, then ask again")]
+    except Exception as error:  # on a broken machine, anything may fail
+        what = f"could not be checked: {error or type(error).__name__}"
+        return [lack(probe.about, what, "fix what the message names, then run this again")]
     return found

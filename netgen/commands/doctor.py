@@ -21,7 +21,7 @@ from netgen.commands.shared_options import (
 from netgen.network.dataset import DatasetError
 
 if TYPE_CHECKING:
-    from netgen.doctor.probe import Finding
+    from netgen.doctor.findings import DoctorFinding
 
 STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
 
@@ -50,14 +50,14 @@ def command(
     you name with --dataset, --weights or --gpu is needed: if it is missing, the exit code is 1. Any
     other lack is a warning.
     """
-    from netgen.doctor.probe import Asked, Status
+    from netgen.doctor.findings import DoctorRequest, Status
     from netgen.doctor.probes import examine
 
     with suppress(DatasetError):  # it becomes a finding
         if not find_variant(variant, load_dataset(dataset)).row.is_trained:
             what = f"{variant} is not trained: `netgen eval` tests its published weights"
             raise click.BadParameter(what, param_hint="--variant")
-    findings = list(examine(Asked(variant, dataset, weights, gpu, out)))
+    findings = list(examine(DoctorRequest(variant, dataset, weights, gpu, out)))
     missing, warnings = (
         sum(finding.status is status for finding in findings)
         for status in (Status.MISSING, Status.WARNING)
@@ -72,7 +72,7 @@ def command(
         raise SystemExit(1)
 
 
-def _print(findings: Iterable[Finding]) -> None:
+def _print(findings: Iterable[DoctorFinding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -86,5 +86,5 @@ def _print(findings: Iterable[Finding]) -> None:
     console.print(table)
 
 
-def _text(finding: Finding) -> str:
+def _text(finding: DoctorFinding) -> str:
     return f"{finding.what}\n  next: {finding.next_step}" if finding.next_step else finding.what

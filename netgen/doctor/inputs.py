@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from packaging.requirements import Requirement
 
 from netgen import paper
-from netgen.doctor.probe import Asked, Finding, lack, ok
+from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack, ok
 from netgen.network.dataset import MTVSO, DatasetError
 from netgen.network.variants import NETWORKS, find
 
@@ -21,16 +21,16 @@ DATABASES = "databases"
 MAKE = "make them: see `netgen data --help`"
 
 
-def examine_databases(asked: Asked) -> list[Finding]:
+def examine_databases(request: DoctorRequest) -> list[DoctorFinding]:
     """Run the quick checks of `netgen data verify`; return those that failed."""
     from data_prep.verify import Verdict, verify
 
     paper_folder = Path(MTVSO.train.images).parent.parent
-    if asked.dataset is None and not paper_folder.exists():
+    if request.dataset is None and not paper_folder.exists():
         what = f"the paper's are not at {paper_folder}"
         return [lack(DATABASES, what, f"{MAKE}; or name another --dataset", needed=False)]
     try:
-        checks = verify(asked.dataset or paper_folder, quick=True)
+        checks = verify(request.dataset or paper_folder, quick=True)
     except DatasetError as error:
         return [lack(DATABASES, str(error), MAKE)]
     failed = [check for check in checks if check.verdict is Verdict.FAILED]
@@ -48,25 +48,25 @@ HE = NETWORKS["resnet50"].weights
 FROM = {HE: " from github.com/KaimingHe/deep-residual-networks"}
 
 
-def examine_weights(asked: Asked) -> list[Finding]:
+def examine_weights(request: DoctorRequest) -> list[DoctorFinding]:
     """Compare a residual network's with He's, byte for byte by their sum; tell others' sum."""
     from netgen.caffe.caffemodel import HE_RESNET50, sha1
 
-    file = _published(asked.variant)
+    file = _published(request.variant)
     get = f"get {file}{FROM.get(file, '')}"
-    if asked.weights is None:
+    if request.weights is None:
         step = f"{get}, then --weights FILE"
         return [lack(WEIGHTS, "none named: training would start from scratch", step, needed=False)]
     try:
-        found = sha1(asked.weights)
+        found = sha1(request.weights)
     except OSError as error:
-        return [lack(WEIGHTS, f"{asked.weights}: {error.strerror}", get)]
+        return [lack(WEIGHTS, f"{request.weights}: {error.strerror}", get)]
     if found == HE_RESNET50:
-        return [ok(WEIGHTS, f"{asked.weights}: He's ResNet-50, byte for byte")]
+        return [ok(WEIGHTS, f"{request.weights}: He's ResNet-50, byte for byte")]
     if file != HE:
-        return [ok(WEIGHTS, f"{asked.weights}: SHA-1 {found}; is it that of {file}'s publisher?")]
-    what = f"{asked.weights}: not He's published ResNet-50 (SHA-1 {found})"
-    step = f"`netgen audit --weights {asked.weights}` tells what it is; or {get}"
+        return [ok(WEIGHTS, f"{request.weights}: SHA-1 {found}; is it that of {file}'s publisher?")]
+    what = f"{request.weights}: not He's published ResNet-50 (SHA-1 {found})"
+    step = f"`netgen audit --weights {request.weights}` tells what it is; or {get}"
     return [lack(WEIGHTS, what, step, needed=False)]
 
 
@@ -83,7 +83,7 @@ def _published(name: str) -> str:
 INSTALL = "`./run setup` in netgen's folder, or `pip install .` in this Python"
 
 
-def examine_packages(_: Asked) -> list[Finding]:
+def examine_packages(_: DoctorRequest) -> list[DoctorFinding]:
     """Compare every package's version with netgen's requirements."""
     python = f"{platform.python_version()} at {sys.executable}"
     wanted = [Requirement(line) for line in requires("netgen") or []]
@@ -112,22 +112,21 @@ def _problem(wanted: Requirement) -> str:
 PERMISSIONS = "permissions"
 
 
-def examine_permissions(asked: Asked) -> list[Finding]:
+def examine_permissions(request: DoctorRequest) -> list[DoctorFinding]:
     """Write a temporary file into each folder that training writes to."""
-    snapshots = asked.out / "models" / asked.variant / "snapshots"
+    snapshots = request.out / "models" / request.variant / "snapshots"
     built = snapshots.parent / "train_val.prototxt"
     if built.exists() and not snapshots.is_dir():  # Caffe does not make it
         what = f"{snapshots} is not there: Caffe would abort at its first snapshot"
         return [lack(PERMISSIONS, what, f"`mkdir {snapshots}`")]
-    folders = [folder for folder in (asked.out, snapshots) if folder.is_dir()]
+    folders = [folder for folder in (request.out, snapshots) if folder.is_dir()]
     if not folders:
-        return [
-            lack(PERMISSIONS, f"{asked.out} is not there", f"`mkdir -p {asked.out}`", needed=False)
-        ]
+        what = f"{request.out} is not there"
+        return [lack(PERMISSIONS, what, f"`mkdir -p {request.out}`", needed=False)]
     return [_write(folder) for folder in folders]
 
 
-def _write(folder: Path) -> Finding:
+def _write(folder: Path) -> DoctorFinding:
     user = _user()
     try:
         with TemporaryFile(dir=folder) as file:

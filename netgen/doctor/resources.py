@@ -13,7 +13,7 @@ from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
 from netgen.cost.memory import FLOAT
 from netgen.doctor.caffe_and_gpu import NoGpuError, cards
-from netgen.doctor.probe import Asked, Finding, lack, ok
+from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack, ok
 from netgen.network.build import Order, files
 from netgen.network.dataset import MTVSO, Dataset, DatasetError, read_dataset
 from netgen.network.variants import find
@@ -38,7 +38,7 @@ class TrainingNeeds:
     bytes: int
 
 
-def training_needs(asked: Asked) -> TrainingNeeds:
+def training_needs(request: DoctorRequest) -> TrainingNeeds:
     """Return what training a variant with the paper's recipe needs.
 
     Raises
@@ -46,8 +46,8 @@ def training_needs(asked: Asked) -> TrainingNeeds:
     ValueError
         There is no such variant or dataset, or it cannot be built.
     """
-    dataset = read_dataset(asked.dataset) if asked.dataset else MTVSO
-    order = Order(find(asked.variant, [task.name for task in dataset.tasks]), dataset)
+    dataset = read_dataset(request.dataset) if request.dataset else MTVSO
+    order = Order(find(request.variant, [task.name for task in dataset.tasks]), dataset)
     net = parse_net(files(order)[order.folder / "train_val.prototxt"])
     images = dataset.images
     hint = {"data": (images.channels, images.height, images.width)}
@@ -65,33 +65,33 @@ def training_needs(asked: Asked) -> TrainingNeeds:
 GIB = 2**30
 
 
-def memory(asked: Asked) -> list[Finding]:
+def examine_memory(request: DoctorRequest) -> list[DoctorFinding]:
     """Compare the memory that training needs (estimated) with what is free."""
     from netgen.training.memory_check import machine_memory
 
     try:
-        needed = training_needs(asked).memory
-        free = cards()[0].memory if asked.gpu else machine_memory()[1]
+        needed = training_needs(request).memory
+        free = cards()[0].memory if request.gpu else machine_memory()[1]
     except DatasetError:
         return [_unknown("memory")]
     except NoGpuError as error:
         return [lack("memory", f"of which GPU? {error}", "see GPU", needed=False)]
-    where = "on the GPU" if asked.gpu else "free"
-    what = f"{asked.variant} needs {needed / GIB:.1f} GiB to train, {free / GIB:.1f} are {where}"
+    where = "on the GPU" if request.gpu else "free"
+    what = f"{request.variant} needs {needed / GIB:.1f} GiB to train, {free / GIB:.1f} are {where}"
     if needed <= free:
         return [ok("memory", what)]
     step = "build with a smaller `netgen build --batch-size`, or use a machine with more memory"
-    return [lack("memory", what, step, needed=asked.gpu or asked.dataset is not None)]
+    return [lack("memory", what, step, needed=request.gpu or request.dataset is not None)]
 
 
-def disk(asked: Asked) -> list[Finding]:
+def examine_disk(request: DoctorRequest) -> list[DoctorFinding]:
     """Compare the free space with the size of snapshots and of databases still to be made."""
     try:
-        needs = training_needs(asked)
+        needs = training_needs(request)
     except DatasetError:
         return [_unknown("disk")]
     needed = needs.kept * needs.bytes
-    what = f"{needs.kept} snapshots of {asked.variant}: {needed / GIB:.1f} GiB"
+    what = f"{needs.kept} snapshots of {request.variant}: {needed / GIB:.1f} GiB"
     what += f" (`caffe train` keeps {needs.made:,}: {needs.made * needs.bytes / GIB:.1f})"
     for split in (needs.dataset.train, needs.dataset.test):
         if not Path(split.images).exists():
@@ -100,15 +100,15 @@ def disk(asked: Asked) -> list[Finding]:
             databases = split.records * (pixels + DATUM)
             what += f", {split.images}: {databases / GIB:.1f} GiB"
             needed += databases
-    free = shutil.disk_usage(_existing(asked.out)).free
+    free = shutil.disk_usage(_existing(request.out)).free
     what += f"; free: {free / GIB:.1f} GiB"
     if needed <= free:
         return [ok("disk", what)]
     step = "free some space, or choose another --out"
-    return [lack("disk", what, step, needed=asked.dataset is not None)]
+    return [lack("disk", what, step, needed=request.dataset is not None)]
 
 
-def _unknown(about: str) -> Finding:
+def _unknown(about: str) -> DoctorFinding:
     return lack(about, "the need depends on the dataset", "see databases", needed=False)
 
 

@@ -16,7 +16,7 @@ class Status(str, Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """One line of the output: its subject, status, description, and the next step for a lack."""
 
     about: str
@@ -26,7 +26,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Asked:
+class DoctorRequest:
     """The training that the user plans. What is named is needed; any other lack is a warning.
 
     Attributes
@@ -50,11 +50,11 @@ class Asked:
     out: Path = Path()
 
 
-def ok(about: str, what: str) -> Finding:
+def ok(about: str, what: str) -> DoctorFinding:
     """Return a finding that something is as it should be."""
-    return Finding(about, Status.OK, what)
+    return DoctorFinding(about, Status.OK, what)
 
 
-def lack(about: str, what: str, next_step: str, *, needed: bool = True) -> Finding:
+def lack(about: str, what: str, next_step: str, *, needed: bool = True) -> DoctorFinding:
     """Return a finding of a lack: missing if it is needed, otherwise a warning."""
-    return Finding(about, Status.MISSING if needed else Status.WARNING, what, next_step)
+    return DoctorFinding(about, Status.MISSING if needed else Status.WARNING, what, next_step)

@@ -38,7 +38,7 @@ class Gpus(click.ParamType[tuple[int, ...]]):
         return tuple(dict.fromkeys(int(number) for number in str(value).split(",")))
 
 
-@click.command("train", short_help="Train, drop the rate at plateaus, resume to the bit.")
+@click.command("train", short_help="Train a network, or resume a run.")
 @click.option("--variant", metavar="NAME", help="The network: solvers/NAME.prototxt trains it.")
 @click.option(
     "--solver",

@@ -131,3 +131,10 @@ def test_no_child_outlives_its_parent(tmp_path: Path) -> None:
     while child.exists() and " Z " not in (child / "stat").read_text():
         assert time.monotonic() < deadline, "the child is still there"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("parent", "code"), [("os.getppid()", 0), ("os.getpid()", 1)])
+def test_a_process_whose_parent_is_gone_already_ends(parent: str, code: int) -> None:
+    """Told by the parent's id: in a container, netgen itself may be process 1."""
+    program = f"import os; from netgen.caffe.child import die_with_parent as f; f({parent})"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == code

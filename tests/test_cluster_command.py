@@ -132,6 +132,6 @@ def test_a_pods_script_chooses_its_network_by_its_index(tmp_path: Path) -> None:
 
 
 def test_wrong_usage_is_told_and_nothing_is_printed() -> None:
-    assert "say --slurm or --kubernetes" in refused()
+    assert "choose --slurm or --kubernetes" in refused()
     assert "unknown variant 'x2'" in refused("--slurm", "--only", "x2")
-    assert "give it from the root on" in refused("--slurm", "--folder", "table2")
+    assert "give an absolute path" in refused("--slurm", "--folder", "table2")

@@ -19,7 +19,7 @@ from netgen.caffe import caffemodel
 from netgen.caffe.engine import Engine
 from netgen.commands.cli import main
 from netgen.doctor import caffe_and_gpu, inputs, resources
-from netgen.doctor.probe import Asked, Finding, Status, ok
+from netgen.doctor.findings import DoctorFinding, DoctorRequest, Status, ok
 from netgen.doctor.probes import PROBES, Probe, examine
 from netgen.network.dataset import Dataset, write_dataset
 
@@ -30,7 +30,7 @@ def doctor(*words: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *words])
 
 
-def only(findings: list[Finding], about: str) -> Finding:
+def only(findings: list[DoctorFinding], about: str) -> DoctorFinding:
     (found,) = [finding for finding in findings if finding.about == about]
     return found
 
@@ -96,21 +96,21 @@ def test_a_network_that_is_not_trained_is_wrong_usage() -> None:
     assert "not trained: `netgen eval`" in told.output
 
 
-def _abort(_: Asked) -> list[Finding]:
+def _abort(_: DoctorRequest) -> list[DoctorFinding]:
     os.abort()
 
 
-def _raise(_: Asked) -> list[Finding]:
+def _raise(_: DoctorRequest) -> list[DoctorFinding]:
     raise KeyError("MemAvailable")
 
 
-def _be_well(_: Asked) -> list[Finding]:
+def _be_well(_: DoctorRequest) -> list[DoctorFinding]:
     return [ok("after", "well")]
 
 
 def test_a_probe_that_breaks_or_ends_its_process_is_a_finding_and_the_next_is_asked() -> None:
     table = (Probe("aborting", _abort, alone=True), Probe("raising", _raise), Probe("x", _be_well))
-    aborted, raised, after = examine(Asked(), table)
+    aborted, raised, after = examine(DoctorRequest(), table)
     assert (aborted.about, aborted.status) == ("aborting", Status.MISSING)
     assert "SIGABRT" in aborted.what
     assert raised.status is Status.MISSING
@@ -129,7 +129,7 @@ def test_probes_that_load_caffe_or_read_databases_run_in_a_process_of_their_own(
 def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["click>=8.1", "lmdb>=999", "no-such-package>=1", 'other>1; extra == "dev"']
     monkeypatch.setattr(inputs, "requires", lambda _: wanted)
-    found = only(inputs.examine_packages(Asked()), "packages")
+    found = only(inputs.examine_packages(DoctorRequest()), "packages")
     assert found.status is Status.MISSING
     lmdb = metadata.version("lmdb")
     assert found.what == f"lmdb is {lmdb}, wanted >=999; no-such-package is not installed"
@@ -138,14 +138,14 @@ def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.Monke
 def test_no_caffe_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    found = only(caffe_and_gpu.program(Asked()), "Caffe")
+    found = only(caffe_and_gpu.examine_program(DoctorRequest()), "Caffe")
     assert found.status is Status.MISSING
     assert "./run setup" in found.next_step
 
 
 def test_a_caffe_that_a_shell_would_not_find_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    found = only(caffe_and_gpu.program(Asked()), "caffe on PATH")
+    found = only(caffe_and_gpu.examine_program(DoctorRequest()), "caffe on PATH")
     assert found.status is Status.WARNING
     assert "activate" in found.next_step
 
@@ -155,24 +155,24 @@ def test_another_caffe_on_the_path_is_a_warning_that_names_it(
 ) -> None:
     other = program(tmp_path / "other", "caffe", "exit 0")
     monkeypatch.setenv("PATH", f"{other}:/usr/bin:/bin")
-    found = only(caffe_and_gpu.program(Asked()), "caffe on PATH")
+    found = only(caffe_and_gpu.examine_program(DoctorRequest()), "caffe on PATH")
     assert found.status is Status.WARNING
     assert f"{other}/caffe" in found.what
 
 
-Import = Callable[[str], list[Finding]]
+Import = Callable[[str], list[DoctorFinding]]
 
 
 @pytest.fixture
 def importing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Import:
     """Run the probe where ``import caffe`` runs this script instead."""
 
-    def run(script: str) -> list[Finding]:
+    def run(script: str) -> list[DoctorFinding]:
         (tmp_path / "caffe").mkdir()
         (tmp_path / "caffe/__init__.py").write_text(script)
         monkeypatch.syspath_prepend(tmp_path)
         probe = next(probe for probe in PROBES if probe.about == "import caffe")
-        return list(examine(Asked(), [probe]))
+        return list(examine(DoctorRequest(), [probe]))
 
     return run
 
@@ -207,15 +207,15 @@ def test_no_gpu_is_a_warning_and_missing_when_it_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert only(caffe_and_gpu.examine_gpus(Asked()), "GPU").status is Status.WARNING
-    assert only(caffe_and_gpu.examine_gpus(Asked(gpu=True)), "GPU").status is Status.MISSING
+    assert only(caffe_and_gpu.examine_gpus(DoctorRequest()), "GPU").status is Status.WARNING
+    assert only(caffe_and_gpu.examine_gpus(DoctorRequest(gpu=True)), "GPU").status is Status.MISSING
 
 
 def test_a_driver_that_does_not_work_is_quoted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, "echo 'Driver/library version mismatch'; exit 18")
-    found = only(caffe_and_gpu.examine_gpus(Asked(gpu=True)), "GPU")
+    found = only(caffe_and_gpu.examine_gpus(DoctorRequest(gpu=True)), "GPU")
     assert found.status is Status.MISSING
     assert "Driver/library version mismatch" in found.what
 
@@ -224,7 +224,7 @@ def test_a_gpu_that_this_caffe_cannot_use_is_found_with_its_driver(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, f"echo '{TITAN}'")
-    findings = caffe_and_gpu.examine_gpus(Asked(gpu=True))
+    findings = caffe_and_gpu.examine_gpus(DoctorRequest(gpu=True))
     assert "TITAN X, 11.9 GiB, driver 535.183.01" in only(findings, "GPU").what
     unused = only(findings, "Caffe on the GPU")
     assert unused.status is Status.MISSING
@@ -257,7 +257,7 @@ def test_a_network_that_does_not_fit_the_memory_is_missing_memory(
     monkeypatch: pytest.MonkeyPatch, small: tuple[Dataset, Path]
 ) -> None:
     monkeypatch.setattr("netgen.training.memory_check.machine_memory", lambda: (2**30, 2**20))
-    (found,) = resources.memory(Asked(dataset=small[1]))
+    (found,) = resources.examine_memory(DoctorRequest(dataset=small[1]))
     assert found.status is Status.MISSING
     assert "GiB to train" in found.what
     assert "--batch-size" in found.next_step
@@ -268,13 +268,14 @@ def test_a_disk_without_room_for_the_snapshots_is_missing_room(
 ) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=2**20)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
-    (found,) = resources.disk(Asked(dataset=small[1], out=tmp_path / "not/yet/made"))
+    request = DoctorRequest(dataset=small[1], out=tmp_path / "not/yet/made")
+    (found,) = resources.examine_disk(request)
     assert found.status is Status.MISSING
     assert "snapshots of xs" in found.what
 
 
 def test_databases_still_to_be_made_count_for_the_disk(tmp_path: Path) -> None:
-    (found,) = resources.disk(Asked(out=tmp_path))
+    (found,) = resources.examine_disk(DoctorRequest(out=tmp_path))
     assert "data/mtvso/train/images.lmdb: 43.1 GiB" in found.what
 
 
@@ -282,13 +283,14 @@ def test_the_papers_databases_are_not_needed_until_a_dataset_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert [finding.status for finding in inputs.examine_databases(Asked())] == [Status.WARNING]
+    (found,) = inputs.examine_databases(DoctorRequest())
+    assert found.status is Status.WARNING
 
 
 def test_a_database_of_another_size_is_missing_records(small: tuple[Dataset, Path]) -> None:
     toml = small[1]
     toml.write_text(toml.read_text().replace("records = 12", "records = 13"))
-    found = inputs.examine_databases(Asked(dataset=toml))
+    found = inputs.examine_databases(DoctorRequest(dataset=toml))
     assert [finding.status for finding in found] == [Status.MISSING] * 2
     assert "train: records: dataset.toml says 13, but there are: " in found[0].what
     assert "images 12" in found[0].what
@@ -304,7 +306,7 @@ def test_databases_that_are_not_aligned_are_named(small: tuple[Dataset, Path]) -
     ):
         value = transaction.pop(b"%08d" % 11)
         transaction.put(b"%08d" % 12, value)
-    (found,) = inputs.examine_databases(Asked(dataset=toml))
+    (found,) = inputs.examine_databases(DoctorRequest(dataset=toml))
     assert found.status is Status.MISSING
     assert "test: keys: record 11 has the keys" in found.what
 
@@ -313,23 +315,23 @@ def test_a_database_that_was_cut_off_is_a_finding(small: tuple[Dataset, Path]) -
     made, toml = small
     file = Path(made.train.images) / "data.mdb"
     os.truncate(file, file.stat().st_size - 4096)
-    assert "cut off" in inputs.examine_databases(Asked(dataset=toml))[0].what
+    assert "cut off" in inputs.examine_databases(DoctorRequest(dataset=toml))[0].what
 
 
 def test_other_weights_than_hes_are_a_warning_with_their_sum(tmp_path: Path) -> None:
     file = tmp_path / "other.caffemodel"
     file.write_bytes(b"other")
-    (found,) = inputs.examine_weights(Asked(weights=file))
+    (found,) = inputs.examine_weights(DoctorRequest(weights=file))
     assert found.status is Status.WARNING
     assert hashlib.sha1(b"other", usedforsecurity=False).hexdigest() in found.what
 
 
 def test_a_baselines_weights_are_named_and_their_sum_is_told(tmp_path: Path) -> None:
-    (found,) = inputs.examine_weights(Asked(variant="caffenet-noun"))
+    (found,) = inputs.examine_weights(DoctorRequest(variant="caffenet-noun"))
     assert "get bvlc_reference_caffenet.caffemodel" in found.next_step
     file = tmp_path / "any.caffemodel"
     file.write_bytes(b"any")
-    (found,) = inputs.examine_weights(Asked(variant="caffenet-noun", weights=file))
+    (found,) = inputs.examine_weights(DoctorRequest(variant="caffenet-noun", weights=file))
     assert hashlib.sha1(b"any", usedforsecurity=False).hexdigest() in found.what
 
 
@@ -339,11 +341,11 @@ def test_hes_weights_are_known_by_their_sum(
     file = tmp_path / "he.caffemodel"
     file.write_bytes(b"stands for He's")
     monkeypatch.setattr(caffemodel, "HE_RESNET50", caffemodel.sha1(file))
-    assert inputs.examine_weights(Asked(weights=file))[0].status is Status.OK
+    assert inputs.examine_weights(DoctorRequest(weights=file))[0].status is Status.OK
 
 
 def test_a_folder_that_cannot_be_written_is_missing_permission() -> None:
-    (found,) = inputs.examine_permissions(Asked(out=Path("/proc")))
+    (found,) = inputs.examine_permissions(DoctorRequest(out=Path("/proc")))
     assert found.status is Status.MISSING
     assert found.what.startswith("/proc: ")
 
@@ -351,6 +353,6 @@ def test_a_folder_that_cannot_be_written_is_missing_permission() -> None:
 def test_a_network_without_its_snapshot_folder_is_found_before_caffe_aborts(tmp_path: Path) -> None:
     (tmp_path / "models/xs").mkdir(parents=True)
     (tmp_path / "models/xs/train_val.prototxt").write_text("")
-    (found,) = inputs.examine_permissions(Asked(out=tmp_path))
+    (found,) = inputs.examine_permissions(DoctorRequest(out=tmp_path))
     assert found.status is Status.MISSING
     assert found.next_step == f"`mkdir {tmp_path / 'models/xs/snapshots'}`"

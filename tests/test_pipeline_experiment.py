@@ -20,10 +20,9 @@ from support.typefaces import draw
 
 from netgen.caffe.caffemodel import read_weights
 from netgen.evaluation.results import read_result
-from netgen.pipeline.cell_record import Experiment, read_experiment
-from netgen.pipeline.cells import Cell, cells
-from netgen.pipeline.miniature import COMPARED, TABLE
-from netgen.pipeline.sentences import Verdict, findings
+from netgen.pipeline.miniature import COMPARED, TABLE, Cell, named_cells, report_cells
+from netgen.pipeline.records import Experiment, read_experiment
+from netgen.pipeline.sentences import SentenceVerdict, findings
 from netgen.pipeline.statistics import mean
 
 SMALL = ("experiment", "miniature", "--data", "letters", "--iterations", "20")
@@ -59,7 +58,7 @@ def weights(cell: Path) -> dict[str, NDArray[np.floating]]:
 
 def test_every_network_is_trained_with_every_seed_it_should_have(results: Experiment) -> None:
     assert {cell.network for cell in results.cells} == set(COMPARED)
-    seeds = {name: [c.seed for c in cells(5) if c.network == name] for name in COMPARED}
+    seeds = {name: [c.seed for c in report_cells(5) if c.network == name] for name in COMPARED}
     assert all(seeds[network.name] == [1, 2, 3, 4, 5] for network in TABLE)
     assert all(of[:3] == [1, 2, 3] for of in seeds.values())
 
@@ -143,19 +142,22 @@ def test_an_interrupted_experiment_says_how_to_go_on(place: Place, tmp_path: Pat
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "--resume goes on from here" in said
+    assert "resume with the same command and --resume" in said
     assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--work", "work"), "an experiment is there already: go on with it (--resume)"),
+        (("--work", "work"), "an experiment is there already: resume it (--resume)"),
         (("--work", "new", "--resume"), "no experiment to resume"),
-        (("--work", "work", "--resume", "--iterations", "30"), "begun with other settings (--iter"),
+        (
+            ("--work", "work", "--resume", "--iterations", "30"),
+            "started with other settings (--iterations)",
+        ),
         (("--work", "new", "--data", "nowhere"), "examples/typefaces/make.py --out nowhere"),
-        (("--work", "new", "--only", "x2-1"), "'x2-1' is no cell: say NETWORK-SEED"),
-        (("--work", "new", "--only", "xs-0"), "'xs-0' is no cell"),
+        (("--work", "new", "--only", "x2-1"), "'x2-1' is not a cell: write NETWORK-SEED"),
+        (("--work", "new", "--only", "xs-0"), "'xs-0' is not a cell"),
         (("--work", "new", "--only", "xs-1", "--choose"), "--only and --choose exclude"),
         (("--work", "new", "--seeds", "0"), "Invalid value for '--seeds'"),
     ],
@@ -185,12 +187,14 @@ def test_a_failed_command_is_told_with_its_own_words(place: Place, tmp_path: Pat
 PAPER = {"resnet50": (60, 50, 40), "x0": (58, 48, 36), "x1": (40, 30, 20), "xs": (61, 51, 41)}
 
 
-def _verdicts(accuracies: dict[str, tuple[float, ...]], spread: float = 0.1) -> dict[str, Verdict]:
+def _verdicts(
+    accuracies: dict[str, tuple[float, ...]], spread: float = 0.1
+) -> dict[str, SentenceVerdict]:
     return {f.claim.id: f.verdict for f in findings(synthetic(accuracies, spread))}
 
 
 def test_the_papers_own_order_is_seen_in_full() -> None:
-    assert set(_verdicts(PAPER).values()) == {Verdict.SEEN}
+    assert set(_verdicts(PAPER).values()) == {SentenceVerdict.SEEN}
 
 
 @pytest.mark.parametrize(
@@ -209,15 +213,15 @@ def test_what_is_the_other_way_round_is_not_seen(
     changed: dict[str, tuple[float, ...]], claims: set[str]
 ) -> None:
     verdicts = _verdicts(PAPER | changed)
-    assert {name for name, of in verdicts.items() if of is Verdict.NOT_SEEN} == claims
+    assert {name for name, of in verdicts.items() if of is SentenceVerdict.NOT_SEEN} == claims
 
 
 def test_what_the_seeds_disagree_on_is_undecided() -> None:
-    assert _verdicts(PAPER, spread=30)["xs-above-x0"] is Verdict.UNDECIDED
+    assert _verdicts(PAPER, spread=30)["xs-above-x0"] is SentenceVerdict.UNDECIDED
 
 
 def test_one_seed_decides_nothing(results: Experiment) -> None:
-    assert {finding.verdict for finding in findings(results)} == {Verdict.UNDECIDED}
+    assert {finding.verdict for finding in findings(results)} == {SentenceVerdict.UNDECIDED}
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=9), st.floats(-50, 50))
@@ -244,8 +248,6 @@ def test_an_interval_is_students() -> None:
 
 
 def test_cells_have_names_that_the_command_line_takes() -> None:
-    from netgen.pipeline.cells import named
-
-    every = cells(5)
-    assert named([cell.name for cell in every]) == every
-    assert named(["xs-convolution-2"]) == [Cell("xs-convolution", 2)]
+    every = report_cells(5)
+    assert named_cells([cell.name for cell in every]) == every
+    assert named_cells(["xs-convolution-2"]) == [Cell("xs-convolution", 2)]

@@ -117,7 +117,9 @@ def test_a_result_on_other_data_is_refused() -> None:
     evaluated("xs", "noun", 100, dataset="fashion-mnist")
     result = table("--dry-run", "--only", "xs")
     assert result.exit_code == 1
-    assert "results/xs.json: of xs on fashion-mnist, where Table 2 has xs on mtvso" in result.stderr
+    assert (
+        "results/xs.json: is of xs on fashion-mnist, but Table 2 needs xs on mtvso" in result.stderr
+    )
 
 
 def test_what_is_missing_is_named_and_nothing_is_run() -> None:
@@ -140,5 +142,5 @@ def test_a_command_that_fails_stops_the_table_and_what_was_done_stays() -> None:
     Path("data/mtvso/test/images.lmdb").mkdir(parents=True)
     result = table("--only", "deepsentibank")
     assert result.exit_code in {1, 2}
-    assert "`netgen table` goes on from here" in result.stderr
+    assert "the same `netgen table` resumes from here" in result.stderr
     assert [done for _, done in plan("--only", "deepsentibank")] == [True, False]

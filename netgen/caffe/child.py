@@ -208,7 +208,8 @@ def _main(
     """Be the child: call, and send what comes of it."""
     global _parent  # noqa: PLW0603 - a process has one parent
     _parent = parent
-    die_with_parent()
+    if started_by := multiprocessing.parent_process():
+        die_with_parent(started_by.pid)
     for number in {signal.SIGINT, *signals}:  # Ctrl-C reaches both; the parent decides
         signal.signal(number, signal.SIG_IGN)
     os.environ.update(environment)
@@ -224,8 +225,12 @@ def _main(
         parent.send(_Raised(EngineError(f"{what} folder builds Caffe and installs the rest")))
 
 
-def die_with_parent(by: int = signal.SIGKILL) -> None:
-    """Have this process sent a signal as soon as its parent is gone, however that ends."""
+def die_with_parent(parent: int | None, by: int = signal.SIGKILL) -> None:
+    """Have this process sent a signal as soon as the process that started it is gone.
+
+    `parent` is that process's id: a process that it left before this call ends here. (Not any whose
+    parent is process 1, which is a container's first program, often netgen itself.)
+    """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
-    if os.getppid() == 1:  # it was gone before that
+    if os.getppid() != parent:
         sys.exit(1)

@@ -1,1 +1,1 @@
-"""One module a command, imported when it is called: `netgen --help` starts at once."""
+"""The command line: one module per command, imported when the command is called."""

@@ -40,7 +40,7 @@ def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command("audit")
+@click.command("audit", short_help="Check the paper's claims against the networks.")
 @click.option(
     "--ontology",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -1,4 +1,4 @@
-"""`netgen cluster`: Table 2 as a job array or an indexed Job."""
+"""`netgen cluster`: print Table 2 as a Slurm job array or a Kubernetes Job."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ import click
 from netgen.commands.shared_options import PrintablePath
 
 if TYPE_CHECKING:
-    from netgen.pipeline.jobs import Scheduler
+    from netgen.pipeline.launch import Scheduler
 
 
-@click.command("cluster", short_help="Write the jobs that run Table 2 on a cluster.")
-@click.option("--slurm", "scheduler", flag_value="slurm", help="A script for `sbatch`.")
-@click.option("--kubernetes", "scheduler", flag_value="kubernetes", help="A manifest of a Job.")
+@click.command("cluster", short_help="Print jobs that reproduce Table 2 on a cluster.")
+@click.option("--slurm", "scheduler", flag_value="slurm", help="Print a script for `sbatch`.")
+@click.option(
+    "--kubernetes",
+    "scheduler",
+    flag_value="kubernetes",
+    help="Print a Job for `kubectl`.",
+)
 @click.option(
     "--only", "names", multiple=True, metavar="NAME", help="A network of `netgen list`; repeatable."
 )
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     default="/work",
     show_default=True,
     metavar="DIR",
-    help="Where data/ and the weights are, on every node; results go there.",
+    help="The folder with data/ and the weights, the same on every node; results go there too.",
 )
 @click.option(
     "--weights",
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     default="weights",
     show_default=True,
     metavar="DIR",
-    help="The published caffemodels, in that folder or absolute.",
+    help="The folder of the published caffemodels, relative to --folder or absolute.",
 )
 @click.option(
     "--memory",
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
     default=16,
     show_default=True,
     metavar="GIB",
-    help="The machine's memory for a job.",
+    help="Memory per job (of the machine, not of the GPU).",
 )
 @click.option(
     "--hours",
@@ -49,7 +54,7 @@ if TYPE_CHECKING:
     default=72,
     show_default=True,
     metavar="N",
-    help="Slurm: a job's time; submitted again, it goes on.",
+    help="Slurm: time limit per job; a job submitted again resumes.",
 )
 @click.option(
     "--image",
@@ -63,7 +68,7 @@ if TYPE_CHECKING:
     default="netgen",
     show_default=True,
     metavar="NAME",
-    help="Kubernetes: the claim of the volume with the folder.",
+    help="Kubernetes: the volume claim that holds --folder.",
 )
 @click.option(
     "--user",
@@ -71,24 +76,24 @@ if TYPE_CHECKING:
     default=1000,
     show_default=True,
     metavar="UID",
-    help="Kubernetes: the number of the folder's owner.",
+    help="Kubernetes: the user id of the folder's owner.",
 )
 def command(
     scheduler: Scheduler | None, names: tuple[str, ...], folder: Path, weights: Path, **options: Any
 ) -> None:
-    """Print the jobs that make Table 2, one network a job, resumable.
+    """Print the jobs that reproduce Table 2: one network per job, resumable.
 
-    Each is a `netgen table --only NAME`; docs/cluster.md tells what they need and how to run them.
+    Each job is a `netgen table --only NAME`. docs/cluster.md says what it needs and how to run it.
     """
-    from netgen.pipeline.jobs import Cluster, jobs
+    from netgen.pipeline.launch import JobSettings, cluster_jobs
 
     if scheduler is None:
-        raise click.UsageError("say --slurm or --kubernetes")
+        raise click.UsageError("choose --slurm or --kubernetes")
     if not folder.is_absolute():
-        what = f"{folder}: jobs start elsewhere: give it from the root on, as in /work"
+        what = f"{folder}: jobs start in another folder: give an absolute path, such as /work"
         raise click.BadParameter(what, param_hint="--folder")
     try:
-        text = jobs(scheduler, Cluster(str(folder), str(weights), **options), names)
+        text = cluster_jobs(scheduler, JobSettings(str(folder), str(weights), **options), names)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--only") from None
     click.echo(text, nl=False)

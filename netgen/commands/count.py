@@ -43,7 +43,7 @@ class BlobShape(click.ParamType[tuple[str, Image]]):
         return match[1], (channels, height, width)
 
 
-@click.command("count", short_help="Count what any prototxt costs: parameters, work, memory.")
+@click.command("count", short_help="Count a network's parameters, multiply-adds and memory.")
 @click.argument("file", required=False, type=click.Path())
 @click.option("--variant", metavar="NAME", help="Count a network of `netgen list` instead.")
 @dataset_option

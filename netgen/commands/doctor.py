@@ -1,4 +1,4 @@
-"""`netgen doctor`: what is there to train with, what is not, and what to do about it."""
+"""`netgen doctor`: check what this machine needs for training."""
 
 from __future__ import annotations
 
@@ -21,42 +21,43 @@ from netgen.commands.shared_options import (
 from netgen.network.dataset import DatasetError
 
 if TYPE_CHECKING:
-    from netgen.doctor.probe import Finding
+    from netgen.doctor.findings import DoctorFinding
 
 STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
 
 
-@click.command("doctor", short_help="Tell what is there to train with, and what is not.")
+@click.command("doctor", short_help="Check what this machine needs for training.")
 @click.option(
     "--variant", metavar="NAME", default="xs", show_default=True, help="The network to train."
 )
 @dataset_option
 @click.option("--weights", type=PrintablePath(), metavar="FILE", help="A caffemodel to start from.")
-@click.option("--gpu", is_flag=True, help="Train on this machine's GPU.")
+@click.option("--gpu", is_flag=True, help="Require a GPU that Caffe can use.")
 @click.option(
     "--out",
     type=PrintablePath(),
     metavar="DIR",
     default=Path(),
-    help="Where models and runs go.  [default: the current folder]",
+    help="The folder for models and runs.  [default: the current folder]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     variant: str, dataset: Path | None, weights: Path | None, gpu: bool, out: Path, as_json: bool
 ) -> None:
-    """Examine this machine, and say for whatever is wrong what to do next.
+    """Check what this machine needs for training, and name the next step for each lack.
 
-    What you name is needed (a --dataset, --weights, the --gpu): the exit code is 1 if something
-    needed is missing. Of the rest, a lack is a warning.
+    It checks Python's packages, Caffe, GPUs, memory, disk, databases, weights and permissions. What
+    you name with --dataset, --weights or --gpu is needed: if it is missing, the exit code is 1. Any
+    other lack is a warning.
     """
-    from netgen.doctor.probe import Asked, Status
+    from netgen.doctor.findings import DoctorRequest, Status
     from netgen.doctor.probes import examine
 
-    with suppress(DatasetError):  # which is a finding
+    with suppress(DatasetError):  # it becomes a finding
         if not find_variant(variant, load_dataset(dataset)).row.is_trained:
-            what = f"{variant} is not trained: `netgen eval` tests it as it was published"
+            what = f"{variant} is not trained: `netgen eval` tests its published weights"
             raise click.BadParameter(what, param_hint="--variant")
-    findings = list(examine(Asked(variant, dataset, weights, gpu, out)))
+    findings = list(examine(DoctorRequest(variant, dataset, weights, gpu, out)))
     missing, warnings = (
         sum(finding.status is status for finding in findings)
         for status in (Status.MISSING, Status.WARNING)
@@ -71,12 +72,12 @@ def command(
         raise SystemExit(1)
 
 
-def _print(findings: Iterable[Finding]) -> None:
+def _print(findings: Iterable[DoctorFinding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    for overflow in ("ellipsis", "ellipsis", "fold"):  # a path is of use only whole
+    for overflow in ("ellipsis", "ellipsis", "fold"):  # never cut a path
         table.add_column(overflow=overflow)
     for finding in findings:
         status = finding.status.value
@@ -85,5 +86,5 @@ def _print(findings: Iterable[Finding]) -> None:
     console.print(table)
 
 
-def _text(finding: Finding) -> str:
+def _text(finding: DoctorFinding) -> str:
     return f"{finding.what}\n  next: {finding.next_step}" if finding.next_step else finding.what

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PIPED_WIDTH = 140
 
 
-@click.command("eval", short_help="Test a trained network, beside Table 2.")
+@click.command("eval", short_help="Test a trained network on the test images.")
 @network_options
 @click.option(
     "--batch-size",

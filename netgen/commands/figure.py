@@ -37,7 +37,7 @@ class PictureFile(click.Path):
         return Path(str(super().convert(str(file), param, ctx)))
 
 
-@click.group("figure")
+@click.group("figure", short_help="Draw the paper's figures, and charts of runs and results.")
 def command() -> None:
     """Draw the paper's figures, and charts of what was trained and tested."""
 
@@ -117,7 +117,7 @@ def curves(logs: tuple[Path, ...], out: Path) -> None:
     click.echo(out.as_posix())
 
 
-@command.command("confusion")
+@command.command("confusion", short_help="Draw which classes are confused with which.")
 @click.argument("result", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--task",

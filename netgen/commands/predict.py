@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netgen.evaluation.scoring import EngineName
 
 
-@click.command("predict", short_help="Tell what a trained network sees in images.")
+@click.command("predict", short_help="Predict the classes of images with a trained network.")
 @click.argument(
     "images",
     metavar="IMAGE...",

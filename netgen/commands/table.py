@@ -1,11 +1,9 @@
-"""`netgen table`: all that Table 2 needs, run, and the table, measured beside printed."""
+"""`netgen table`: run all commands that Table 2 needs; print it, measured beside printed."""
 
 from __future__ import annotations
 
 import json
-import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +15,7 @@ from netgen.commands.shared_options import table_console
 
 if TYPE_CHECKING:
     from netgen.network.variants import Variant
-    from netgen.pipeline.table2 import Places, Step
-
+    from netgen.pipeline.table2 import Step, Table2Inputs
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HEADINGS = (
@@ -26,13 +23,13 @@ HEADINGS = (
     *("G", "GiB"),
 )
 LEGEND = (
-    "#Params in millions, accuracies in percent. Beyond the paper: G, billions of multiply-adds an"
-    " image;\nGiB, memory of training (DeepSentiBank: of testing) at batch 24, estimated."
+    "#Params in millions, accuracies in percent. Not in the paper: G, billions of multiply-adds per"
+    " image;\nGiB, estimated memory of training (DeepSentiBank: of testing) at batch size 24."
 )
 
 
-@click.command("table", short_help="Run all that Table 2 needs, and print it.")
-@click.option("--dry-run", is_flag=True, help="Print the commands, run none of them.")
+@click.command("table", short_help="Reproduce Table 2: run every step, and print the table.")
+@click.option("--dry-run", is_flag=True, help="Print the commands and the table; run nothing.")
 @click.option(
     "--only", "names", multiple=True, metavar="NAME", help="A network of `netgen list`; repeatable."
 )
@@ -42,16 +39,16 @@ LEGEND = (
     default=Path("weights"),
     show_default=True,
     metavar="DIR",
-    help="The folder of the published caffemodels that networks start from.",
+    help="The folder of the published caffemodels to start from.",
 )
 @click.option(
     "--classes",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="DeepSentiBank's outputs, one name a line.  [default: deepsentibank.txt in --weights]",
+    help="DeepSentiBank's outputs, one name per line.  [default: deepsentibank.txt in --weights]",
 )
 @click.option("--gpu", type=click.IntRange(0), metavar="N", help="Train and evaluate on this GPU.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print both as JSON; run nothing.")
 def command(
     dry_run: bool,
     names: tuple[str, ...],
@@ -62,69 +59,65 @@ def command(
 ) -> None:
     """Build, initialise, train and evaluate every network of Table 2, and print the table.
 
-    What is done is skipped, so the same command goes on where it was stopped: a result in
-    results/NAME.json is a row done. Each network takes days on a GPU; --dry-run prints the
-    commands, and the table with what there is so far.
+    Steps that are done are skipped, so the same command resumes what was stopped; a network with
+    a results/NAME.json is complete. Each network takes days on a GPU.
     """
     from netgen.pipeline import table2
 
-    places = table2.Places(weights, classes or weights / "deepsentibank.txt", gpu)
+    inputs = table2.Table2Inputs(weights, classes or weights / "deepsentibank.txt", gpu)
     try:
         chosen = table2.networks(names)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--only") from None
     if as_json:
         click.echo(
-            json.dumps({"rows": table2.rows(names), "steps": _plan(chosen, places)}, indent=2)
+            json.dumps({"rows": table2.rows(names), "steps": _plan(chosen, inputs)}, indent=2)
         )
         return
     if dry_run:
-        for line in _plan(chosen, places):
+        for line in _plan(chosen, inputs):
             click.echo(f"{'# done: ' if line['done'] else ''}{line['command']}")
         click.echo()
     else:
-        _run(chosen, places)
+        _run(chosen, inputs)
     _print(table2.rows(names))
 
 
-def _plan(chosen: Sequence[Variant], places: Places) -> list[dict[str, object]]:
+def _plan(chosen: Sequence[Variant], inputs: Table2Inputs) -> list[dict[str, object]]:
+    from netgen.pipeline.launch import as_typed
     from netgen.pipeline.table2 import steps
 
     return [
-        {"variant": variant.name, "command": _line(step), "done": step.done}
+        {"variant": variant.name, "command": as_typed(step.words), "done": step.done}
         for variant in chosen
-        for step in steps(variant, places)
+        for step in steps(variant, inputs)
     ]
 
 
-def _line(step: Step) -> str:
-    return shlex.join(("netgen", *step.words))
-
-
-def _run(chosen: Sequence[Variant], places: Places) -> None:
-    """Run what is left to do, network by network; show a network's rows when it is done."""
+def _run(chosen: Sequence[Variant], inputs: Table2Inputs) -> None:
+    """Run what is left to do, network by network; print a network's rows when it is done."""
     from netgen.pipeline.table2 import rows, steps
 
-    _check_needs([step for variant in chosen for step in steps(variant, places)])
+    _check_needs([step for variant in chosen for step in steps(variant, inputs)])
     for variant in chosen:
-        todo = [step for step in steps(variant, places) if not step.done]
+        todo = [step for step in steps(variant, inputs) if not step.done]
         for index in range(len(todo)):
-            # Looked up anew: which snapshot is the last is known after the training.
-            _call(steps(variant, places)[index - len(todo)])
+            # Computed again: which snapshot is the last is known only after the training.
+            _call(steps(variant, inputs)[index - len(todo)])
         if todo:
             _print(rows([variant.name]))
 
 
 def _print(rows: Sequence[dict[str, str]]) -> None:
-    """Print the table: after each of its columns, ours; then what the paper does not have."""
+    """Print the table: after each of its columns, ours; then the columns not in the paper."""
     from rich.table import Table
 
-    table2 = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
     for index, heading in enumerate(HEADINGS):
-        table2.add_column(heading, justify="left" if index < 2 else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if index < 2 else "right", no_wrap=True)
     for row in rows:
-        table2.add_row(*row.values())
-    table_console(piped_width=100).print(table2)
+        table.add_row(*row.values())
+    table_console(piped_width=100).print(table)
     click.echo(LEGEND)
 
 
@@ -133,24 +126,23 @@ def _check_needs(steps: Sequence[Step]) -> None:
     missing = [str(path) for path in needed if not path.exists()]
     if missing:
         raise click.ClickException(
-            f"not there: {', '.join(missing)}: nothing was run; --dry-run prints what needs them,"
-            " --only chooses networks"
+            f"not there: {', '.join(missing)}: nothing was run; --dry-run prints the commands that"
+            " need them, --only chooses networks"
         )
 
 
 def _call(step: Step) -> None:
-    """Run a command as a process of its own; end as it did, if it failed."""
+    """Run a command in a process of its own; if it fails, exit with its exit code."""
     from netgen.caffe.child import handling
+    from netgen.pipeline.launch import as_typed, start
 
-    click.echo(f"\n$ {_line(step)}")
-    command = [sys.executable, "-m", "netgen.commands.cli", *step.words]
-    # In a session of its own, what is to stop this reaches it once, by us: a training then leaves
-    # a snapshot.
+    click.echo(f"\n$ {as_typed(step.words)}")
+    # The command gets signals only from here, each once; a training then writes a snapshot.
     with (
-        subprocess.Popen(command, start_new_session=True) as running,
+        start(step.words) as running,
         handling(SIGNALS, lambda number, _: running.send_signal(number)),
     ):
         code = running.wait()
     if code:
-        click.echo(f"stopped: `netgen table` goes on from here (exit {code})", err=True)
+        click.echo(f"stopped (exit {code}): the same `netgen table` resumes from here", err=True)
         sys.exit(code if code > 0 else 128 - code)

@@ -71,7 +71,7 @@ def _type(field: Field[Any]) -> click.ParamType[Any]:
     return click.IntRange(**limits) if limits else click.STRING
 
 
-@click.command("train", short_help="Train, drop the rate at plateaus, resume to the bit.")
+@click.command("train", short_help="Train a network, or resume a run.")
 @click.option("--variant", metavar="NAME", help="The network: solvers/NAME.prototxt trains it.")
 @click.option(
     "--solver",

@@ -1,5 +1,3 @@
-"""What is there to train with, what is not, and the next step for each: one page.
+"""What this machine has and lacks for training, with the next step for each lack."""
 
-Each probe stands alone: what breaks one, a machine in any state included, is a finding and leaves
-the others as they are.
-"""
+__all__ = ["findings", "probes"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netgen.caffe.engine import Engine, EngineError, find_engine, require_gpu
-from netgen.doctor.probe import Asked, Finding, lack, ok
+from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack, ok
 from netgen.training import fingerprint
 
 BUILD = "`./run setup` in netgen's folder builds one"
@@ -19,7 +19,7 @@ WITHOUT = {
 }
 
 
-def program(_: Asked) -> list[Finding]:
+def examine_program(_: DoctorRequest) -> list[DoctorFinding]:
     """Find the program, ask it who it is, and look for it on the PATH."""
     try:
         engine = find_engine()
@@ -31,19 +31,19 @@ def program(_: Asked) -> list[Finding]:
     return [found, _on_path(engine.program)]
 
 
-def _on_path(program: Path) -> Finding:
+def _on_path(program: Path) -> DoctorFinding:
     """Tell whether `caffe`, typed in a shell, is the one that netgen uses."""
     typed = shutil.which("caffe")
     activate = f"`source {program.parent / 'activate'}`"
     if typed is None:
-        return lack("caffe on PATH", "not there: only netgen finds it", activate, needed=False)
+        return lack("caffe on PATH", "not there; netgen finds Caffe itself", activate, needed=False)
     if Path(typed).resolve() != program.resolve():
-        what = f"is another one, {typed}"
+        what = f"is another Caffe, {typed}"
         return lack("caffe on PATH", what, activate, needed=False)
     return ok("caffe on PATH", typed)
 
 
-def module(_: Asked) -> list[Finding]:
+def examine_module(_: DoctorRequest) -> list[DoctorFinding]:
     """Import Caffe, which may end the process, and see which libraries came with it."""
     try:
         import caffe
@@ -54,7 +54,7 @@ def module(_: Asked) -> list[Finding]:
     return [imported, _blas(), *(_part(name, libraries.get(name)) for name in WITHOUT)]
 
 
-def _blas() -> Finding:
+def _blas() -> DoctorFinding:
     name, threads = fingerprint.blas()
     if "openblas" not in name:
         what = f"{name}, not OpenBLAS: training may be several times slower"
@@ -62,7 +62,7 @@ def _blas() -> Finding:
     return ok("BLAS", f"{name}, threads: {threads}")
 
 
-def _part(library: str, found: Path | None) -> Finding:
+def _part(library: str, found: Path | None) -> DoctorFinding:
     name, without = WITHOUT[library]
     if found is None:
         return lack(name, f"this Caffe was built without it: {without}", BUILD)
@@ -90,18 +90,18 @@ class Card:
     architecture: int
 
 
-def examine_gpus(asked: Asked) -> list[Finding]:
+def examine_gpus(request: DoctorRequest) -> list[DoctorFinding]:
     """Ask the driver for its GPUs, and Caffe whether it can use the first."""
     try:
         found = cards()
     except NoGpuError as error:
         step = "install NVIDIA's driver, or train on the CPU (`netgen build --solver-mode cpu`)"
-        return [lack("GPU", str(error), step, needed=asked.gpu)]
+        return [lack("GPU", str(error), step, needed=request.gpu)]
     lines = [
         ok("GPU", f"{card.name}, {card.memory / 2**30:.1f} GiB, driver {card.driver}")
         for card in found
     ]
-    return [*lines, _caffe(found[0], asked)]
+    return [*lines, _caffe(found[0], request)]
 
 
 def cards() -> list[Card]:
@@ -128,17 +128,17 @@ def cards() -> list[Card]:
     return [Card(row[0], row[1], int(row[2]) * MIB, int(row[3] + row[4])) for row in rows]
 
 
-def _caffe(card: Card, asked: Asked) -> Finding:
+def _caffe(card: Card, request: DoctorRequest) -> DoctorFinding:
     about = "Caffe on the GPU"
     rebuild = f'`CAFFE_GPU=1 CAFFE_CUDA_ARCHITECTURES="{card.architecture}" ./run setup`'
     try:
         engine = find_engine()
         if engine.cuda and not runs_on(engine, card.architecture):
             what = f"was not built for architecture {card.architecture}: {engine.build['gpu']}"
-            return lack(about, what, rebuild, needed=asked.gpu)
+            return lack(about, what, rebuild, needed=request.gpu)
         require_gpu(engine)
     except EngineError as error:
-        return lack(about, str(error), rebuild, needed=asked.gpu)
+        return lack(about, str(error), rebuild, needed=request.gpu)
     return ok(about, "works")
 
 

@@ -1,4 +1,4 @@
-"""What a training reads and writes: packages, databases, initial weights, output folders."""
+"""What a training needs to read and write: packages, databases, weights, output folders."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from tempfile import TemporaryFile
 from packaging.requirements import Requirement
 
 from netgen import paper
-from netgen.doctor.probe import Asked, Finding, lack, ok
+from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack, ok
 from netgen.network.dataset import MTVSO, DatasetError
 from netgen.network.variants import NETWORKS, find
 
 DATABASES = "databases"
-MAKE = "`netgen data --help` tells how databases are made"
+MAKE = "make them: see `netgen data --help`"
 
 
-def examine_databases(asked: Asked) -> list[Finding]:
-    """Make the quick checks of `netgen data verify`, and tell those that failed."""
+def examine_databases(request: DoctorRequest) -> list[DoctorFinding]:
+    """Run the quick checks of `netgen data verify`; return those that failed."""
     from data_prep.verify import Verdict, verify
 
-    papers = Path(MTVSO.train.images).parent.parent
-    if asked.dataset is None and not papers.exists():
-        what = f"the paper's are not at {papers}"
+    paper_folder = Path(MTVSO.train.images).parent.parent
+    if request.dataset is None and not paper_folder.exists():
+        what = f"the paper's are not at {paper_folder}"
         return [lack(DATABASES, what, f"{MAKE}; or name another --dataset", needed=False)]
     try:
-        checks = verify(asked.dataset or papers, quick=True)
+        checks = verify(request.dataset or paper_folder, quick=True)
     except DatasetError as error:
         return [lack(DATABASES, str(error), MAKE)]
     failed = [check for check in checks if check.verdict is Verdict.FAILED]
@@ -38,7 +38,7 @@ def examine_databases(asked: Asked) -> list[Finding]:
         return [lack(DATABASES, f"{check.what}: {check.found}", MAKE) for check in failed]
     counts = [check for check in checks if check.what.endswith(": records")]
     found = ", ".join(f"{check.what.removesuffix(' records')} {check.found}" for check in counts)
-    return [ok(DATABASES, f"{found}, aligned (`netgen data verify` looks at the images, too)")]
+    return [ok(DATABASES, f"{found}, aligned (`netgen data verify` checks the images too)")]
 
 
 # ---- the weights that training starts from (section 5.2: He's ResNet-50, trained on ImageNet) ---
@@ -48,47 +48,47 @@ HE = NETWORKS["resnet50"].weights
 FROM = {HE: " from github.com/KaimingHe/deep-residual-networks"}
 
 
-def examine_weights(asked: Asked) -> list[Finding]:
+def examine_weights(request: DoctorRequest) -> list[DoctorFinding]:
     """Compare a residual network's with He's, byte for byte by their sum; tell others' sum."""
     from netgen.caffe.caffemodel import HE_RESNET50, sha1
 
-    file = _published(asked.variant)
+    file = _published(request.variant)
     get = f"get {file}{FROM.get(file, '')}"
-    if asked.weights is None:
+    if request.weights is None:
         step = f"{get}, then --weights FILE"
         return [lack(WEIGHTS, "none named: training would start from scratch", step, needed=False)]
     try:
-        found = sha1(asked.weights)
+        found = sha1(request.weights)
     except OSError as error:
-        return [lack(WEIGHTS, f"{asked.weights}: {error.strerror}", get)]
+        return [lack(WEIGHTS, f"{request.weights}: {error.strerror}", get)]
     if found == HE_RESNET50:
-        return [ok(WEIGHTS, f"{asked.weights}: He's ResNet-50, byte for byte")]
+        return [ok(WEIGHTS, f"{request.weights}: He's ResNet-50, byte for byte")]
     if file != HE:
-        return [ok(WEIGHTS, f"{asked.weights}: SHA-1 {found}; is it that of {file}'s publisher?")]
-    what = f"{asked.weights}: not He's published ResNet-50 (SHA-1 {found})"
-    step = f"`netgen audit --weights {asked.weights}` tells what it is; or {get}"
+        return [ok(WEIGHTS, f"{request.weights}: SHA-1 {found}; is it that of {file}'s publisher?")]
+    what = f"{request.weights}: not He's published ResNet-50 (SHA-1 {found})"
+    step = f"`netgen audit --weights {request.weights}` tells what it is; or {get}"
     return [lack(WEIGHTS, what, step, needed=False)]
 
 
 def _published(name: str) -> str:
-    """Return the caffemodel that a network starts from; He's, for one of other tasks than ours."""
+    """Return the caffemodel that a network starts from; He's for tasks other than the paper's."""
     try:
         return find(name, list(paper.TASKS)).row.weights
     except ValueError:
         return HE
 
 
-# ---- Python, and the packages that netgen asks for ----------------------------------------------
+# ---- Python, and the packages that netgen requires ----------------------------------------------
 
 INSTALL = "`./run setup` in netgen's folder, or `pip install .` in this Python"
 
 
-def examine_packages(_: Asked) -> list[Finding]:
-    """Hold every package's version against netgen's requirements."""
+def examine_packages(_: DoctorRequest) -> list[DoctorFinding]:
+    """Compare every package's version with netgen's requirements."""
     python = f"{platform.python_version()} at {sys.executable}"
     wanted = [Requirement(line) for line in requires("netgen") or []]
     wanted = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
-    wrong = [trouble for one in wanted if (trouble := _trouble(one))]
+    wrong = [problem for one in wanted if (problem := _problem(one))]
     if wrong:
         packages = lack("packages", "; ".join(wrong), INSTALL)
     else:
@@ -96,8 +96,8 @@ def examine_packages(_: Asked) -> list[Finding]:
     return [ok("Python", python), packages]
 
 
-def _trouble(wanted: Requirement) -> str:
-    """Say what is wrong with a package, or nothing."""
+def _problem(wanted: Requirement) -> str:
+    """Return what is wrong with a package; "" if nothing."""
     try:
         found = version(wanted.name)
     except PackageNotFoundError:
@@ -112,34 +112,33 @@ def _trouble(wanted: Requirement) -> str:
 PERMISSIONS = "permissions"
 
 
-def examine_permissions(asked: Asked) -> list[Finding]:
-    """Write a file where each kind of output goes, and take it away again."""
-    snapshots = asked.out / "models" / asked.variant / "snapshots"
+def examine_permissions(request: DoctorRequest) -> list[DoctorFinding]:
+    """Write a temporary file into each folder that training writes to."""
+    snapshots = request.out / "models" / request.variant / "snapshots"
     built = snapshots.parent / "train_val.prototxt"
-    if built.exists() and not snapshots.is_dir():  # Caffe does not make it, and aborts
-        what = f"{snapshots} is not there: Caffe would end at its first snapshot"
+    if built.exists() and not snapshots.is_dir():  # Caffe does not make it
+        what = f"{snapshots} is not there: Caffe would abort at its first snapshot"
         return [lack(PERMISSIONS, what, f"`mkdir {snapshots}`")]
-    places = [place for place in (asked.out, snapshots) if place.is_dir()]
-    if not places:
-        return [
-            lack(PERMISSIONS, f"{asked.out} is not there", f"`mkdir -p {asked.out}`", needed=False)
-        ]
-    return [_write(place) for place in places]
+    folders = [folder for folder in (request.out, snapshots) if folder.is_dir()]
+    if not folders:
+        what = f"{request.out} is not there"
+        return [lack(PERMISSIONS, what, f"`mkdir -p {request.out}`", needed=False)]
+    return [_write(folder) for folder in folders]
 
 
-def _write(place: Path) -> Finding:
+def _write(folder: Path) -> DoctorFinding:
     user = _user()
     try:
-        with TemporaryFile(dir=place) as file:
+        with TemporaryFile(dir=folder) as file:
             file.write(b"netgen")
     except OSError as error:
-        step = f"have its owner let {user} write there, or choose another --out"
-        return lack(PERMISSIONS, f"{place.absolute()}: {error.strerror}", step)
-    return ok(PERMISSIONS, f"{user} can write to {place.absolute()}")
+        step = f"let {user} write there, or choose another --out"
+        return lack(PERMISSIONS, f"{folder.absolute()}: {error.strerror}", step)
+    return ok(PERMISSIONS, f"{user} can write to {folder.absolute()}")
 
 
 def _user() -> str:
-    """Return the user's name; in a container, a user may have none."""
+    """Return the user's name, or id: in a container, a user may have no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

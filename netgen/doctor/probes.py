@@ -1,4 +1,4 @@
-"""The probes, as a table, and how they are run: none can hurt another."""
+"""The table of probes, and how they run: a probe that fails is a finding and stops no other."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from netgen.doctor import caffe_and_gpu, inputs, resources
-from netgen.doctor.probe import Asked, Finding, lack
+from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A question: what it is about, the function that answers it, and where that runs.
+    """One check: its subject, its function, and how that runs.
 
-    `alone` is for functions that may end their process: Caffe aborts, and a database that is cut
-    off while it is read does, too; `seconds` is how long they may take.
+    `alone` runs it in a process of its own, for at most `seconds`: for functions that may abort
+    their process, as Caffe does, and a truncated database.
     """
 
     about: str
-    examine: Callable[[Asked], list[Finding]]
+    examine: Callable[[DoctorRequest], list[DoctorFinding]]
     alone: bool = False
     seconds: float = 60
 
 
 PROBES = (
     Probe("Python", inputs.examine_packages),
-    Probe("Caffe", caffe_and_gpu.program),
-    Probe("import caffe", caffe_and_gpu.module, alone=True),
+    Probe("Caffe", caffe_and_gpu.examine_program),
+    Probe("import caffe", caffe_and_gpu.examine_module, alone=True),
     Probe("GPU", caffe_and_gpu.examine_gpus),
-    Probe("memory", resources.memory),
-    Probe("disk", resources.disk),
+    Probe("memory", resources.examine_memory),
+    Probe("disk", resources.examine_disk),
     Probe("databases", inputs.examine_databases, alone=True, seconds=600),
     Probe("weights", inputs.examine_weights),
     Probe("permissions", inputs.examine_permissions),
 )
 
 
-def examine(asked: Asked, probes: Sequence[Probe] = PROBES) -> Iterator[Finding]:
-    """Run the probes, and give what each finds as it finds it."""
+def examine(request: DoctorRequest, probes: Sequence[Probe] = PROBES) -> Iterator[DoctorFinding]:
+    """Run the probes; yield each one's findings as soon as it ends."""
     for probe in probes:
-        yield from _findings(probe, asked)
+        yield from _run(probe, request)
 
 
-def _findings(probe: Probe, asked: Asked) -> list[Finding]:
-    """Run one probe; whatever goes wrong in it is its finding."""
+def _run(probe: Probe, request: DoctorRequest) -> list[DoctorFinding]:
+    """Run one probe; any error in it becomes its finding."""
     try:
         if not probe.alone:
-            return probe.examine(asked)
+            return probe.examine(request)
         from netgen.caffe.child import call
 
-        found: list[Finding] = call(probe.examine, asked, silence=probe.seconds)
-    except Exception as error:  # a doctor that falls ill at the sight of a broken machine is none
-        what = f"could not be examined: {error or type(error).__name__}"
-        return [lack(probe.about, what, "mend what the message names, then ask again")]
+        found: list[DoctorFinding] = call(probe.examine, request, silence=probe.seconds)
+    except Exception as error:  # on a broken machine, anything may fail
+        what = f"could not be checked: {error or type(error).__name__}"
+        return [lack(probe.about, what, "fix what the message names, then run this again")]
     return found

@@ -13,20 +13,22 @@ from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
 from netgen.cost.memory import FLOAT
 from netgen.doctor.caffe_and_gpu import NoGpuError, cards
-from netgen.doctor.probe import Asked, Finding, lack, ok
+from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack, ok
 from netgen.network.build import Order, files
 from netgen.network.dataset import MTVSO, Dataset, DatasetError, read_dataset
 from netgen.network.variants import find
 from netgen.training.memory_check import needed_by
 
-KEPT = 5  # snapshots of `netgen train`: the newest three, the best, and one while it is written
+# Snapshots that `netgen train` keeps: the newest three, the best, and one while it is written.
+KEPT = 5
+DATUM = 100  # bytes of a record besides its pixels, with the database's own
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A training: its data, the bytes of memory it needs, and its snapshots.
+class TrainingNeeds:
+    """What a training needs: its data, memory in bytes, and snapshots of `bytes` each.
 
-    `kept` snapshots, of so many `bytes` each, are there at a time; `caffe train` keeps all `made`.
+    `netgen train` keeps `kept` snapshots at a time, `caffe train` all that are `made`.
     """
 
     dataset: Dataset
@@ -36,16 +38,16 @@ class Plan:
     bytes: int
 
 
-def plan(asked: Asked) -> Plan:
-    """Return what training a variant with the paper's recipe takes.
+def training_needs(request: DoctorRequest) -> TrainingNeeds:
+    """Return what training a variant with the paper's recipe needs.
 
     Raises
     ------
     ValueError
         There is no such variant or dataset, or it cannot be built.
     """
-    dataset = read_dataset(asked.dataset) if asked.dataset else MTVSO
-    order = Order(find(asked.variant, [task.name for task in dataset.tasks]), dataset)
+    dataset = read_dataset(request.dataset) if request.dataset else MTVSO
+    order = Order(find(request.variant, [task.name for task in dataset.tasks]), dataset)
     net = parse_net(files(order)[order.folder / "train_val.prototxt"])
     images = dataset.images
     hint = {"data": (images.channels, images.height, images.width)}
@@ -55,62 +57,61 @@ def plan(asked: Asked) -> Plan:
     made = max(1, iterations // (order.recipe.snapshot or epoch))
     # A caffemodel holds every parameter, a solverstate a momentum for each.
     size = 2 * FLOAT * count(net, "TRAIN", inputs=hint).parameters
-    return Plan(dataset, needed_by(net, hint), min(KEPT, made), made, size)
+    return TrainingNeeds(dataset, needed_by(net, hint), min(KEPT, made), made, size)
 
 
-# ---- memory and disk, against what a network and a dataset need ---------------------------------
+# ---- the probes ---------------------------------------------------------------------------------
 
 GIB = 2**30
-DATUM = 100  # bytes of a record besides its pixels, the database's own included
 
 
-def memory(asked: Asked) -> list[Finding]:
-    """Hold the memory that training needs (estimated) against what is free."""
+def examine_memory(request: DoctorRequest) -> list[DoctorFinding]:
+    """Compare the memory that training needs (estimated) with what is free."""
     from netgen.training.memory_check import machine_memory
 
     try:
-        needed = plan(asked).memory
-        free = cards()[0].memory if asked.gpu else machine_memory()[1]
+        needed = training_needs(request).memory
+        free = cards()[0].memory if request.gpu else machine_memory()[1]
     except DatasetError:
         return [_unknown("memory")]
     except NoGpuError as error:
         return [lack("memory", f"of which GPU? {error}", "see GPU", needed=False)]
-    where = "on the GPU" if asked.gpu else "free"
-    what = f"{asked.variant} needs {needed / GIB:.1f} GiB to train, {free / GIB:.1f} are {where}"
+    where = "on the GPU" if request.gpu else "free"
+    what = f"{request.variant} needs {needed / GIB:.1f} GiB to train, {free / GIB:.1f} are {where}"
     if needed <= free:
         return [ok("memory", what)]
-    step = "`netgen build --batch-size`, smaller; or a machine with more"
-    return [lack("memory", what, step, needed=asked.gpu or asked.dataset is not None)]
+    step = "build with a smaller `netgen build --batch-size`, or use a machine with more memory"
+    return [lack("memory", what, step, needed=request.gpu or request.dataset is not None)]
 
 
-def disk(asked: Asked) -> list[Finding]:
-    """Hold the snapshots of a training, and the databases that are still to be made, against it."""
+def examine_disk(request: DoctorRequest) -> list[DoctorFinding]:
+    """Compare the free space with the size of snapshots and of databases still to be made."""
     try:
-        planned = plan(asked)
+        needs = training_needs(request)
     except DatasetError:
         return [_unknown("disk")]
-    needed = planned.kept * planned.bytes
-    what = f"{planned.kept} snapshots of {asked.variant}: {needed / GIB:.1f} GiB"
-    what += f" (`caffe train` keeps {planned.made:,}: {planned.made * planned.bytes / GIB:.1f})"
-    for split in (planned.dataset.train, planned.dataset.test):
+    needed = needs.kept * needs.bytes
+    what = f"{needs.kept} snapshots of {request.variant}: {needed / GIB:.1f} GiB"
+    what += f" (`caffe train` keeps {needs.made:,}: {needs.made * needs.bytes / GIB:.1f})"
+    for split in (needs.dataset.train, needs.dataset.test):
         if not Path(split.images).exists():
-            images = planned.dataset.images
+            images = needs.dataset.images
             pixels = prod((images.channels, images.height, images.width))
             databases = split.records * (pixels + DATUM)
             what += f", {split.images}: {databases / GIB:.1f} GiB"
             needed += databases
-    free = shutil.disk_usage(_existing(asked.out)).free
+    free = shutil.disk_usage(_existing(request.out)).free
     what += f"; free: {free / GIB:.1f} GiB"
     if needed <= free:
         return [ok("disk", what)]
-    step = "make room, or choose another --out"
-    return [lack("disk", what, step, needed=asked.dataset is not None)]
+    step = "free some space, or choose another --out"
+    return [lack("disk", what, step, needed=request.dataset is not None)]
 
 
-def _unknown(about: str) -> Finding:
-    return lack(about, "what is needed depends on the dataset", "see databases", needed=False)
+def _unknown(about: str) -> DoctorFinding:
+    return lack(about, "the need depends on the dataset", "see databases", needed=False)
 
 
 def _existing(path: Path) -> Path:
-    """Return the nearest folder that is there."""
+    """Return the nearest folder that exists."""
     return next(folder for folder in (path, *path.absolute().parents) if folder.exists())

@@ -1,1 +1,3 @@
-"""The paper's experiment in miniature: Table 2's comparison on images that anyone can make."""
+"""Whole experiments, run by netgen's own commands: the paper's Table 2, and its miniature."""
+
+__all__ = ["experiment", "launch", "miniature", "miniature_report", "parts", "records", "table2"]

@@ -1,10 +1,9 @@
-"""Runs the parts of an experiment, several at a time, each after those that it builds on."""
+"""Runs the parts of an experiment, several at a time, each after those that it depends on."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -12,115 +11,114 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
-from signal import SIGTERM
 
-from netgen.pipeline.cell_record import CellRecord, cell_record, gather
-from netgen.pipeline.cells import Cell, ExperimentError, Places
-from netgen.pipeline.miniature import Settings
-from netgen.pipeline.steps import Words, cell_steps, data_steps, shown, trunk_steps
+from netgen.pipeline.launch import Words, as_typed, start
+from netgen.pipeline.miniature import Cell, ExperimentError, ExperimentSettings
+from netgen.pipeline.parts import ExperimentFolders, cell_commands, data_commands, trunk_commands
+from netgen.pipeline.records import CellRecord, record_cell, recorded_cell
 from netgen.system.files import write_all
 
-# One thread a process: on networks this small, two of OpenBLAS's are slower than one, and two
-# processes side by side use two cores better.
+# One thread per process: on networks this small, two threads of OpenBLAS are slower than one, and
+# two processes side by side use two cores better.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-BEAT = 0.5  # seconds between two looks at how far things are
-SAID = 6  # lines of a failed command that are shown
+INTERVAL = 0.5  # seconds between two reports of progress
+LAST_LINES = 6  # of a failed command's output, shown in the message
 TRUNK = "trunk"
 Part = str | Cell | tuple[str, int]  # the trunk, a cell, or a split and a seed: databases
 
 
 @dataclass
 class Runner:
-    """Commands at work; all of them stop when one fails, or when asked to."""
+    """Makes parts by running their commands; `stop` ends those that are running."""
 
-    places: Places
-    settings: Settings
-    at_work: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    folders: ExperimentFolders
+    settings: ExperimentSettings
+    running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def make(self, part: Part) -> CellRecord | None:
         """Make one part: the trunk, a seed's databases, or a cell, whose record is returned."""
         if isinstance(part, Cell):
-            folder = self.places.cell(part)
-            if done := cell_record(folder):
+            folder = self.folders.cell(part)
+            if done := recorded_cell(folder):
                 return done
-            self._run(folder, cell_steps(part, self.places, self.settings))
-            return gather(part, folder)
-        if part == TRUNK:
-            if not (self.places.trunk / "done").exists():
-                self._run(self.places.trunk, trunk_steps(self.places, self.settings))
-                write_all({self.places.trunk / "done": ""})
-        elif isinstance(part, tuple):
-            folder = self.places.dataset(*part)
-            self._run(folder.with_name(f"{folder.name}.log"), data_steps(self.places, *part))
+            self._run(cell_commands(part, self.folders, self.settings), folder / "commands.log")
+            return record_cell(part, folder)
+        if isinstance(part, tuple):
+            folder = self.folders.dataset(*part)
+            log = folder.with_name(f"{folder.name}.log")
+            self._run(data_commands(self.folders, *part), log)
+        elif not (done_file := self.folders.trunk / "done").exists():
+            log = self.folders.trunk / "commands.log"
+            self._run(trunk_commands(self.folders, self.settings), log)
+            write_all({done_file: ""})
         return None
 
-    def _run(self, folder: Path, steps: Iterator[Words]) -> None:
-        log = folder if folder.suffix == ".log" else folder / "commands.log"
+    def _run(self, commands: Iterator[Words], log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        for words in steps:
+        for words in commands:
             if self.stopped.is_set():
                 raise ExperimentError("stopped")
             self._call(words, log)
 
     def _call(self, words: Words, log: Path) -> None:
-        with log.open("ab") as said:
-            said.write(f"$ {shown(words)}\n".encode())
-            said.flush()
-            start = said.tell()
-            process = subprocess.Popen(
-                [sys.executable, "-m", "netgen.commands", *words],
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=os.environ | ONE_THREAD,
-                start_new_session=True,  # Ctrl-C is for the experiment, which asks all to stop
+        with log.open("ab") as output:
+            output.write(f"$ {as_typed(words)}\n".encode())
+            output.flush()
+            begin = output.tell()
+            process = start(
+                words, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env=os.environ | ONE_THREAD,
             )  # fmt: skip
         with self.lock:
-            self.at_work.add(process)
-            if self.stopped.is_set():  # in between
+            self.running.add(process)
+            if self.stopped.is_set():  # since it was started
                 process.terminate()
         code = process.wait()
         with self.lock:
-            self.at_work.discard(process)
+            self.running.discard(process)
         if code:
-            last = log.read_bytes()[start:].decode(errors="replace").splitlines()[-SAID:]
+            last = log.read_bytes()[begin:].decode(errors="replace").splitlines()[-LAST_LINES:]
             raise ExperimentError(
-                "\n".join((f"`{shown(words)}` failed (exit {code}; {log}):", *last))
+                "\n".join((f"`{as_typed(words)}` failed (exit {code}; {log}):", *last))
             )
 
     def stop(self) -> None:
-        """Have everything at work stop; trainings make a snapshot first."""
+        """Terminate all running commands; trainings write a snapshot first."""
         with self.lock:
             self.stopped.set()
-            for process in self.at_work:
+            for process in self.running:
                 with suppress(ProcessLookupError):
-                    process.send_signal(SIGTERM)
+                    process.terminate()
 
 
 def run(
     cells: Iterable[Cell],
     runner: Runner,
     jobs: int,
-    heard: Callable[[Mapping[Cell, CellRecord], list[Cell]], None],
+    progress: Callable[[Mapping[Cell, CellRecord], list[Cell]], None],
 ) -> dict[Cell, CellRecord]:
-    """Make the cells and what they build on, `jobs` at a time.
+    """Make the cells and the parts that they depend on, `jobs` at a time.
 
     Parameters
     ----------
     cells
-        In the order in which they should come.
+        In the order in which they are to be made.
     runner
         Makes a part.
     jobs
-        How many processes work side by side.
-    heard
-        Is told, twice a second, what is done and which cells are at work.
+        How many processes run side by side.
+    progress
+        Called twice a second with the records of the cells that are done and the cells that are
+        being made.
 
     Raises
     ------
     ExperimentError
         A command failed; the others were stopped. What is done stays done.
     KeyboardInterrupt
-        As a signal said; likewise.
+        Raised by a signal's handler; likewise.
     """
     graph = _graph(cells)
     graph.prepare()
@@ -131,14 +129,15 @@ def run(
             while graph.is_active():
                 for part in graph.get_ready():
                     futures[pool.submit(runner.make, part)] = part
-                ended, _ = wait(futures, timeout=BEAT, return_when=FIRST_COMPLETED)
+                ended, _ = wait(futures, timeout=INTERVAL, return_when=FIRST_COMPLETED)
                 for future in ended:
                     part = futures.pop(future)
                     record = future.result()
                     if isinstance(part, Cell) and record:
                         done[part] = record
                     graph.done(part)
-                heard(done, [p for f, p in futures.items() if isinstance(p, Cell) and f.running()])
+                making = [p for f, p in futures.items() if isinstance(p, Cell) and f.running()]
+                progress(done, making)
         except BaseException:
             runner.stop()
             pool.shutdown(cancel_futures=True)
@@ -147,7 +146,7 @@ def run(
 
 
 def _graph(cells: Iterable[Cell]) -> TopologicalSorter[Part]:
-    """Return what has to come before what: a cell needs its databases and its start."""
+    """Return which part depends on which: a cell on its databases and on what it starts from."""
     needed: dict[Part, set[Part]] = {}
     for cell in cells:
         for one in (cell.start, cell):

@@ -1,8 +1,9 @@
 """The paper's sentences about Table 2 and Figure 5, each as contrasts that would be positive.
 
-A contrast is a number a seed: a difference of accuracies on the same images, in points. A sentence
-is seen here when the 95% intervals of all its contrasts are above zero, not seen when one of them
-is below, and undecided else. The rules were written before the test images were looked at.
+A contrast is one number per seed: a difference of accuracies on the same images, in percentage
+points. A sentence is "seen here" when the 95% intervals of all its contrasts are above zero, "not
+seen here" when one of them is below zero, otherwise "undecided". These rules were written before
+the test images were looked at.
 """
 
 from __future__ import annotations
@@ -13,21 +14,31 @@ from enum import Enum
 
 from netgen.paper import TASKS
 from netgen.paper.claims import CLAIMS, Claim
-from netgen.pipeline.cell_record import CellRecord, Experiment
 from netgen.pipeline.miniature import SINGLE, SPECULATIONS, TABLE, Compared
+from netgen.pipeline.records import CellRecord, Experiment
 from netgen.pipeline.statistics import Mean, mean
 
-# The paper's X_1 lost 29 to 39% of X_0's accuracy ("drastically"); a fifth is far, too.
+# The paper's X_1 lost 29 to 39% of X_0's accuracy ("drastically"); a fifth counts as drastic too.
 DRASTIC = 0.2
-# Points that are "comparable": the paper's X_S was 0.1 to 0.5 above the single-task networks.
+# Percentage points within which accuracies are "comparable": the paper's X_S was 0.1 to 0.5 above
+# the single-task networks.
 COMPARABLE = 1.0
 
-Seeds = Mapping[str, CellRecord]  # of one seed, by network
-Number = Callable[[Seeds], float]
+OneSeed = Mapping[str, CellRecord]  # the cells of one seed, by network
+Number = Callable[[OneSeed], float]
+
+# Which networks one beyond Table 2 is compared with.
+AGAINST = {
+    "x1-mean": ("x1", "x0"),
+    "xs-earlier": ("xs", "x0-earlier"),
+    "x0-earlier": ("x0",),
+    "xs-frozen": ("x0", "xs"),
+}
+AGAINST_OTHERWISE = ("xs",)
 
 
-class Verdict(Enum):
-    """What the experiment says of a sentence; the value says it in words."""
+class SentenceVerdict(Enum):
+    """Whether the experiment shows what a sentence says; the values are the report's words."""
 
     SEEN = "seen here"
     NOT_SEEN = "not seen here"
@@ -36,71 +47,63 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Contrast:
-    """A number that would be positive if the sentence held: what it is, and its mean over seeds."""
+    """A number that is positive if the sentence holds: its name, and its mean over seeds."""
 
     what: str
     mean: Mean
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A sentence of the paper, and what was found."""
+class SentenceFinding:
+    """A sentence of the paper, what its contrasts are differences of, and the contrasts."""
 
     claim: Claim
     what: str
     contrasts: tuple[Contrast, ...]
 
     @property
-    def verdict(self) -> Verdict:
-        """What follows from the contrasts."""
+    def verdict(self) -> SentenceVerdict:
+        """The verdict that follows from the contrasts."""
         signs = [contrast.mean.sign for contrast in self.contrasts]
         if -1 in signs:
-            return Verdict.NOT_SEEN
-        return Verdict.SEEN if set(signs) == {1} else Verdict.UNDECIDED
+            return SentenceVerdict.NOT_SEEN
+        return SentenceVerdict.SEEN if set(signs) == {1} else SentenceVerdict.UNDECIDED
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A network beyond Table 2 beside the one that it is held against, task by task, in points."""
+class NetworkComparison:
+    """A network beyond Table 2 less the one it is compared with, per task, in percentage points."""
 
     network: Compared
     against: str
     differences: dict[str, Mean]
 
 
-def findings(experiment: Experiment) -> list[Finding]:
-    """Return what the experiment says of each sentence of sections 5.2.1 and 5.2.2."""
+def findings(experiment: Experiment) -> list[SentenceFinding]:
+    """Return the findings on each sentence of sections 5.2.1 and 5.2.2."""
     seeds = by_seed(experiment)
     return [
-        Finding(
+        SentenceFinding(
             CLAIMS[claim],
             what,
-            tuple(Contrast(label, mean([of(seed) for seed in seeds])) for label, of in contrasts),
+            tuple(Contrast(name, mean([*map(number, seeds)])) for name, number in contrasts),
         )
         for claim, what, contrasts in _sentences()
     ]
 
 
-def comparisons(experiment: Experiment) -> list[Comparison]:
-    """Return what became of the paper's speculations, beside X_S or what they change."""
+def comparisons(experiment: Experiment) -> list[NetworkComparison]:
+    """Return the networks that the paper speculates about, each compared with its `AGAINST`."""
     return [
-        Comparison(
+        NetworkComparison(
             network,
             against,
             {task: mean(_paired(experiment, network.name, against, task)) for task in TASKS},
         )
         for network in SPECULATIONS
         if experiment.of(network.name)
-        for against in AGAINST.get(network.name, ("xs",))
+        for against in AGAINST.get(network.name, AGAINST_OTHERWISE)
     ]
-
-
-AGAINST = {
-    "x1-mean": ("x1", "x0"),
-    "xs-earlier": ("xs", "x0-earlier"),
-    "x0-earlier": ("x0",),
-    "xs-frozen": ("x0", "xs"),
-}
 
 
 def _paired(experiment: Experiment, name: str, against: str, task: str) -> list[float]:
@@ -108,21 +111,22 @@ def _paired(experiment: Experiment, name: str, against: str, task: str) -> list[
     return [difference(seed) for seed in by_seed(experiment) if {name, against} <= {*seed}]
 
 
-def by_seed(experiment: Experiment) -> list[Seeds]:
-    """Return the cells of each seed that has all of Table 2's networks."""
+def by_seed(experiment: Experiment) -> list[OneSeed]:
+    """Return the cells of each seed for which all of Table 2's networks are trained."""
     seeds: dict[int, dict[str, CellRecord]] = {}
     for cell in experiment.cells:
         seeds.setdefault(cell.seed, {})[cell.network] = cell
-    return [of for _, of in sorted(seeds.items()) if {network.name for network in TABLE} <= {*of}]
+    needed = {network.name for network in TABLE}
+    return [cells for _, cells in sorted(seeds.items()) if needed <= {*cells}]
 
 
 def accuracy(family: str, task: str, k: int = 1) -> Number:
-    """Return how a network does at a task, in percent; "single" is the task's own network."""
+    """Return a network's top-k accuracy, in percent; "single" is the task's single-task network."""
     return lambda seed: seed[SINGLE[task] if family == "single" else family].accuracy(task, k)
 
 
 def _sentences() -> Iterator[tuple[str, str, list[tuple[str, Number]]]]:
-    """Yield claim, what is held against it, and its contrasts."""
+    """Yield each claim's id, what its contrasts are differences of, and the contrasts."""
     families = ("single", "x0", "x1", "xs")
     yield (
         "order-of-tasks",
@@ -180,8 +184,8 @@ def _gain(task: str) -> Number:
     return lambda seed: 100 * (xs(seed) / max(x0(seed), 1e-9) - 1)
 
 
-def _not_negative(seed: Seeds) -> float:
+def _not_negative(seed: OneSeed) -> float:
     cross = seed["xs"].cross
     if cross is None:
-        raise ValueError("the trained X_S has no cross weights: a caffemodel was exchanged")
+        raise ValueError("the trained X_S has no cross weights: was its caffemodel replaced?")
     return 100 * cross.not_negative / cross.total - 50

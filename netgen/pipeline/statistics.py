@@ -9,14 +9,14 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
-SAME = 1e-9  # points: a test image is more than that of any set
+SAME = 1e-9  # percentage points: less than one test image of any test set
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over seeds, with its interval and the p of the hypothesis that it is zero.
+    """A mean over seeds, with its interval and the p-value of the hypothesis that it is zero.
 
-    Of a single seed, there is no interval: `low`, `high` and `p` are None.
+    A single seed gives no interval: `low`, `high` and `p` are None.
     """
 
     value: float
@@ -26,27 +26,27 @@ class Mean:
 
     @property
     def sign(self) -> int:
-        """1 or -1 when the interval leaves zero on one side; 0 while that is open."""
+        """1 or -1 when the interval is above or below zero; 0 when it contains zero, or is None."""
         if self.low is None or self.high is None:
             return 0
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
     @property
     def interval(self) -> str:
-        """The mean and its interval in words."""
-        return self._said(".2f")
+        """The mean and its interval as text."""
+        return self._text(".2f")
 
     @property
     def signed(self) -> str:
-        """The same of a difference."""
-        return self._said("+.2f")
+        """The same with signs, for a difference."""
+        return self._text("+.2f")
 
     @property
     def probability(self) -> str:
-        """The p in words."""
+        """The p-value as text."""
         return "" if self.p is None else "< 0.001" if self.p < 0.001 else f"{self.p:.3f}"
 
-    def _said(self, form: str) -> str:
+    def _text(self, form: str) -> str:
         value = format(self.value, form)
         if self.low is None or self.high is None:
             return value
@@ -54,7 +54,7 @@ class Mean:
 
 
 def mean(values: Sequence[float]) -> Mean:
-    """Return the mean of independent values, one a seed; of differences, this is a paired t-test.
+    """Return the mean of independent values, one per seed; for differences, a paired t-test.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Table 2: the commands that each of its networks needs, and the table, measured beside printed.
 
-What is done is seen from the files that the commands leave, so that the table can be made in parts,
-on several machines, and resumed: `netgen build` leaves models/NAME, `netgen init` the initial
-weights in it, `netgen train` runs/NAME, and `netgen eval` results/NAME.json.
+The files that a command writes show that it is done, so the table can be made in parts, on several
+machines, and resumed: `netgen build` writes models/NAME, `netgen init` the initial weights in it,
+`netgen train` runs/NAME, and `netgen eval` results/NAME.json.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from netgen.training.state import COMPLETED
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where things are, besides the folders that the commands agree on.
+class Table2Inputs:
+    """The inputs of the commands, besides the folders that they agree on.
 
     Attributes
     ----------
@@ -37,7 +37,8 @@ class Places:
     classes
         The names of DeepSentiBank's outputs, one a line.
     gpu
-        Which GPU trains and evaluates; None is what solvers say, and the CPU.
+        Which GPU trains and evaluates. None: training uses what the solver says, evaluation the
+        CPU.
     """
 
     weights: Path
@@ -51,7 +52,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Step:
-    """A command: netgen's words, whether what it makes is there, and what it needs from outside."""
+    """A command: its words, whether it is done, and the files that it needs the user to provide."""
 
     words: tuple[str, ...]
     done: bool
@@ -64,27 +65,27 @@ def networks(names: Iterable[str] = ()) -> list[Variant]:
     Raises
     ------
     ValueError
-        One of the names is no network's.
+        A name is not that of a network.
     """
     known = dict.fromkeys(row.variant for row in TABLE_2 if row.network != "Chance")
     return [find(name, list(paper.TASKS)) for name in (tuple(names) or known)]
 
 
-def steps(variant: Variant, places: Places) -> list[Step]:
-    """Return the commands of a network, in order; with a result at hand, none is left to do."""
+def steps(variant: Variant, inputs: Table2Inputs) -> list[Step]:
+    """Return the commands of a network, in order; all are done once there is a result."""
     name = variant.name
     result = result_file(name)
     evaluated = result.exists()
     folder, run = Path("models") / name, Path("runs") / name
     initial = folder / "initial.caffemodel"
-    built = all(path.exists() for path in _files(variant, folder))
+    built = all(path.exists() for path in _built_files(variant, folder))
     found = [Step(("build", "--variant", name), evaluated or built)]
-    gpu = () if places.gpu is None else ("--gpu", str(places.gpu))
-    tested = ("eval", "--variant", name, "--out", str(result), *gpu)
-    published, train, test = places.published(variant), MTVSO.train.images, MTVSO.test.images
+    gpu = () if inputs.gpu is None else ("--gpu", str(inputs.gpu))
+    evaluate = ("eval", "--variant", name, "--out", str(result), *gpu)
+    published, train, test = inputs.published(variant), MTVSO.train.images, MTVSO.test.images
     if not variant.row.is_trained:
-        words = (*tested, "--weights", str(published), "--classes", str(places.classes))
-        return [*found, Step(words, evaluated, (published, places.classes, Path(test)))]
+        words = (*evaluate, "--weights", str(published), "--classes", str(inputs.classes))
+        return [*found, Step(words, evaluated, (published, inputs.classes, Path(test)))]
     begin = ("train", "--variant", name, "--weights", str(initial), *gpu)
     resume = ("train", "--variant", name, "--resume")
     trained, last = _training(run)
@@ -100,7 +101,7 @@ def steps(variant: Variant, places: Places) -> list[Step]:
             evaluated or trained,
             (Path(train), Path(test)),
         ),
-        Step((*tested, "--weights", str(last)), evaluated, (Path(test),)),
+        Step((*evaluate, "--weights", str(last)), evaluated, (Path(test),)),
     ]
 
 
@@ -109,7 +110,7 @@ def result_file(name: str) -> Path:
     return Path("results") / f"{name}.json"
 
 
-def _files(variant: Variant, folder: Path) -> Iterator[Path]:
+def _built_files(variant: Variant, folder: Path) -> Iterator[Path]:
     yield folder / "deploy.prototxt"
     if variant.row.is_trained:
         yield folder / "train_val.prototxt"
@@ -117,9 +118,9 @@ def _files(variant: Variant, folder: Path) -> Iterator[Path]:
 
 
 def _training(run: Path) -> tuple[bool, Path]:
-    """Return whether a training has ended as it should, and its last snapshot.
+    """Return whether a training is complete, and its last snapshot.
 
-    Not the best one: that is chosen by the images that it would then be tested on.
+    Not the best one, which is chosen by the images that it would then be tested on.
     """
     ended, last = False, "snapshots/LAST.caffemodel"
     for entry in read_journal(RunFolder(run).journal):
@@ -132,16 +133,16 @@ def _training(run: Path) -> tuple[bool, Path]:
 
 
 def rows(names: Iterable[str] = ()) -> list[dict[str, str]]:
-    """Return Table 2's rows, by column: what is printed, and beside it what is measured so far.
+    """Return Table 2's rows, by column: the printed values, each beside the one measured so far.
 
-    Parameters are in millions, accuracies in percent. Multiply-adds, in billions, are of one image;
-    memory, in GiB, is what training takes at the paper's batch (testing, of a network that is not
-    trained), estimated. Neither is in the paper.
+    Parameters are in millions, accuracies in percent. Two columns are not in the paper:
+    multiply-adds per image, in billions, and the estimated memory of training at the paper's batch
+    size (of testing, for a network that is not trained), in GiB.
 
     Raises
     ------
     ValueError
-        A result is damaged, or of another network or dataset.
+        A result is damaged, or is of another network or dataset.
     """
     chosen = set(names)
     return [_row(row) for row in TABLE_2 if not chosen or row.variant in chosen]
@@ -170,7 +171,7 @@ def _row(row: Accuracies) -> dict[str, str]:
 
 
 def _measured(row: Accuracies) -> tuple[str, str]:
-    """Return the accuracies of a row in percent; empty where there is no result yet."""
+    """Return the accuracies of a row in percent; "" where there is no result yet."""
     if row.network == "Chance":
         classes = paper.TASKS[row.task]
         return f"{100 * chance(classes, 1):.2f}", f"{100 * chance(classes, 5):.2f}"
@@ -189,15 +190,15 @@ def _result(row: Accuracies) -> Accuracy | None:
     result = read_result(file)
     if (result.variant, result.dataset) != (row.variant, MTVSO.name):
         raise ResultError(
-            f"{file}: of {result.variant} on {result.dataset}, where Table 2 has {row.variant} on"
-            f" {MTVSO.name}: put it elsewhere"
+            f"{file}: is of {result.variant} on {result.dataset}, but Table 2 needs {row.variant}"
+            f" on {MTVSO.name}: move it elsewhere"
         )
     return result.task(row.task).accuracy
 
 
 @cache
 def _cost(name: str) -> NetCost:
-    """Return what a network costs as it is trained; one that is not, as it is tested."""
+    """Return the cost of training a network, or of testing one that is not trained."""
     net = parse_net(net_text(name))
     if not find(name, list(paper.TASKS)).row.is_trained:
         return count(net, "TEST")

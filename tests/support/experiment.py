@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from netgen.paper import TASKS
-from netgen.pipeline.cell_record import VERSION, CellRecord, Correct, CrossWeights, Experiment
-from netgen.pipeline.cells import cells
-from netgen.pipeline.miniature import Settings
+from netgen.pipeline.miniature import ExperimentSettings, report_cells
+from netgen.pipeline.records import VERSION, CellRecord, Correct, CrossWeights, Experiment
 
 IMAGES = 100_000
 WAVES = (0.0, 1.0, -1.0, 0.5, -0.5)  # how seeds differ, in spreads
@@ -21,10 +20,10 @@ def synthetic(accuracies: dict[str, tuple[float, ...]], spread: float) -> Experi
         machine="none",
         seconds=1.0,
         jobs=1,
-        settings=Settings(100, {}),
+        settings=ExperimentSettings(100, {}),
         cells=tuple(
             _cell(cell.network, cell.seed, accuracies, spread)
-            for cell in cells(5)
+            for cell in report_cells(5)
             if cell.network.partition("-")[0] in accuracies and not _beyond(cell.network)
         ),
     )

@@ -1,4 +1,4 @@
-"""The report of an experiment: its pictures, its JSON, and a page that says what was seen."""
+"""The report of the miniature: README.md, results.json and pictures."""
 
 from __future__ import annotations
 
@@ -19,33 +19,35 @@ from netgen.network.render import render
 from netgen.network.variants import find
 from netgen.paper import TASKS, Recipe
 from netgen.paper.chance import chance
-from netgen.pipeline.cell_record import NEAR, CellRecord, Experiment, means, read_choice
-from netgen.pipeline.cells import LETTERS, Cell, Places
 from netgen.pipeline.miniature import (
     CHOOSING,
     ITERATIONS,
+    LETTERS,
     RATE,
     RATES,
     SEEDS,
     SHAPE,
     SINGLE,
     SPECULATED_SEEDS,
+    Cell,
+    drops,
 )
+from netgen.pipeline.parts import ExperimentFolders, trained_weights
+from netgen.pipeline.records import NEAR, CellRecord, Experiment, means, read_choice
 from netgen.pipeline.sentences import accuracy, by_seed, comparisons, findings, less
 from netgen.pipeline.statistics import Mean, mean
-from netgen.pipeline.steps import trained
 from netgen.system.files import write_all
 
-# Beside each other in the report: what the paper compares.
+# The differences in the report: those that the paper discusses.
 PAIRS = (("single", "x0"), ("xs", "x0"), ("xs", "x1"), ("x0", "x1"), ("xs", "single"))
 FAMILIES = {"single": "three single-task networks", "x0": "X_0", "x1": "X_1", "xs": "X_S"}
-SEEN = 6  # images of Figure 6
+FIGURE_6_IMAGES = 6
 COLUMNS = tuple((task, k) for k in (1, 5) for task in TASKS)
 
 
 @dataclass(frozen=True)
-class Row:
-    """A network of Table 2, all its tasks: accuracies over seeds, by `COLUMNS`, and costs."""
+class ReportRow:
+    """A network of Table 2: its mean accuracies, in the order of `COLUMNS`, and its costs."""
 
     name: str
     cells: tuple[Mean, ...]
@@ -55,24 +57,24 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One network less another, task by task."""
+class ReportDifference:
+    """The mean differences of two networks' accuracies, per task."""
 
     name: str
     means: tuple[Mean, ...]
 
 
-def write_report(experiment: Experiment, places: Places, out: Path) -> list[Path]:
+def write_report(experiment: Experiment, folders: ExperimentFolders, out: Path) -> list[Path]:
     """Write results.json, the pictures and README.md into `out`; return what was written.
 
     Raises
     ------
     ValueError, OSError
-        Something that the experiment made is missing or damaged, or a file could not be written.
+        A file of the experiment is missing or damaged, or a file cannot be written.
     """
     first = Cell("xs", 1)
-    weights, dataset = trained(places.cell(first)), places.dataset(LETTERS, 1) / "dataset.toml"
-    data = read_dataset(dataset)
+    weights = trained_weights(folders.cell(first))
+    data = read_dataset(folders.dataset(LETTERS, 1) / "dataset.toml")
     curves, five, six = (out / f"{name}.png" for name in ("curves", "figure5", "figure6"))
     pictures.draw(
         {title: [_curves(cell) for cell in _cells(experiment, family)]
@@ -80,22 +82,22 @@ def write_report(experiment: Experiment, places: Places, out: Path) -> list[Path
         tuple(TASKS), curves,
     )  # fmt: skip
     figure_5.draw(weights, five)
-    deploy = places.cell(first) / "models" / "xs" / "deploy.prototxt"
-    images = tuple(_images(places))
+    deploy = folders.cell(first) / "models" / "xs" / "deploy.prototxt"
+    images = tuple(_images(folders))
     request = Request(find("xs", list(TASKS)), data, deploy, weights, images, "caffe", None)
     predictions.draw(predict(request), six)
     page, results = out / "README.md", out / "results.json"
     write_all(
         {
             results: msgspec.json.format(msgspec.json.encode(experiment), indent=1) + b"\n",
-            page: page_of(experiment, data, read_choice(out)),
+            page: report_page(experiment, data, read_choice(out)),
         }
     )
     return [page, results, curves, five, six]
 
 
-def page_of(experiment: Experiment, data: Dataset, chosen_by: Sequence[CellRecord] = ()) -> str:
-    """Return the report's page, in Markdown; `chosen_by` are the cells that chose the rate."""
+def report_page(experiment: Experiment, data: Dataset, chosen_by: Sequence[CellRecord] = ()) -> str:
+    """Return the report's README.md; `chosen_by` are the cells that chose the rate."""
     recipe, settings = Recipe(), experiment.settings
     seeds = len(by_seed(experiment))
     fewer = f" --seeds {seeds}" if seeds != SEEDS else ""
@@ -105,7 +107,7 @@ def page_of(experiment: Experiment, data: Dataset, chosen_by: Sequence[CellRecor
         experiment=experiment,
         command=f"netgen experiment miniature{fewer}{changed}",
         changed=changed,
-        versions=", ".join(_version(*of) for of in experiment.cells[0].versions.items()),
+        versions=", ".join(_version(*item) for item in experiment.cells[0].versions.items()),
         seeds=seeds,
         speculated=min(seeds, SPECULATED_SEEDS),
         findings=findings(experiment),
@@ -129,7 +131,7 @@ def page_of(experiment: Experiment, data: Dataset, chosen_by: Sequence[CellRecor
         rates=", ".join(map(str, RATES)),
         chosen_by=chosen_by,
         means=means(chosen_by),
-        drops=" and ".join(f"{at:,}" for at in settings.drops),
+        drops=" and ".join(f"{at:,}" for at in drops(settings.iterations)),
         choosing=", ".join(CHOOSING),
     )
 
@@ -148,10 +150,10 @@ def _cells(experiment: Experiment, family: str) -> list[CellRecord]:
     return [cell for name in names for cell in experiment.of(name)]
 
 
-def _row(experiment: Experiment, family: str) -> Row:
+def _row(experiment: Experiment, family: str) -> ReportRow:
     cells, seeds = _cells(experiment, family), by_seed(experiment)
     first = {cell.network: cell for cell in cells}.values()
-    return Row(
+    return ReportRow(
         FAMILIES[family],
         tuple(mean([accuracy(family, task, k)(seed) for seed in seeds]) for task, k in COLUMNS),
         sum(cell.parameters for cell in first),
@@ -160,18 +162,21 @@ def _row(experiment: Experiment, family: str) -> Row:
     )
 
 
-def _differences(experiment: Experiment) -> Iterator[Difference]:
+def _differences(experiment: Experiment) -> Iterator[ReportDifference]:
     seeds = by_seed(experiment)
     for better, worse in PAIRS:
         means = [
             mean([less(accuracy(better, task), accuracy(worse, task))(seed) for seed in seeds])
             for task in TASKS
         ]
-        yield Difference(f"{FAMILIES[better]} - {FAMILIES[worse]}", tuple(means))
+        yield ReportDifference(f"{FAMILIES[better]} - {FAMILIES[worse]}", tuple(means))
 
 
 def _curves(cell: CellRecord) -> dict[str, list[tuple[int, float]]]:
-    return {task: [(at, 100 * share) for at, share in of] for task, of in cell.curves.items()}
+    return {
+        task: [(iteration, 100 * share) for iteration, share in points]
+        for task, points in cell.curves.items()
+    }
 
 
 def _cross(experiment: Experiment) -> dict[str, str]:
@@ -184,13 +189,13 @@ def _cross(experiment: Experiment) -> dict[str, str]:
     return shares | {"magnitude": f"{np.mean([cross.magnitude for cross in found]):.3f}"}
 
 
-def _images(places: Places) -> Iterator[Path]:
-    """Yield the first test images of different nouns and adjectives, in the order of seed 1."""
-    with (places.dataset(LETTERS, 1) / "records.csv").open(encoding="utf-8", newline="") as file:
+def _images(folders: ExperimentFolders) -> Iterator[Path]:
+    """Yield the first test images of seed 1 that share no noun and no adjective."""
+    with (folders.dataset(LETTERS, 1) / "records.csv").open(encoding="utf-8", newline="") as file:
         seen: set[str] = set()
         for row in csv.DictReader(file):
             if row["split"] == "test" and not {row["class:noun"], row["class:adj"]} & seen:
                 seen |= {row["class:noun"], row["class:adj"]}
-                yield places.data / "images" / row["name"]
-                if len(seen) == 2 * SEEN:
+                yield folders.data / "images" / row["name"]
+                if len(seen) == 2 * FIGURE_6_IMAGES:
                     return

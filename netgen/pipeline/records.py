@@ -1,4 +1,4 @@
-"""What came of a cell, of the experiment, and of choosing the rate: JSON, with counts."""
+"""The results of a cell, of the experiment, and of choosing the rate, as JSON with counts."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from netgen.caffe.schema import read_net
 from netgen.cost.complexity import count
 from netgen.evaluation.results import TaskResult, read_result
 from netgen.figures.cross_weights import NoCrossWeightsError, cross_weights
-from netgen.pipeline.cells import Cell, ExperimentError
-from netgen.pipeline.miniature import Settings
-from netgen.pipeline.steps import result, trained
+from netgen.pipeline.miniature import Cell, ExperimentError, ExperimentSettings
+from netgen.pipeline.parts import result_file, trained_weights
 from netgen.system.files import digest, write_all
 from netgen.system.machine import commit
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
 
-VERSION = 1  # of the experiment's form
+VERSION = 1  # of the format of results.json
 Count = Annotated[int, Meta(ge=0)]
-NEAR = 0.01  # how near to zero or one a cross weight is counted there
+NEAR = 0.01  # a cross weight within this distance of 0 or 1 counts as near it
 
 
 class Correct(Struct, frozen=True, forbid_unknown_fields=True):
-    """Test images of a task that were right within the top 1 and the top 5, of so many."""
+    """How many test images of a task are classified correctly, within the top 1 and the top 5."""
 
     top1: Count
     top5: Count
@@ -37,9 +36,9 @@ class Correct(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CrossWeights(Struct, frozen=True, forbid_unknown_fields=True):
-    """A trained network's cross weights: how many, how many of them not negative, and near 0 or 1.
+    """How many cross weights a trained network has, how many are not negative, or near 0 or 1.
 
-    `magnitude` is the mean of their absolute values.
+    `magnitude` is the mean of the absolute values.
     """
 
     total: Annotated[int, Meta(gt=0)]
@@ -50,26 +49,26 @@ class CrossWeights(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """What came of a cell.
+    """The results of a cell.
 
     Attributes
     ----------
     network, seed, rate
-        Which.
+        Which cell.
     tasks
-        Task -> what it got right of the test images.
+        Task -> correctly classified test images.
     curves
         Task -> iteration and top-1 accuracy of each test during training.
     cross
-        Of networks with cross weights.
+        The cross weights; None for a network without.
     parameters, multiply_adds
-        Elements of all blobs; multiply-adds an image.
+        Elements of all blobs; multiply-adds per image.
     seconds
-        Of training, tests included, beside another.
+        The time of training with its tests, while other cells were trained beside it.
     weights
-        SHA-256 of the trained caffemodel, which names its databases' paths, too.
+        SHA-256 of the trained caffemodel, which contains its databases' paths, too.
     commit, versions
-        Of netgen, and of what computed it.
+        The commit of netgen, and the versions of the libraries.
     """
 
     network: str
@@ -90,20 +89,20 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
         """As the command line takes it."""
         return f"{self.network}-{self.seed}"
 
-    def right(self, task: str, k: int) -> int | str:
-        """Return how many images were right within the top k; empty where it is not its task."""
+    def correct(self, task: str, k: int) -> int | str:
+        """Return how many images are correct within the top k; "" for a task it does not have."""
         if task not in self.tasks:
             return ""
         return self.tasks[task].top1 if k == 1 else self.tasks[task].top5
 
     def accuracy(self, task: str, k: int = 1) -> float:
         """Return the top-k accuracy of a task, in percent."""
-        of = self.tasks[task]
-        return 100 * (of.top1 if k == 1 else of.top5) / of.total
+        counts = self.tasks[task]
+        return 100 * (counts.top1 if k == 1 else counts.top5) / counts.total
 
 
 class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole experiment: what it was made with and on, and its cells.
+    """A whole experiment: its settings, machine and cells.
 
     `seconds` is the time that it took, over all resumes.
     """
@@ -112,7 +111,7 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
     machine: str
     seconds: float
     jobs: Count
-    settings: Settings
+    settings: ExperimentSettings
     cells: tuple[CellRecord, ...]
 
     @property
@@ -121,13 +120,13 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
         return list(dict.fromkeys(cell.commit for cell in self.cells))
 
     def of(self, network: str) -> list[CellRecord]:
-        """Return a network's cells, seed by seed."""
+        """Return a network's cells, by seed."""
         return sorted((c for c in self.cells if c.network == network), key=lambda c: c.seed)
 
 
-def gather(cell: Cell, folder: Path) -> CellRecord:
-    """Read what the commands of a cell left, and keep it in the cell's folder."""
-    found, weights = read_result(result(folder)), trained(folder)
+def record_cell(cell: Cell, folder: Path) -> CellRecord:
+    """Collect the results of a cell from the files of its commands; write them into its folder."""
+    found, weights = read_result(result_file(folder)), trained_weights(folder)
     journal = read_journal(RunFolder(folder / "run").journal)
     deploy = folder / "models" / cell.compared.variant / "deploy.prototxt"
     record = CellRecord(
@@ -155,14 +154,14 @@ def gather(cell: Cell, folder: Path) -> CellRecord:
     return record
 
 
-def cell_record(folder: Path) -> CellRecord | None:
-    """Return what came of the cell of that folder; None while it is not done."""
+def recorded_cell(folder: Path) -> CellRecord | None:
+    """Return the results of the cell in that folder; None until it is done."""
     file = _file(folder)
     return msgspec.json.decode(file.read_bytes(), type=CellRecord) if file.exists() else None
 
 
 def read_experiment(file: Path) -> Experiment:
-    """Read an experiment's JSON.
+    """Read an experiment's results.json.
 
     Raises
     ------
@@ -172,7 +171,7 @@ def read_experiment(file: Path) -> Experiment:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Experiment)
     except OSError as error:
-        raise ExperimentError(f"{file}: {error.strerror}: `netgen experiment` makes it") from None
+        raise ExperimentError(f"{file}: {error.strerror}: `netgen experiment` writes it") from None
     except msgspec.DecodeError as error:
         raise ExperimentError(f"{file}: not an experiment's results ({error})") from None
 
@@ -182,8 +181,8 @@ def _file(folder: Path) -> Path:
 
 
 def _correct(task: TaskResult) -> Correct:
-    of = task.accuracy
-    return Correct(of.top1.correct, of.top5.correct, of.top1.total)
+    top1, top5 = task.accuracy.top1, task.accuracy.top5
+    return Correct(top1.correct, top5.correct, top1.total)
 
 
 def _cross(weights: Path) -> CrossWeights | None:
@@ -201,27 +200,27 @@ def _cross(weights: Path) -> CrossWeights | None:
     )
 
 
-# ---- how the rate was chosen: what each gave on the training images that were kept back ---------
+# ---- how the rate was chosen: the results of each on held-out training images -------------------
 
-FILE = "choosing.json"
+CHOOSING_FILE = "choosing.json"
 
 
 def write_choice(cells: Sequence[CellRecord], out: Path) -> Path:
-    """Write the cells by which a rate is chosen into `out`; return the file."""
-    file = out / FILE
+    """Write the cells that choose the rate into `out`; return the file."""
+    file = out / CHOOSING_FILE
     write_all({file: msgspec.json.format(msgspec.json.encode(cells), indent=1) + b"\n"})
     return file
 
 
 def read_choice(out: Path) -> list[CellRecord]:
-    """Return the cells by which the rate was chosen; none where they are not at hand.
+    """Return the cells that chose the rate; none if the file is not there.
 
     Raises
     ------
     ValueError
         The file is damaged.
     """
-    file = out / FILE
+    file = out / CHOOSING_FILE
     return msgspec.json.decode(file.read_bytes(), type=list[CellRecord]) if file.exists() else []
 
 

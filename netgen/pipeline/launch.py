@@ -1,0 +1,73 @@
+"""Run netgen's commands: in a process of their own here, or as jobs on a cluster."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from netgen.network.render import render
+from netgen.pipeline.table2 import networks
+
+Words = tuple[str, ...]  # a command of netgen, without `netgen`
+Scheduler = Literal["slurm", "kubernetes"]
+GRACE = 120  # seconds between a scheduler's SIGTERM and its SIGKILL: a snapshot takes a few
+
+
+def as_typed(words: Words) -> str:
+    """Return a command as a user types it."""
+    return shlex.join(("netgen", *words))
+
+
+def start(words: Words, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a command in a new process, which gets SIGTERM when the calling thread ends.
+
+    A training then leaves a snapshot. The process has its own session, so it gets signals such as
+    Ctrl-C from this process only. `options` are those of `subprocess.Popen`.
+    """
+    program = [sys.executable, "-m", "netgen.commands", str(os.getpid())]
+    return subprocess.Popen([*program, *words], start_new_session=True, **options)
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What the jobs of a cluster need to know of it.
+
+    Attributes
+    ----------
+    folder
+        Where `data/` and the weights are, on every node; networks, runs and results go there too.
+    weights
+        The folder of the published caffemodels, relative to `folder` or absolute.
+    memory, hours
+        Limits of a job: GiB of the machine's memory (not the GPU's), and time.
+    image, claim, user
+        Kubernetes only: the image of docker/cuda, the volume claim that holds the folder, and the
+        id of the user who owns it.
+    """
+
+    folder: str
+    weights: str
+    memory: int
+    hours: int
+    image: str
+    claim: str
+    user: int
+
+
+def cluster_jobs(scheduler: Scheduler, settings: JobSettings, names: Iterable[str] = ()) -> str:
+    """Return the script or manifest with one job per network of Table 2, or per name in `names`.
+
+    A job is a `netgen table --only NAME`, which runs what is left to do for a network.
+
+    Raises
+    ------
+    ValueError
+        A name is not a network of Table 2.
+    """
+    variants = [variant.name for variant in networks(dict.fromkeys(names))]
+    return render(f"cluster_{scheduler}", variants=variants, grace=GRACE, **asdict(settings))

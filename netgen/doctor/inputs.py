@@ -50,7 +50,7 @@ FROM = {HE: " from github.com/KaimingHe/deep-residual-networks"}
 
 def examine_weights(asked: Asked) -> list[Finding]:
     """Compare a residual network's with He's, byte for byte by their sum; tell others' sum."""
-    from netgen.caffe.caffemodel import HE_RESNET50, sha1
+    from netgen.caffe.caffemodel import published_by_he, sha1
 
     file = _published(asked.variant)
     get = f"get {file}{FROM.get(file, '')}"
@@ -61,7 +61,7 @@ def examine_weights(asked: Asked) -> list[Finding]:
         found = sha1(asked.weights)
     except OSError as error:
         return [lack(WEIGHTS, f"{asked.weights}: {error.strerror}", get)]
-    if found == HE_RESNET50:
+    if published_by_he(found):
         return [ok(WEIGHTS, f"{asked.weights}: He's ResNet-50, byte for byte")]
     if file != HE:
         return [ok(WEIGHTS, f"{asked.weights}: SHA-1 {found}; is it that of {file}'s publisher?")]

@@ -49,7 +49,7 @@ FROM = {HE: " from github.com/KaimingHe/deep-residual-networks"}
 
 
 def examine_weights(asked: Asked) -> list[Finding]:
-    """Compare a residual network's with He's, byte for byte by their sum; tell others' sum."""
+    """Compare a residual network's weights with He's by their SHA-1; report that of others."""
     from netgen.caffe.caffemodel import published_by_he, sha1
 
     file = _published(asked.variant)
@@ -66,7 +66,7 @@ def examine_weights(asked: Asked) -> list[Finding]:
     if file != HE:
         return [ok(WEIGHTS, f"{asked.weights}: SHA-1 {found}; is it that of {file}'s publisher?")]
     what = f"{asked.weights}: not He's published ResNet-50 (SHA-1 {found})"
-    step = f"`netgen audit --weights {asked.weights}` tells what it is; or {get}"
+    step = f"`netgen audit --weights {asked.weights}` reports what it is; or {get}"
     return [lack(WEIGHTS, what, step, needed=False)]
 
 

@@ -6,10 +6,10 @@ import ctypes
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from netgen.system.machine import gpu_name
 from netgen.training.state import Engine
 
 # The BLAS of Caffe. NumPy and SciPy bring OpenBLAS libraries of their own under other names.
@@ -27,7 +27,7 @@ def engine(gpu: int | None) -> Engine:
     for path in libraries:
         digest.update(path.read_bytes())
     version = getattr(caffe, "__version__", "unknown")
-    return Engine(version, digest.hexdigest(), *blas(), _device(gpu))
+    return Engine(version, digest.hexdigest(), *blas(), "CPU" if gpu is None else gpu_name(gpu))
 
 
 def can_reseed() -> bool:
@@ -83,14 +83,3 @@ def blas() -> tuple[str, int]:
 def _threads_wanted() -> int:
     wanted = next((os.environ[name] for name in THREADS if name in os.environ), "")
     return int(wanted) if wanted.isdecimal() else len(os.sched_getaffinity(0))
-
-
-def _device(gpu: int | None) -> str:
-    if gpu is None:
-        return "CPU"
-    ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", f"--id={gpu}"]
-    try:
-        answer = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=False)
-    except OSError:
-        return "GPU"
-    return answer.stdout.strip() or "GPU"

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from netgen.caffe.child import handling
 from netgen.caffe.engine import EngineError, fatal_reason
 from netgen.caffe.schema import parse_solver
-from netgen.caffe.training_log import Event, Reader
+from netgen.caffe.training_log import LogEvent, LogReader
 from netgen.system.files import write_all
 from netgen.training import snapshots
 from netgen.training.driver import SIGNALS, Watcher, how_to_resume
@@ -105,7 +105,7 @@ class _Caffe:
 
     def _listen(self, caffe: subprocess.Popen[str], keep: Callable[[str], object]) -> str:
         """Read what Caffe says to its end; return what could say why it ended."""
-        reader, fatal = Reader(), ""
+        reader, fatal = LogReader(), ""
         for line in caffe.stderr or ():
             keep(line)
             fatal += line if line.startswith("F") else ""
@@ -115,7 +115,7 @@ class _Caffe:
             self._heard(event, caffe)
         return fatal
 
-    def _heard(self, event: Event, caffe: subprocess.Popen[str]) -> None:
+    def _heard(self, event: LogEvent, caffe: subprocess.Popen[str]) -> None:
         self.state.iteration = max(self.state.iteration, event.iteration)
         if event.what == "train":
             self._trained(event, caffe)
@@ -127,7 +127,7 @@ class _Caffe:
         elif self.why is None:
             self.why = "max_iter"
 
-    def _trained(self, event: Event, caffe: subprocess.Popen[str]) -> None:
+    def _trained(self, event: LogEvent, caffe: subprocess.Popen[str]) -> None:
         epoch = round(self.plan.epoch(event.iteration), 4)
         rate = self.plan.rate(len(self.state.plateau.drops))
         self._note(
@@ -140,7 +140,7 @@ class _Caffe:
         elif not self.plan.observed:
             self._observe(event.loss, caffe)
 
-    def _judge_test(self, event: Event, caffe: subprocess.Popen[str]) -> None:
+    def _judge_test(self, event: LogEvent, caffe: subprocess.Popen[str]) -> None:
         if self.plan.observed in event.outputs:
             self._observe(event.outputs[str(self.plan.observed)], caffe)
         if self.plan.best:

@@ -17,12 +17,14 @@ from typing import Literal, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from netgen.caffe import caffe_pb2, legacy, prototext
+from netgen.system.text import listed
 
 Phase = Literal["TRAIN", "TEST"]
 M = TypeVar("M", bound=Message)
 
 # The deepest published networks' prototxt is a third of 1 MB; protobuf reads 2 MB of it a second.
 LARGEST_TEXT = 2 * 2**20
+MOST_UNKNOWN = 8  # fields that a warning names
 
 # What people hand over by mistake, by the first bytes of the file.
 MAGIC = {
@@ -247,10 +249,9 @@ def _parse(text: str, message: M, source: str) -> M:
 
 
 def _warn(unknown: dict[str, int], source: str) -> None:
-    names = [f"{name[:60]} (line {line})" for name, line in list(unknown.items())[:8]]
-    more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+    names = [f"{name[:60]} (line {line})" for name, line in unknown.items()]
     warnings.warn(
-        f"{source}: left out what netgen's schema does not have: {', '.join(names)}{more}",
+        f"{source}: left out what netgen's schema does not have: {listed(names, MOST_UNKNOWN)}",
         SchemaWarning,
         stacklevel=4,
     )

@@ -82,10 +82,10 @@ def evaluate(request: Request, progress: Callable[[int], None] = lambda _: None)
     count = _Count(network, data, chosen, test, fine)
     stored = Stored(Path(data.test.images), network.shape, data.images.mean, request.batch)
 
-    def heard(scores: Scores) -> None:
+    def on_scores(scores: Scores) -> None:
         progress(count.add(scores))
 
-    score(request.engine, Job(network, request.weights, stored, request.gpu), heard)
+    score(request.engine, Job(network, request.weights, stored, request.gpu), on_scores)
     return count.result(request, train, versions(request.engine, engine))
 
 

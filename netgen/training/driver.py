@@ -168,7 +168,7 @@ def train(folder: RunFolder, record: Record, watcher: Watcher, timeout: float) -
         try:
             outcome: Outcome = call(
                 work, record.plan, folder.path, start, weights,
-                silence=timeout, heard=watcher.heard, log=folder.caffe_log, signals=SIGNALS,
+                silence=timeout, on_message=watcher.heard, log=folder.caffe_log, signals=SIGNALS,
             )  # fmt: skip
         except EngineError as error:
             raise EngineError(

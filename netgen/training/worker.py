@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from netgen.caffe.child import asked_to_stop, tell
+from netgen.caffe.child import send, stop_requested
 from netgen.system.files import write_all
 from netgen.training import fingerprint, health, snapshots
 from netgen.training.caffe_solver import CaffeSolver
@@ -139,7 +139,7 @@ class _Round:
             return "converged"
         if self.state.iteration == self.parameters.max_iter:
             return "max_iter"
-        if asked_to_stop():
+        if stop_requested():
             return "stopped"
         return "round" if self.state.iteration == self.end else None
 
@@ -161,7 +161,7 @@ class _Round:
 
     def _end(self, why: str, what: str) -> Outcome:
         self._note("end", why=why, what=what)
-        return Outcome(why, what, self.state.iteration, asked_to_stop())
+        return Outcome(why, what, self.state.iteration, stop_requested())
 
     def _is_due(self, interval: int) -> bool:
         iteration = self.state.iteration
@@ -241,20 +241,20 @@ class _Round:
         now = time.perf_counter()
         self.state.seconds, self.since = self.state.seconds + now - self.since, now
         at = self.state.iteration if iteration is None else iteration
-        tell(self.journal.write(event, at, seconds=round(self.state.seconds, 3), **values))
+        send(self.journal.write(event, at, seconds=round(self.state.seconds, 3), **values))
 
     def _beat(self, what: str, done: int, of: int, loss: float | None = None) -> None:
         now = time.perf_counter()
         if now - self.told >= BEAT:
             self.told = now
-            tell(Beat(what, done, of, loss))
+            send(Beat(what, done, of, loss))
 
     def _goes_on(self, what: str) -> Callable[[int, int], bool]:
         """Return what tells of progress, and says whether nobody wants it to stop."""
 
         def heard(done: int, of: int) -> bool:
             self._beat(what, done, of)
-            return asked_to_stop() is None
+            return stop_requested() is None
 
         return heard
 

@@ -1,8 +1,8 @@
-"""The blobs of a caffemodel as numpy arrays, without turning each number into a Python object.
+"""Read and write caffemodels with blobs as numpy arrays.
 
-protobuf's reader makes 43 million Python floats of X_S's weights. A packed list of floats is, on
-disk, a string of bytes; so the same file is read here with a schema in which blobs' numbers are
-bytes, and the bytes are an array as they stand.
+protobuf's reader makes 43 million Python floats of X_S's weights. In the file, a packed list of
+floats is a string of bytes; so the file is read here with a schema in which blobs' numbers are
+bytes, and these are used as arrays without conversion.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def read_weights(path: str | os.PathLike[str]) -> list[Weights]:
     try:
         net = _net_class().FromString(data)
     except DecodeError:
-        read_caffemodel(path)  # which says what is wrong with it
+        read_caffemodel(path)  # raises an error that says what is wrong with it
         raise SchemaError(f"{file}: damaged, or not a caffemodel") from None
     weights = [Weights(*layer) for layer in _layers(net, file) if layer[2]]
     if not weights:
@@ -89,7 +89,7 @@ def to_caffemodel(name: str, weights: Iterable[Weights]) -> bytes:
 
 
 def sha1(path: Path) -> str:
-    """Return the SHA-1 of a file, in hexadecimal: what files are published with."""
+    """Return the SHA-1 of a file, in hexadecimal; caffemodels are published with it."""
     digest = hashlib.sha1(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(CHUNK):

@@ -23,8 +23,8 @@ class DatabaseError(ValueError):
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[tuple[Any, int]]:
-    """Open the LMDB at `path`: a read-only transaction, and its number of records, 1 or more.
+def open_database(path: Path) -> Iterator[Cursor]:
+    """Open the LMDB at `path`, of one record or more, for reading.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def reading(path: Path) -> Iterator[tuple[Any, int]]:
             entries = environment.stat()["entries"]
             if not entries:
                 raise DatabaseError(f"{path}: an LMDB without records: make it anew")
-            yield transaction, entries
+            yield Cursor(path, transaction, entries)
     except lmdb.Error as error:
         raise DatabaseError(
             f"{path}: not a readable LMDB ({error}): is it whole, and a database of Caffe's?"
@@ -103,10 +103,11 @@ def read_labels(databases: Databases) -> Labels:
 
     with ExitStack() as stack:
         cursors: dict[str, Any] = {
-            task: stack.enter_context(opened(path)) for task, path in databases.labels.items()
+            task: stack.enter_context(open_database(path))
+            for task, path in databases.labels.items()
         }
         if databases.images:
-            cursors["images"] = stack.enter_context(opened(databases.images))
+            cursors["images"] = stack.enter_context(open_database(databases.images))
         records = {name: cursor.entries for name, cursor in cursors.items()}
         shortest = min(records.values())
         values = {task: np.empty(shortest, np.int32) for task in databases.labels}
@@ -121,7 +122,7 @@ def image_digests(path: Path) -> NDArray[np.uint64]:
     """Return a fingerprint of every image of a database, in order; all images are read."""
     import numpy as np
 
-    with opened(path) as cursor:
+    with open_database(path) as cursor:
         digests = np.empty(cursor.entries, np.uint64)
         for index, (_, datum) in enumerate(cursor.datums()):
             digest = hashlib.blake2b(datum.data, digest_size=8).digest()
@@ -131,7 +132,7 @@ def image_digests(path: Path) -> NDArray[np.uint64]:
 
 def first_shape(path: Path) -> tuple[int, int, int] | None:
     """Return the shape C, H, W of a database's first image; None where it is stored encoded."""
-    with opened(path) as cursor:
+    with open_database(path) as cursor:
         _, datum = next(cursor.datums())
         return None if datum.encoded else (datum.channels, datum.height, datum.width)
 
@@ -181,13 +182,6 @@ class Cursor:
         """Yield each record's key and label; a `DatabaseError` for a record that has none."""
         for key, datum in self.datums():
             yield key, _label(self.path, key, datum)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Cursor]:
-    """Open a database for reading; a `DatabaseError` when it cannot be read."""
-    with reading(path) as (transaction, entries):
-        yield Cursor(path, transaction, entries)
 
 
 def read_datum(path: Path, key: bytes, value: bytes) -> Datum:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netgen.caffe.caffe_pb2 import LayerParameter
-from netgen.caffe.databases import DatabaseError, Databases, opened, read_labels
+from netgen.caffe.databases import DatabaseError, Databases, open_database, read_labels
 from netgen.network.dataset import Dataset, Phase
 from netgen.paper.chance import chance
 
@@ -90,7 +90,7 @@ def _largest_classes(labels: LayerParameter | None, k: int) -> float | None:
     if not source or not Path(source).exists():
         return None
     counts: Counter[float] = Counter()
-    with opened(Path(source)) as cursor:
+    with open_database(Path(source)) as cursor:
         try:
             for _, datum in cursor.datums():
                 counts[datum.float_data[0] if datum.float_data else float(datum.label)] += 1

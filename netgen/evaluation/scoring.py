@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.caffe.child import call, send
-from netgen.caffe.databases import DatabaseError, opened, shown
+from netgen.caffe.databases import DatabaseError, open_database, shown
 from netgen.caffe.engine import find_engine, require_gpu
 from netgen.cost.layers.table import Shape, text
 from netgen.evaluation.deployed import Deployed, DeployedError
@@ -58,7 +58,7 @@ class Stored:
         import numpy as np
 
         mean = np.array(self.mean, np.float32)[:, None, None]
-        with opened(self.path) as cursor:
+        with open_database(self.path) as cursor:
             records = cursor.datums()
             for start in range(0, cursor.entries, self.batch):
                 size = min(self.batch, cursor.entries - start)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from netgen.caffe.caffe_pb2 import BlobShape, DataParameter, Datum, LayerParameter
-from netgen.caffe.databases import DatabaseError, opened
+from netgen.caffe.databases import DatabaseError, open_database
 from netgen.cost.layers.table import ANY, Made, Shape, ShapeError, layer_types, require, text
 
 PAPERS_IMAGE = (3, 224, 224)
@@ -116,7 +116,7 @@ def _record(layer: LayerParameter) -> Image | None:
     if layer.data_param.backend != DataParameter.LMDB or not os.path.isdir(source):
         return None
     try:
-        with opened(Path(source)) as cursor:
+        with open_database(Path(source)) as cursor:
             _, datum = next(cursor.datums())
     except DatabaseError as error:
         raise ShapeError(f"database {error}") from None

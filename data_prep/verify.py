@@ -17,7 +17,7 @@ from data_prep.records import Watch
 from data_prep.verify_images import BAD, Seen, look_at
 from data_prep.writing import mean_pixel
 from netgen.caffe.caffe_pb2 import BlobProto
-from netgen.caffe.databases import DatabaseError, Databases, Labels, opened, read_labels
+from netgen.caffe.databases import DatabaseError, Databases, Labels, open_database, read_labels
 from netgen.network.dataset import Dataset, DatasetError, Split, class_names, read_dataset
 
 ANEW = "make the dataset anew"
@@ -166,7 +166,7 @@ def _in_databases(parts: list[_Part], dataset: Dataset) -> Iterator[dict[str, st
     """Yield what ``records.csv`` should say of each record, but for its source."""
     names = {task.name: class_names(task) for task in dataset.tasks}
     for part in parts:
-        with opened(Path(part.split.images)) as cursor:
+        with open_database(Path(part.split.images)) as cursor:
             for key, *labels in zip(cursor.keys(), *part.labels.values.values(), strict=False):
                 row = {"split": part.name, "key": key.decode(errors="replace")}
                 for task, label in zip(part.labels.values, labels, strict=True):

@@ -54,7 +54,7 @@ def look_at(path: Path, stated: Images, watch: Watch) -> Seen:
     shape = (stated.height, stated.width, stated.channels)
     sums = np.zeros(shape, np.uint64)
     wrong, bad = None, 0
-    with databases.opened(path) as cursor:
+    with databases.open_database(path) as cursor:
         digests = np.full(cursor.entries, BAD, np.uint64)
         for index, (key, value) in enumerate(cursor.items()):
             try:

@@ -15,9 +15,9 @@ from support.networks import order, text
 
 from netgen import paper
 from netgen.audit.inspection import Verdict, inspect
-from netgen.audit.inspection import inspect_weights as inspection
 from netgen.audit.inspection.inspect_weights import inspect_weights
 from netgen.audit.inspection.references import Reference
+from netgen.caffe import caffemodel
 from netgen.caffe.caffe_pb2 import BlobProto, NetParameter, V1LayerParameter
 from netgen.caffe.caffemodel import CaffemodelError, _net_class, read_weights
 from netgen.caffe.schema import SchemaError, parse_net
@@ -163,12 +163,19 @@ def test_a_change_of_weights_is_named(
     assert len(found) <= 3, shown(found)
 
 
+def test_two_layers_of_one_name_are_reported(path: Path) -> None:
+    write(path, trained(NARROW.net()))
+    path.write_bytes(path.read_bytes() * 2)  # protobuf reads it as one message
+    found = differing(inspect_weights(path, NARROW))
+    assert any("stand for two layers each" in finding.what for finding in found), shown(found)
+
+
 def test_hes_file_is_recognised_by_its_checksum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = small(tmp_path)
-    assert inspection.HE_RESNET50 == "b7c79ccc21ad0479cddc0dd78b1d20c4d722908d"
-    monkeypatch.setattr(inspection, "HE_RESNET50", hashlib.sha1(path.read_bytes()).hexdigest())
+    assert caffemodel.HE_RESNET50 == "b7c79ccc21ad0479cddc0dd78b1d20c4d722908d"
+    monkeypatch.setattr(caffemodel, "HE_RESNET50", hashlib.sha1(path.read_bytes()).hexdigest())
     found = inspect(weights=path)
     assert "He's ResNet-50 for ImageNet, byte for byte" in found[0].what
     assert found[0].verdict is Verdict.SAME

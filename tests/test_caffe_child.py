@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.paths import TESTS
 
-from netgen.caffe.child import call, handling, tell
+from netgen.caffe.child import call, handling, send
 from netgen.caffe.engine import EngineError
 
 
@@ -22,7 +22,7 @@ def add(one: int, other: int) -> int:
 
 def count_to(last: int) -> str:
     for i in range(last):
-        tell(i)
+        send(i)
     return "done"
 
 
@@ -62,10 +62,10 @@ def test_the_answer_is_the_functions() -> None:
     assert call(add, 2, 3, silence=60) == 5
 
 
-def test_what_it_tells_is_heard_in_order() -> None:
-    heard: list[int] = []
-    assert call(count_to, 100, silence=60, heard=heard.append) == "done"
-    assert heard == list(range(100))
+def test_messages_arrive_in_order() -> None:
+    messages: list[int] = []
+    assert call(count_to, 100, silence=60, on_message=messages.append) == "done"
+    assert messages == list(range(100))
 
 
 def test_a_signal_that_comes_twice_at_once_counts_once_and_again_a_second_later() -> None:

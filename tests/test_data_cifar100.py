@@ -25,8 +25,7 @@ from data_prep.cifar100 import FOLDER, Cifar100
 from data_prep.listings import read_list
 from data_prep.python2_pickle import PickleError, read_pickle
 from data_prep.records import DataError
-from netgen.caffe.caffe_pb2 import Datum
-from netgen.caffe.databases import reading
+from netgen.caffe.databases import open_database
 
 TRAIN, TEST = 20, 6
 
@@ -151,8 +150,8 @@ def test_its_databases_hold_the_published_pixels_labels_and_split(tmp_path: Path
     table = files()[split]
     assert record["label:fine"] == str(table[b"fine_labels"][int(row)])
     assert record["class:coarse"] == f"coarse {table[b'coarse_labels'][int(row)]:02}"
-    with reading(tmp_path / "out" / split / "images.lmdb") as (transaction, _):
-        stored = Datum.FromString(transaction.get(record["key"].encode()))
+    with open_database(tmp_path / "out" / split / "images.lmdb") as cursor:
+        stored = dict(cursor.datums())[record["key"].encode()]
     planes = np.frombuffer(stored.data, np.uint8).reshape(3, 1024)
     np.testing.assert_array_equal(planes[::-1].ravel(), table[b"data"][int(row)])
 

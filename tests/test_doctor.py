@@ -23,7 +23,7 @@ from netgen.doctor.findings import DoctorFinding, DoctorRequest, Status, ok
 from netgen.doctor.probes import PROBES, Probe, examine
 from netgen.network.dataset import Dataset, write_dataset
 
-TITAN = "NVIDIA GeForce GTX TITAN X, 535.183.01, 12212, 5.2"
+TITAN = "NVIDIA GeForce GTX TITAN X, 535.183.01, 12212, 12000, 5.2"
 
 
 def doctor(*words: str) -> Result:
@@ -256,7 +256,7 @@ def test_kernels_run_on_their_generation_and_on_later_ones_only_if_translated(
 def test_a_network_that_does_not_fit_the_memory_is_missing_memory(
     monkeypatch: pytest.MonkeyPatch, small: tuple[Dataset, Path]
 ) -> None:
-    monkeypatch.setattr("netgen.training.memory_check.machine_memory", lambda: (2**30, 2**20))
+    monkeypatch.setattr("netgen.system.machine.machine_memory", lambda: (2**30, 2**20))
     (found,) = resources.examine_memory(DoctorRequest(dataset=small[1]))
     assert found.status is Status.MISSING
     assert "GiB to train" in found.what

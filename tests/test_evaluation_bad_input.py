@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import lmdb
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from click.testing import Result as Told
@@ -14,6 +17,7 @@ from support.networks import dataset
 from support.trained_network import TEST, Trained
 
 from netgen.caffe.caffe_pb2 import Datum
+from netgen.caffe.caffemodel import Weights, read_weights, to_caffemodel
 from netgen.caffe.engine import Engine
 from netgen.commands.cli import main
 
@@ -157,21 +161,65 @@ def test_a_gpu_with_a_caffe_that_knows_none(
     assert "--gpu" in refused(trained, tmp_path, "--gpu", 0)  # OpenCV
 
 
-def test_scores_that_are_no_numbers(trained: Trained, tmp_path: Path) -> None:
-    from dataclasses import replace
+Change = Callable[[list[Weights]], list[Weights]]
 
-    import numpy as np
 
-    from netgen.caffe.caffemodel import read_weights, to_caffemodel
+def with_values(value: float) -> Change:
+    """Every weight of the classifier of items becomes `value`."""
 
-    layers = [
-        replace(layer, blobs=(np.full_like(layer.blobs[0], np.nan), *layer.blobs[1:]))
-        if layer.name == "fc_item"
+    def change(layers: list[Weights]) -> list[Weights]:
+        return [
+            replace(layer, blobs=(np.full_like(layer.blobs[0], value), *layer.blobs[1:]))
+            if layer.name == "fc_item"
+            else layer
+            for layer in layers
+        ]
+
+    return change
+
+
+def of_nvidia(layers: list[Weights]) -> list[Weights]:
+    """Every BatchNorm has five blobs, as NVIDIA's Caffe writes it."""
+    return [
+        replace(layer, blobs=(*layer.blobs, *layer.blobs[:2]))
+        if layer.type == "BatchNorm"
         else layer
-        for layer in read_weights(trained.weights)
+        for layer in layers
     ]
-    sick = tmp_path / "sick.caffemodel"
-    sick.write_bytes(to_caffemodel("sick", layers))
+
+
+def twice(layers: list[Weights]) -> list[Weights]:
+    return [*layers, layers[0]]
+
+
+def changed(trained: Trained, folder: Path, change: Change) -> Path:
+    file = folder / "changed.caffemodel"
+    file.write_bytes(to_caffemodel("changed", change(read_weights(trained.weights))))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (with_values(np.nan), "fc_item: NaN or infinite numbers"),
+        (with_values(np.inf), "fc_item: NaN or infinite numbers"),
+        (of_nvidia, "a BatchNorm of 5 blobs, where Caffe's has 3"),
+        (twice, "two layers of one name (conv1)"),
+    ],
+    ids=["nan", "infinite", "nvidia", "twice"],
+)
+def test_weights_that_training_refuses(
+    change: Change, reason: str, trained: Trained, tmp_path: Path
+) -> None:
+    file = changed(trained, tmp_path, change)
+    for engine in ("opencv", "caffe"):
+        message = refused(trained, tmp_path, "--weights", file, "--engine", engine)
+        assert f"{file}: " in message
+        assert reason in message
+
+
+def test_scores_that_are_no_numbers(trained: Trained, tmp_path: Path) -> None:
+    sick = changed(trained, tmp_path, with_values(3e38))  # finite, their sums are not
     assert "scores for item of image 0 are no numbers" in refused(
         trained, tmp_path, "--weights", sick
     )

@@ -12,7 +12,7 @@ import pytest
 from support.paths import ROOT, TESTS
 
 from netgen.caffe.schema import read_solver
-from netgen.caffe.training_log import Event, Reader, read_log
+from netgen.caffe.training_log import LogEvent, LogReader, read_log
 from netgen.training import several_gpus
 from netgen.training.driver import RunListener
 from netgen.training.fingerprint import EngineFingerprint
@@ -117,7 +117,7 @@ def test_the_solver_has_the_runs_snapshots_and_averaged_losses(folder: RunFolder
 
 
 def test_an_event_is_whole_when_the_next_line_begins() -> None:
-    reader = Reader()
+    reader = LogReader()
     start = "I1122 10:00:00.000001 1 solver.cpp:1] "
     lines = [
         "Iteration 5, loss = 2", "    Train net output #0: a = 1 (* 1 = 1 loss)",
@@ -127,14 +127,14 @@ def test_an_event_is_whole_when_the_next_line_begins() -> None:
     ]  # fmt: skip
     events = [event for line in lines if (event := reader.read(start + line))]
     assert events == [
-        Event("train", 5, 2.0, {"a": 1.0, "b": 0.5}),
-        Event("test", 6, outputs={"top1": 0.25}),
+        LogEvent("train", 5, 2.0, {"a": 1.0, "b": 0.5}),
+        LogEvent("test", 6, outputs={"top1": 0.25}),
     ]
-    assert reader.end() == Event("snapshot", file="s_iter_6.solverstate")
+    assert reader.end() == LogEvent("snapshot", file="s_iter_6.solverstate")
 
 
 def test_a_real_log_is_understood_as_the_log_reader_understands_it(real_log: Path) -> None:
-    reader, events = Reader(), []
+    reader, events = LogReader(), []
     for line in real_log.read_text().splitlines():
         if event := reader.read(line):
             events.append(event)
@@ -142,3 +142,17 @@ def test_a_real_log_is_understood_as_the_log_reader_understands_it(real_log: Pat
     for what, readings in (("train", log.train), ("test", log.test)):
         ours = {e.iteration: e.outputs for e in events if e.what == what and e.outputs}
         assert ours == {reading.iteration: reading.values for reading in readings}
+
+
+def test_lines_of_other_layers_do_not_part_a_test_from_its_outputs() -> None:
+    reader = LogReader()
+    start = "I1122 10:00:00.000001 1 solver.cpp:1] "
+    lines = [
+        "Iteration 6, Testing net (#0)", "Ignoring source layer loss_item",
+        "Restarting data prefetching from start.", "    Test net output #0: top1 = 0.25",
+        "Iteration 6, Testing net (#1)", "    Test net output #0: top1 = 0.75",
+        "Iteration 6, loss = 2", "    Train net output #0: a = 1",
+    ]  # fmt: skip
+    events = [event for line in lines if (event := reader.read(start + line))]
+    assert events == [LogEvent("test", 6, outputs={"top1": 0.25})]
+    assert reader.end() == LogEvent("train", 6, 2.0, {"a": 1.0})

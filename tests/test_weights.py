@@ -29,10 +29,10 @@ from support.initial_weights import (
 )
 from support.networks import NARROW
 
+from netgen.caffe import caffemodel
 from netgen.caffe.schema import read_net
 from netgen.cost import complexity
 from netgen.network.residual import Backbone
-from netgen.weights import source as sources
 
 # ---- where layers come from (section 5.2) -------------------------------------------------------
 
@@ -167,8 +167,8 @@ def test_the_file_that_he_published_is_told_from_others(
     other = init("--variant", "x0", "--from", SOURCE).stdout
     digest = re.search(r"sha1 ([0-9a-f]{40}), not the ResNet-50 that He published", other)
     assert digest
-    assert sources.HE_RESNET50 == "b7c79ccc21ad0479cddc0dd78b1d20c4d722908d"
-    monkeypatch.setattr(sources, "HE_RESNET50", digest[1])
+    assert caffemodel.HE_RESNET50 == "b7c79ccc21ad0479cddc0dd78b1d20c4d722908d"
+    monkeypatch.setattr(caffemodel, "HE_RESNET50", digest[1])
     hes = init("--variant", "x0", "--from", SOURCE, "--force").stdout
     assert f"sha1 {digest[1]}, the ResNet-50 that He published" in hes
 

@@ -210,7 +210,7 @@ def test_a_solver_or_weights_are_no_network(source: Layers) -> None:
         'layer { name: "odd" type: "Odd" bottom: "data" top: "odd" }'
     )
     message = refused("--net", "odd.prototxt", "--from", SOURCE)
-    assert "layer 'odd' (Odd): its weights cannot be told" in message
+    assert "layer 'odd' (Odd): its weights are not known" in message
 
 
 def test_a_file_that_is_there_stays_without_force(source: Layers) -> None:

@@ -1,1 +1,12 @@
-"""Caffe's files and Caffe itself: messages, caffemodels, databases, logs, and the engine."""
+"""Caffe's files and Caffe itself: messages, caffemodels, databases, logs, and the program."""
+
+__all__ = [
+    "caffe_pb2",
+    "caffemodel",
+    "caffemodel_check",
+    "child",
+    "databases",
+    "engine",
+    "schema",
+    "training_log",
+]

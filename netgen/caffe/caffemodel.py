@@ -1,8 +1,8 @@
-"""The blobs of a caffemodel as numpy arrays, without turning each number into a Python object.
+"""Read and write caffemodels with blobs as numpy arrays.
 
-protobuf's reader makes 43 million Python floats of X_S's weights. A packed list of floats is, on
-disk, a string of bytes; so the same file is read here with a schema in which blobs' numbers are
-bytes, and the bytes are an array as they stand.
+protobuf's reader makes 43 million Python floats of X_S's weights. In the file, a packed list of
+floats is a string of bytes; so the file is read here with a schema in which blobs' numbers are
+bytes, and these are used as arrays without conversion.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ NUMBERS = {"data": "<f4", "diff": "<f4", "double_data": "<f8", "double_diff": "<
 HE_RESNET50 = "b7c79ccc21ad0479cddc0dd78b1d20c4d722908d"  # SHA-1 of ResNet-50-model.caffemodel
 CHUNK = 2**20
 LARGEST = 2 * 2**30  # protobuf itself reads no larger message
+PEEK = 256  # bytes that show a prototxt: a caffemodel has binary lengths among the first
+Shape = tuple[int, ...]
 
 
 class CaffemodelError(ValueError):
@@ -48,20 +50,24 @@ class Weights:
 
 
 def read_weights(path: str | os.PathLike[str]) -> list[Weights]:
-    """Read the layers of a caffemodel that have blobs.
+    """Read the layers of a caffemodel that have blobs; the file is read once.
 
     Raises
     ------
     SchemaError
         When it is no caffemodel, damaged or truncated.
     CaffemodelError
-        When a blob's numbers do not fill its shape, or none of its layers has any.
+        When it is text, a blob's numbers do not fill its shape, or no layer has any.
     """
     data, file = _read(path), os.fspath(path)
+    if _is_text(data[:PEEK]):
+        raise CaffemodelError(
+            f"{file}: text, not weights: a network's prototxt is given with --net"
+        )
     try:
         net = _net_class().FromString(data)
     except DecodeError:
-        read_caffemodel(path)  # which says what is wrong with it
+        read_caffemodel(path)  # raises an error that says what is wrong with it
         raise SchemaError(f"{file}: damaged, or not a caffemodel") from None
     weights = [Weights(*layer) for layer in _layers(net, file) if layer[2]]
     if not weights:
@@ -83,7 +89,7 @@ def to_caffemodel(name: str, weights: Iterable[Weights]) -> bytes:
 
 
 def sha1(path: Path) -> str:
-    """Return the SHA-1 of a file, in hexadecimal: what files are published with."""
+    """Return the SHA-1 of a file, in hexadecimal; caffemodels are published with it."""
     digest = hashlib.sha1(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(CHUNK):
@@ -91,9 +97,14 @@ def sha1(path: Path) -> str:
     return digest.hexdigest()
 
 
-def squeezed(blobs: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Leave out axes of 1: older files have four axes a blob, whatever it holds."""
-    return [tuple(size for size in shape if size != 1) for shape in blobs]
+def published_by_he(digest: str) -> bool:
+    """Return whether a SHA-1 is that of the ResNet-50 that He published."""
+    return digest == HE_RESNET50
+
+
+def shapes_text(blobs: Iterable[Shape]) -> str:
+    """Write the shapes of a layer's blobs: "64 x 3 x 7 x 7, 64"."""
+    return ", ".join(" x ".join(map(str, shape)) or "scalar" for shape in blobs)
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
@@ -106,9 +117,17 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise SchemaError(f"{file}: {error.strerror}: check the path") from None
 
 
+def _is_text(start: bytes) -> bool:
+    try:
+        text = start.decode()
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(sign.isprintable() or sign.isspace() for sign in text)
+
+
 @cache
 def _net_class() -> Any:
-    """Make NetParameter anew, with BlobProto's numbers as bytes."""
+    """Return a NetParameter class in which BlobProto's numbers are bytes."""
     file = descriptor_pb2.FileDescriptorProto()
     caffe_pb2.DESCRIPTOR.CopyToProto(file)
     blob = next(message for message in file.message_type if message.name == "BlobProto")
@@ -145,7 +164,7 @@ def _array(blob: Any, where: str) -> NDArray[np.floating[Any]]:
     values = np.frombuffer(content, NUMBERS[field]) if whole else np.empty(0)
     if any(size < 0 for size in shape) or prod(shape) != values.size:
         raise CaffemodelError(
-            f"{where}: a blob of shape {' x '.join(map(str, shape))} holds {values.size:,} numbers:"
+            f"{where}: a blob of shape {shapes_text([shape])} holds {values.size:,} numbers:"
             " the file is damaged, or written by a program that is not Caffe"
         )
     return values.reshape(shape)

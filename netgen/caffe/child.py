@@ -1,10 +1,10 @@
-"""Calls a function in a fresh Python process, where Caffe may abort without harm.
+"""Call a function in a child process, where Caffe may abort without ending netgen.
 
-Caffe ends its whole process on what it dislikes (a CHECK), and engines of 2016 wait forever for
-each other when two nets of one process read the same database. So netgen's own process never
-imports Caffe: it checks what it can, then calls a function in a child, which may not be silent for
-too long. A child never outlives its parent, however that ends. One that works for days can be asked
-to stop: a signal to the parent becomes a message to the child, which looks for it when it can stop.
+Caffe aborts its process at a failed CHECK, and engines of 2016 deadlock when two nets of one
+process read the same database. So netgen's own process never imports Caffe: it checks what it can,
+then calls a function in a child process, which has to send messages often enough. A child ends with
+its parent, however that ends. To stop a long one, a signal to the parent becomes a message to the
+child, which looks for it wherever it can stop.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from typing import Any
 from netgen.caffe.engine import EngineError, fatal_reason
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-AT_ONCE = 1.0  # seconds
+AT_ONCE = 1.0  # seconds in which repeated signals count as one
 QUIET = {"GLOG_logtostderr": "1"}  # else each run leaves a log file behind
 
 
 @dataclass(frozen=True)
-class _Told:
-    """Something that a function said while it ran."""
+class _Message:
+    """What a function sent while it ran."""
 
-    what: Any
+    content: Any
 
 
 @dataclass(frozen=True)
@@ -46,34 +46,34 @@ class _Returned:
 
 @dataclass(frozen=True)
 class _Raised:
-    """What a function raised that its caller should see."""
+    """What a function raised, to be raised again in the caller."""
 
     error: ValueError | OSError
 
 
-_parent: Connection | None = None  # in a child: where what it tells goes
-_asked: int | None = None  # in a child: the signal that its parent was sent
+_parent: Connection | None = None  # in a child: where its messages go
+_stop: int | None = None  # in a child: the signal that its parent received
 
 
-def tell(what: Any) -> None:
-    """Give `what` to the parent's `heard`; nothing happens outside a child."""
+def send(content: Any) -> None:
+    """Send a message to the parent's `on_message`; outside a child, do nothing."""
     if _parent is not None:
-        _parent.send(_Told(what))
+        _parent.send(_Message(content))
 
 
-def asked_to_stop() -> int | None:
-    """Return the signal by which this child is asked to stop; None as long as it is not."""
-    global _asked  # noqa: PLW0603 - a process is asked once
-    if _asked is None and _parent is not None and _parent.poll():
-        _asked = _parent.recv()
-    return _asked
+def stop_requested() -> int | None:
+    """Return the signal that requests this child to stop; None while there is none."""
+    global _stop  # noqa: PLW0603 - a process is stopped once
+    if _stop is None and _parent is not None and _parent.poll():
+        _stop = _parent.recv()
+    return _stop
 
 
 def call(
     function: Callable[..., Any],
     *arguments: Any,
     silence: float,
-    heard: Callable[[Any], None] = lambda _: None,
+    on_message: Callable[[Any], None] = lambda _: None,
     log: Path | None = None,
     environment: Mapping[str, str] | None = None,
     signals: Collection[int] = (),
@@ -83,20 +83,20 @@ def call(
     Parameters
     ----------
     function
-        Of a module's top level; it travels as a pickle, as its arguments and its answer do. Its
+        Of a module's top level: it is pickled, as its arguments and its return value are. Its
         module imports Caffe inside functions only.
     silence
-        Seconds that the child may take to its next word (`tell`) or its answer.
-    heard
-        Is given what the function tells, as it comes.
+        The longest time without a message (`send`) or the return value, in seconds.
+    on_message
+        Is called with each message.
     log
-        The file that the child's output (Caffe's log) is appended to; by default it is kept only
-        until the child has ended, for the message of an error.
+        The file that the child's output (Caffe's log) is appended to; by default a temporary
+        one, for the message of an error.
     environment
-        Variables that the child has besides this process's, set before Caffe is loaded.
+        Variables that the child has in addition to this process's, set before Caffe is loaded.
     signals
-        Those that only ask the child to stop (`asked_to_stop`) while it works; a second one ends
-        it at once. Only the main thread may name any.
+        Signals that request the child to stop (`stop_requested`); a second one ends it at once.
+        Only the main thread may name any.
 
     Raises
     ------
@@ -105,8 +105,8 @@ def call(
     ValueError, OSError
         What the function raised.
     EngineError
-        The child was aborted (the message has Caffe's reason), was silent for too long, or could
-        not import what it needs, as a rule Caffe.
+        The child aborted (the message has Caffe's reason), sent nothing for too long, or could
+        not import what it needs, usually Caffe.
     """
     with TemporaryDirectory(prefix="netgen-") as folder:
         log = log or Path(folder) / "log"
@@ -120,7 +120,7 @@ def call(
         its.close()
         try:
             with _passed_on(signals, mine):
-                answer = _answer(mine, silence, heard)
+                answer = _answer(mine, silence, on_message)
                 child.join()
         except EOFError:  # it ended without an answer
             child.join()
@@ -137,25 +137,25 @@ def call(
 @contextmanager
 def _passed_on(signals: Collection[int], child: Connection) -> Iterator[None]:
     """Turn the first of `signals` into a message to the child, and the next into an exception."""
-    asked: list[int] = []
+    received: list[int] = []
 
-    def ask(number: int, _frame: object) -> None:
-        if asked:
+    def pass_on(number: int, _frame: object) -> None:
+        if received:
             raise KeyboardInterrupt
-        asked.append(number)
+        received.append(number)
         with suppress(OSError):  # it has ended by itself
             child.send(number)
 
-    with handling(signals, ask):
+    with handling(signals, pass_on):
         yield
 
 
 @contextmanager
 def handling(signals: Collection[int], handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Have `handler` called for each of `signals` in a with block, and what was before after it.
+    """Handle `signals` with `handler` inside a with block; afterwards as before.
 
-    What comes within a second counts once: schedulers signal all of a job's processes, and some of
-    these pass on what they were sent.
+    Signals within a second count once: schedulers signal all processes of a job, and some of these
+    forward the signal.
     """
     last = -AT_ONCE
 
@@ -174,12 +174,14 @@ def handling(signals: Collection[int], handler: Callable[[int, object], None]) -
             signal.signal(number, previous)
 
 
-def _answer(child: Connection, silence: float, heard: Callable[[Any], None]) -> _Returned | _Raised:
+def _answer(
+    child: Connection, silence: float, on_message: Callable[[Any], None]
+) -> _Returned | _Raised:
     while child.poll(silence):
         message = child.recv()
-        if not isinstance(message, _Told):
+        if not isinstance(message, _Message):
             return message  # type: ignore[no-any-return]
-        heard(message.what)
+        on_message(message.content)
     raise EngineError(
         f"Caffe did not answer for {silence:g} seconds and was stopped: is the machine overloaded,"
         " or another program reading the same databases?"
@@ -187,14 +189,14 @@ def _answer(child: Connection, silence: float, heard: Callable[[Any], None]) -> 
 
 
 def _why(exitcode: int, log: Path, start: int) -> str:
-    """Say why a child ended: Caffe's fatal line, else the signal and the last of its output."""
+    """Describe why a child ended: Caffe's fatal line, else the signal and the end of its output."""
     with log.open("rb") as file:
         file.seek(start)
-        said = file.read().decode(errors="replace")
+        output = file.read().decode(errors="replace")
     if exitcode == -signal.SIGKILL:
         return "Caffe's process was killed: did the machine run out of memory (`dmesg`)?"
     how = signal.Signals(-exitcode).name if exitcode < 0 else f"exit code {exitcode}"
-    return f"Caffe ended its process ({how}): {fatal_reason(said)}"
+    return f"Caffe ended its process ({how}): {fatal_reason(output)}"
 
 
 def _main(
@@ -205,7 +207,7 @@ def _main(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
-    """Be the child: call, and send what comes of it."""
+    """Run in the child: call the function, and send what it returns or raises."""
     global _parent  # noqa: PLW0603 - a process has one parent
     _parent = parent
     if started_by := multiprocessing.parent_process():

@@ -1,4 +1,4 @@
-"""LMDBs of images and labels: opened or refused with a reason, and read as Caffe would."""
+"""LMDBs of images and labels: opened or refused with a reason, and read as Caffe reads them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class DatabaseError(ValueError):
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[tuple[Any, int]]:
-    """Give a read-only transaction on the LMDB at `path`, and its number of records, 1 or more.
+def open_database(path: Path) -> Iterator[Cursor]:
+    """Open the LMDB at `path`, of one record or more, for reading.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def reading(path: Path) -> Iterator[tuple[Any, int]]:
             entries = environment.stat()["entries"]
             if not entries:
                 raise DatabaseError(f"{path}: an LMDB without records: make it anew")
-            yield transaction, entries
+            yield Cursor(path, transaction, entries)
     except lmdb.Error as error:
         raise DatabaseError(
             f"{path}: not a readable LMDB ({error}): is it whole, and a database of Caffe's?"
@@ -50,7 +50,7 @@ def reading(path: Path) -> Iterator[tuple[Any, int]]:
 
 
 def _check_size(path: Path, environment: Any) -> None:
-    """Refuse a file that was cut off: reading past its end would end the whole process."""
+    """Refuse a file that was cut off: reading past its end would abort the process."""
     wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     found = (path / "data.mdb").stat().st_size
     if found < wanted:
@@ -59,14 +59,14 @@ def _check_size(path: Path, environment: Any) -> None:
         )
 
 
-# ---- what aligned LMDBs of images and labels hold, read in one pass each, as Caffe would read them
+# ---- aligned LMDBs of images and labels, each read in one pass ----------------------------------
 
 LARGEST_LABEL = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Databases:
-    """Where a split's databases are: of images, None without one, and of labels, task by task."""
+    """Paths of a split's databases: of images (or None), and of labels, by task."""
 
     images: Path | None
     labels: Mapping[str, Path]
@@ -81,9 +81,9 @@ class Labels:
     values
         For each task, the labels in the order in which Caffe reads them.
     records
-        For each database by the name of its task, or "images": how many records it has.
+        The number of records of each database, by its task or "images".
     apart
-        The first record whose keys are not the same in all databases, told in words; or None.
+        The first record whose keys differ between the databases, described; or None.
     """
 
     values: Mapping[str, NDArray[np.int32]]
@@ -92,7 +92,7 @@ class Labels:
 
 
 def read_labels(databases: Databases) -> Labels:
-    """Read a split's labels and compare its databases' keys, side by side, in one pass.
+    """Read a split's labels and compare its databases' keys, in one pass.
 
     Raises
     ------
@@ -103,10 +103,11 @@ def read_labels(databases: Databases) -> Labels:
 
     with ExitStack() as stack:
         cursors: dict[str, Any] = {
-            task: stack.enter_context(opened(path)) for task, path in databases.labels.items()
+            task: stack.enter_context(open_database(path))
+            for task, path in databases.labels.items()
         }
         if databases.images:
-            cursors["images"] = stack.enter_context(opened(databases.images))
+            cursors["images"] = stack.enter_context(open_database(databases.images))
         records = {name: cursor.entries for name, cursor in cursors.items()}
         shortest = min(records.values())
         values = {task: np.empty(shortest, np.int32) for task in databases.labels}
@@ -118,25 +119,22 @@ def read_labels(databases: Databases) -> Labels:
 
 
 def image_digests(path: Path) -> NDArray[np.uint64]:
-    """Return a fingerprint of every image of a database, in order; it reads them all."""
+    """Return a fingerprint of every image of a database, in order; all images are read."""
     import numpy as np
 
-    with opened(path) as cursor:
+    with open_database(path) as cursor:
         digests = np.empty(cursor.entries, np.uint64)
-        for index, (key, value) in enumerate(cursor.items()):
-            data = read_datum(path, key, value).data
-            digest = hashlib.blake2b(data, digest_size=8).digest()
+        for index, (_, datum) in enumerate(cursor.datums()):
+            digest = hashlib.blake2b(datum.data, digest_size=8).digest()
             digests[index] = int.from_bytes(digest, "little")
     return digests
 
 
 def first_shape(path: Path) -> tuple[int, int, int] | None:
-    """Return the shape of a database's first image; None where it is stored encoded or is none."""
-    with opened(path) as cursor:
-        for key, value in cursor.items():
-            datum = read_datum(path, key, value)
-            return None if datum.encoded else (datum.channels, datum.height, datum.width)
-    return None
+    """Return the shape C, H, W of a database's first image; None where it is stored encoded."""
+    with open_database(path) as cursor:
+        _, datum = next(cursor.datums())
+        return None if datum.encoded else (datum.channels, datum.height, datum.width)
 
 
 def _rows(cursors: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[tuple[bytes, ...]]:
@@ -157,7 +155,7 @@ def _keys(keys: Mapping[str, bytes]) -> str:
 
 
 def shown(key: bytes) -> str:
-    """Return a key as messages have it."""
+    """Return a record's key for a message."""
     return repr(key[:40].decode(errors="replace"))
 
 
@@ -168,24 +166,22 @@ class Cursor:
         self.path, self.entries, self._transaction = path, entries, transaction
 
     def keys(self) -> Iterator[bytes]:
-        """Yield the keys, without touching what they stand for."""
+        """Yield the keys, without reading the records."""
         yield from self._transaction.cursor().iternext(keys=True, values=False)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the records."""
+        """Yield each record's key and bytes."""
         yield from self._transaction.cursor().iternext()
 
-    def labels(self) -> Iterator[tuple[bytes, int]]:
-        """Yield each record's key and label."""
+    def datums(self) -> Iterator[tuple[bytes, Datum]]:
+        """Yield each record's key and Datum; a `DatabaseError` for a record that is none."""
         for key, value in self.items():
-            yield key, _label(self.path, key, value)
+            yield key, read_datum(self.path, key, value)
 
-
-@contextmanager
-def opened(path: Path) -> Iterator[Cursor]:
-    """Give a database open for reading; a `DatabaseError` when it cannot be read."""
-    with reading(path) as (transaction, entries):
-        yield Cursor(path, transaction, entries)
+    def labels(self) -> Iterator[tuple[bytes, int]]:
+        """Yield each record's key and label; a `DatabaseError` for a record that has none."""
+        for key, datum in self.datums():
+            yield key, _label(self.path, key, datum)
 
 
 def read_datum(path: Path, key: bytes, value: bytes) -> Datum:
@@ -198,9 +194,8 @@ def read_datum(path: Path, key: bytes, value: bytes) -> Datum:
         ) from None
 
 
-def _label(path: Path, key: bytes, value: bytes) -> int:
-    """Read a label as Caffe's Data layer would: a 1 x 1 x 1 image, else the Datum's own label."""
-    datum = read_datum(path, key, value)
+def _label(path: Path, key: bytes, datum: Datum) -> int:
+    """Return a label as Caffe's Data layer reads it: a 1 x 1 x 1 image, else the Datum's label."""
     one = datum.channels == datum.height == datum.width == 1
     if one and len(datum.float_data) == 1 and float(datum.float_data[0]).is_integer():
         return _small(path, key, int(datum.float_data[0]))

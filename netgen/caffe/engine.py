@@ -1,7 +1,6 @@
-"""Where Caffe is, what it can do, and what to do when it is missing.
+"""Find Caffe and what it can do, or say how to get it.
 
-Caffe aborts its whole process when it is asked for what it lacks, so it is only ever asked in a
-child process.
+Caffe aborts its process when it is used beyond what it was built for, so its program is run.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMEOUT = 60  # seconds: a healthy Caffe answers in one, a GPU's driver may take longer to wake
+TIMEOUT = 60  # seconds: usually one; a GPU's driver may take longer to wake
 
 
 class EngineError(ValueError):
@@ -30,12 +29,12 @@ class Engine:
     program
         `caffe` itself.
     version
-        What it says of itself.
+        What `caffe --version` prints.
     cuda
         Whether it was built with CUDA.
     build
-        What docker/caffe/build.sh recorded when it built it: "era", "gpu" and so on. Empty for a
-        Caffe from elsewhere.
+        What docker/caffe/build.sh recorded: "era", "gpu" and so on. Empty for a Caffe from
+        elsewhere.
     """
 
     program: Path
@@ -59,10 +58,10 @@ def find_engine() -> Engine:
             "Caffe is not installed: there is no `caffe` beside this Python or on the PATH."
             " `./run setup` in netgen's folder builds it"
         )
-    version = _ask(program, "--version")
+    version = _run(program, "--version")
     if version.returncode != 0:
         raise EngineError(f"{program} does not start: {_first_line(version.stderr)}")
-    refusal = _ask(program, "device_query", "-gpu", "0").stderr
+    refusal = _run(program, "device_query", "-gpu", "0").stderr
     return Engine(
         program=Path(program),
         version=_first_line(version.stdout),
@@ -77,14 +76,14 @@ def require_gpu(engine: Engine) -> None:
     Raises
     ------
     EngineError
-        This Caffe knows no CUDA, or finds no GPU.
+        This Caffe was built without CUDA, or finds no GPU.
     """
     if not engine.cuda:
         raise EngineError(
             f"{engine.program} was built for the CPU only: put a Caffe built with CUDA on the PATH,"
             " or train on the CPU (`netgen build --solver-mode cpu`, `caffe train` without -gpu)"
         )
-    answer = _ask(str(engine.program), "device_query", "-gpu", "0")
+    answer = _run(str(engine.program), "device_query", "-gpu", "0")
     if answer.returncode != 0:
         raise EngineError(
             f"{engine.program} finds no GPU: {fatal_reason(answer.stderr)}. Check `nvidia-smi`,"
@@ -93,7 +92,7 @@ def require_gpu(engine: Engine) -> None:
 
 
 def fatal_reason(log: str) -> str:
-    """Return what glog's fatal line in `log` says, without its time and place."""
+    """Return the text of glog's fatal line in `log`, without its time and place."""
     fatal = [line for line in log.splitlines() if line.startswith("F")]
     return fatal[0].partition("] ")[2] if fatal else _first_line(log)
 
@@ -106,7 +105,7 @@ def _build_record(program: Path) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
-def _ask(*command: str) -> subprocess.CompletedProcess[str]:
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
     quiet = os.environ | {"GLOG_logtostderr": "1"}  # else each run leaves a log file behind
     try:
         return subprocess.run(
@@ -117,4 +116,4 @@ def _ask(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def _first_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it says nothing"])[0]
+    return (text.strip().splitlines() or ["it prints nothing"])[0]

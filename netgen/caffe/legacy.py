@@ -1,6 +1,6 @@
-"""Older spellings of Caffe's messages brought up to date, as Caffe does when it loads a file.
+"""Upgrade older forms of Caffe's messages, as Caffe does when it loads a file.
 
-Three are still common in the wild: `layers { type: CONVOLUTION blobs_lr: 1 }` of 2014 (V1), `input`
+Three are still common: `layers { type: CONVOLUTION blobs_lr: 1 }` of 2014 (V1), `input`
 and `input_dim` at the top of deploy networks, and a solver's `solver_type`. Layers of 2013 (V0) are
 refused.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from netgen.caffe import caffe_pb2
 
-# V1's names became today's by taking out the underscores; these are spelled otherwise.
+# V1's names are today's with underscores; these are written differently.
 SPELLED = {
     "ABSVAL": "AbsVal",
     "ARGMAX": "ArgMax",
@@ -38,7 +38,7 @@ TRANSFORMATIONS = ("scale", "mean_file", "crop_size", "mirror")
 
 
 def upgrade_net(net: caffe_pb2.NetParameter) -> None:
-    """Bring a network up to date, in place: afterwards it has `layer` only.
+    """Upgrade a network in place: afterwards it has `layer` only.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def upgrade_solver(solver: caffe_pb2.SolverParameter) -> None:
 
 
 def type_name(number: int) -> str:
-    """Name a V1 layer type as today: 4 (CONVOLUTION) is "Convolution"."""
+    """Return today's name of a V1 layer type: 4 (CONVOLUTION) is "Convolution"."""
     name = caffe_pb2.V1LayerParameter.LayerType.Name(number)
     return SPELLED.get(name, "".join(word.capitalize() for word in name.split("_")))
 
@@ -98,7 +98,7 @@ def _upgraded_layer(old: caffe_pb2.V1LayerParameter) -> caffe_pb2.LayerParameter
 
 
 def _upgrade_params(old: caffe_pb2.V1LayerParameter, new: caffe_pb2.LayerParameter) -> None:
-    """Gather V1's four lists, each one entry a blob, into one ParamSpec a blob."""
+    """Convert V1's four lists, with one entry per blob, into one ParamSpec per blob."""
     lists: dict[str, Sequence[object]] = {
         "name": old.param,
         "share_mode": old.blob_share_mode,
@@ -123,7 +123,7 @@ def _upgrade_transformation(layer: caffe_pb2.LayerParameter) -> None:
 
 
 def _upgrade_inputs(net: caffe_pb2.NetParameter) -> None:
-    """Make `input` fields an Input layer at the front; names without shapes go."""
+    """Convert `input` fields into an Input layer at the front; drop names without shapes."""
     if net.input_shape or net.input_dim:
         layers = list(net.layer)
         net.ClearField("layer")

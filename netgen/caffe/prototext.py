@@ -1,7 +1,7 @@
-"""protobuf's text as a message: errors that say where, and the fields that are not known.
+"""Parse protobuf's text format: errors have a line and column, unknown fields are listed.
 
-protobuf either stops at the first unknown field or skips all of them in silence. Here it skips
-them, and they are found by a scan of the text's braces.
+protobuf either stops at the first unknown field or skips all of them without a message. Here it
+skips them, and a scan of the text's braces finds them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 from google.protobuf.message import Message
 from google.protobuf.text_format import Parse, ParseError
 
-# Where protobuf skips unknown fields its time grows with the square of a line's length.
+# When protobuf skips unknown fields, its time grows with the square of a line's length.
 LONGEST_LINE = 20_000
 LONGEST_MESSAGE = 200
-# Strings and comments may hold braces and colons that mean nothing: both are blanked before a scan.
+# Braces and colons in strings and comments mean nothing: both are blanked before the scan.
 OPAQUE = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""")
 FIELD = re.compile(r"(?<!\w)([A-Za-z_]\w*)\s*(?::?\s*([{<])|:)|([{<])|([}>])")
 
@@ -25,7 +25,7 @@ class EmptyError(ValueError):
 
 
 def parse(text: str, message: Message) -> dict[str, int]:
-    """Parse text into a message: strictly, or if only unknown fields are in the way, without them.
+    """Parse text into a message: strictly, or if its only fault is unknown fields, without them.
 
     Parameters
     ----------

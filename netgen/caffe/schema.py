@@ -1,9 +1,9 @@
-"""Caffe's files, text and binary, as messages: read, checked, and brought up to date.
+"""Read Caffe's files, text and binary, as messages: checked, and upgraded to today's form.
 
 Every network, solver and caffemodel that enters netgen comes through here, ours and others'. What
-is wrong with a file becomes one :class:`SchemaError` that says where, what and what next. Fields
-that netgen's schema does not have (other branches of Caffe have many) are left out with one
-:class:`SchemaWarning` that names them: a foreign network can still be counted and audited.
+is wrong with a file becomes one :class:`SchemaError` with the place, the fault and the next step.
+Fields that netgen's schema does not have (other branches of Caffe have many) are omitted with one
+:class:`SchemaWarning` that names them: such a network can still be counted and audited.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from typing import Literal, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from netgen.caffe import caffe_pb2, legacy, prototext
+from netgen.system.text import listed
 
 Phase = Literal["TRAIN", "TEST"]
 M = TypeVar("M", bound=Message)
 
 # The deepest published networks' prototxt is a third of 1 MB; protobuf reads 2 MB of it a second.
 LARGEST_TEXT = 2 * 2**20
+MOST_UNKNOWN = 8  # fields that a warning names
 
-# What people hand over by mistake, by the first bytes of the file.
+# Files that are given by mistake, by their first bytes.
 MAGIC = {
     b"\xff\xd8\xff": "a JPEG image",
     b"\x89PNG": "a PNG image",
@@ -42,7 +44,7 @@ class SchemaError(ValueError):
 
 
 class SchemaWarning(UserWarning):
-    """Fields of a file that netgen's schema does not have and that were therefore left out."""
+    """Fields of a file that netgen's schema does not have and that were therefore omitted."""
 
 
 def read_net(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
@@ -171,7 +173,7 @@ def _included(layer: caffe_pb2.LayerParameter, state: caffe_pb2.NetState) -> boo
 
 
 def _meets(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule) -> bool:
-    """Hold one rule against a state: Caffe's `Net::StateMeetsRule`."""
+    """Return whether a state meets a rule: Caffe's `Net::StateMeetsRule`."""
     present = set(state.stage)
     return not (
         (rule.HasField("phase") and rule.phase != state.phase)
@@ -215,7 +217,7 @@ def _text(path: str | os.PathLike[str]) -> str:
 
 
 def _kind(data: bytes) -> str | None:
-    """Name what a file is by its first bytes, where it is not what it should be."""
+    """Return what a file is by its first bytes, if it is none of the files that are expected."""
     for magic, kind in MAGIC.items():
         if data.startswith(magic):
             return kind
@@ -247,10 +249,9 @@ def _parse(text: str, message: M, source: str) -> M:
 
 
 def _warn(unknown: dict[str, int], source: str) -> None:
-    names = [f"{name[:60]} (line {line})" for name, line in list(unknown.items())[:8]]
-    more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+    names = [f"{name[:60]} (line {line})" for name, line in unknown.items()]
     warnings.warn(
-        f"{source}: left out what netgen's schema does not have: {', '.join(names)}{more}",
+        f"{source}: left out what netgen's schema does not have: {listed(names, MOST_UNKNOWN)}",
         SchemaWarning,
         stacklevel=4,
     )

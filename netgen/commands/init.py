@@ -1,4 +1,4 @@
-"""`netgen init`: the weights that a training starts from."""
+"""`netgen init`: make the weights that a training starts from."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from netgen.paper import Recipe
 from netgen.system.files import write_all
 
 if TYPE_CHECKING:
-    from netgen.weights.initial import Initial
+    from netgen.weights.initial import InitialWeights
 
 MOVED_FROM = ("branch2c", "branch1", "fold", "fresh")
 MOST_LEFT_OVER = 6
 
 
-@click.command("init", short_help="Make initial weights from another network's (ImageNet's).")
-@click.option("--variant", metavar="NAME", help="The network models/NAME, as `netgen build` wrote.")
+@click.command("init", short_help="Make initial weights from a pretrained network.")
+@click.option("--variant", metavar="NAME", help="The network models/NAME, from `netgen build`.")
 @click.option(
     "--net",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Any network's train_val.prototxt instead.",
+    help="Instead of --variant: any network's train_val.prototxt.",
 )
 @click.option(
     "--from",
@@ -44,35 +44,35 @@ MOST_LEFT_OVER = 6
     metavar="FILE",
     help="The caffemodel to write.  [default: initial.caffemodel beside the network]",
 )
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option(
     "--moved-norm",
     type=click.Choice(MOVED_FROM),
     default=MOVED_FROM[0],
     show_default=True,
-    help="What the normalisations behind res5a's sum start from: one of its branches',"
-    " both folded into the convolutions, or nothing.",
+    help="What the normalisations after res5a's sum start from: those of one branch, both folded"
+    " into the convolutions, or their fillers.",
 )
 @click.option(
     "--keep-heads",
     is_flag=True,
-    help="Start classifiers from those of their name and shape, where there are any.",
+    help="Copy classifiers of the same name and shape, where there are any.",
 )
 @click.option(
     "--fresh",
     multiple=True,
     metavar="LAYER",
-    help="Start this layer anew too, * allowed; repeatable.",
+    help="Start this layer from its filler too, * allowed; repeatable.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31 - 1),
     default=Recipe.random_seed,
     show_default=True,
-    help="For what starts anew; the same seed gives the same file.",
+    help="Seed of the fillers; the same seed gives the same file.",
 )
-@click.option("--layers", "by_layer", is_flag=True, help="One row a layer, with shapes.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one entry a layer.")
+@click.option("--layers", "by_layer", is_flag=True, help="Print one row per layer, with shapes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one entry per layer.")
 def command(
     variant: str | None,
     net: Path | None,
@@ -86,26 +86,27 @@ def command(
     by_layer: bool,
     as_json: bool,
 ) -> None:
-    """Make a network's initial weights from another network's (section 5.2).
+    """Make a network's initial weights from a pretrained network (section 5.2).
 
-    Layers start from those of their name, and those after the branching point from the same one
-    for every task. Classifiers and cross weights start from their fillers. Every layer of the
-    network is in the file that is written; if one has no counterpart, nothing is written.
+    Each layer is copied from the layer of the same name. Layers after the branching point are
+    copied from the same layer for every task. Classifiers and cross weights start from their
+    fillers. The file has every layer of the network; if a layer has no counterpart, nothing is
+    written.
     """
     from netgen.caffe.caffemodel import to_caffemodel
     from netgen.caffe.schema import SchemaWarning
     from netgen.weights import report
     from netgen.weights.initial import initial_weights
     from netgen.weights.moved import MovedFrom
-    from netgen.weights.origins import Choices
+    from netgen.weights.origins import InitOptions
 
     file = _network_file(variant, net)
     target = out or file.with_name("initial.caffemodel")
     _check_target(target, source, force)
-    choices = Choices(MovedFrom[moved_norm.upper()], keep_heads, fresh)
+    options = InitOptions(MovedFrom[moved_norm.upper()], keep_heads, fresh)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
-        made = initial_weights(file, source, choices, seed)
+        made = initial_weights(file, source, options, seed)
     write_all({target: to_caffemodel(made.network.name, made.weights)})
     notes = [*(str(warning.message) for warning in caught), *report.notes(made)]
     if as_json:
@@ -129,7 +130,7 @@ def _network_file(variant: str | None, net: Path | None) -> Path:
     if not file.exists():
         raise click.BadParameter(
             f"{file} is not there: `netgen build --variant {shlex.quote(str(variant))}` writes it"
-            " (names: `netgen list`); a network elsewhere is given with --net FILE",
+            " (names: `netgen list`); give a network elsewhere with --net FILE",
             param_hint="--variant",
         )
     return file
@@ -145,7 +146,7 @@ def _check_target(target: Path, source: Path, force: bool) -> None:
 
 
 def _next(variant: str | None, file: Path, target: Path) -> list[str]:
-    """Say what to do with the weights: a network that netgen built has a solver of its name."""
+    """Return the commands that use the weights; netgen's networks have a solver of their name."""
     weights = shlex.quote(str(target))
     solver = file.parent.parent.parent / "solvers" / f"{file.parent.name}.prototxt"
     if not solver.exists():
@@ -158,7 +159,7 @@ def _next(variant: str | None, file: Path, target: Path) -> list[str]:
     ]
 
 
-def _print(made: Initial, rows: list[dict[str, str]], notes: Iterable[str]) -> None:
+def _print(made: InitialWeights, rows: list[dict[str, str]], notes: Iterable[str]) -> None:
     from rich.table import Table
 
     from netgen.system.text import listed

@@ -12,7 +12,7 @@ from netgen.commands.shared_options import print_table
 
 if TYPE_CHECKING:
     from netgen.caffe.caffe_pb2 import LayerParameter
-    from netgen.caffe.training_log import Reading, TrainingLog
+    from netgen.caffe.training_log import NetOutputs, TrainingLog
 
 
 @click.command("log", short_help="Check in Caffe's log whether a training learned.")
@@ -47,7 +47,7 @@ def _as_json(log: TrainingLog) -> dict[str, object]:
     } | {"finished": log.finished}
 
 
-def _print_losses(train: list[Reading]) -> None:
+def _print_losses(train: list[NetOutputs]) -> None:
     """Compare the means of the first and the last tenth of the displays: one loss is noise."""
     tenth = max(1, len(train) // 10)
     first, last = train[:tenth], train[-tenth:]
@@ -62,17 +62,17 @@ def _print_losses(train: list[Reading]) -> None:
     click.echo()
 
 
-def _mean(readings: list[Reading], name: str) -> float:
+def _mean(readings: list[NetOutputs], name: str) -> float:
     values = [reading.values.get(name, float("nan")) for reading in readings]
     return sum(values) / len(values)
 
 
-def _span(readings: list[Reading]) -> str:
+def _span(readings: list[NetOutputs]) -> str:
     first, last = readings[0].iteration, readings[-1].iteration
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def _print_test(test: Reading, layers: list[LayerParameter]) -> None:
+def _print_test(test: NetOutputs, layers: list[LayerParameter]) -> None:
     from netgen.evaluation.labels import guesses
 
     guess = guesses(layers)

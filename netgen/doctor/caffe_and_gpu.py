@@ -1,15 +1,15 @@
-"""The Caffe that would train, the libraries that it stands on, and the GPUs that it can use."""
+"""The Caffe that would train, its libraries, and the GPUs that it can use."""
 
 from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from netgen.caffe.engine import Engine, EngineError, find_engine, require_gpu
 from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack, ok
+from netgen.system.machine import Gpu, GpuError, gpus
+from netgen.system.text import gib
 from netgen.training import fingerprint
 
 BUILD = "`./run setup` in netgen's folder builds one"
@@ -71,70 +71,30 @@ def _part(library: str, found: Path | None) -> DoctorFinding:
 
 # ---- GPUs, their driver, and whether this Caffe can use them ------------------------------------
 
-QUERY = ("name", "driver_version", "memory.total", "compute_cap")
-TIMEOUT = 30  # seconds: a sleeping driver takes some
-MIB = 2**20
-
-
-class NoGpuError(ValueError):
-    """nvidia-smi knows of no GPU; the message says why."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """A GPU: name, driver's version, memory in bytes, and compute capability (75 is 7.5)."""
-
-    name: str
-    driver: str
-    memory: int
-    architecture: int
-
 
 def examine_gpus(request: DoctorRequest) -> list[DoctorFinding]:
     """Ask the driver for its GPUs, and Caffe whether it can use the first."""
     try:
-        found = cards()
-    except NoGpuError as error:
+        found = gpus()
+    except GpuError as error:
         step = "install NVIDIA's driver, or train on the CPU (`netgen build --solver-mode cpu`)"
         return [lack("GPU", str(error), step, needed=request.gpu)]
-    lines = [
-        ok("GPU", f"{card.name}, {card.memory / 2**30:.1f} GiB, driver {card.driver}")
-        for card in found
-    ]
-    return [*lines, _caffe(found[0], request)]
+    return [*(ok("GPU", _described(gpu)) for gpu in found), _caffe(found[0], request)]
 
 
-def cards() -> list[Card]:
-    """Return this machine's GPUs, one or more.
-
-    Raises
-    ------
-    NoGpuError
-        There is none, or no driver for it.
-    """
-    command = ("nvidia-smi", f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader,nounits")
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-    except FileNotFoundError:
-        raise NoGpuError("none: there is no `nvidia-smi`, which comes with the driver") from None
-    except subprocess.TimeoutExpired:
-        raise NoGpuError(f"`nvidia-smi` did not answer for {TIMEOUT} seconds") from None
-    rows = re.findall(r"^(.+), (.+), (\d+), (\d+)\.(\d+)$", answer.stdout, flags=re.MULTILINE)
-    if answer.returncode != 0 or not rows:
-        said = (answer.stdout + answer.stderr).strip() or "nothing"
-        raise NoGpuError(f"`nvidia-smi` says: {said.splitlines()[0]}")
-    return [Card(row[0], row[1], int(row[2]) * MIB, int(row[3] + row[4])) for row in rows]
+def _described(gpu: Gpu) -> str:
+    memory = "memory unknown" if gpu.memory is None else f"{gib(gpu.memory):.1f} GiB"
+    return f"{gpu.name}, {memory}, driver {gpu.driver}"
 
 
-def _caffe(card: Card, request: DoctorRequest) -> DoctorFinding:
-    about = "Caffe on the GPU"
-    rebuild = f'`CAFFE_GPU=1 CAFFE_CUDA_ARCHITECTURES="{card.architecture}" ./run setup`'
+def _caffe(gpu: Gpu, request: DoctorRequest) -> DoctorFinding:
+    about, number = "Caffe on the GPU", gpu.architecture
+    architectures = "" if number is None else f' CAFFE_CUDA_ARCHITECTURES="{number}"'
+    rebuild = f"`CAFFE_GPU=1{architectures} ./run setup`"
     try:
         engine = find_engine()
-        if engine.cuda and not runs_on(engine, card.architecture):
-            what = f"was not built for architecture {card.architecture}: {engine.build['gpu']}"
+        if engine.cuda and number is not None and not runs_on(engine, number):
+            what = f"was not built for architecture {number}: {engine.build['gpu']}"
             return lack(about, what, rebuild, needed=request.gpu)
         require_gpu(engine)
     except EngineError as error:
@@ -143,10 +103,10 @@ def _caffe(card: Card, request: DoctorRequest) -> DoctorFinding:
 
 
 def runs_on(engine: Engine, architecture: int) -> bool:
-    """Tell whether an engine's kernels run on a GPU; a build that tells nothing may.
+    """Return whether an engine's kernels run on a GPU; True where its build is not recorded.
 
-    Code for a GPU ("75-real") runs on its generation's later ones, what is meant for the driver to
-    translate ("75-virtual") on all later ones; "75" is both.
+    Code for a GPU ("75-real") runs on later GPUs of its generation; code that the driver translates
+    ("75-virtual") runs on all later GPUs; "75" is both.
     """
     listed = re.search(r"architectures ([\d;a-z-]+)", engine.build.get("gpu", ""))
     if listed is None:

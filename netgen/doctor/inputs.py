@@ -50,7 +50,7 @@ FROM = {HE: " from github.com/KaimingHe/deep-residual-networks"}
 
 def examine_weights(request: DoctorRequest) -> list[DoctorFinding]:
     """Compare a residual network's with He's, byte for byte by their sum; tell others' sum."""
-    from netgen.caffe.caffemodel import HE_RESNET50, sha1
+    from netgen.caffe.caffemodel import published_by_he, sha1
 
     file = _published(request.variant)
     get = f"get {file}{FROM.get(file, '')}"
@@ -61,12 +61,12 @@ def examine_weights(request: DoctorRequest) -> list[DoctorFinding]:
         found = sha1(request.weights)
     except OSError as error:
         return [lack(WEIGHTS, f"{request.weights}: {error.strerror}", get)]
-    if found == HE_RESNET50:
+    if published_by_he(found):
         return [ok(WEIGHTS, f"{request.weights}: He's ResNet-50, byte for byte")]
     if file != HE:
         return [ok(WEIGHTS, f"{request.weights}: SHA-1 {found}; is it that of {file}'s publisher?")]
     what = f"{request.weights}: not He's published ResNet-50 (SHA-1 {found})"
-    step = f"`netgen audit --weights {request.weights}` tells what it is; or {get}"
+    step = f"`netgen audit --weights {request.weights}` reports what it is; or {get}"
     return [lack(WEIGHTS, what, step, needed=False)]
 
 

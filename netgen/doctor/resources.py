@@ -12,11 +12,12 @@ from netgen import paper
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
 from netgen.cost.memory import FLOAT
-from netgen.doctor.caffe_and_gpu import NoGpuError, cards
 from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack, ok
 from netgen.network.build import Order, files
 from netgen.network.dataset import MTVSO, Dataset, DatasetError, read_dataset
 from netgen.network.variants import find
+from netgen.system import machine
+from netgen.system.text import GIB
 from netgen.training.memory_check import needed_by
 
 # Snapshots that `netgen train` keeps: the newest three, the best, and one while it is written.
@@ -62,20 +63,19 @@ def training_needs(request: DoctorRequest) -> TrainingNeeds:
 
 # ---- the probes ---------------------------------------------------------------------------------
 
-GIB = 2**30
-
 
 def examine_memory(request: DoctorRequest) -> list[DoctorFinding]:
     """Compare the memory that training needs (estimated) with what is free."""
-    from netgen.training.memory_check import machine_memory
-
     try:
         needed = training_needs(request).memory
-        free = cards()[0].memory if request.gpu else machine_memory()[1]
+        free = machine.gpus()[0].memory if request.gpu else machine.machine_memory()[1]
     except DatasetError:
         return [_unknown("memory")]
-    except NoGpuError as error:
+    except machine.GpuError as error:
         return [lack("memory", f"of which GPU? {error}", "see GPU", needed=False)]
+    if free is None:
+        what = "the driver does not report how much the GPU has"
+        return [lack("memory", what, "see `nvidia-smi`", needed=False)]
     where = "on the GPU" if request.gpu else "free"
     what = f"{request.variant} needs {needed / GIB:.1f} GiB to train, {free / GIB:.1f} are {where}"
     if needed <= free:

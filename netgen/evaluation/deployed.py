@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netgen.caffe.caffe_pb2 import LayerParameter
-from netgen.caffe.caffemodel import read_weights, squeezed
 from netgen.caffe.schema import layers_in, read_net
 from netgen.cost.complexity import count
 from netgen.cost.layers.table import Shape, text
 from netgen.network.dataset import Dataset
-
-SHOWN = 4  # layers that a message names
 
 
 class DeployedError(ValueError):
@@ -134,35 +131,3 @@ def check_classes(network: Deployed, dataset: Dataset) -> None:
                 f" classes in {dataset.name}: build the network for this dataset, or, to test one"
                 " with more outputs, name them in a file (`netgen eval --classes`)"
             )
-
-
-def check_weights(network: Deployed, weights: Path) -> None:
-    """Check that a caffemodel has every blob of the network; Caffe would leave what it lacks.
-
-    Layers that only the file has (losses, other heads) are nobody's harm.
-
-    Raises
-    ------
-    ValueError
-        It is no caffemodel, truncated, or another network's.
-    """
-    found = {
-        layer.name: tuple(blob.shape for blob in layer.blobs) for layer in read_weights(weights)
-    }
-    lacking = [name for name in network.blobs if name not in found]
-    if lacking:
-        raise DeployedError(
-            f"{weights}: weights of another network: {len(lacking)} of the {len(network.blobs)}"
-            f" layers with weights of {network.file} are not in it ({_some(lacking)})"
-        )
-    for name, wanted in network.blobs.items():
-        if squeezed(found[name]) != squeezed(wanted):
-            has, needs = (", ".join(map(text, blobs)) for blobs in (found[name], wanted))
-            raise DeployedError(
-                f"{weights}: weights of another network: its layer {name} has blobs of {has}, where"
-                f" {network.file} needs {needs}"
-            )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from netgen.caffe.caffemodel_check import check_weights
 from netgen.evaluation.composition import Finest, baselines, finest
 from netgen.evaluation.deployed import (
     Deployed,
     DeployedError,
     check_classes,
     check_images,
-    check_weights,
     read_deployed,
 )
 from netgen.evaluation.labels import labels_of
@@ -75,17 +75,17 @@ def evaluate(request: Request, progress: Callable[[int], None] = lambda _: None)
     data, network = request.dataset, read_deployed(request.network, request.variant.tasks)
     check_images(network, data)
     chosen = _columns(network, request)
-    check_weights(network, request.weights)
+    check_weights(request.weights, network.file, network.blobs)
     engine = check_engine(request.engine, request.gpu)
     train, test = labels_of(data, "TRAIN"), labels_of(data, "TEST")
     fine = finest(train, {task.name: task.classes for task in data.tasks})
     count = _Count(network, data, chosen, test, fine)
     stored = Stored(Path(data.test.images), network.shape, data.images.mean, request.batch)
 
-    def heard(scores: Scores) -> None:
+    def on_scores(scores: Scores) -> None:
         progress(count.add(scores))
 
-    score(request.engine, Job(network, request.weights, stored, request.gpu), heard)
+    score(request.engine, Job(network, request.weights, stored, request.gpu), on_scores)
     return count.result(request, train, versions(request.engine, engine))
 
 

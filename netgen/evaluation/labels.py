@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
-from netgen.caffe.caffe_pb2 import Datum, LayerParameter
-from netgen.caffe.databases import Databases, read_labels, reading
+from netgen.caffe.caffe_pb2 import LayerParameter
+from netgen.caffe.databases import DatabaseError, Databases, open_database, read_labels
 from netgen.network.dataset import Dataset, Phase
 from netgen.paper.chance import chance
 
@@ -91,12 +90,10 @@ def _largest_classes(labels: LayerParameter | None, k: int) -> float | None:
     if not source or not Path(source).exists():
         return None
     counts: Counter[float] = Counter()
-    datum = Datum()
-    with reading(Path(source)) as (transaction, entries):
-        for _, value in transaction.cursor():
-            try:
-                datum.ParseFromString(value)
-            except DecodeError:  # something else's database
-                return None
-            counts[datum.float_data[0] if datum.float_data else float(datum.label)] += 1
-    return sum(count for _, count in counts.most_common(k)) / entries
+    with open_database(Path(source)) as cursor:
+        try:
+            for _, datum in cursor.datums():
+                counts[datum.float_data[0] if datum.float_data else float(datum.label)] += 1
+        except DatabaseError:  # not one of Caffe's databases
+            return None
+        return sum(count for _, count in counts.most_common(k)) / cursor.entries

@@ -11,6 +11,7 @@ import numpy as np
 
 from netgen.evaluation.tally import Ints
 from netgen.network.dataset import Dataset, class_names
+from netgen.system.text import listed
 
 SHOWN = 10  # names that a message lists
 
@@ -70,7 +71,7 @@ def columns(dataset: Dataset, task: str, outputs: Sequence[str], file: Path) -> 
     places = {plain(name): place for place, name in enumerate(outputs)}
     lacking = [name for name in names if plain(name) not in places]
     if lacking:
-        shown = ", ".join(map(repr, lacking[:SHOWN])) + (", …" if len(lacking) > SHOWN else "")
+        shown = listed([repr(name) for name in lacking], SHOWN)
         raise NamingError(
             f"{file}: {len(lacking)} of the {len(names)} classes of {task} are not in it: {shown}"
         )

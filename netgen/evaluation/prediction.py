@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from netgen.caffe.caffemodel_check import check_weights
 from netgen.cost.layers.table import Shape
 from netgen.evaluation.composition import log_softmax
-from netgen.evaluation.deployed import check_classes, check_images, check_weights, read_deployed
+from netgen.evaluation.deployed import check_classes, check_images, read_deployed
 from netgen.evaluation.scoring import EngineName, Job, Scores, check_engine, score
 from netgen.evaluation.tally import top
 from netgen.network.dataset import Dataset, class_names
@@ -72,7 +73,7 @@ def predict(request: Request) -> list[Prediction]:
     data, network = request.dataset, read_deployed(request.network, request.variant.tasks)
     check_images(network, data)
     check_classes(network, data)
-    check_weights(network, request.weights)
+    check_weights(request.weights, network.file, network.blobs)
     # One image a batch: nothing of one depends on the others, in memory or in arithmetic.
     batches = [
         _batch(read_pixels(file, network.shape), data.images.mean) for file in request.images

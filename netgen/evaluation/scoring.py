@@ -12,11 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from google.protobuf.message import DecodeError
-
 from netgen.caffe.caffe_pb2 import Datum
-from netgen.caffe.child import call, tell
-from netgen.caffe.databases import DatabaseError, reading
+from netgen.caffe.child import call, send
+from netgen.caffe.databases import DatabaseError, open_database, shown
 from netgen.caffe.engine import find_engine, require_gpu
 from netgen.cost.layers.table import Shape, text
 from netgen.evaluation.deployed import Deployed, DeployedError
@@ -60,29 +58,26 @@ class Stored:
         import numpy as np
 
         mean = np.array(self.mean, np.float32)[:, None, None]
-        with reading(self.path) as (transaction, entries):
-            records = transaction.cursor().iternext()
-            for start in range(0, entries, self.batch):
-                images = np.empty((min(self.batch, entries - start), *self.shape), np.float32)
+        with open_database(self.path) as cursor:
+            records = cursor.datums()
+            for start in range(0, cursor.entries, self.batch):
+                size = min(self.batch, cursor.entries - start)
+                images = np.empty((size, *self.shape), np.float32)
                 for image in images:
                     image[:] = self._pixels(*next(records))
                 images -= mean
                 yield images
 
-    def _pixels(self, key: bytes, value: bytes) -> NDArray[np.uint8]:
+    def _pixels(self, key: bytes, datum: Datum) -> NDArray[np.uint8]:
         import numpy as np
 
-        try:
-            datum = Datum.FromString(value)
-        except DecodeError:
-            raise DatabaseError(f"{self.path}: record {key!r} is no Datum: make it anew") from None
         if datum.encoded:
             return self._decoded(key, datum.data)
         shape = (datum.channels, datum.height, datum.width)
         if shape != self.shape or len(datum.data) != datum.channels * datum.height * datum.width:
             raise DatabaseError(
-                f"{self.path}: record {key!r} is {text(shape)} with {len(datum.data):,} bytes, the"
-                f" network takes {text(self.shape)}: make the database anew (`netgen data`)"
+                f"{self.path}: record {shown(key)} is {text(shape)} with {len(datum.data):,} bytes,"
+                f" the network takes {text(self.shape)}: make the database anew (`netgen data`)"
             )
         return np.frombuffer(datum.data, np.uint8).reshape(shape)
 
@@ -95,7 +90,7 @@ class Stored:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), color)
         if image is None or image.shape[:2] != self.shape[1:]:
             raise DatabaseError(
-                f"{self.path}: record {key!r} holds no image of {text(self.shape)}: make the"
+                f"{self.path}: record {shown(key)} holds no image of {text(self.shape)}: make the"
                 " database anew (`netgen data`)"
             )
         pixels = image.astype(np.uint8).reshape(*self.shape[1:], self.shape[0])
@@ -132,10 +127,10 @@ def check_engine(engine: EngineName, gpu: int | None) -> str:
     return version("opencv-python-headless")
 
 
-def score(engine: EngineName, job: Job, heard: Callable[[Scores], None]) -> None:
-    """Give `heard` the scores of one batch after the other.
+def score(engine: EngineName, job: Job, on_scores: Callable[[Scores], None]) -> None:
+    """Call `on_scores` with the scores of one batch after the other.
 
-    With Caffe, `heard` runs beside the next batch's forward pass, in another process.
+    With Caffe, `on_scores` runs beside the next batch's forward pass, which is in another process.
 
     Raises
     ------
@@ -145,14 +140,14 @@ def score(engine: EngineName, job: Job, heard: Callable[[Scores], None]) -> None
         The images cannot be read, or OpenCV cannot run the network.
     """
     if engine == "caffe":
-        call(_score_in_caffe, job, silence=SILENCE, heard=heard)
+        call(_score_in_caffe, job, silence=SILENCE, on_message=on_scores)
         return
     for scores in _score_in_opencv(job):
-        heard(scores)
+        on_scores(scores)
 
 
 def _score_in_caffe(job: Job) -> None:
-    """Be the child: tell each batch's scores."""
+    """Send the scores of each batch, from a child process."""
     import caffe
 
     if job.gpu is None:
@@ -167,7 +162,7 @@ def _score_in_caffe(job: Job) -> None:
             data.reshape(*batch.shape)
         data.data[...] = batch
         net.forward()
-        tell({head.task: _flat(net.blobs[head.blob].data.copy()) for head in job.network.heads})
+        send({head.task: _flat(net.blobs[head.blob].data.copy()) for head in job.network.heads})
 
 
 def _score_in_opencv(job: Job) -> Iterator[Scores]:

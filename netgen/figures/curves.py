@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netgen.caffe.training_log import Reading, read_log
+from netgen.caffe.training_log import NetOutputs, read_log
 from netgen.figures.charts import color, dashes, entitle, legend, panels
 from netgen.figures.saving import save
 from netgen.training.journal import read_journal
@@ -73,7 +73,7 @@ def read_run(path: Path) -> Run:
     entries = read_journal(file)
     of = {event: [e for e in entries if e["event"] == event] for event in ("train", "test", "drop")}
     told = {
-        event: _curves(Reading(e["iteration"], e["outputs"]) for e in of[event])
+        event: _curves(NetOutputs(e["iteration"], e["outputs"]) for e in of[event])
         for event in ("train", "test")
     }
     if not told["train"] and not told["test"]:
@@ -82,7 +82,7 @@ def read_run(path: Path) -> Run:
     return Run(file.absolute().parent.name, told["train"], told["test"], drops)
 
 
-def _curves(readings: Iterable[Reading]) -> dict[str, Curve]:
+def _curves(readings: Iterable[NetOutputs]) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
     for reading in readings:
         for output, value in reading.values.items():

@@ -1,1 +1,3 @@
-"""The machine beneath: files written whole or not at all, memory, GPUs, and how these are told."""
+"""The machine and its files: whole-or-nothing writes, memory, GPUs, versions, message text."""
+
+__all__ = ["files", "machine", "text"]

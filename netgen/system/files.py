@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Write files completely or not at all, and compute their checksums."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CHUNK = 2**20  # bytes that are read at a time
 
 
 def write_all(contents: Mapping[Path, str | bytes]) -> None:
-    """Write every content to its path, or none: an error leaves the files on disk as they were.
+    """Write all contents to their paths, or none: after an error, the files on disk are unchanged.
 
     Raises
     ------
     OSError
-        A folder or file could not be written; its `filename` is the path asked for.
+        A folder or file could not be written; its `filename` is the given path.
     """
-    made: list[Path] = []  # to be removed again if anything fails, the newest first
+    made: list[Path] = []  # to be removed if anything fails, the newest first
     try:
         temporary = {path: _write_beside(path, content, made) for path, content in contents.items()}
         for path in contents:  # what a rename could still fail for
@@ -64,7 +64,7 @@ def digest(path: Path) -> str:
 
 
 def _write_beside(path: Path, content: str | bytes, made: list[Path]) -> Path:
-    """Write `content` to a temporary file in the folder of `path`; note in `made` what is new."""
+    """Write `content` to a temporary file in the folder of `path`; add new paths to `made`."""
     try:
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):
             folder.mkdir()

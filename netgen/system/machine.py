@@ -1,20 +1,23 @@
-"""Which versions of what computed something: a result without them cannot be repeated."""
+"""The machine that computes: processor, memory and GPUs; and the versions of what computes."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 PACKAGES = ("netgen", "numpy", "protobuf")
 
 
-def versions(engine: str, engines: str) -> dict[str, str]:
-    """Return the versions of this Python and its packages, and `engine` with its own, `engines`."""
+def versions(engine: str, engine_version: str) -> dict[str, str]:
+    """Return the versions of this Python, its packages and `engine`: a result needs them."""
     found = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-    return found | {engine: engines}
+    return found | {engine: engine_version}
 
 
 def commit() -> str:
@@ -28,7 +31,7 @@ def commit() -> str:
 
 
 def machine() -> str:
-    """Return what computes, in words: the processor, and how many of its cores there are."""
+    """Return a description of the processor, its usable cores and the operating system."""
     names = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -43,3 +46,114 @@ def _git(folder: Path, *words: str) -> str:
         ["git", "-C", str(folder), *words], check=True, capture_output=True, text=True
     )
     return called.stdout.strip()
+
+
+# ---- memory -------------------------------------------------------------------------------------
+
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def machine_memory() -> tuple[int, int]:
+    """Return the machine's memory in bytes, total and available, within this process's limits."""
+    info = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in info}
+    total = min([sizes["MemTotal"], *_limits()])
+    return total, min(total, sizes.get("MemAvailable", total))
+
+
+def _limits() -> Iterator[int]:
+    for file in map(Path, LIMITS):
+        with suppress(OSError, ValueError):  # no such limit, or "max"
+            yield int(file.read_text(encoding="utf-8"))
+
+
+# ---- NVIDIA's GPUs, by their driver's `nvidia-smi` ----------------------------------------------
+
+COMPUTE_CAPABILITY = "compute_cap"  # drivers before 2021 do not know it
+QUERY = ("name", "driver_version", "memory.total", "memory.free", COMPUTE_CAPABILITY)
+TIMEOUT = 60  # seconds; waking the driver takes some
+MIB = 2**20
+
+
+class GpuError(ValueError):
+    """`nvidia-smi` finds no GPU; the message says why."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU; None where its driver does not report a value.
+
+    Attributes
+    ----------
+    name, driver
+        Of the GPU, and the version of its driver.
+    memory, free
+        Bytes in total, and those not in use.
+    architecture
+        The compute capability: 75 is 7.5.
+    """
+
+    name: str
+    driver: str
+    memory: int | None
+    free: int | None
+    architecture: int | None
+
+
+def gpus(index: int | None = None) -> list[Gpu]:
+    """Return this machine's GPUs, one or more; or only the one of that number.
+
+    Raises
+    ------
+    GpuError
+        There is none, or no driver for it.
+    """
+    answer = _nvidia_smi(QUERY, index)
+    if answer.returncode != 0 and COMPUTE_CAPABILITY in answer.stdout + answer.stderr:
+        answer = _nvidia_smi(QUERY[:-1], index)
+    rows = [line.split(", ") for line in answer.stdout.splitlines()]
+    if answer.returncode != 0 or not rows or min(map(len, rows)) < len(QUERY) - 1:
+        output = (answer.stdout + answer.stderr).strip() or "nothing"
+        raise GpuError(f"`nvidia-smi` says: {output.splitlines()[0]}")
+    return [_gpu(*row) for row in rows]
+
+
+def gpu_memory(index: int) -> tuple[int | None, int | None]:
+    """Return a GPU's memory in bytes, total and free; None where it is not known."""
+    try:
+        (gpu,) = gpus(index)
+    except GpuError:
+        return None, None
+    return gpu.memory, gpu.free
+
+
+def gpu_name(index: int) -> str:
+    """Return a GPU's name; "GPU" where it is not known."""
+    try:
+        (gpu,) = gpus(index)
+    except GpuError:
+        return "GPU"
+    return gpu.name
+
+
+def _nvidia_smi(query: tuple[str, ...], index: int | None) -> subprocess.CompletedProcess[str]:
+    command = ["nvidia-smi", f"--query-gpu={','.join(query)}", "--format=csv,noheader,nounits"]
+    command += [] if index is None else [f"--id={index}"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    except OSError:
+        raise GpuError("none: there is no `nvidia-smi`, which comes with the driver") from None
+    except subprocess.TimeoutExpired:
+        raise GpuError(f"`nvidia-smi` did not answer for {TIMEOUT} seconds") from None
+
+
+def _gpu(name: str, driver: str, memory: str, free: str, capability: str = "") -> Gpu:
+    """Return a row of `nvidia-smi`; memory is in MiB, and unknown values are "[N/A]" or so."""
+    architecture = capability.replace(".", "")
+    return Gpu(
+        name,
+        driver,
+        int(memory) * MIB if memory.isdecimal() else None,
+        int(free) * MIB if free.isdecimal() else None,
+        int(architecture) if architecture.isdecimal() else None,
+    )

@@ -1,20 +1,26 @@
-"""How numbers and lists of names are written for people."""
+"""How numbers, sizes and lists of names are written in messages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 MOST_NAMES = 3
+GIB = 2**30
 
 
 def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
-    """Name the first few and count the rest: "a, b, c and 12 more"."""
+    """Write the first few names and the number of the rest: "a, b, c and 12 more"."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
+def gib(size: float) -> float:
+    """Return bytes in GiB."""
+    return size / GIB
+
+
 def said(value: object) -> str:
-    """Write a value as people do: 0.999 for what single precision holds of it."""
+    """Write a value for a message: 0.999 for its closest single-precision number."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

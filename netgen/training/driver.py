@@ -180,7 +180,8 @@ def train(folder: RunFolder, record: RunRecord, listener: RunListener, timeout: 
         try:
             outcome: Outcome = call(
                 train_round, record.plan, folder.path, start, weights,
-                silence=timeout, heard=listener.on_event, log=folder.caffe_log, signals=SIGNALS,
+                silence=timeout, on_message=listener.on_event, log=folder.caffe_log,
+                signals=SIGNALS,
             )  # fmt: skip
         except EngineError as error:
             raise EngineError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netgen.caffe.caffe_pb2 import DataParameter, LayerParameter
-from netgen.caffe.databases import Databases, read_labels, reading
+from netgen.caffe.databases import Databases, open_database, read_labels
 from netgen.caffe.schema import Phase
 from netgen.cost.complexity import READS_LABELS
 
@@ -79,8 +79,8 @@ def _records(phase: Phase, paths: dict[str, Path], labels: dict[str, int | None]
     of_labels = {top: path for top, path in paths.items() if top in labels}
     others = [path for top, path in paths.items() if top not in labels]
     if not of_labels:
-        with reading(others[0]) as (_, entries):
-            return int(entries)
+        with open_database(others[0]) as cursor:
+            return cursor.entries
     read = read_labels(Databases(others[0] if others else None, of_labels))
     counts = {paths.get(name, others[0] if others else None): n for name, n in read.records.items()}
     if len(set(counts.values())) > 1:

@@ -6,12 +6,13 @@ import ctypes
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
+
+from netgen.system.machine import gpu_name
 
 # The BLAS of Caffe. NumPy and SciPy bring OpenBLAS libraries of their own under other names.
 BLAS = re.compile(r"lib(openblas|mkl_rt|atlas|blis|satlas|tatlas)[^/]*\.so")
@@ -64,7 +65,8 @@ def engine(gpu: int | None) -> EngineFingerprint:
     for path in libraries:
         digest.update(path.read_bytes())
     version = getattr(caffe, "__version__", "unknown")
-    return EngineFingerprint(version, digest.hexdigest(), *blas(), _device(gpu))
+    device = "CPU" if gpu is None else gpu_name(gpu)
+    return EngineFingerprint(version, digest.hexdigest(), *blas(), device)
 
 
 def can_reseed() -> bool:
@@ -120,14 +122,3 @@ def blas() -> tuple[str, int]:
 def _threads_wanted() -> int:
     wanted = next((os.environ[name] for name in THREADS if name in os.environ), "")
     return int(wanted) if wanted.isdecimal() else len(os.sched_getaffinity(0))
-
-
-def _device(gpu: int | None) -> str:
-    if gpu is None:
-        return "CPU"
-    ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", f"--id={gpu}"]
-    try:
-        answer = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=False)
-    except OSError:
-        return "GPU"
-    return answer.stdout.strip() or "GPU"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +10,11 @@ from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.caffe.schema import read_net
 from netgen.cost.complexity import count
 from netgen.cost.memory import PROGRAM_BYTES
+from netgen.system.machine import gpu_memory, machine_memory
+from netgen.system.text import GIB
 from netgen.training.plan import TrainingPlan
 
-GIB = 2**30
 PYTHON_BYTES = 70 * 2**20  # what pycaffe and its libraries add to the program itself. Measured.
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 class TrainingMemoryError(ValueError):
@@ -47,7 +45,7 @@ def check_memory(plan: TrainingPlan, net: Path) -> MemoryEstimate:
     """
     stages = plan.parameters.train_state.stage
     needed = needed_by(read_net(net), stages=stages, tests=bool(plan.test_records))
-    total, free = machine_memory() if plan.gpu is None else _gpu_memory(plan.gpu)
+    total, free = machine_memory() if plan.gpu is None else gpu_memory(plan.gpu)
     if total is not None and needed > total:
         where = "this machine" if plan.gpu is None else f"GPU {plan.gpu}"
         raise TrainingMemoryError(
@@ -72,29 +70,3 @@ def needed_by(
     train = count(net, "TRAIN", inputs=inputs, stages=stages).memory
     beside = count(net, "TEST", inputs=inputs).memory.beside(train).total if tests else 0
     return train.total + beside + PROGRAM_BYTES + PYTHON_BYTES
-
-
-def machine_memory() -> tuple[int, int]:
-    """Return the machine's memory, in all and available, within this process's limits."""
-    info = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in info}
-    total = min([sizes["MemTotal"], *_limits()])
-    return total, min(total, sizes.get("MemAvailable", total))
-
-
-def _limits() -> Iterator[int]:
-    for file in map(Path, LIMITS):
-        with suppress(OSError, ValueError):  # no such limit, or "max"
-            yield int(file.read_text(encoding="utf-8"))
-
-
-def _gpu_memory(gpu: int) -> tuple[int | None, int | None]:
-    ask = ["nvidia-smi", "--query-gpu=memory.total,memory.free", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(
-            [*ask, f"--id={gpu}"], capture_output=True, text=True, timeout=60, check=True
-        )
-        total, free = (int(mib) * 2**20 for mib in answer.stdout.split(","))
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None, None
-    return total, free

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
+from netgen.caffe import caffemodel_check
 from netgen.caffe.caffe_pb2 import LayerParameter, SolverParameter
-from netgen.caffe.caffemodel import squeezed
 from netgen.caffe.schema import layers_in, read_net, read_solver
 from netgen.cost.wiring import loss_weight
 from netgen.system.files import digest
@@ -19,8 +19,7 @@ from netgen.training.feeds import check_feed
 from netgen.training.options import TrainingOptions
 from netgen.training.plan import TrainingPlan
 from netgen.training.plateau import Rule
-from netgen.weights.source import read_source
-from netgen.weights.weighted_layers import read_network
+from netgen.weights.weighted_layers import read_weighted_network
 
 # Layers that use Caffe's main random generator in training; no snapshot has its state.
 RANDOM = ("Dropout",)
@@ -82,30 +81,13 @@ def make_plan(solver_file: Path, name: str, options: TrainingOptions) -> Trainin
 def check_weights(weights: Path, net: Path) -> None:
     """Check that a caffemodel has every layer of a network, in its shape.
 
-    Caffe copies by name, is silent about what it did not find, and aborts at another shape.
-
     Raises
     ------
     ValueError
-        It is no caffemodel, or another network's.
+        It cannot be used, or is another network's.
     """
-    source, wanted = read_source(weights), read_network(net).layers
-    lacking = [layer.name for layer in wanted if layer.name not in source.layers]
-    differing = [
-        layer.name
-        for layer in wanted
-        if layer.name in source.layers
-        and squeezed(blob.shape for blob in source.layers[layer.name].blobs)
-        != squeezed(layer.blobs)
-    ]
-    if not lacking and not differing:
-        return
-    parts = [f"it lacks {listed(lacking)}"] if lacking else []
-    parts += [f"of another shape are {listed(differing)}"] if differing else []
-    raise PlanError(
-        f"{weights}: not weights of {net}: of its {len(wanted)} layers with weights"
-        f" {'; '.join(parts)}. Make initial weights for this network with `netgen init`"
-    )
+    layers = read_weighted_network(net).layers
+    caffemodel_check.check_weights(weights, net, {layer.name: layer.blobs for layer in layers})
 
 
 def _solver(file: Path) -> SolverParameter:

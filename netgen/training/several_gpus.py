@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from netgen.caffe.child import handling
 from netgen.caffe.engine import EngineError, fatal_reason
 from netgen.caffe.schema import parse_solver
-from netgen.caffe.training_log import Event, Reader
+from netgen.caffe.training_log import LogEvent, LogReader
 from netgen.system.files import write_all
 from netgen.training import snapshots
 from netgen.training.driver import SIGNALS, RunListener, how_to_resume
@@ -105,7 +105,7 @@ class _CaffeProcess:
 
     def _read_log(self, caffe: subprocess.Popen[str], keep: Callable[[str], object]) -> str:
         """Read Caffe's log to its end; return its fatal lines."""
-        reader, fatal = Reader(), ""
+        reader, fatal = LogReader(), ""
         for line in caffe.stderr or ():
             keep(line)
             fatal += line if line.startswith("F") else ""
@@ -115,7 +115,7 @@ class _CaffeProcess:
             self._on_event(event, caffe)
         return fatal
 
-    def _on_event(self, event: Event, caffe: subprocess.Popen[str]) -> None:
+    def _on_event(self, event: LogEvent, caffe: subprocess.Popen[str]) -> None:
         self.state.iteration = max(self.state.iteration, event.iteration)
         if event.what == "train":
             self._on_display(event, caffe)
@@ -128,7 +128,7 @@ class _CaffeProcess:
         elif self.reason is None:
             self.reason = "max_iter"
 
-    def _on_display(self, event: Event, caffe: subprocess.Popen[str]) -> None:
+    def _on_display(self, event: LogEvent, caffe: subprocess.Popen[str]) -> None:
         self.recorder.display(event.iteration, event.loss, event.outputs)
         if problem := self.state.health.check(event.loss, self.plan.explosion):
             self.reason, self.detail = "failed", problem

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from netgen.caffe.child import asked_to_stop, tell
+from netgen.caffe.child import send, stop_requested
 from netgen.system.files import write_all
 from netgen.training import fingerprint, health, snapshots
 from netgen.training.caffe_solver import CaffeSolver
@@ -70,7 +70,7 @@ class _Round:
         if not self.offset:
             self.state.tests = 0
         self.end = min((self.number + 1) * plan.round_iterations, self.parameters.max_iter)
-        self.recorder = Recorder(folder, plan, self.state, tell)
+        self.recorder = Recorder(folder, plan, self.state, send)
         self.last_progress = time.monotonic()
 
     def run(self, start: snapshots.Snapshot | None, weights: Path | None) -> Outcome:
@@ -144,7 +144,7 @@ class _Round:
             return "converged"
         if self.state.iteration == self.parameters.max_iter:
             return "max_iter"
-        if asked_to_stop():
+        if stop_requested():
             return "stopped"
         return "round" if self.state.iteration == self.end else None
 
@@ -165,7 +165,7 @@ class _Round:
         return self._end("failed", f"{problem}; {health.first_bad_blob(self.solver.net)}")
 
     def _end(self, reason: str, detail: str) -> Outcome:
-        return self.recorder.end(reason, detail, asked_to_stop())
+        return self.recorder.end(reason, detail, stop_requested())
 
     def _is_due(self, interval: int) -> bool:
         iteration = self.state.iteration
@@ -207,14 +207,14 @@ class _Round:
         now = time.monotonic()
         if now - self.last_progress >= PROGRESS_INTERVAL:
             self.last_progress = now
-            tell(Progress(task, done, total, loss))
+            send(Progress(task, done, total, loss))
 
     def _reports(self, task: str) -> Callable[[int, int], bool]:
         """Return a function that reports progress, and returns False once a signal came."""
 
         def on_progress(done: int, total: int) -> bool:
             self._report(task, done, total)
-            return asked_to_stop() is None
+            return stop_requested() is None
 
         return on_progress
 

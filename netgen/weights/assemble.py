@@ -1,4 +1,4 @@
-"""The blobs of each layer: from its origin, or drawn by Caffe's own fillers."""
+"""Make the blobs of each layer: from its origin, or from Caffe's own fillers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from google.protobuf import text_format
 
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.caffe.caffemodel import Weights
+from netgen.caffe.caffemodel_check import Caffemodel
 from netgen.caffe.child import call
 from netgen.caffe.engine import EngineError
 from netgen.weights.moved import folded, place_of
 from netgen.weights.origins import Origin, Start
-from netgen.weights.source import Source, SurgeryError
-from netgen.weights.weighted_layers import Wanted
+from netgen.weights.weighted_layers import WeightedLayer, WeightsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,59 +26,59 @@ if TYPE_CHECKING:
 
 
 def assemble(
-    origins: Sequence[Origin], source: Source, drawn: Mapping[str, Blobs]
+    origins: Sequence[Origin], source: Caffemodel, drawn: Mapping[str, Blobs]
 ) -> Iterator[Weights]:
     """Yield each layer's weights, in single precision and in the network's shapes.
 
-    `drawn` has those of the layers that start fresh.
+    `drawn` has the blobs of the layers that start from their fillers.
 
     Raises
     ------
-    SurgeryError
-        A fold of layers that do not fit.
+    WeightsError
+        The source's layers cannot be folded, or do not fit.
     """
-    eps = _eps(origin.wanted for origin in origins if origin.start is Start.FOLDED)
+    eps = _eps(origin.layer for origin in origins if origin.start is Start.FOLDED)
     for origin in origins:
-        wanted, names = origin.wanted, origin.sources
+        layer, names = origin.layer, origin.sources
         if origin.start is Start.FRESH:
-            blobs = drawn[wanted.name]
+            blobs = drawn[layer.name]
         elif origin.start is Start.FOLDED:
-            blobs = folded(wanted, names, source, eps[place_of(wanted)])
+            blobs = folded(layer, names, source, eps[place_of(layer)])
         else:
             blobs = source.layers[names[0]].blobs
-        yield Weights(wanted.name, wanted.type, _shaped(wanted, blobs))
+        yield Weights(layer.name, layer.type, _shaped(layer, blobs))
 
 
-def _eps(folded_layers: Iterable[Wanted]) -> dict[str, float]:
-    """Return what the network's BatchNorm adds to a variance, by place; the file does not tell."""
+def _eps(folded_layers: Iterable[WeightedLayer]) -> dict[str, float]:
+    """Return BatchNorm's eps by place; the prototxt has it, the caffemodel does not."""
     return {
-        place_of(wanted): wanted.layer.batch_norm_param.eps
-        for wanted in folded_layers
-        if wanted.type == "BatchNorm"
+        place_of(layer): layer.layer_param.batch_norm_param.eps
+        for layer in folded_layers
+        if layer.type == "BatchNorm"
     }
 
 
-def _shaped(wanted: Wanted, blobs: Blobs) -> Blobs:
-    """Give blobs the network's shapes: older files have four axes a blob."""
+def _shaped(layer: WeightedLayer, blobs: Blobs) -> Blobs:
+    """Return blobs in the network's shapes: older files have four axes per blob."""
     try:
         return tuple(
             np.asarray(blob, np.float32).reshape(shape)
-            for blob, shape in zip(blobs, wanted.blobs, strict=True)
+            for blob, shape in zip(blobs, layer.blobs, strict=True)
         )
     except ValueError:
-        raise SurgeryError(
-            f"layer {wanted.name!r}: what was made for it is not of its shape"
+        raise WeightsError(
+            f"layer {layer.name!r}: the blobs made for it do not have its shape"
         ) from None
 
 
-# ---- layers that start anew, drawn by Caffe's own fillers: in a small network of just these layers
+# ---- layers that start from Caffe's own fillers: a small network of just these layers is built
 
-SILENCE = 300  # seconds: a filler takes one for a network of the paper's size
+SILENCE = 300  # seconds; the fillers of a network of the paper's size take one
 NOT_DRAWN = ("include", "exclude", "phase", "loss_weight", "propagate_down")
 
 
-def draw(layers: Sequence[Wanted], seed: int) -> dict[str, tuple[Any, ...]]:
-    """Return what Caffe's fillers give these layers: name to arrays of the blobs' shapes.
+def draw(layers: Sequence[WeightedLayer], seed: int) -> dict[str, tuple[Any, ...]]:
+    """Return the blobs that Caffe's fillers give these layers, by name.
 
     The same seed gives the same numbers for the same layers in the same order.
 
@@ -105,16 +105,16 @@ def draw(layers: Sequence[Wanted], seed: int) -> dict[str, tuple[Any, ...]]:
     return {layer.name: drawn[layer.name] for layer in layers}
 
 
-def _only(layers: Sequence[Wanted]) -> NetParameter:
-    """Make a network of these layers alone, each fed with what it reads in shape."""
+def _only(layers: Sequence[WeightedLayer]) -> NetParameter:
+    """Return a network of these layers alone, each with inputs of the shapes that it reads."""
     net = NetParameter(name="fresh")
-    for index, wanted in enumerate(layers):
+    for index, layer in enumerate(layers):
         made = LayerParameter()
-        made.CopyFrom(wanted.layer)
+        made.CopyFrom(layer.layer_param)
         for field in (*NOT_DRAWN, "bottom", "top"):
             made.ClearField(field)
         made.top.append(f"top{index}")
-        for place, shape in enumerate(wanted.bottoms):
+        for place, shape in enumerate(layer.bottoms):
             blob = f"bottom{index}_{place}"
             net.layer.add(name=blob, type="Input", top=[blob]).input_param.shape.add(
                 dim=[1, *shape[1:]]
@@ -129,7 +129,7 @@ def _draw(solver: str) -> dict[str, tuple[Any, ...]]:
         import caffe
     except ImportError as error:
         raise EngineError(
-            f"what starts anew is drawn by Caffe, which this Python does not have ({error}):"
+            f"new layers are drawn by Caffe, which this Python does not have ({error}):"
             " `./run setup` in netgen's folder builds it"
         ) from None
     params = caffe.get_solver(solver).net.params

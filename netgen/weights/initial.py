@@ -3,8 +3,8 @@
 "We initialized most layers using weights from a residual network (ResNet) model […] but done such
 that for layers *after* the branching point in our network we initialize them to the *same*
 corresponding layer weights in the original ResNet model." What has no counterpart there (cross
-weights, classifiers) is drawn by Caffe's own fillers, so that a file is complete: Caffe copies by
-name and says nothing of a layer that it did not find.
+weights, classifiers) is drawn by Caffe's own fillers, so that the file is complete: Caffe copies
+by name and does not report a layer that it did not find.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ import os
 from dataclasses import dataclass
 
 from netgen.caffe.caffemodel import Weights
+from netgen.caffe.caffemodel_check import Caffemodel, read_checked
 from netgen.weights.assemble import assemble, draw
-from netgen.weights.origins import Choices, Origin, Start, plan
-from netgen.weights.source import Source, read_source
-from netgen.weights.weighted_layers import Network, read_network
+from netgen.weights.origins import InitOptions, Origin, Start, find_origins
+from netgen.weights.weighted_layers import WeightedNetwork, read_weighted_network
 
 
 @dataclass(frozen=True)
-class Initial:
+class InitialWeights:
     """A network's initial weights, and where each layer's come from.
 
     Attributes
     ----------
     network, source
-        What was initialised, and from what.
+        The network, and the caffemodel that it starts from.
     origins
-        One a layer with weights, in the network's order.
+        One for each layer with weights, in the network's order.
     weights
         Their blobs, in the same order.
     left_over
         Layers of the source that no layer of the network starts from.
     """
 
-    network: Network
-    source: Source
+    network: WeightedNetwork
+    source: Caffemodel
     origins: tuple[Origin, ...]
     weights: tuple[Weights, ...]
     left_over: tuple[str, ...]
@@ -45,33 +45,33 @@ class Initial:
 def initial_weights(
     net: str | os.PathLike[str],
     weights: str | os.PathLike[str],
-    choices: Choices,
+    options: InitOptions,
     seed: int,
-) -> Initial:
-    """Give every layer of a network its initial weights.
+) -> InitialWeights:
+    """Return initial weights for every layer of a network.
 
     Parameters
     ----------
     net
-        The prototxt, train_val or deploy, of any network.
+        Any network's prototxt, train_val or deploy.
     weights
         The caffemodel to start from.
-    choices
+    options
         What the paper leaves open.
     seed
-        For what Caffe draws: the same seed gives the same weights.
+        Of Caffe's fillers: the same seed gives the same weights.
 
     Raises
     ------
     SchemaError, CaffemodelError
-        A file is not what it should be.
-    SurgeryError
-        The weights do not fit the network, or are in another Caffe's dialect.
+        A file is not what it should be, or another branch of Caffe wrote it.
+    WeightsError
+        The weights do not fit the network.
     EngineError
-        Caffe, which draws what is fresh, is missing.
+        Caffe, whose fillers are needed, is missing.
     """
-    network, source = read_network(net), read_source(weights)
-    planned = plan(network, source, choices)
-    drawn = draw([o.wanted for o in planned.origins if o.start is Start.FRESH], seed)
+    network, source = read_weighted_network(net), read_checked(weights)
+    planned = find_origins(network, source, options)
+    drawn = draw([o.layer for o in planned.origins if o.start is Start.FRESH], seed)
     made = tuple(assemble(planned.origins, source, drawn))
-    return Initial(network, source, planned.origins, made, planned.left_over)
+    return InitialWeights(network, source, planned.origins, made, planned.left_over)

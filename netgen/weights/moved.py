@@ -1,9 +1,10 @@
-"""The normalisation that moved behind res5a's sum (section 4), and what it starts from.
+"""Initial weights of the normalisation that moved behind res5a's sum (section 4).
 
-The paper leaves that open. Ours is the residual's (branch2c): "the *last* […] batch normalization"
-is what moves, and "the same corresponding layer weights" (section 5.2) are then that layer's. The
-fold starts from the source's own function instead: a normalisation with fixed statistics is a gain
-and a shift a channel; gains go into the convolutions, and shifts are added in each task's Scale.
+The paper does not say where they come from. The default is the residual branch's (branch2c): "the
+*last* […] batch normalization" moves, and "the same corresponding layer weights" (section 5.2) are
+then that layer's. The fold keeps the source network's function instead: a normalisation with fixed
+statistics is a gain and a shift per channel; the gains are multiplied into the convolutions, and
+the shifts are added up in each task's Scale.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from netgen.weights.source import Source, SurgeryError
-from netgen.weights.weighted_layers import Wanted
+from netgen.caffe.caffemodel_check import Caffemodel
+from netgen.weights.weighted_layers import WeightedLayer, WeightsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Blobs = tuple[NDArray[np.floating[Any]], ...]
 
-BRANCHES = ("branch1", "branch2c")  # those that res5a adds up, each with its normalisation
-NORMS = {"BatchNorm": "bn", "Scale": "scale"}  # how He names the halves of a normalisation
+BRANCHES = ("branch1", "branch2c")  # that res5a adds up, each with a normalisation
+NORMS = {"BatchNorm": "bn", "Scale": "scale"}  # He's names of a normalisation's two layers
 INSTEAD = "choose --moved-norm branch2c"
 
 
 class MovedFrom(Enum):
-    """What the moved normalisation starts from; the value says it in words."""
+    """What the moved normalisation starts from; the value describes it."""
 
     BRANCH2C = "the residual's normalisation, the last in the block"
     BRANCH1 = "the projection's normalisation"
@@ -43,16 +44,16 @@ class Affine(NamedTuple):
     shift: NDArray[np.floating[Any]]
 
 
-def counterparts(wanted: Wanted, source: Source) -> dict[MovedFrom, str]:
-    """Return the layers of the source that gave way to a moved normalisation, else none."""
-    if wanted.type not in NORMS or wanted.base in source.layers:
+def counterparts(layer: WeightedLayer, source: Caffemodel) -> dict[MovedFrom, str]:
+    """Return the source's layers that a moved normalisation replaces; none for other layers."""
+    if layer.type not in NORMS or layer.base in source.layers:
         return {}
-    names = {MovedFrom[branch.upper()]: f"{wanted.base}_{branch}" for branch in BRANCHES}
+    names = {MovedFrom[branch.upper()]: f"{layer.base}_{branch}" for branch in BRANCHES}
     return {branch: name for branch, name in names.items() if name in source.layers}
 
 
-def folds(layers: Iterable[Wanted], source: Source) -> dict[str, tuple[str, ...]]:
-    """Find the layers that a fold concerns, and the source's layers that go into each.
+def folds(layers: Iterable[WeightedLayer], source: Caffemodel) -> dict[str, tuple[str, ...]]:
+    """Find the layers that a fold changes, and the source's layers that each is made from.
 
     Returns
     -------
@@ -62,71 +63,73 @@ def folds(layers: Iterable[Wanted], source: Source) -> dict[str, tuple[str, ...]
 
     Raises
     ------
-    SurgeryError
-        Only a half of the normalisation has moved.
+    WeightsError
+        Only BatchNorm or only Scale has moved.
     """
-    by_name = {wanted.name: wanted for wanted in layers}
+    by_name = {layer.name: layer for layer in layers}
     moved = [w for w in by_name.values() if w.name not in source.layers and counterparts(w, source)]
     found: dict[str, tuple[str, ...]] = {}
-    for place in {place_of(wanted) for wanted in moved}:
-        here = [wanted for wanted in moved if place_of(wanted) == place]
+    for place in {place_of(layer) for layer in moved}:
+        here = [layer for layer in moved if place_of(layer) == place]
         pairs = _pairs(place, by_name, source)
-        if not pairs or {wanted.type for wanted in here} != set(NORMS):
-            raise SurgeryError(
-                f"{here[0].name}: in this reading only a half of the normalisation has moved, and"
-                f" a fold needs BatchNorm and Scale: {INSTEAD}"
+        if not pairs or {layer.type for layer in here} != set(NORMS):
+            raise WeightsError(
+                f"{here[0].name}: in this reading only BatchNorm or only Scale moved, and a fold"
+                f" needs both: {INSTEAD}"
             )
         everything = tuple(name for pair in pairs.values() for name in pair)
-        found |= {wanted.name: everything for wanted in here}
+        found |= {layer.name: everything for layer in here}
         found |= {name: (name, *pair) for name, pair in pairs.items()}
     return found
 
 
-def _pairs(place: str, wanted: Mapping[str, Wanted], source: Source) -> dict[str, tuple[str, str]]:
-    """Return the convolutions that lost their whole normalisation, with its two halves' names."""
+def _pairs(
+    place: str, layers: Mapping[str, WeightedLayer], source: Caffemodel
+) -> dict[str, tuple[str, str]]:
+    """Return the convolutions without a normalisation, and the names of those in the source."""
     pairs = {f"res{place}_{b}": (f"bn{place}_{b}", f"scale{place}_{b}") for b in BRANCHES}
     return {
         convolution: pair
         for convolution, pair in pairs.items()
-        if convolution in wanted and not wanted.keys() & set(pair) and pair[0] in source.layers
+        if convolution in layers and not layers.keys() & set(pair) and pair[0] in source.layers
     }
 
 
-def place_of(wanted: Wanted) -> str:
-    """Return where a block's layer stands: 5a of res5a_branch1, bn5a_noun and scale5a_noun."""
-    place = wanted.base.partition("_")[0]
+def place_of(layer: WeightedLayer) -> str:
+    """Return a layer's block: 5a of res5a_branch1, bn5a_noun and scale5a_noun."""
+    place = layer.base.partition("_")[0]
     for prefix in ("res", *NORMS.values()):
         place = place.removeprefix(prefix)
     return place
 
 
-def folded(wanted: Wanted, names: tuple[str, ...], source: Source, eps: float) -> Blobs:
-    """Return the blobs of one of the layers that :func:`folds` finds, from those named there.
+def folded(layer: WeightedLayer, names: tuple[str, ...], source: Caffemodel, eps: float) -> Blobs:
+    """Return the blobs of a layer that :func:`folds` finds, made from the layers named there.
 
-    A BatchNorm becomes the identity, a Scale the sum of the shifts, a convolution (out, in, H, W)
-    takes the gain of its normalisation. `eps` is what BatchNorm adds to a variance.
+    BatchNorm becomes the identity, Scale adds the sum of the shifts, and a convolution (out, in, H,
+    W) is multiplied by the gain of its normalisation. BatchNorm adds `eps` to a variance.
 
     Raises
     ------
-    SurgeryError
-        The source's normalisations are not whole.
+    WeightsError
+        The source lacks a BatchNorm or Scale of the fold.
     """
-    is_norm = wanted.type in NORMS
+    is_norm = layer.type in NORMS
     halves = names if is_norm else names[1:]
     norms = [_affine(source, *pair, eps) for pair in zip(halves[::2], halves[1::2], strict=True)]
     channels = norms[0].gain.size
-    if wanted.type == "BatchNorm":  # it divides by the root of variance + eps: 1
+    if layer.type == "BatchNorm":  # it divides by sqrt(variance + eps) = 1
         return np.zeros(channels), np.full(channels, 1 - eps), np.ones(1)
-    if wanted.type == "Scale":
+    if layer.type == "Scale":
         return np.ones(channels), np.sum([norm.shift for norm in norms], axis=0)
-    weights, *bias = source.layers[wanted.name].blobs
+    weights, *bias = source.layers[layer.name].blobs
     gain = norms[0].gain
     scaled = weights * gain.reshape(-1, *[1] * (weights.ndim - 1))
     return (scaled, *(blob.ravel() * gain for blob in bias))
 
 
-def _affine(source: Source, batch_norm: str, scale: str, eps: float) -> Affine:
-    """Return what a BatchNorm of fixed statistics and the Scale after it do together.
+def _affine(source: Caffemodel, batch_norm: str, scale: str, eps: float) -> Affine:
+    """Return the gain and shift of a BatchNorm with fixed statistics and the Scale after it.
 
     Caffe keeps a weighted sum of means, one of variances, and the sum of their weights.
     """
@@ -137,10 +140,10 @@ def _affine(source: Source, batch_norm: str, scale: str, eps: float) -> Affine:
     return Affine(gain, bias - gain * mean * share)
 
 
-def _blobs(source: Source, name: str, count: int) -> list[NDArray[np.floating[Any]]]:
+def _blobs(source: Caffemodel, name: str, count: int) -> list[NDArray[np.floating[Any]]]:
     layer = source.layers.get(name)
     if layer is None or len(layer.blobs) != count:
-        raise SurgeryError(
+        raise WeightsError(
             f"{source.file}: the fold needs layer {name!r} with {count} blobs: {INSTEAD}"
         )
     return [blob.astype(np.float64).ravel() for blob in layer.blobs]

@@ -1,4 +1,4 @@
-"""What became of each layer, as rows of a table and as data."""
+"""Where each layer's initial weights come from, as rows of a table and as data."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.cost.layers.table import text
 from netgen.weights.origins import Origin, Start
-from netgen.weights.weighted_layers import Wanted
+from netgen.weights.weighted_layers import WeightedLayer
 
 if TYPE_CHECKING:
-    from netgen.weights.initial import Initial
+    from netgen.weights.initial import InitialWeights
 
 STAGE = re.compile(r"(?:res|bn|scale|cross|self)_?(conv1|\d)")  # He's names
 NOT_HES = "not the ResNet-50 that He published"
 
 
-def notes(made: Initial) -> Iterator[str]:
-    """Yield what a user should know of the source, of what was assumed, and of a fold."""
+def notes(made: InitialWeights) -> Iterator[str]:
+    """Yield notes on the source, on what was assumed, and on a fold."""
     source = made.source
     whose = "the ResNet-50 that He published" if source.is_hes else NOT_HES
     yield f"{source.file}: sha1 {source.sha1}, {whose}"
@@ -31,13 +31,13 @@ def notes(made: Initial) -> Iterator[str]:
         )
 
 
-def layers(made: Initial) -> list[dict[str, str]]:
-    """Return one row a layer."""
+def layers(made: InitialWeights) -> list[dict[str, str]]:
+    """Return one row per layer."""
     return [
         {
-            "layer": origin.wanted.name,
-            "type": origin.wanted.type,
-            "blobs": ", ".join(text(shape).replace(" ", "") for shape in origin.wanted.blobs),
+            "layer": origin.layer.name,
+            "type": origin.layer.type,
+            "blobs": ", ".join(text(shape).replace(" ", "") for shape in origin.layer.blobs),
             "start": origin.start.value,
             "from": ", ".join(origin.sources),
         }
@@ -45,24 +45,24 @@ def layers(made: Initial) -> list[dict[str, str]]:
     ]
 
 
-def stages(made: Initial) -> list[dict[str, str]]:
-    """Return one row a stage, and one for all: how many layers start how, and their parameters."""
+def stages(made: InitialWeights) -> list[dict[str, str]]:
+    """Return one row per stage, and one for all: how many layers start how, and parameters."""
     parts: dict[str, list[Origin]] = {}
     for origin in made.origins:
-        parts.setdefault(_stage(origin.wanted), []).append(origin)
+        parts.setdefault(_stage(origin.layer), []).append(origin)
     parts["all"] = list(made.origins)
     return [
         {
             "stage": stage,
             **{start.value: _count(start, here) for start in Start},
-            "parameters": f"{sum(_parameters(origin.wanted) for origin in here):,}",
+            "parameters": f"{sum(_parameters(origin.layer) for origin in here):,}",
         }
         for stage, here in parts.items()
     ]
 
 
-def as_data(made: Initial) -> dict[str, Any]:
-    """Return what can be written as JSON."""
+def as_data(made: InitialWeights) -> dict[str, Any]:
+    """Return the result as JSON has it."""
     return {
         "network": made.network.file,
         "source": {
@@ -72,9 +72,9 @@ def as_data(made: Initial) -> dict[str, Any]:
         },
         "layers": [
             {
-                "name": origin.wanted.name,
-                "type": origin.wanted.type,
-                "blobs": origin.wanted.blobs,
+                "name": origin.layer.name,
+                "type": origin.layer.type,
+                "blobs": origin.layer.blobs,
                 "start": origin.start.value,
                 "from": origin.sources,
             }
@@ -84,14 +84,14 @@ def as_data(made: Initial) -> dict[str, Any]:
     }
 
 
-def _stage(wanted: Wanted) -> str:
-    if match := STAGE.match(wanted.base):
+def _stage(layer: WeightedLayer) -> str:
+    if match := STAGE.match(layer.base):
         return match[1] if match[1] == "conv1" else f"res{match[1]}"
-    return wanted.name if wanted.is_head else wanted.base.partition("/")[0]
+    return layer.name if layer.is_head else layer.base.partition("/")[0]
 
 
 def _count(start: Start, origins: Iterable[Origin]) -> str:
-    """Return how many layers start so; of those cloned, from how many of the source's."""
+    """Return how many layers start so; of cloned ones, also the number of source layers."""
     here = [origin for origin in origins if origin.start is start]
     if start is not Start.CLONED or not here:
         return f"{len(here) or '-'}"
@@ -100,5 +100,5 @@ def _count(start: Start, origins: Iterable[Origin]) -> str:
     return f"{len(here)} from {len(sources)}" if rest else f"{len(sources)} to {times} tasks"
 
 
-def _parameters(wanted: Wanted) -> int:
-    return sum(prod(shape) for shape in wanted.blobs)
+def _parameters(layer: WeightedLayer) -> int:
+    return sum(prod(shape) for shape in layer.blobs)

@@ -1,4 +1,4 @@
-"""What a network wants: its layers with weights, those of both phases, read from its prototxt."""
+"""The layers with weights of a network, those of both phases, read from its prototxt."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ from netgen.cost.layers.table import Shape
 LABEL, PROBABILITIES = "label_", "prob_"  # a task's blobs, in train_val and in deploy
 
 
+class WeightsError(ValueError):
+    """Weights that a network cannot start from; the message says why and what next."""
+
+
 @dataclass(frozen=True, eq=False)
-class Wanted:
-    """A layer that needs weights.
+class WeightedLayer:
+    """A layer with weights.
 
     Attributes
     ----------
-    layer
+    layer_param
         As in the prototxt.
     blobs
         Shapes of its parameter blobs.
     bottoms
-        Shapes of what it reads.
+        Shapes of its inputs.
     task
-        The task that it belongs to by its name's suffix; None where all share it.
+        The task in its name's suffix; None where all tasks share it.
     is_head
-        Whether it is a classifier: a loss or a softmax reads what it makes.
+        Whether it is a classifier: a loss or a softmax reads its top.
     """
 
-    layer: LayerParameter
+    layer_param: LayerParameter
     blobs: tuple[Shape, ...]
     bottoms: tuple[Shape, ...]
     task: str | None
@@ -43,55 +47,55 @@ class Wanted:
     @property
     def name(self) -> str:
         """The layer's name, by which Caffe copies."""
-        return self.layer.name
+        return self.layer_param.name
 
     @property
     def type(self) -> str:
         """The layer's type."""
-        return self.layer.type
+        return self.layer_param.type
 
     @property
     def base(self) -> str:
-        """The name without its task: what the corresponding layer of one task is called."""
+        """The name without its task: that of the corresponding layer of a single-task network."""
         return self.name.removesuffix(f"_{self.task}") if self.task else self.name
 
 
 @dataclass(frozen=True)
-class Network:
+class WeightedNetwork:
     """A network's file and name, its tasks, its layers with weights, and what was assumed."""
 
     file: str
     name: str
     tasks: tuple[str, ...]
-    layers: tuple[Wanted, ...]
+    layers: tuple[WeightedLayer, ...]
     notices: tuple[str, ...]
 
 
-def read_network(path: str | os.PathLike[str]) -> Network:
+def read_weighted_network(path: str | os.PathLike[str]) -> WeightedNetwork:
     """Read the layers with weights of a network, of TRAIN and of TEST.
 
-    The size of its images is its own word, else that of the deploy.prototxt beside it, else that of
-    its database.
+    The size of its images comes from the prototxt itself, else from the deploy.prototxt beside it,
+    else from its database.
 
     Raises
     ------
     SchemaError
-        When it is no network, or has a layer whose weights cannot be told.
+        When it is no network, or has a layer whose weights are unknown.
     """
     file, net = os.fspath(path), read_net(path)
     tasks, images = _tasks(net), _images(net, Path(path))
-    wanted: dict[str, Wanted] = {}
+    layers: dict[str, WeightedLayer] = {}
     notices: dict[str, None] = {}
     for phase in ("TRAIN", "TEST"):
         try:
-            found, said = _wanted(net, phase, tasks, images)
+            found, assumed = _weighted(net, phase, tasks, images)
         except SchemaError as error:
             raise SchemaError(f"{file}: {error}") from None
-        wanted |= {layer.name: layer for layer in found if layer.name not in wanted}
-        notices |= dict.fromkeys(said)
-    if not wanted:
+        layers |= {layer.name: layer for layer in found if layer.name not in layers}
+        notices |= dict.fromkeys(assumed)
+    if not layers:
         raise SchemaError(f"{file}: no layer of it has weights: is it the whole network?")
-    return Network(file, net.name, tasks, tuple(wanted.values()), tuple(notices))
+    return WeightedNetwork(file, net.name, tasks, tuple(layers.values()), tuple(notices))
 
 
 def _tasks(net: NetParameter) -> tuple[str, ...]:
@@ -107,7 +111,7 @@ def _tasks(net: NetParameter) -> tuple[str, ...]:
 
 
 def _images(net: NetParameter, path: Path) -> Mapping[str, Image]:
-    """Return the shapes that the deploy network beside this one gives to what both read."""
+    """Return the shapes of inputs that the deploy network beside this one states."""
     deploy = path.with_name("deploy.prototxt")
     if not deploy.exists() or deploy == path:
         return {}
@@ -125,21 +129,21 @@ def _images(net: NetParameter, path: Path) -> Mapping[str, Image]:
     }
 
 
-def _wanted(
+def _weighted(
     net: NetParameter, phase: Phase, tasks: tuple[str, ...], images: Mapping[str, Image]
-) -> tuple[list[Wanted], tuple[str, ...]]:
+) -> tuple[list[WeightedLayer], tuple[str, ...]]:
     layers = layers_in(net, phase)
     cost = count(net, phase, inputs=images)
     unknown = [layer for layer in cost.layers if not layer.known]
     if unknown:
         raise SchemaError(
-            f"layer {unknown[0].name!r} ({unknown[0].type}): its weights cannot be told:"
-            " its type, or what it reads, is unknown"
+            f"layer {unknown[0].name!r} ({unknown[0].type}): its weights are not"
+            " known, because its type or its input is not"
         )
     heads = _heads(layers)
     triples = zip(layers, cost.layers, _bottoms(layers, cost.layers), strict=True)
     found = [
-        Wanted(layer, made.blobs, bottoms, _task(layer.name, tasks), layer.name in heads)
+        WeightedLayer(layer, made.blobs, bottoms, _task(layer.name, tasks), layer.name in heads)
         for layer, made, bottoms in triples
         if made.blobs
     ]
@@ -156,7 +160,7 @@ def _bottoms(
 
 
 def _heads(layers: list[LayerParameter]) -> set[str]:
-    """Name the layers whose top a loss or a softmax reads first: the classifiers."""
+    """Return the names of classifiers: a loss or a softmax reads their top first."""
     makers = {top: layer.name for layer in layers for top in layer.top}
     ends = (layer for layer in layers if layer.type == "Softmax" or layer.type.endswith("Loss"))
     return {makers[layer.bottom[0]] for layer in ends if layer.bottom}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
 
@@ -14,15 +14,22 @@ from netgen import paper
 from netgen.audit.inspection.explanations import starts_at
 from netgen.audit.inspection.finding import Finding, Verdict
 from netgen.audit.inspection.references import Reference
-from netgen.caffe.caffemodel import HE_RESNET50, Weights, read_weights, sha1, squeezed
+from netgen.caffe.caffemodel import Weights, published_by_he, read_weights, sha1, shapes_text
+from netgen.caffe.caffemodel_check import (
+    Shapes,
+    compare,
+    not_finite,
+    repeated_names,
+    same_shapes,
+    shapes_of,
+    without_statistics,
+)
 from netgen.cost.complexity import count
-from netgen.cost.layers.table import Shape, text
 from netgen.network.variants import variants
 from netgen.system.text import listed
 
 CROSS = re.compile(r"cross\d")
 IMAGE = {"data": (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)}
-Shapes = Mapping[str, tuple[Shape, ...]]
 
 
 def inspect_weights(
@@ -35,18 +42,18 @@ def inspect_weights(
     path
         The caffemodel.
     reference
-        The network that it is said to be of; found by names and shapes where it is not given.
+        The network that it belongs to; found by names and shapes where it is not given.
 
     Raises
     ------
     ValueError
-        When the file is no caffemodel, damaged or truncated.
+        The file is no caffemodel, damaged or truncated.
     """
     file, weights = os.fspath(path), read_weights(path)
-    if sha1(Path(path)) == HE_RESNET50:
+    if published_by_he(sha1(Path(path))):
         what = "He's ResNet-50 for ImageNet, byte for byte: what section 5.2 starts from"
         return [Finding(file, what, Verdict.SAME), *_health(file, weights)]
-    shapes = {layer.name: tuple(blob.shape for blob in layer.blobs) for layer in weights}
+    shapes = shapes_of(weights)
     reference = reference.whole if reference else _best(shapes)
     wanted = _shapes(reference)
     return [
@@ -59,14 +66,14 @@ def inspect_weights(
 
 
 def _best(shapes: Shapes) -> Reference:
-    """Return the network of Table 2 that most of the blobs fit, and that asks for the fewest."""
+    """Return the network of Table 2 that shares the largest part of its layers with the file."""
     known = variants(list(paper.TASKS)).values()
     references = [Reference(variant, "deploy").whole for variant in known]
     return max(references, key=lambda reference: _fit(shapes, _shapes(reference)))
 
 
 def _fit(shapes: Shapes, wanted: Shapes) -> float:
-    same = sum(squeezed(shapes.get(name, ())) == squeezed(blobs) for name, blobs in wanted.items())
+    same = sum(same_shapes(shapes.get(name, ()), blobs) for name, blobs in wanted.items())
     return same / max(len(shapes.keys() | wanted.keys()), 1)
 
 
@@ -79,29 +86,25 @@ def _shapes(reference: Reference) -> Shapes:
 
 
 def _coverage(file: str, reference: Reference, shapes: Shapes, wanted: Shapes) -> Iterator[Finding]:
-    """Tell which layers the file and the network have in common: Caffe copies by name, silently."""
+    """Report which layers the file and the network share: Caffe copies by name, silently."""
     network = f"{reference.variant.row.title} ({reference.title})"
-    lacking = [name for name in wanted if name not in shapes]
-    others = [name for name in shapes if name not in wanted]
-    if not lacking:
+    found = compare(shapes, wanted)
+    if not found.missing:
         what = f"all {len(wanted)} layers of {network} that have weights"
         yield Finding(file, what, Verdict.SAME)
     else:
-        what = f"lacks {len(lacking)} of the {len(wanted)} layers with weights of {network}:"
+        what = f"lacks {len(found.missing)} of the {len(wanted)} layers with weights of {network}:"
         what += " Caffe copies by name and would leave them as they start"
-        yield Finding(f"{file}: {listed(lacking)}", what, Verdict.DIFFERS)
-    if others:
-        what = f"{len(others)} layers that {network} does not have: Caffe would ignore them"
-        yield Finding(f"{file}: {listed(others)}", what, Verdict.DIFFERS)
+        yield Finding(f"{file}: {listed(found.missing)}", what, Verdict.DIFFERS)
+    if found.extra:
+        what = f"{len(found.extra)} layers that {network} does not have: Caffe would ignore them"
+        yield Finding(f"{file}: {listed(found.extra)}", what, Verdict.DIFFERS)
 
 
 def _shape_differences(file: str, shapes: Shapes, wanted: Shapes) -> Iterator[Finding]:
-    for name, ours in wanted.items():
-        theirs = shapes.get(name)
-        if theirs is None or squeezed(theirs) == squeezed(ours):
-            continue
-        found, paper_s = (", ".join(map(text, blobs)) for blobs in (theirs, ours))
-        what = f"blobs {found}, the paper's network has {paper_s}"
+    for name in compare(shapes, wanted).shapes:
+        theirs, ours = shapes[name], wanted[name]
+        what = f"blobs {shapes_text(theirs)}, the paper's network has {shapes_text(ours)}"
         if name.startswith("bn") and len(theirs) != len(ours):
             what += ": another branch's BatchNorm, which Caffe's own does not read"
         yield Finding(f"{file}: {name}", what, Verdict.DIFFERS)
@@ -116,26 +119,23 @@ def _parameters(file: str, reference: Reference, shapes: Shapes, wanted: Shapes)
 
 
 def _health(file: str, weights: Sequence[Weights]) -> Iterator[Finding]:
-    """Tell what no trained network has: numbers that are none, statistics of no images."""
-    sick = [
-        layer.name for layer in weights if not all(np.isfinite(blob).all() for blob in layer.blobs)
-    ]
-    if sick:
+    """Report what no trained network has: repeated layers, NaN, statistics of no images."""
+    if twice := repeated_names(weights):
+        what = (
+            f"{len(twice)} names stand for two layers each: Caffe would take the last one's blobs"
+        )
+        yield Finding(f"{file}: {listed(twice)}", what, Verdict.DIFFERS)
+    if sick := not_finite(weights):
         what = f"NaN or infinite numbers in {len(sick)} layers: the training diverged"
         yield Finding(f"{file}: {listed(sick)}", what, Verdict.DIFFERS)
-    empty = [
-        layer.name
-        for layer in weights
-        if layer.type == "BatchNorm" and len(layer.blobs) == 3 and not layer.blobs[2].any()
-    ]
-    if empty:
+    if empty := [layer.name for layer in without_statistics(weights)]:
         what = f"the scale factor of {len(empty)} BatchNorm layers is 0: their averages are of no"
         what += " images, and in TEST Caffe takes mean and variance as 0"
         yield Finding(f"{file}: {listed(empty)}", what, Verdict.DIFFERS)
 
 
 def _cross_weights(file: str, weights: Sequence[Weights]) -> Iterator[Finding]:
-    """Tell cross weights' statistics beside Figure 5 and their start."""
+    """Report cross weights' statistics beside Figure 5 and their initial values."""
     start = starts_at("msra, AVERAGE")
     for layer in weights:
         if not CROSS.match(layer.name) or not layer.blobs:

@@ -11,10 +11,8 @@ import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from google.protobuf.message import DecodeError
-
 from netgen.caffe.caffe_pb2 import BlobShape, DataParameter, Datum, LayerParameter
-from netgen.caffe.databases import DatabaseError, reading
+from netgen.caffe.databases import DatabaseError, open_database
 from netgen.cost.layers.table import ANY, Made, Shape, ShapeError, layer_types, require, text
 
 PAPERS_IMAGE = (3, 224, 224)
@@ -118,11 +116,8 @@ def _record(layer: LayerParameter) -> Image | None:
     if layer.data_param.backend != DataParameter.LMDB or not os.path.isdir(source):
         return None
     try:
-        with reading(Path(source)) as (transaction, _):
-            _, value = next(iter(transaction.cursor()))
-            datum = Datum.FromString(value)
-    except DecodeError:
-        raise ShapeError(f"database {source} holds no Datum: is it one of Caffe's?") from None
+        with open_database(Path(source)) as cursor:
+            _, datum = next(cursor.datums())
     except DatabaseError as error:
         raise ShapeError(f"database {error}") from None
     return _decoded(datum, layer) if datum.encoded else (datum.channels, datum.height, datum.width)

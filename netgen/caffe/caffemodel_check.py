@@ -1,0 +1,182 @@
+"""Whether a caffemodel can be used, and whether it is of a network.
+
+Caffe copies weights by layer name: it says nothing about a layer that the file lacks, reads another
+branch's BatchNorm without complaint, and aborts at another shape. So `init`, `train`, `eval` and
+`predict` check a file here before Caffe sees it; `audit --weights` reports the same as findings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from netgen.caffe.caffemodel import (
+    CaffemodelError,
+    Shape,
+    Weights,
+    published_by_he,
+    read_weights,
+    sha1,
+    shapes_text,
+)
+from netgen.system.text import listed
+
+Shapes = Mapping[str, Sequence[Shape]]  # layer -> the shapes of its blobs
+# Both fold what Caffe keeps in a Scale layer into BatchNorm, each in its own order.
+FIVE_BLOBS = "NVIDIA's or Intel's Caffe wrote it, with Scale's gain and bias inside"
+
+
+@dataclass(frozen=True)
+class Caffemodel:
+    """A caffemodel without known faults: its file, and its layers by name."""
+
+    file: str
+    layers: Mapping[str, Weights]
+
+    @cached_property
+    def sha1(self) -> str:
+        """The file's SHA-1; the file is read again for it."""
+        return sha1(Path(self.file))
+
+    @property
+    def is_hes(self) -> bool:
+        """Whether it is the ResNet-50 that He published, byte for byte."""
+        return published_by_he(self.sha1)
+
+
+def read_checked(path: str | os.PathLike[str]) -> Caffemodel:
+    """Read a caffemodel, and refuse what would train or score wrongly.
+
+    Raises
+    ------
+    SchemaError, CaffemodelError
+        It is no caffemodel, damaged, has two layers of one name, NaN or infinite numbers, or
+        BatchNorm layers that another branch of Caffe wrote.
+    """
+    file, weights = os.fspath(path), read_weights(path)
+    if twice := repeated_names(weights):
+        raise CaffemodelError(
+            f"{file}: two layers of one name ({listed(twice)}): which one is meant?"
+        )
+    for reason in foreign_batch_norms(weights):
+        raise CaffemodelError(f"{file}: {reason}")
+    if sick := not_finite(weights):
+        raise CaffemodelError(
+            f"{file}: {listed(sick)}: NaN or infinite numbers: the training that left them diverged"
+        )
+    return Caffemodel(file, {layer.name: layer for layer in weights})
+
+
+def repeated_names(weights: Iterable[Weights]) -> list[str]:
+    """Return the names that more than one layer has; Caffe would take the last one's blobs."""
+    counts: dict[str, int] = {}
+    for layer in weights:
+        counts[layer.name] = counts.get(layer.name, 0) + 1
+    return [name for name, count in counts.items() if count > 1]
+
+
+def not_finite(weights: Iterable[Weights]) -> list[str]:
+    """Return the layers with NaN or infinite numbers."""
+    return [layer.name for layer in weights if not all(np.isfinite(b).all() for b in layer.blobs)]
+
+
+def without_statistics(weights: Iterable[Weights]) -> list[Weights]:
+    """Return the BatchNorm layers whose factor is 0: Caffe takes their mean and variance as 0."""
+    norms = (layer for layer in weights if layer.type == "BatchNorm" and len(layer.blobs) == 3)
+    return [layer for layer in norms if not layer.blobs[2].any()]
+
+
+def foreign_batch_norms(weights: Sequence[Weights]) -> Iterator[str]:
+    """Yield what is wrong with each BatchNorm that is not Caffe's: mean, variance and a factor."""
+    for layer in weights:
+        if layer.type == "BatchNorm" and len(layer.blobs) != 3:
+            whose = FIVE_BLOBS if len(layer.blobs) == 5 else "another branch of Caffe wrote it"
+            yield (
+                f"{layer.name}: a BatchNorm of {len(layer.blobs)} blobs, where Caffe's has 3"
+                f" (mean, variance, factor): {whose}. Convert it for BVLC's Caffe first"
+            )
+    for layer in without_statistics(weights):
+        if layer.blobs[1].any():
+            yield (
+                f"{layer.name}: a BatchNorm whose factor is 0, which would make Caffe take its mean"
+                " and variance as 0: NVIDIA's Caffe wrote it in the old format. Set the third blob"
+                " of every BatchNorm to 1 first"
+            )
+
+
+# ---- a caffemodel beside a network --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Layers that only the network has, that only the file has, and that differ in shape."""
+
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    shapes: tuple[str, ...]
+
+
+def shapes_of(weights: Iterable[Weights]) -> Shapes:
+    """Return the shapes of each layer's blobs."""
+    return {layer.name: tuple(blob.shape for blob in layer.blobs) for layer in weights}
+
+
+def same_shapes(one: Iterable[Shape], other: Iterable[Shape]) -> bool:
+    """Return whether two layers' blobs fit, less axes of 1: older files have four axes a blob."""
+    return _squeezed(one) == _squeezed(other)
+
+
+def compare(found: Shapes, wanted: Shapes) -> Differences:
+    """Compare the layers of a file with those of a network, by name and shape."""
+    shared = [name for name in wanted if name in found]
+    return Differences(
+        missing=tuple(name for name in wanted if name not in found),
+        extra=tuple(name for name in found if name not in wanted),
+        shapes=tuple(name for name in shared if not same_shapes(found[name], wanted[name])),
+    )
+
+
+def check_weights(
+    path: str | os.PathLike[str], net: str | os.PathLike[str], wanted: Shapes
+) -> None:
+    """Check that a caffemodel has every layer of a network, in its shape.
+
+    Layers that only the file has (losses, other classifiers) do no harm: Caffe ignores them.
+
+    Parameters
+    ----------
+    path
+        The caffemodel.
+    net
+        The network's prototxt, for messages.
+    wanted
+        The network's layers with weights.
+
+    Raises
+    ------
+    SchemaError, CaffemodelError
+        As :func:`read_checked`; or the weights are another network's.
+    """
+    found = shapes_of(read_checked(path).layers.values())
+    differences = compare(found, wanted)
+    parts = [f"it lacks {listed(differences.missing)}"] if differences.missing else []
+    for name in differences.shapes[:1]:
+        has, needs = shapes_text(found[name]), shapes_text(wanted[name])
+        more = len(differences.shapes) - 1
+        rest = f" ({more:,} more layers differ in shape)" if more else ""
+        parts.append(f"its layer {name} has blobs of {has}, the network needs {needs}{rest}")
+    if parts:
+        raise CaffemodelError(
+            f"{os.fspath(path)}: weights of another network, not weights of {os.fspath(net)}: of"
+            f" {len(wanted)} layers with weights {'; '.join(parts)}. Use weights trained for this"
+            " network, or make initial ones with `netgen init`"
+        )
+
+
+def _squeezed(blobs: Iterable[Shape]) -> list[Shape]:
+    return [tuple(size for size in shape if size != 1) for shape in blobs]

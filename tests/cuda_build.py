@@ -14,15 +14,15 @@ import pytest
 from support.any_caffe import train_and_evaluate
 
 from netgen.caffe.engine import EngineError, find_engine, require_gpu
-from netgen.doctor.caffe_and_gpu import NoGpuError, cards
+from netgen.system.machine import GpuError, gpus
 
 LIBRARY = find_engine().program.resolve().parent.parent / "lib/libcaffe.so"
 
 
 def has_gpu() -> bool:
     try:
-        return bool(cards())
-    except NoGpuError:
+        return bool(gpus())
+    except GpuError:
         return False
 
 

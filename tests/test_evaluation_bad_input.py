@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import lmdb
 import numpy as np
 import pytest
@@ -216,6 +217,18 @@ def test_weights_that_training_refuses(
         message = refused(trained, tmp_path, "--weights", file, "--engine", engine)
         assert f"{file}: " in message
         assert reason in message
+
+
+def test_weights_that_training_refuses_are_refused_for_photographs_too(
+    trained: Trained, tmp_path: Path
+) -> None:
+    photograph = tmp_path / "photograph.png"
+    cv2.imwrite(str(photograph), trained.images[0])
+    for change, reason in ((with_values(np.nan), "NaN"), (of_nvidia, "5 blobs"), (twice, "name")):
+        words = trained.words("--weights", changed(trained, tmp_path, change))
+        told = CliRunner().invoke(main, ["predict", str(photograph), *words])
+        assert told.exit_code == 1
+        assert reason in told.output
 
 
 def test_scores_that_are_no_numbers(trained: Trained, tmp_path: Path) -> None:

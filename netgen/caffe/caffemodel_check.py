@@ -1,7 +1,7 @@
 """Whether a caffemodel can be used, and whether it is of a network.
 
-Caffe copies weights by layer name: it says nothing about a layer that the file lacks, reads another
-branch's BatchNorm without complaint, and aborts at another shape. So `init`, `train`, `eval` and
+Caffe copies weights by layer name: it reports no layer that the file lacks, reads another branch's
+BatchNorm without an error, and aborts at another shape. So `init`, `train`, `eval` and
 `predict` check a file here before Caffe sees it; `audit --weights` reports the same as findings.
 """
 
@@ -113,7 +113,7 @@ def foreign_batch_norms(weights: Sequence[Weights]) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Differences:
+class WeightDifferences:
     """Layers that only the network has, that only the file has, and that differ in shape."""
 
     missing: tuple[str, ...]
@@ -131,10 +131,10 @@ def same_shapes(one: Iterable[Shape], other: Iterable[Shape]) -> bool:
     return _squeezed(one) == _squeezed(other)
 
 
-def compare(found: Shapes, wanted: Shapes) -> Differences:
+def compare(found: Shapes, wanted: Shapes) -> WeightDifferences:
     """Compare the layers of a file with those of a network, by name and shape."""
     shared = [name for name in wanted if name in found]
-    return Differences(
+    return WeightDifferences(
         missing=tuple(name for name in wanted if name not in found),
         extra=tuple(name for name in found if name not in wanted),
         shapes=tuple(name for name in shared if not same_shapes(found[name], wanted[name])),

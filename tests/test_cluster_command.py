@@ -56,13 +56,18 @@ def job(place: Place) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_a_job_told_to_stop_leaves_a_snapshot_and_the_next_one_goes_on_from_there(
-    place: Place,
-) -> None:
+def prepare_long_training(place: Place) -> None:
+    """Leave a job nothing to do but a training that takes longer than a test."""
     place.train("begun", "--plateau", "off")
     begun = place.path("begun", "snapshots/xs_iter_60.caffemodel")
     begun.rename(place.folder / "models/xs/initial.caffemodel")
     place.edit("solvers/xs.prototxt", lambda text: text.replace("iter: 60", "iter: 6000"))
+
+
+def test_a_job_told_to_stop_leaves_a_snapshot_and_the_next_one_goes_on_from_there(
+    place: Place,
+) -> None:
+    prepare_long_training(place)
     with job(place) as first:
         wait_for(place.path("runs/xs", "snapshots/xs_iter_10.json").exists, first)
         first.send_signal(signal.SIGTERM)  # Slurm's --signal=B:TERM@120, Kubernetes' first word
@@ -74,6 +79,15 @@ def test_a_job_told_to_stop_leaves_a_snapshot_and_the_next_one_goes_on_from_ther
         heard = "".join(line for line in iter(second.stdout.readline, "") if _note(line, second))
     assert f"runs/xs: resuming from iteration {stopped['iteration']:,}" in heard
     assert second.returncode == 128 + signal.SIGTERM
+
+
+def test_a_killed_job_leaves_no_training_behind(place: Place) -> None:
+    prepare_long_training(place)
+    with job(place) as killed:
+        wait_for(place.path("runs/xs", "snapshots/xs_iter_10.json").exists, killed)
+        killed.kill()
+        killed.communicate(timeout=TIMEOUT)  # ends when the training has closed the pipe, too
+    assert place.journal("runs/xs")[-1]["why"] == "stopped"
 
 
 def _note(line: str, running: subprocess.Popen[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The command line: the only room that knows all others, each loaded when its command is called."""
+"""The command line: `netgen` and its commands, each imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-# In the order in which they are used. Each is a module of `netgen.commands` with a `command`.
+# In the order of use. Each is a module of `netgen.commands` with a `command`.
 COMMANDS = (
     "list",
     "build",
@@ -28,7 +28,7 @@ COMMANDS = (
     "cluster",
 )
 
-
+# The next step after a file operation that failed.
 ELSEWHERE = "choose another place"
 FULL = "free some space, or choose another place; what was there is unchanged"
 NEXT_STEPS = {
@@ -45,7 +45,7 @@ NEXT_STEPS = {
 
 
 class Commands(click.Group):
-    """A group that imports a command's module when it is asked for it."""
+    """A group that imports a command's module only when that command is used."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return the commands' names in the order of use."""
@@ -59,13 +59,13 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what goes wrong is one message, never a traceback."""
+        """Run a command; an error is one message, never a traceback."""
         try:
             return super().invoke(ctx)
         except ValueError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # `netgen list | head`: click ends quietly
+            if error.errno == errno.EPIPE:  # `netgen list | head`: click ends without a message
                 raise
             raise click.ClickException(_sentence(error)) from error
 
@@ -80,11 +80,11 @@ def main() -> None:
       netgen list                              the networks of Table 2
       netgen build --variant xs                write one as prototxt
       caffe train -solver solvers/xs.prototxt  train it
-    """  # noqa: D301 - click's mark for lines that stay as they are
+    """  # noqa: D301 - \b keeps click from filling these lines
 
 
 def _sentence(error: OSError) -> str:
-    """Return what, where and the next step of a failed file operation."""
+    """Return the message of a failed file operation: where, what, and the next step."""
     next_step = NEXT_STEPS.get(error.errno or 0)
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}" + (f": {next_step}" if next_step else "")

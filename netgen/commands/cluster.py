@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     help="Print a Job for `kubectl`.",
 )
 @click.option(
-    "--only", "names", multiple=True, metavar="NAME", help="A network of `netgen list`; repeatable."
+    "--only",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this network of `netgen list`; repeatable.",
 )
 @click.option(
     "--folder",

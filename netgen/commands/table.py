@@ -31,7 +31,11 @@ LEGEND = (
 @click.command("table", short_help="Reproduce Table 2: run every step, and print the table.")
 @click.option("--dry-run", is_flag=True, help="Print the commands and the table; run nothing.")
 @click.option(
-    "--only", "names", multiple=True, metavar="NAME", help="A network of `netgen list`; repeatable."
+    "--only",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this network of `netgen list`; repeatable.",
 )
 @click.option(
     "--weights",
@@ -48,7 +52,7 @@ LEGEND = (
     help="DeepSentiBank's outputs, one name per line.  [default: deepsentibank.txt in --weights]",
 )
 @click.option("--gpu", type=click.IntRange(0), metavar="N", help="Train and evaluate on this GPU.")
-@click.option("--json", "as_json", is_flag=True, help="Print both as JSON; run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the commands and the table as JSON.")
 def command(
     dry_run: bool,
     names: tuple[str, ...],

@@ -136,8 +136,8 @@ def make_cells(
         clock.save()
         progress(done, [(cell, iterations_done(folders.cell(cell))) for cell in making])
 
-    message = f"{folders.work}: another `netgen experiment` is using it"
-    with locked(folders.work / "lock", message):
+    refusal = f"{folders.work}: another `netgen experiment` is using it"
+    with locked(folders.work / "lock", refusal):
         try:
             done = run(request.cells, Runner(folders, request.settings), request.jobs, report)
         finally:

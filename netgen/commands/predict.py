@@ -48,6 +48,7 @@ def command(
     Images of any size are resized to the network's, and those for a network of grey images are
     made grey.
     """
+    from data_prep.images import read_pixels
     from netgen.evaluation.prediction import Request, predict
     from netgen.system.files import check_writable
 
@@ -56,11 +57,11 @@ def command(
     data = load_dataset(dataset)
     chosen = find_variant(variant, data)
     network = deploy_file(net, variant)
-    predictions = predict(Request(chosen, data, network, weights, images, engine, gpu))
+    predictions = predict(Request(chosen, data, network, weights, images, read_pixels, engine, gpu))
     if out:
         from netgen.figures.predictions import draw
 
-        draw(predictions, out)
+        draw(predictions, read_pixels, out)
     if as_json:
         _print_json(predictions)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Pixels = NDArray[np.uint8]
-
-
-class ImageError(ValueError):
-    """A file that is no image; the message says what next."""
+    Pixels = NDArray[np.uint8]  # H x W x C; B, G, R or grey
+    ReadPixels = Callable[[Path, Shape], Pixels]
 
 
 class Guess(Struct, frozen=True):
@@ -45,13 +42,17 @@ class Prediction(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Request:
-    """What to predict: a network for a dataset, its weights, and image files."""
+    """What to predict: a network for a dataset, its weights, and image files.
+
+    `read_pixels` turns a file into an image of a shape (C, H, W): `data_prep.images.read_pixels`.
+    """
 
     variant: Variant
     dataset: Dataset
     network: Path
     weights: Path
     images: Sequence[Path]
+    read_pixels: ReadPixels
     engine: EngineName = "caffe"
     gpu: int | None = None
 
@@ -75,7 +76,8 @@ def predict(request: Request) -> list[Prediction]:
     check_weights(network, request.weights)
     # One image a batch: nothing of one depends on the others, in memory or in arithmetic.
     batches = [
-        _batch(read_pixels(file, network.shape), data.images.mean) for file in request.images
+        _batch(request.read_pixels(file, network.shape), data.images.mean)
+        for file in request.images
     ]
     check_engine(request.engine, request.gpu)
     found: list[Scores] = []
@@ -87,31 +89,6 @@ def predict(request: Request) -> list[Prediction]:
         )
         for file, scores in zip(request.images, found, strict=True)
     ]
-
-
-def read_pixels(file: Path, shape: Shape) -> Pixels:
-    """Read an image as a network takes it: H x W x C of `shape` (C, H, W); B, G, R or grey.
-
-    Raises
-    ------
-    ImageError
-        The file cannot be read, or is no image that a dataset would take.
-    """
-    import cv2
-    import numpy as np
-
-    from data_prep.images import Decoding, Rejected, decode
-
-    channels, height, width = shape
-    try:
-        pixels = decode(file.read_bytes(), Decoding((height, width)))
-    except OSError as error:
-        raise ImageError(f"{file}: {error.strerror}: check the path") from None
-    except Rejected as error:
-        raise ImageError(f"{file}: {error}") from None
-    if channels == 1:
-        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)[..., None], np.uint8)
-    return pixels
 
 
 def _batch(pixels: Pixels, mean: Sequence[float]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from data_prep.images import read_pixels
 from netgen.evaluation.prediction import Request, predict
 from netgen.figures import comparison as pictures
 from netgen.figures import cross_weights as figure_5
@@ -82,8 +83,8 @@ def write_report(experiment: Experiment, places: Places, out: Path) -> list[Path
     figure_5.draw(weights, five)
     deploy = places.cell(first) / "models" / "xs" / "deploy.prototxt"
     images = tuple(_images(places))
-    request = Request(find("xs", list(TASKS)), data, deploy, weights, images, "caffe", None)
-    predictions.draw(predict(request), six)
+    request = Request(find("xs", list(TASKS)), data, deploy, weights, images, read_pixels)
+    predictions.draw(predict(request), read_pixels, six)
     page, results = out / "README.md", out / "results.json"
     write_all(
         {

@@ -50,7 +50,7 @@ from data_prep.image_headers import (
     read_header,
     unreadable,
 )
-from data_prep.records import Pixels
+from data_prep.image_source import Pixels
 
 __all__ = ["Decoding", "Facts", "ImageError", "Rejected", "decode", "glance", "read_pixels", "scan"]
 

@@ -13,9 +13,9 @@ import pytest
 from photographs import photograph, saved
 from source_helpers import found, rejects, write
 
+from data_prep.image_source import DataError, ImageSource, Item
 from data_prep.listings import read_list
 from data_prep.mtvso import mtvso
-from data_prep.records import DataError, Item, Source
 from netgen import paper
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.network.dataset import class_names, read_dataset
@@ -55,7 +55,7 @@ def lists(tmp_path: Path) -> Path:
     return tmp_path / "lists"
 
 
-def with_splits(images: Path, lists: Path | None, train: str, test: str) -> Source:
+def with_splits(images: Path, lists: Path | None, train: str, test: str) -> ImageSource:
     files = (
         write(images.parent / "train.txt", train.encode()),
         write(images.parent / "test.txt", test.encode()),

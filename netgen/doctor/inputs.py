@@ -23,7 +23,7 @@ MAKE = "`netgen data --help` tells how databases are made"
 
 def examine_databases(asked: Asked) -> list[Finding]:
     """Make the quick checks of `netgen data verify`, and tell those that failed."""
-    from data_prep.verify import Verdict, verify
+    from data_prep.verify import CheckOutcome, verify
 
     papers = Path(MTVSO.train.images).parent.parent
     if asked.dataset is None and not papers.exists():
@@ -33,7 +33,7 @@ def examine_databases(asked: Asked) -> list[Finding]:
         checks = verify(asked.dataset or papers, quick=True)
     except DatasetError as error:
         return [lack(DATABASES, str(error), MAKE)]
-    failed = [check for check in checks if check.verdict is Verdict.FAILED]
+    failed = [check for check in checks if check.outcome is CheckOutcome.FAILED]
     if failed:
         return [lack(DATABASES, f"{check.what}: {check.found}", MAKE) for check in failed]
     counts = [check for check in checks if check.what.endswith(": records")]

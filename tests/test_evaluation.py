@@ -20,29 +20,31 @@ from trained import TEST, Trained, caffes_own_test
 from netgen.commands.cli import main
 from netgen.evaluation.composition import NONE, baselines, finest
 from netgen.evaluation.deployed import read_deployed
-from netgen.evaluation.evaluate import Request, evaluate
+from netgen.evaluation.evaluate import EvaluationRequest, evaluate
 from netgen.evaluation.labels import labels_of
-from netgen.evaluation.results import Result, accuracy, read_result, share
-from netgen.evaluation.scoring import ENGINES, EngineName, Job, Scores, Stored, score
+from netgen.evaluation.results import Result, accuracy, proportion, read_result
+from netgen.evaluation.scoring import ENGINES, EngineName, Scores, ScoringJob, StoredImages, score
 from netgen.evaluation.tally import Hits, Tally, first, near, ranks, top
 from netgen.network.variants import find
 
 SCORES = arrays(np.float32, (7, 6), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0]))
 
 
-def request_of(trained: Trained, engine: EngineName = "opencv", batch: int = 24) -> Request:
+def request_of(
+    trained: Trained, engine: EngineName = "opencv", batch: int = 24
+) -> EvaluationRequest:
     data = trained.dataset
     variant = find("xs", [task.name for task in data.tasks])
-    return Request(variant, data, trained.network, trained.weights, engine, batch=batch)
+    return EvaluationRequest(variant, data, trained.network, trained.weights, engine, batch=batch)
 
 
 def scores_of(trained: Trained, engine: EngineName) -> Scores:
     """The scores of every test image."""
     data = trained.dataset
     network = read_deployed(trained.network, [task.name for task in data.tasks])
-    stored = Stored(Path(data.test.images), network.shape, data.images.mean, 24)
+    stored = StoredImages(Path(data.test.images), network.shape, data.images.mean, 24)
     batches: list[Scores] = []
-    score(engine, Job(network, trained.weights, stored), batches.append)
+    score(engine, ScoringJob(network, trained.weights, stored), batches.append)
     return {task: np.concatenate([batch[task] for batch in batches]) for task in batches[0]}
 
 
@@ -195,7 +197,7 @@ def test_of_fewer_than_five_classes_all_are_among_the_top_five() -> None:
 
 @given(st.integers(1, 80_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_interval_is_wilsons(counts: tuple[int, int]) -> None:
-    ours, theirs = share(*counts), binomtest(*counts).proportion_ci(method="wilson")
+    ours, theirs = proportion(*counts), binomtest(*counts).proportion_ci(method="wilson")
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 
 

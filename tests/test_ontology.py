@@ -171,7 +171,10 @@ def test_what_is_left_meets_every_criterion_and_what_is_not_fails_the_one_named(
         (["big dog_house"], "is no pair"),
         (["big_dog", "big_cat", "big_dog"], "'big_dog' is listed twice: keep one"),
         ([""], "it is empty"),
-        (["big_dog", "odd_dog"], "no pair meets (1) 3 or more nouns an adjective: use weaker criteria"),
+        (
+            ["big_dog", "odd_dog"],
+            "no pair meets (1) 3 or more nouns an adjective: use weaker criteria",
+        ),
     ],
 )
 def test_a_list_that_cannot_be_used_leaves_no_folder(

@@ -14,10 +14,10 @@ from netgen.evaluation.result_table import print_result
 from netgen.evaluation.results import (
     VERSION,
     Accuracy,
-    Close,
+    ClassResult,
+    CloseCalls,
     Confusion,
     FileUsed,
-    OfClass,
     Result,
     ResultError,
     TaskResult,
@@ -33,8 +33,8 @@ def task(name: str, classes: int, found: Accuracy) -> TaskResult:
         classes=classes,
         names=None,
         accuracy=found,
-        close=Close(0, 0, 0, 0),
-        of_class=(OfClass(1, 1, 1),) * classes,
+        close=CloseCalls(0, 0, 0, 0),
+        of_class=(ClassResult(1, 1, 1),) * classes,
         confusions=(Confusion(0, 1, 3),),
         prior=accuracy(771, 3000, paper.TEST_IMAGES),
     )
@@ -93,7 +93,7 @@ def test_other_data_or_other_classes_do_not() -> None:
 def test_a_result_of_another_version_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "old.json"
     write_result(replace(RESULT, version=VERSION + 1), file)
-    with pytest.raises(ResultError, match=f"form {VERSION + 1}.*netgen eval"):
+    with pytest.raises(ResultError, match=f"format {VERSION + 1}.*netgen eval"):
         read_result(file)
 
 

@@ -66,7 +66,7 @@ def command(
     the paper's, and beside what guessing and the other tasks' outputs would score. Equal scores
     rank by class number, the lowest first; of fewer than five classes, all are among the top five.
     """
-    from netgen.evaluation.evaluate import Request, evaluate
+    from netgen.evaluation.evaluate import EvaluationRequest, evaluate
     from netgen.evaluation.result_table import print_result
     from netgen.evaluation.results import write_result
     from netgen.system.files import check_writable
@@ -74,7 +74,7 @@ def command(
     if out:
         check_writable(out)
     data = load_dataset(dataset)
-    request = Request(
+    request = EvaluationRequest(
         find_variant(variant, data),
         data,
         deploy_file(net, variant),

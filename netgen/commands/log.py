@@ -73,9 +73,9 @@ def _span(readings: list[Reading]) -> str:
 
 
 def _tell_test(test: Reading, layers: list[LayerParameter]) -> None:
-    from netgen.evaluation.labels import guesses
+    from netgen.evaluation.labels import guessing_accuracies
 
-    guess = guesses(layers)
+    guess = guessing_accuracies(layers)
     rows = []
     for name in guess.keys() & test.values.keys():
         value, (chance, prior) = test.values[name], guess[name]

@@ -49,7 +49,7 @@ def command(
     made grey.
     """
     from data_prep.images import read_pixels
-    from netgen.evaluation.prediction import Request, predict
+    from netgen.evaluation.prediction import PredictionRequest, predict
     from netgen.system.files import check_writable
 
     if out:
@@ -57,7 +57,9 @@ def command(
     data = load_dataset(dataset)
     chosen = find_variant(variant, data)
     network = deploy_file(net, variant)
-    predictions = predict(Request(chosen, data, network, weights, images, read_pixels, engine, gpu))
+    predictions = predict(
+        PredictionRequest(chosen, data, network, weights, images, read_pixels, engine, gpu)
+    )
     if out:
         from netgen.figures.predictions import draw
 

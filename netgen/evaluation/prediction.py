@@ -1,4 +1,4 @@
-"""What a network sees in photographs: the classes in the first places, task by task (Figure 6)."""
+"""Predictions for photographs: the top classes of each task (Figure 6)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 from netgen.cost.layers.table import Shape
 from netgen.evaluation.composition import log_softmax
 from netgen.evaluation.deployed import check_classes, check_images, check_weights, read_deployed
-from netgen.evaluation.scoring import EngineName, Job, Scores, check_engine, score
+from netgen.evaluation.scoring import EngineName, Scores, ScoringJob, check_engine, score
 from netgen.evaluation.tally import top
 from netgen.network.dataset import Dataset, class_names
 from netgen.network.variants import Variant
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     ReadPixels = Callable[[Path, Shape], Pixels]
 
 
-class Guess(Struct, frozen=True):
+class RankedClass(Struct, frozen=True):
     """A class, its name where the dataset knows it, and the probability the network gives it."""
 
     label: int
@@ -34,14 +34,14 @@ class Guess(Struct, frozen=True):
 
 
 class Prediction(Struct, frozen=True):
-    """The classes in an image's first places, the likeliest first, by task."""
+    """An image's top classes for each task, the most probable first."""
 
     image: str
-    tasks: dict[str, tuple[Guess, ...]]
+    tasks: dict[str, tuple[RankedClass, ...]]
 
 
 @dataclass(frozen=True)
-class Request:
+class PredictionRequest:
     """What to predict: a network for a dataset, its weights, and image files.
 
     `read_pixels` turns a file into an image of a shape (C, H, W): `data_prep.images.read_pixels`.
@@ -57,8 +57,8 @@ class Request:
     gpu: int | None = None
 
 
-def predict(request: Request) -> list[Prediction]:
-    """Return what the network sees in each image, in the images' order.
+def predict(request: PredictionRequest) -> list[Prediction]:
+    """Return the network's predictions for each image, in the images' order.
 
     Images are resized to the network's input as `convert_imageset` does, without keeping their
     proportions, and the dataset's mean is subtracted.
@@ -74,18 +74,18 @@ def predict(request: Request) -> list[Prediction]:
     check_images(network, data)
     check_classes(network, data)
     check_weights(network, request.weights)
-    # One image a batch: nothing of one depends on the others, in memory or in arithmetic.
+    # One image per batch: then no image's arithmetic depends on the others.
     batches = [
         _batch(request.read_pixels(file, network.shape), data.images.mean)
         for file in request.images
     ]
     check_engine(request.engine, request.gpu)
     found: list[Scores] = []
-    score(request.engine, Job(network, request.weights, batches, request.gpu), found.append)
+    score(request.engine, ScoringJob(network, request.weights, batches, request.gpu), found.append)
     names = {task: class_names(data.task(task)) for task in request.variant.tasks}
     return [
         Prediction(
-            file.as_posix(), {task: _guesses(scores[task][0], names[task]) for task in names}
+            file.as_posix(), {task: _ranked_classes(scores[task][0], names[task]) for task in names}
         )
         for file, scores in zip(request.images, found, strict=True)
     ]
@@ -97,11 +97,13 @@ def _batch(pixels: Pixels, mean: Sequence[float]) -> NDArray[np.float32]:
     return (pixels.transpose(2, 0, 1) - np.array(mean, np.float32)[:, None, None])[None]
 
 
-def _guesses(scores: NDArray[np.float32], names: Sequence[str] | None) -> tuple[Guess, ...]:
+def _ranked_classes(
+    scores: NDArray[np.float32], names: Sequence[str] | None
+) -> tuple[RankedClass, ...]:
     import numpy as np
 
     likely = np.exp(log_softmax(scores[None])[0])
     return tuple(
-        Guess(label, names[label] if names else None, float(likely[label]))
+        RankedClass(label, names[label] if names else None, float(likely[label]))
         for label in top(scores[None])[0].tolist()
     )

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from netgen.evaluation.prediction import Guess, Prediction
+from netgen.evaluation.prediction import Prediction, RankedClass
 from netgen.evaluation.results import TOP
 from netgen.figures.drawing import INK, TASK_COLORS
 from netgen.figures.saving import save
@@ -29,7 +29,7 @@ LEADING, BAR = 0.19, 0.15  # of a row's height: from line to line; of the bar be
 def draw(predictions: Sequence[Prediction], read_pixels: ReadPixels, out: Path) -> None:
     """Draw predictions below each other into a .png, .svg or .pdf.
 
-    `read_pixels` reads their images, as `netgen.evaluation.prediction.Request` says.
+    `read_pixels` reads their images, as `netgen.evaluation.prediction.PredictionRequest` says.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def _draw_photograph(axes: Axes, pixels: Pixels, top: float) -> None:
 
 
 def _draw_guesses(
-    axes: Axes, guesses: Sequence[Guess], left: float, top: float, color: str
+    axes: Axes, guesses: Sequence[RankedClass], left: float, top: float, color: str
 ) -> None:
     for place, guess in enumerate(guesses):
         y = top + ROW * (0.5 + LEADING * (place - (TOP - 1) / 2))

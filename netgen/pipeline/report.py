@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from data_prep.images import read_pixels
-from netgen.evaluation.prediction import Request, predict
+from netgen.evaluation.prediction import PredictionRequest, predict
 from netgen.figures import comparison as pictures
 from netgen.figures import cross_weights as figure_5
 from netgen.figures import predictions
@@ -83,7 +83,7 @@ def write_report(experiment: Experiment, places: Places, out: Path) -> list[Path
     figure_5.draw(weights, five)
     deploy = places.cell(first) / "models" / "xs" / "deploy.prototxt"
     images = tuple(_images(places))
-    request = Request(find("xs", list(TASKS)), data, deploy, weights, images, read_pixels)
+    request = PredictionRequest(find("xs", list(TASKS)), data, deploy, weights, images, read_pixels)
     predictions.draw(predict(request), read_pixels, six)
     page, results = out / "README.md", out / "results.json"
     write_all(

@@ -122,7 +122,7 @@ def test_case_and_what_is_between_words_do_not_matter(name: str) -> None:
 def test_one_name_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "names.txt"
     file.write_text("happy dog\nsad dog\nHappy_Dog\n")
-    with pytest.raises(NamingError, match="names 1 and 3 are one"):
+    with pytest.raises(NamingError, match="names 1 and 3 are the same"):
         read_outputs(file)
 
 

@@ -140,15 +140,18 @@ def _check_place(out: Path, force: bool) -> None:
 
 
 def _graph(fates: Sequence[Mapping[str, str]], last: FilterStep) -> list[bytes]:
-    from netgen.figures.bipartite import bipartite
-    from netgen.figures.saving import rendered
+    from netgen.figures.bipartite import ontology_figure
+    from netgen.figures.style import figure_bytes
 
     reasons = {fate["pair"]: fate["left out by"] for fate in fates}
     title = f"{len(last.pairs):,} pairs of {len(last.adjectives):,} adjectives"
     title += f" and {len(last.nouns):,} nouns"
     # Lines of the criteria's colours over each other: more than 256.
     kinds = (Path(name).suffix for name in REPORTS if name.startswith("graph"))
-    return [rendered(lambda: bipartite(reasons, title), kind, many_colors=True) for kind in kinds]
+    return [
+        figure_bytes(lambda: ontology_figure(reasons, title), kind, many_colors=True)
+        for kind in kinds
+    ]
 
 
 def _csv(rows: Sequence[Mapping[str, str]]) -> str:

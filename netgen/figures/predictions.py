@@ -13,8 +13,7 @@ from matplotlib.patches import Rectangle
 
 from netgen.evaluation.prediction import Prediction, RankedClass
 from netgen.evaluation.results import TOP
-from netgen.figures.drawing import INK, TASK_COLORS
-from netgen.figures.saving import save
+from netgen.figures.style import INK, TASK_COLORS, save_figure
 
 if TYPE_CHECKING:
     from netgen.evaluation.prediction import Pixels, ReadPixels
@@ -26,7 +25,7 @@ SIZE = (3, 240, 240)  # of a photograph: channels, height and width
 LEADING, BAR = 0.19, 0.15  # of a row's height: from line to line; of the bar behind one
 
 
-def draw(predictions: Sequence[Prediction], read_pixels: ReadPixels, out: Path) -> None:
+def draw_predictions(predictions: Sequence[Prediction], read_pixels: ReadPixels, out: Path) -> None:
     """Draw predictions below each other into a .png, .svg or .pdf.
 
     `read_pixels` reads their images, as `netgen.evaluation.prediction.PredictionRequest` says.
@@ -38,10 +37,10 @@ def draw(predictions: Sequence[Prediction], read_pixels: ReadPixels, out: Path) 
     OSError
         `out` could not be written.
     """
-    save(lambda: chart(predictions, read_pixels), out, many_colors=True)
+    save_figure(lambda: predictions_figure(predictions, read_pixels), out, many_colors=True)
 
 
-def chart(predictions: Sequence[Prediction], read_pixels: ReadPixels) -> Figure:
+def predictions_figure(predictions: Sequence[Prediction], read_pixels: ReadPixels) -> Figure:
     """Return one row per image and one column per task; a bar behind a name is its probability."""
     titles = _titles(list(predictions[0].tasks))
     width, height = ROW + COLUMN * len(titles) + 0.15, HEAD + ROW * len(predictions)

@@ -12,9 +12,9 @@ import numpy as np
 
 from data_prep.images import read_pixels
 from netgen.evaluation.prediction import PredictionRequest, predict
-from netgen.figures import comparison as pictures
-from netgen.figures import cross_weights as figure_5
-from netgen.figures import predictions
+from netgen.figures.cross_weights import draw_cross_weights
+from netgen.figures.curves import draw_mean_curves
+from netgen.figures.predictions import draw_predictions
 from netgen.network.dataset import Dataset, read_dataset
 from netgen.network.render import render
 from netgen.network.variants import find
@@ -75,16 +75,16 @@ def write_report(experiment: Experiment, places: Places, out: Path) -> list[Path
     weights, dataset = trained(places.cell(first)), places.dataset(LETTERS, 1) / "dataset.toml"
     data = read_dataset(dataset)
     curves, five, six = (out / f"{name}.png" for name in ("curves", "figure5", "figure6"))
-    pictures.draw(
+    draw_mean_curves(
         {title: [_curves(cell) for cell in _cells(experiment, family)]
          for family, title in FAMILIES.items()},
         tuple(TASKS), curves,
     )  # fmt: skip
-    figure_5.draw(weights, five)
+    draw_cross_weights(weights, five)
     deploy = places.cell(first) / "models" / "xs" / "deploy.prototxt"
     images = tuple(_images(places))
     request = PredictionRequest(find("xs", list(TASKS)), data, deploy, weights, images, read_pixels)
-    predictions.draw(predict(request), read_pixels, six)
+    draw_predictions(predict(request), read_pixels, six)
     page, results = out / "README.md", out / "results.json"
     write_all(
         {

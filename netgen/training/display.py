@@ -129,10 +129,10 @@ class Curves:
         start = time.monotonic()
         if start < self._next and not at_once:
             return
-        from netgen.figures.curves import draw
+        from netgen.figures.curves import draw_curves
 
         with suppress(ValueError, OSError):  # nothing to draw yet, or no place to draw it
-            draw(self.journal, self.out)
+            draw_curves([self.journal], self.out)
         took = time.monotonic() - start
         self._next = start + took / DRAWING
 

@@ -41,7 +41,7 @@ def verify_dataset(context: click.Context, folder: Path, quick: bool) -> None:
     from rich.table import Table
 
     from data_prep.verify import CheckOutcome, verify
-    from netgen.commands.data_progress import show_progress
+    from netgen.commands.progress_bar import show_progress
 
     with show_progress() as progress:
         checks = verify(folder, quick, progress)

@@ -22,7 +22,7 @@ SHOWN = 10  # classes of a task, reasons for rejects
 def make(source: ImageSource, options: DataOptions) -> None:
     """Make the dataset that `options` ask for, with progress, and print a summary."""
     from data_prep.convert import convert
-    from netgen.commands.data_progress import show_progress
+    from netgen.commands.progress_bar import show_progress
 
     with _interruptible(options), show_progress() as progress:
         plan = convert(source, options, progress)

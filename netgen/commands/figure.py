@@ -37,9 +37,9 @@ class PictureFile(click.Path):
         return Path(str(super().convert(str(file), param, ctx)))
 
 
-@click.group("figure")
+@click.group("figure", short_help="Draw the paper's figures and training charts.")
 def command() -> None:
-    """Draw the paper's figures, and charts of what was trained and tested."""
+    """Draw the paper's figures, and charts of training and test results."""
 
 
 out_option = click.option(
@@ -118,7 +118,7 @@ def curves(logs: tuple[Path, ...], out: Path) -> None:
     click.echo(out.as_posix())
 
 
-@command.command("confusion")
+@command.command("confusion", short_help="Draw confusion matrices of a result.")
 @click.argument("result", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--task",

@@ -1,4 +1,4 @@
-"""How the progress of `netgen data` is shown: a bar on a terminal, lines elsewhere."""
+"""How progress over images is shown: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 

@@ -23,14 +23,14 @@ from typing import TypeVar
 from photographs import PAIRS, photographs
 
 from data_prep import duplicates, splitting
+from data_prep.class_folders import class_folders
 from data_prep.datums import MOST_RECORDS, key, label_datum
-from data_prep.folder import folders
+from data_prep.image_source import ImageSource, Item
 from data_prep.images import Decoding
-from data_prep.ledger import Ledger, Row, Scan, pages
+from data_prep.ledger import Ledger, Record, Scan, pages
 from data_prep.ledger import ledger as open_ledger
-from data_prep.preparation import LABEL_DATUM, database
-from data_prep.reading import Reader
-from data_prep.records import Item, Source
+from data_prep.planning import LABEL_DATUM, database_size
+from data_prep.reading import ImageReader
 from data_prep.storage import Appender
 from data_prep.writing import BATCH, CHUNK
 
@@ -85,24 +85,28 @@ def main() -> None:
 
 def image_costs(count: int) -> ImageCosts:
     """Measure each step for so many photographs."""
-    source = folders(photographs(count))
+    source = class_folders(photographs(count))
     items, listing = timed(lambda: [item for item in source.items() if isinstance(item, Item)])
-    reader = Reader(source.load, source.stamp, Decoding((224, 224)))
+    reader = ImageReader(source.load, source.stamp, Decoding((224, 224)))
     named = [(number, item.name, None) for number, item in enumerate(items)]
     scans, scanning = timed(lambda: dict(reader.scan(named)))
-    rows = [Row(item.name, scans[number].sha256 or b"", (0,)) for number, item in enumerate(items)]
+    rows = [
+        Record(item.name, scans[number].sha256 or b"", (0,)) for number, item in enumerate(items)
+    ]
     with tempfile.TemporaryDirectory(prefix="netgen-") as folder:
         preparing, appending, labels = written(reader, rows, Path(folder))
-    jpegs = Reader(source.load, source.stamp, Decoding((224, 224)), "jpeg").prepare(rows[:CHUNK])
+    jpegs = ImageReader(source.load, source.stamp, Decoding((224, 224)), "jpeg").prepare(
+        rows[:CHUNK]
+    )
     return ImageCosts(
         listing / count, scanning / count, preparing / count, appending / count, labels / count,
         sum(scan.bytes or 0 for scan in scans.values()) / count,
-        database(10**6, 3 * 224 * 224) // 10**6,
+        database_size(10**6, 3 * 224 * 224) // 10**6,
         sum(map(len, jpegs.datums)) / len(jpegs.datums),
     )  # fmt: skip
 
 
-def written(reader: Reader, rows: list[Row], folder: Path) -> tuple[float, float, float]:
+def written(reader: ImageReader, rows: list[Record], folder: Path) -> tuple[float, float, float]:
     """Return the seconds to prepare `rows`, to append them, and to append one task's labels."""
     images, labels = Appender(str(folder / "images")), Appender(str(folder / "labels"))
     spent = [0.0, 0.0, 0.0]
@@ -118,7 +122,7 @@ def written(reader: Reader, rows: list[Row], folder: Path) -> tuple[float, float
 
 def ledger_costs(rows: int) -> LedgerCosts:
     """Measure a ledger of synthetic images, as long as those of the corpus are."""
-    source = Source("synthetic", {"anp": PAIRS}, lambda: synthetic(rows), lambda _: b"")
+    source = ImageSource("synthetic", {"anp": PAIRS}, lambda: synthetic(rows), lambda _: b"")
     with tempfile.TemporaryDirectory(prefix="netgen-") as folder:
         file = Path(folder) / "ledger"
         with open_ledger(file) as ledger:
@@ -148,11 +152,11 @@ def note(ledger: Ledger) -> None:
         )
 
 
-def planned(ledger: Ledger, source: Source) -> None:
+def planned(ledger: Ledger, source: ImageSource) -> None:
     """Do all that is done between the scan and the writing."""
     duplicates.find(ledger, None)
     splitting.draw(ledger, source, group=False)
-    splitting.counts(ledger, source)
+    splitting.count_classes(ledger, source)
     ledger.digest()
 
 

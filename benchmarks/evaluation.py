@@ -24,7 +24,7 @@ from datetime import datetime
 from pathlib import Path
 
 from netgen.caffe.schema import layers_in, read_net
-from netgen.evaluation.evaluate import Request, evaluate
+from netgen.evaluation.evaluate import EvaluationRequest, evaluate
 from netgen.evaluation.scoring import ENGINES, EngineName
 from netgen.network.dataset import Dataset, read_dataset
 from netgen.network.variants import find
@@ -77,7 +77,7 @@ class Subject:
         """Run `netgen eval`, without its table."""
         names = [task.name for task in self.dataset.tasks]
         network = self.folder / "models/xs/deploy.prototxt"
-        request = Request(
+        request = EvaluationRequest(
             find("xs", names), self.dataset, network, self.weights, engine, batch=self.batch
         )
         ends: list[float] = []

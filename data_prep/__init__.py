@@ -1,1 +1,36 @@
-"""Images and labels in, aligned LMDBs and a ``dataset.toml`` out."""
+"""Images and labels in, aligned LMDBs and a ``dataset.toml`` out.
+
+The way of an image, by module:
+
+1. **A source lists it**, with a label per task (`image_source.ImageSource`): `class_folders`,
+   `csv_file` and `mtvso` find files with `image_files` and name classes with `class_lists`;
+   `cifar100` (by `python2_pickle`) and `fashion_mnist` read published datasets.
+2. **It is scanned** (`scanning`): by `workers`, threads or a Dask cluster, `reading` loads it, and
+   `images` and `image_headers` check it. What is found is a row of the `ledger`.
+3. **It gets its place** (`planning`): `duplicates` finds images that count as the same,
+   `splitting` draws train and test, and the disk space is estimated.
+4. **It is decoded and resized** (`images.decode`) and becomes a Datum (`datums`).
+5. **It is written** (`writing`) into the LMDBs (`storage`); `listings` says which record it is.
+
+`convert` runs the five for the options in `request`; `staging` makes the folder appear completely
+or not at all, and `resuming` decides what of an interrupted run is used again. `verify` (with
+`verify_images`) checks a finished dataset; `criteria` chooses the paper's classes (section 5.1).
+"""
+
+__all__ = [
+    "cifar100",
+    "class_folders",
+    "convert",
+    "criteria",
+    "csv_file",
+    "fashion_mnist",
+    "image_source",
+    "images",
+    "listings",
+    "mtvso",
+    "planning",
+    "request",
+    "splitting",
+    "staging",
+    "verify",
+]

@@ -20,8 +20,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.image_source import DataError, ImageSource, Item, Pixels, SplitName
 from data_prep.python2_pickle import PickleError, read_pickle
-from data_prep.records import DataError, Item, Pixels, Source, SplitName
 
 FOLDER = "cifar-100-python"
 ARCHIVE = f"{FOLDER}.tar.gz"
@@ -78,9 +78,11 @@ class Cifar100:
         return Content(_class_names(tables["meta"]), batches, published)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> ImageSource:
         """Its tasks, and its images in the published order and split."""
-        return Source("cifar-100", self.content.class_names, self.items, self.load, size=SHAPE[1:])
+        return ImageSource(
+            "cifar-100", self.content.class_names, self.items, self.load, size=SHAPE[1:]
+        )
 
     def items(self) -> Iterator[Item]:
         """Yield the images in the published order, training first."""

@@ -1,17 +1,19 @@
-"""Class names: read from a list, or put in order where there is none."""
+"""Class names: read from a list, or put in order where there is none; and names in messages."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from data_prep.records import DataError
+from data_prep.image_source import DataError
 from netgen.network.dataset import PATTERNS_IN_WORDS, RESERVED_NAMES, TASK_NAME
+
+SHOWN = 5  # names in a message
 
 
 def read_classes(file: Path) -> tuple[str, ...]:
-    """Return the class names of a file with one a line, in label order.
+    """Return the class names of a file with one per line, in label order.
 
     Raises
     ------
@@ -21,12 +23,14 @@ def read_classes(file: Path) -> tuple[str, ...]:
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}: it should have a class name a line") from None
+        raise DataError(
+            f"{file}: {error.strerror}: it should have one class name per line"
+        ) from None
     except UnicodeDecodeError:
-        raise DataError(f"{file}: not UTF-8 text: save it so") from None
+        raise DataError(f"{file}: not UTF-8 text: save it as UTF-8") from None
     classes = tuple(line.strip() for line in lines if line.strip())
     if not classes:
-        raise DataError(f"{file}: empty: write a class name a line")
+        raise DataError(f"{file}: empty: write one class name per line")
     return classes
 
 
@@ -39,7 +43,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_task(name: str, what: str) -> None:
-    """Check that `name`, which is said to be `what`, can be a task's.
+    """Check that `name` can be a task's; messages call it `what`.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def check_task(name: str, what: str) -> None:
 
 
 def check_classes(task: str, classes: Iterable[str], where: Path) -> None:
-    """Check that class names can be written down, and that there are some to tell apart.
+    """Check that class names can be written in UTF-8, and that there are at least two.
 
     Raises
     ------
@@ -63,11 +67,17 @@ def check_classes(task: str, classes: Iterable[str], where: Path) -> None:
     count = 0
     for count, name in enumerate(classes, 1):  # noqa: B007 - counted for the last line
         if any("\ud800" <= letter <= "\udfff" for letter in name):
-            raise DataError(f"{where}: class {name!r} is not UTF-8: write it so")
+            raise DataError(f"{where}: class {name!r} is not UTF-8: write it as UTF-8")
     if count < 2:
         raise DataError(f"{where}: {count or 'no'} class of task {task!r}: at least 2 are needed")
 
 
 def dataset_name(path: Path) -> str:
-    """Return a name for the dataset that is made of a file or folder: its own, as far as it can."""
+    """Return a dataset's name made from that of its file or folder."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", path.absolute().stem).strip("-._") or "images"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return the first of `names`, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""A source in, a dataset out: listed, scanned, planned, estimated, and only then written."""
+"""A source in, a dataset out: listed, scanned, planned, and only then written."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from data_prep import preparation
-from data_prep.ahead import Workers, threads
-from data_prep.dask_cluster import cluster
+from data_prep.image_source import ImageSource, SplitName
 from data_prep.images import Decoding
 from data_prep.ledger import Ledger
 from data_prep.ledger import ledger as open_ledger
 from data_prep.listings import DUPLICATES, RECORDS, REJECTS, write_lists
-from data_prep.preparation import Planned, make_plan
-from data_prep.reading import Reader, scan
-from data_prep.records import Source, SplitName, Watch
-from data_prep.request import Options
-from data_prep.resuming import Damaged, agree, begin_writing, is_thorough, start_over
+from data_prep.planning import DatasetPlan, check_disk_space, plan_dataset
+from data_prep.reading import ImageReader
+from data_prep.request import DataOptions, StageProgress
+from data_prep.resuming import (
+    Damaged,
+    begin_writing,
+    check_settings,
+    is_thorough,
+    start_over,
+)
+from data_prep.scanning import scan_source
 from data_prep.staging import NEW, check_replaceable, staged
+from data_prep.workers import Workers, cluster, threads
 from data_prep.writing import mean_image, mean_pixel, write_split
 from netgen.network.dataset import (
     Dataset,
@@ -38,8 +43,10 @@ CONTENTS = frozenset({"train", "test", "classes", TOML, MEAN, RECORDS, REJECTS, 
 LEDGER = "ledger.sqlite"
 
 
-def convert(source: Source, options: Options, watch: Watch | None = None) -> Planned:
-    """Make the dataset that `options` ask for of `source`, whole or not at all.
+def convert(
+    source: ImageSource, options: DataOptions, progress: StageProgress | None = None
+) -> DatasetPlan:
+    """Make the dataset that `options` ask for from `source`, completely or not at all.
 
     Both splits are shuffled, because Caffe reads records in order and a batch should hold every
     class; ``records.csv`` says which image is where.
@@ -47,13 +54,13 @@ def convert(source: Source, options: Options, watch: Watch | None = None) -> Pla
     Raises
     ------
     DataError
-        There is nothing to make a dataset of, images changed meanwhile, there is no room for it, or
+        There is nothing to make a dataset of, images changed meanwhile, the disk is too small, or
         `out` may not be replaced.
     OSError
         `out` cannot be written.
     """
     with cluster(options.scheduler) if options.scheduler else threads(options.jobs) as workers:
-        run = _Run(source, options, workers, watch or Watch())
+        run = _Run(source, options, workers, progress or StageProgress())
         return run.plan_only() if options.dry_run else run.make()
 
 
@@ -61,18 +68,18 @@ def convert(source: Source, options: Options, watch: Watch | None = None) -> Pla
 class _Run:
     """The making of one dataset."""
 
-    source: Source
-    options: Options
+    source: ImageSource
+    options: DataOptions
     workers: Workers
-    watch: Watch
+    progress: StageProgress
 
     @property
     def size(self) -> tuple[int, int]:
         return self.options.size or self.source.size or (IMAGE_SIZE, IMAGE_SIZE)
 
-    def reader(self, ledger: Ledger) -> Reader:
+    def reader(self, ledger: Ledger) -> ImageReader:
         options = self.options
-        return Reader(
+        return ImageReader(
             self.source.load,
             self.source.stamp,
             Decoding(self.size, options.lenient, options.rotate),
@@ -81,7 +88,7 @@ class _Run:
             thorough=options.dry_run or options.lenient or is_thorough(ledger),
         )
 
-    def plan_only(self) -> Planned:
+    def plan_only(self) -> DatasetPlan:
         options = self.options
         check_replaceable(options.out, CONTENTS, options.force)
         with (
@@ -90,50 +97,52 @@ class _Run:
         ):
             return self.plan(ledger)
 
-    def make(self) -> Planned:
+    def make(self) -> DatasetPlan:
         options = self.options
         with (
-            staged(options.out, CONTENTS, options.force, options.resume, self.watch.say) as work,
+            staged(
+                options.out, CONTENTS, options.force, options.resume, self.progress.message
+            ) as work,
             open_ledger(work / LEDGER) as ledger,
         ):
-            agree(ledger, self.source, options)
+            check_settings(ledger, self.source, options)
             try:
                 return self.attempt(ledger, work / NEW)
             except Damaged as found:
-                start_over(ledger, found, work / NEW, self.watch.say)
+                start_over(ledger, found, work / NEW, self.progress.message)
             return self.attempt(ledger, work / NEW)
 
-    def attempt(self, ledger: Ledger, new: Path) -> Planned:
-        planned = self.plan(ledger)
-        begin_writing(ledger, new, self.watch.say)
-        preparation.check_room(planned.bytes, new)
-        self.write(ledger, planned, new)
-        return planned
+    def attempt(self, ledger: Ledger, new: Path) -> DatasetPlan:
+        plan = self.plan(ledger)
+        begin_writing(ledger, new, self.progress.message)
+        check_disk_space(plan.bytes, new)
+        self.write(ledger, plan, new)
+        return plan
 
-    def plan(self, ledger: Ledger) -> Planned:
+    def plan(self, ledger: Ledger) -> DatasetPlan:
         reader = self.reader(ledger)
-        scan(ledger, self.source, self.options.seed, reader, self.workers, self.watch)
-        self.watch.stage("planning")
-        return make_plan(ledger, self.source, self.options, self.size)
+        scan_source(ledger, self.source, self.options.seed, reader, self.workers, self.progress)
+        self.progress.stage("planning")
+        return plan_dataset(ledger, self.source, self.options, self.size)
 
-    def write(self, ledger: Ledger, planned: Planned, folder: Path) -> None:
+    def write(self, ledger: Ledger, plan: DatasetPlan, folder: Path) -> None:
         tasks = self.source.tasks
         sums = {}
         splits: dict[SplitName, Split] = {
-            "train": split_in((folder / "train").as_posix(), tasks, planned.train),
-            "test": split_in((folder / "test").as_posix(), tasks, planned.test),
+            "train": split_in((folder / "train").as_posix(), tasks, plan.train),
+            "test": split_in((folder / "test").as_posix(), tasks, plan.test),
         }
         for name, split in splits.items():
             sums[name] = write_split(
-                ledger, name, split, planned.shape, self.reader(ledger), self.workers, self.watch
+                ledger, name, split, plan.shape, self.reader(ledger), self.workers, self.progress
             )
-        self.watch.stage("listing what is where")
+        self.progress.stage("listing what is where")
         write_lists(ledger, tasks, folder)
-        (folder / MEAN).write_bytes(mean_image(sums["train"], planned.train))
-        images = Images(*planned.shape, mean_pixel(sums["train"], planned.train))
+        (folder / MEAN).write_bytes(mean_image(sums["train"], plan.train))
+        images = Images(*plan.shape, mean_pixel(sums["train"], plan.train))
         dataset = Dataset(self.source.name, images, _tasks(tasks, folder), **splits)
         write_dataset(dataset, folder / TOML)
-        read_dataset(folder / TOML)  # before anything older makes room for it
+        read_dataset(folder / TOML)  # before it replaces an older one
 
 
 def _tasks(tasks: Mapping[str, tuple[str, ...]], folder: Path) -> tuple[Task, ...]:

@@ -1,9 +1,9 @@
-"""The part of an ontology that has enough of everything: section 5.1, from its full list.
+"""Section 5.1's three criteria, by which the paper's classes are chosen from VSO's full list.
 
-The three criteria in the paper's order, each applied to what the one before has left; that an
-adjective's nouns are counted in the full list is what the authors' own lists show
+They are applied in the paper's order, each to what the one before has left; that an adjective's
+nouns are counted in the full list is what the authors' own lists show
 (`ontology.with_rich_adjectives`). VSO's "at most 1,000 images per concept" is how its corpus
-was collected, before the paper: it is no criterion, and nothing is left out for it here.
+was collected before the paper: it is no criterion here.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from data_prep.folder import Tree
-from data_prep.records import DataError
+from data_prep.class_lists import listing
+from data_prep.image_files import FileTree
+from data_prep.image_source import DataError
 from netgen.paper.ontology import (
     CLASS_LISTS,
     adjectives_of,
@@ -28,11 +29,10 @@ from netgen.paper.ontology import (
 )
 
 COUNTS_HEADING = ["pair", "count"]
-SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True)
-class Step:
+class FilterStep:
     """The pairs that are left once a criterion has been applied."""
 
     criterion: str
@@ -51,7 +51,7 @@ class Step:
     def row(self, counts: Mapping[str, int] | None) -> dict[str, str]:
         """Return what is left as a row of the table of the criteria's effect.
 
-        Alone are pairs that share neither adjective nor noun with another.
+        A pair is alone when it shares neither adjective nor noun with another.
         """
         images = "not counted"
         if counts is not None:
@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Criteria:
-    """What a pair must meet.
+    """What a pair must satisfy.
 
     Attributes
     ----------
@@ -85,7 +85,9 @@ class Criteria:
     least_images: int
 
 
-def steps(pairs: Sequence[str], criteria: Criteria, counts: Mapping[str, int] | None) -> list[Step]:
+def apply_criteria(
+    pairs: Sequence[str], criteria: Criteria, counts: Mapping[str, int] | None
+) -> list[FilterStep]:
     """Return what the list holds, and what each criterion leaves of it.
 
     Parameters
@@ -93,8 +95,8 @@ def steps(pairs: Sequence[str], criteria: Criteria, counts: Mapping[str, int] | 
     pairs
         The full list.
     counts
-        Pair -> number of images, 0 for a pair that is not there; None when nobody counted: then
-        the criterion of images is not applied.
+        Pair -> number of images, 0 for a pair that is not in it; None when images were not
+        counted: then the criterion of images is not applied.
 
     Raises
     ------
@@ -104,20 +106,22 @@ def steps(pairs: Sequence[str], criteria: Criteria, counts: Mapping[str, int] | 
     rich = with_rich_adjectives(pairs, criteria.least_nouns)
     concrete = [pair for pair in rich if split_pair(pair)[1] not in criteria.left_out]
     found = [
-        Step("the full list", tuple(pairs)),
-        Step(f"(1) {criteria.least_nouns} or more nouns an adjective", tuple(rich)),
-        Step(f"(2) {len(criteria.left_out):,} nouns excluded", tuple(concrete)),
+        FilterStep("the full list", tuple(pairs)),
+        FilterStep(f"(1) {criteria.least_nouns} or more nouns an adjective", tuple(rich)),
+        FilterStep(f"(2) {len(criteria.left_out):,} nouns excluded", tuple(concrete)),
     ]
     if counts is not None:
         enough = [pair for pair in concrete if counts.get(pair, 0) >= criteria.least_images]
-        found.append(Step(f"(3) {criteria.least_images:,} or more images a pair", tuple(enough)))
+        found.append(
+            FilterStep(f"(3) {criteria.least_images:,} or more images a pair", tuple(enough))
+        )
     empty = next((step for step in found if not step.pairs), None)
     if empty:
-        raise DataError(f"no pair meets {empty.criterion}: ask for less")
+        raise DataError(f"no pair meets {empty.criterion}: use weaker criteria")
     return found
 
 
-def fates(found: Sequence[Step], counts: Mapping[str, int] | None) -> list[dict[str, str]]:
+def fates(found: Sequence[FilterStep], counts: Mapping[str, int] | None) -> list[dict[str, str]]:
     """Return every pair of the full list with the first criterion that it does not meet, or ""."""
     reasons = dict.fromkeys(found[0].pairs, "")
     for before, after in pairwise(found):
@@ -132,8 +136,8 @@ def fates(found: Sequence[Step], counts: Mapping[str, int] | None) -> list[dict[
     ]
 
 
-def class_lists(step: Step) -> dict[str, str]:
-    """Return the class lists of what is left, file name -> one class a line, sorted."""
+def class_lists(step: FilterStep) -> dict[str, str]:
+    """Return the class lists of what is left, file name -> one class per line, sorted."""
     classes = {"noun": step.nouns, "adj": step.adjectives, "anp": sorted(step.pairs)}
     return {file: "\n".join(classes[task]) + "\n" for task, file in CLASS_LISTS.items()}
 
@@ -141,28 +145,22 @@ def class_lists(step: Step) -> dict[str, str]:
 def notes(
     pairs: Sequence[str], left_out: Collection[str], counts: Mapping[str, int] | None
 ) -> list[str]:
-    """Say what may be a mistake: words that are not there, pairs without images, no counts."""
+    """Return notes on possible mistakes: unknown words, pairs without images, no counts."""
     strangers = sorted(set(left_out) - set(adjectives_of(pairs)))
-    said = []
+    messages = []
     if strangers:
-        said.append(f"excluded, but no noun of the list: {some(strangers)}")
+        messages.append(f"excluded, but no noun of the list: {listing(strangers)}")
     if counts is None:
-        said.append("(3) is not applied: nobody counted images (--images ROOT, --counts FILE)")
+        messages.append("(3) is not applied: images are not counted (--images ROOT, --counts FILE)")
     else:
         missing = [pair for pair in pairs if not counts.get(pair)]
         if missing:
-            said.append(f"{len(missing):,} pairs of the list have no image: {some(missing)}")
-    return said
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+            messages.append(f"{len(missing):,} pairs of the list have no image: {listing(missing)}")
+    return messages
 
 
 def read_pairs(file: Path) -> list[str]:
-    """Read a list of pairs, one ``adjective_noun`` a line, or VSO's own list with sentiments.
+    """Read a list of pairs, one ``adjective_noun`` per line, or VSO's own list with sentiments.
 
     Raises
     ------
@@ -177,11 +175,11 @@ def read_pairs(file: Path) -> list[str]:
 
 
 def read_words(file: Path) -> list[str]:
-    """Read a list of words, one a line; a `DataError` when it is none."""
+    """Read a list of words, one per line; a `DataError` when it is none."""
     words = listed(_text(file))
     for word in words:
         if len(word.split()) != 1 or "_" in word:
-            raise DataError(f"{file}: {word[:60]!r} is not one word: write one noun a line")
+            raise DataError(f"{file}: {word[:60]!r} is not one word: write one noun per line")
     return _once(file, words)
 
 
@@ -203,7 +201,7 @@ def read_counts(file: Path) -> dict[str, int]:
                 f"{file}, line {line}: {','.join(row)[:60]!r} is not a pair and a count"
             )
         if row[0] in counts:
-            raise DataError(f"{file}, line {line}: {row[0]!r} is there twice: leave one")
+            raise DataError(f"{file}, line {line}: {row[0]!r} is listed twice: keep one")
         counts[row[0]] = int(row[1])
     return counts
 
@@ -213,7 +211,7 @@ def count_images(root: Path) -> dict[str, int]:
 
     They are those that a source of images would list; none is opened.
     """
-    tree = Tree(root)
+    tree = FileTree(root)
     return {
         folder: sum(isinstance(file, str) for file in tree.files(folder))
         for folder in tree.folders()
@@ -224,15 +222,15 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise DataError(f"{file}: not UTF-8 text: save it so") from None
+        raise DataError(f"{file}: not UTF-8 text: save it as UTF-8") from None
 
 
 def _once(file: Path, lines: Iterable[str]) -> list[str]:
     seen: dict[str, None] = {}
     for line in lines:
         if line in seen:
-            raise DataError(f"{file}: {line!r} is there twice: leave one")
+            raise DataError(f"{file}: {line!r} is listed twice: keep one")
         seen[line] = None
     if not seen:
-        raise DataError(f"{file}: nothing is in it: name another list")
+        raise DataError(f"{file}: it is empty: name another list")
     return list(seen)

@@ -1,4 +1,4 @@
-"""Images and labels listed in a CSV file: the paths in one column, a task in each of the others."""
+"""Images and labels listed in a CSV file: a column of paths, and a column per task."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from data_prep import rows
 from data_prep.class_lists import check_classes, check_task, dataset_name, in_order, read_classes
-from data_prep.folder import Tree
-from data_prep.records import DataError, Item, Reject, Source, SplitName
+from data_prep.image_files import FileTree, unique_items
+from data_prep.image_source import DataError, ImageSource, Item, Reject, SplitName
 
 PATH, SPLIT = "path", "split"
 DELIMITERS = ",;\t"
 SPLITS: dict[str, SplitName] = {name: name for name in get_args(SplitName)}
 
 
-def csv_file(file: Path, root: Path | None = None, classes: Path | None = None) -> Source:
-    """Take the images that a CSV file lists, in UTF-8, with commas, semicolons or tabs.
+def csv_file(file: Path, root: Path | None = None, classes: Path | None = None) -> ImageSource:
+    """Return a source of the images that a CSV file lists (UTF-8; commas, semicolons or tabs).
 
-    The header names the columns: ``path``, a task each, and optionally ``split`` (train or test).
+    The header names the columns: ``path``, one per task, and optionally ``split`` (train or test).
 
     Parameters
     ----------
@@ -44,9 +43,9 @@ def csv_file(file: Path, root: Path | None = None, classes: Path | None = None) 
     names = table.classes() if classes is None else _given(classes, table.tasks)
     for task, known in names.items():
         check_classes(task, known, file if classes is None else classes / f"{task}.txt")
-    tree = Tree((root or file.parent).absolute())
+    tree = FileTree((root or file.parent).absolute())
     items = _Listed(table, {task: _labels(known) for task, known in names.items()}).items
-    return Source(dataset_name(file), names, items, tree.load, tree.stamp)
+    return ImageSource(dataset_name(file), names, items, tree.load, tree.stamp)
 
 
 def _given(folder: Path, tasks: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -70,7 +69,8 @@ class _Table:
             if header.count(column) != 1:
                 raise DataError(
                     f"{self.file}: {header.count(column)} columns {column!r} in its first line:"
-                    f" that must name {PATH!r}, a column a task, and {SPLIT!r} if wanted, once each"
+                    f" that must name {PATH!r}, one column per task, and {SPLIT!r} if wanted, once"
+                    " each"
                 )
         object.__setattr__(self, "columns", header)
         if not self.tasks:
@@ -131,7 +131,7 @@ class _Listed:
     labels: Mapping[str, Mapping[str, int]]
 
     def items(self) -> Iterator[Item | Reject]:
-        return rows.items(self._rows)
+        return unique_items(self._rows)
 
     def _rows(self) -> Iterator[Item | Reject]:
         for row in self.table.rows():

@@ -7,7 +7,7 @@ import functools
 import cv2
 import numpy as np
 
-from data_prep.records import Pixels
+from data_prep.image_source import Pixels
 from data_prep.request import Encoding
 from netgen.caffe.caffe_pb2 import Datum
 

@@ -1,4 +1,4 @@
-"""Images that count as the same: identical contents, or perceptual hashes that hardly differ."""
+"""Images that count as the same: identical contents, or perceptual hashes that differ little."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ UPDATE items SET family = found.first FROM (
 
 
 @dataclass(frozen=True)
-class Duplicates:
-    """How many families of images count as the same, and how many of them are in both splits."""
+class DuplicateCounts:
+    """How many families of images that count as the same there are, and what is wrong with them."""
 
     families: int
     images: int
@@ -35,10 +35,10 @@ class Duplicates:
 
 
 def find(ledger: Ledger, distance: int | None) -> None:
-    """Make families of the accepted images: the id of each one's first, by rank.
+    """Group the accepted images into families, each known by the id of its first image, by rank.
 
-    Without a `distance`, those with identical contents. With one, those whose perceptual hashes
-    differ in at most so many of 64 bits, and whatever hangs together by such pairs.
+    Without a `distance`, a family has identical contents. With one, it is connected by pairs whose
+    perceptual hashes differ in at most that many of 64 bits.
     """
     with ledger.connection:
         ledger.connection.execute("UPDATE items SET family = NULL")
@@ -53,18 +53,18 @@ def find(ledger: Ledger, distance: int | None) -> None:
         )
 
 
-def count(ledger: Ledger) -> Duplicates:
-    """Count families once the split is drawn."""
+def count(ledger: Ledger) -> DuplicateCounts:
+    """Count the families; the split has been drawn."""
     (row,) = ledger.rows(
         "SELECT COUNT(*), COALESCE(SUM(n), 0), COALESCE(SUM(splits > 1), 0),"
         " COALESCE(SUM(labels > 1), 0) FROM (SELECT COUNT(*) AS n, COUNT(DISTINCT split) AS splits,"
         " COUNT(DISTINCT labels) AS labels FROM items WHERE family NOTNULL GROUP BY family)"
     )
-    return Duplicates(*row)
+    return DuplicateCounts(*row)
 
 
 def _kin(ledger: Ledger, distance: int) -> Iterator[tuple[int, str]]:
-    """Yield every hash that has others near it, and a name for all that hang together."""
+    """Yield every hash that has others near it, and a name for its connected component."""
     parent: dict[int, int] = {}
     for one, other in _near(ledger, distance):
         parent[_root(parent, one)] = _root(parent, other)

@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.records import DataError, Item, Pixels, Source, SplitName
+from data_prep.image_source import DataError, ImageSource, Item, Pixels, SplitName
 
 # Where Debian's package puts it.
 PACKAGE = "dataset-fashion-mnist"
@@ -51,7 +51,7 @@ FILES: dict[SplitName, tuple[str, str]] = {
 IMAGE_SHAPE = (28, 28)
 
 
-def fashion_mnist(folder: Path = PACKAGE_FOLDER) -> Source:
+def fashion_mnist(folder: Path = PACKAGE_FOLDER) -> ImageSource:
     """Read the four files of Fashion-MNIST, each plain or gzipped.
 
     An image's name is its published split and place there, such as ``test/00042``.
@@ -63,7 +63,7 @@ def fashion_mnist(folder: Path = PACKAGE_FOLDER) -> Source:
     """
     for split in FILES:
         _published(folder, split)
-    return Source(
+    return ImageSource(
         "fashion-mnist", CLASSES, partial(_items, folder), partial(_load, folder), size=IMAGE_SHAPE
     )
 

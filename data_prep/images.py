@@ -35,6 +35,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -49,9 +50,9 @@ from data_prep.image_headers import (
     read_header,
     unreadable,
 )
-from data_prep.records import Pixels
+from data_prep.image_source import Pixels
 
-__all__ = ["Decoding", "Facts", "Rejected", "decode", "glance", "scan"]
+__all__ = ["Decoding", "Facts", "ImageError", "Rejected", "decode", "glance", "read_pixels", "scan"]
 
 # EXIF's orientation -> what turns the stored pixels upright.
 TURNS: dict[int, Callable[[Pixels], cv2.typing.MatLike]] = {
@@ -184,3 +185,27 @@ def _check_tiff(content: bytes) -> None:
             image.load()
     except Exception:  # Pillow raises a dozen kinds
         raise unreadable("TIFF") from None
+
+
+class ImageError(ValueError):
+    """A file that is no image; the message says what next."""
+
+
+def read_pixels(file: Path, shape: tuple[int, ...]) -> Pixels:
+    """Read an image as a network takes it: H x W x C of `shape` (C, H, W); B, G, R or grey.
+
+    Raises
+    ------
+    ImageError
+        The file cannot be read, or is no image that a dataset would take.
+    """
+    channels, height, width = shape
+    try:
+        pixels = decode(file.read_bytes(), Decoding((height, width)))
+    except OSError as error:
+        raise ImageError(f"{file}: {error.strerror}: check the path") from None
+    except Rejected as error:
+        raise ImageError(f"{file}: {error}") from None
+    if channels == 1:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)[..., None], np.uint8)
+    return pixels

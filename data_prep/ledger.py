@@ -1,7 +1,7 @@
-"""The ledger of a run: one SQLite file that knows every image, so that memory need not.
+"""The ledger of a run: an SQLite file with a row per image, so that they need not fit in memory.
 
-It stands beside the dataset in the making. What a killed run found out and how far it came is in
-it; when the dataset is whole, its lists (`lists`) are what remains of it.
+It lies beside the dataset while that is made, and records what was found out and how far the run
+is, for a run that resumes. Of a complete dataset's ledger only the lists remain (`listings`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from data_prep.records import DataError, Item, Reject, Source, SplitName
-from data_prep.storage import failure
+from data_prep.image_source import DataError, ImageSource, Item, Reject, SplitName
+from data_prep.storage import disk_error
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ SCHEMA = """
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE items (
     id INTEGER PRIMARY KEY,
-    -- As the source lists it. Names are bytes, because file names may be no valid text.
+    -- As the source lists it. Names are bytes, because file names may be invalid text.
     name BLOB NOT NULL UNIQUE, labels TEXT, stratum INTEGER, given TEXT, listed INTEGER,
     rank INTEGER,  -- random, from the seed and the name: it decides the split and the order
     -- What a scan finds.
@@ -42,7 +42,7 @@ CREATE INDEX by_rank ON items (rank, name);
 CREATE TABLE not_listed (name BLOB, reason TEXT);
 CREATE TABLE written (split TEXT PRIMARY KEY, records INTEGER, sums BLOB);
 """
-# No fsync: the file need outlive this process only, not the machine.
+# No fsync: the file has to survive a kill of this process, not of the machine.
 PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
@@ -52,9 +52,9 @@ PRAGMA synchronous = OFF;
 
 @dataclass(frozen=True)
 class Scan:
-    """What was found out about one image: `reason` is why it is rejected, None for a good one.
+    """What a scan found out about an image: `reason` is why it is rejected, None if it is not.
 
-    Sizes are in pixels, and bytes of what was loaded. `perceptual` is a hash of 64 bits, signed.
+    Sizes are in pixels, `bytes` of what was loaded. `perceptual` is a hash of 64 bits, signed.
     `sound` says whether the image was decoded, not only glanced at.
     """
 
@@ -72,8 +72,8 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A record to be written: the image's name, its content's hash and its labels, a task each."""
+class Record:
+    """A record to be written: the image's name, its content's hash and its labels, one per task."""
 
     name: str
     sha256: bytes
@@ -102,13 +102,13 @@ class Ledger:
 
     # Items ------------------------------------------------------------------------------------
 
-    def enter(self, source: Source, seed: int, watch: Callable[[int], None]) -> None:
-        """Take down all items anew; what scans found out about those of the same name stays.
+    def enter(self, source: ImageSource, seed: int, on_listed: Callable[[int], None]) -> None:
+        """Record all items anew; what scans found out about those of the same name stays.
 
         Raises
         ------
         DataError
-            Two items have one name, or one has not a label for every task.
+            Two items have one name, or an item lacks a task's label.
         """
         with self.connection:
             self.connection.execute("UPDATE items SET listed = 0")
@@ -120,10 +120,10 @@ class Ledger:
                     "INSERT INTO not_listed VALUES (?, ?)",
                     [(encoded(x.name), x.reason) for x in page if isinstance(x, Reject)],
                 )
-                watch(len(page))
+                on_listed(len(page))
             self.connection.execute("DELETE FROM items WHERE NOT listed")
 
-    def _enter(self, items: list[Item], source: Source, seed: int) -> None:
+    def _enter(self, items: list[Item], source: ImageSource, seed: int) -> None:
         rows = [
             (encoded(item.name), json.dumps(_labels(item, source.tasks)),
              item.labels[source.finest], item.split, rank(seed, item.name))
@@ -138,8 +138,8 @@ class Ledger:
         )
         if changed.rowcount < len(rows):
             raise DataError(
-                f"an image is listed twice, among them that begin with {items[0].name!r}: list each"
-                " image once"
+                f"an image is listed twice, among those that begin with {items[0].name!r}: list"
+                " each image once"
             )
 
     def scans(
@@ -147,7 +147,7 @@ class Ledger:
     ) -> Iterator[list[tuple[int, str, str | None]]]:
         """Yield every item's id, name, and stamp if it was scanned, `size` at a time.
 
-        A glance is a scan, unless it has to be a `thorough` one.
+        With `thorough`, an image that was only glanced at does not count as scanned.
         """
         last = 0
         while page := self.rows(
@@ -158,7 +158,7 @@ class Ledger:
             yield [(number, decoded(name), stamp) for number, name, stamp in page]
 
     def scanned(self, scans: Iterable[tuple[int, Scan]]) -> None:
-        """Take down what scans found out about the items of these ids."""
+        """Record what scans found out about the items of these ids."""
         columns = ", ".join(f"{field.name} = ?" for field in fields(Scan))
         with self.connection:
             self.connection.executemany(
@@ -177,13 +177,15 @@ class Ledger:
             )
         )
 
-    def records(self, split: SplitName, start: int, size: int) -> Iterator[list[Row]]:
+    def records(self, split: SplitName, start: int, size: int) -> Iterator[list[Record]]:
         """Yield the records of a split from `start` on, in their order, `size` at a time."""
         while page := self.rows(
             "SELECT name, sha256, labels FROM items WHERE split = ? AND position >= ?"
             f" ORDER BY position LIMIT {size}", split, start,
         ):  # fmt: skip
-            yield [Row(decoded(name), key, tuple(json.loads(labels))) for name, key, labels in page]
+            yield [
+                Record(decoded(name), key, tuple(json.loads(labels))) for name, key, labels in page
+            ]
             start += len(page)
 
     def written(self, split: SplitName) -> tuple[int, bytes]:
@@ -192,12 +194,12 @@ class Ledger:
         return found[0] if found else (0, b"")
 
     def wrote(self, split: SplitName, records: int, sums: bytes) -> None:
-        """Take down the same."""
+        """Record how many records of a split are in all databases, and the sums of their pixels."""
         with self.connection:
             self.connection.execute("REPLACE INTO written VALUES (?, ?, ?)", (split, records, sums))
 
     def digest(self) -> str:
-        """Return a hash of the plan: of what goes where."""
+        """Return a hash of the plan: which image is which record."""
         found = sha256()
         for row in self.connection.execute(
             "SELECT split, position, name, sha256, labels FROM items WHERE split NOTNULL"
@@ -232,11 +234,11 @@ def ledger(file: Path) -> Iterator[Ledger]:
         with closing(sqlite3.connect(file)) as connection:
             yield Ledger(connection)
     except sqlite3.Error as error:
-        raise failure(error, file.parent) from error
+        raise disk_error(error, file.parent) from error
 
 
 def rank(seed: int, name: str) -> int:
-    """Return the place that chance gives to an image: it depends on nothing but seed and name.
+    """Return an image's random rank, which depends on seed and name only.
 
     So the same images get the same order and split on every machine, however they are listed.
     """

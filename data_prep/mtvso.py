@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from data_prep import rows
 from data_prep.class_lists import check_classes, read_classes
-from data_prep.folder import Tree
-from data_prep.records import DataError, Item, Reject, Source, SplitName
+from data_prep.image_files import FileTree, unique_items
+from data_prep.image_source import DataError, ImageSource, Item, Reject, SplitName
 from netgen.paper.ontology import CLASS_LISTS, split_pair
 
 NAME = "mtvso"
@@ -25,8 +24,8 @@ Pairs = dict[str, dict[str, int]]  # pair -> task -> label
 
 def mtvso(
     images: Path, lists: Path | None = None, splits: tuple[Path, Path] | None = None
-) -> Source:
-    """Take the images of adjective-noun pairs, each in the folder of its pair.
+) -> ImageSource:
+    """Return a source of adjective-noun pairs' images, each in the folder of its pair.
 
     Parameters
     ----------
@@ -45,22 +44,22 @@ def mtvso(
     DataError
         A list cannot be read or does not fit the others, or no pair has a folder.
     """
-    tree = Tree(images.absolute())
+    tree = FileTree(images.absolute())
     folders = tree.folders()
     classes = _given(lists) if lists else _derived(folders)
     for task, names in classes.items():
         check_classes(task, names, lists or images)
     labels = {task: {name: i for i, name in enumerate(classes[task])} for task in TASKS}
-    pairs = {pair: _of(pair, labels, lists or images) for pair in classes[ANP]}
+    pairs = {pair: _labels_of(pair, labels, lists or images) for pair in classes[ANP]}
     if splits:
         listed = _SplitLists(splits, labels, tuple(pairs.values())).items
-        return Source(NAME, classes, listed, tree.load, tree.stamp)
+        return ImageSource(NAME, classes, listed, tree.load, tree.stamp)
     if not pairs.keys() & set(folders):
         raise DataError(
             f"{images}: none of the {len(pairs)} pairs has a folder in it: name the folder that"
             f" holds {classes[ANP][0]}/ and the others"
         )
-    return Source(NAME, classes, _Folders(tree, pairs).items, tree.load, tree.stamp)
+    return ImageSource(NAME, classes, _Folders(tree, pairs).items, tree.load, tree.stamp)
 
 
 def _given(lists: Path) -> Classes:
@@ -77,7 +76,7 @@ def _derived(folders: list[str]) -> Classes:
     return {NOUN: nouns, ADJ: adjectives, ANP: pairs}
 
 
-def _of(pair: str, labels: Labels, where: Path) -> dict[str, int]:
+def _labels_of(pair: str, labels: Labels, where: Path) -> dict[str, int]:
     """Return the labels of a pair's noun, its adjective and itself."""
     words = pair.split("_")
     cuts = [("_".join(words[:i]), "_".join(words[i:])) for i in range(1, len(words))]
@@ -93,11 +92,11 @@ def _of(pair: str, labels: Labels, where: Path) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class _Folders:
-    tree: Tree
+    tree: FileTree
     pairs: Pairs
 
     def items(self) -> Iterator[Item | Reject]:
-        yield from self.tree.loose()
+        yield from self.tree.outside_folders()
         for folder in self.tree.folders():
             yield from self._in(folder) if folder in self.pairs else [self._left_out(folder)]
 
@@ -117,7 +116,7 @@ class _SplitLists:
     pairs: tuple[dict[str, int], ...]  # the labels of every pair, in the pairs' order
 
     def items(self) -> Iterator[Item | Reject]:
-        return rows.items(self._rows)
+        return unique_items(self._rows)
 
     def _rows(self) -> Iterator[Item | Reject]:
         for split, file in zip(get_args(SplitName), self.splits, strict=True):

@@ -1,7 +1,7 @@
-"""Images read, many at a time: looked at in the scan, made into records in the writing.
+"""Reads images, many at a time: checks them in the scan, makes records of them in the writing.
 
-A `Reader` and all that goes in and out of it can be pickled, so that threads here and workers
-elsewhere do the same.
+An `ImageReader` and all that goes in and out of it can be pickled, so that threads here and workers
+on other machines do the same.
 """
 
 from __future__ import annotations
@@ -15,30 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep import images
-from data_prep.ahead import Workers
 from data_prep.datums import encoded_datum, image_datum, opened
+from data_prep.image_source import DataError, Pixels
 from data_prep.images import Decoding, Rejected
-from data_prep.ledger import Ledger, Row, Scan
-from data_prep.records import DataError, Pixels, Source, Watch
+from data_prep.ledger import Record, Scan
 from data_prep.request import Encoding
-from data_prep.storage import Content
+from data_prep.storage import DatumBytes
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """Images as they go into the database, and the sum of their pixels (H x W x C).
 
-    `damaged` has the reason for every image, by its name, that turned out to be none to take.
+    `damaged` has the name of every image that turned out to be damaged, and the reason.
     """
 
-    datums: list[Content]
+    datums: list[DatumBytes]
     sums: NDArray[np.float32]
     damaged: dict[str, str]
 
 
 @dataclass(frozen=True)
-class Reader:
-    """How images are read and what is made of them; `thorough`: whether a scan decodes them."""
+class ImageReader:
+    """How images are read and what is made of them; a `thorough` scan decodes them."""
 
     load: Callable[[str], bytes | Pixels]
     stamp: Callable[[str], str] | None
@@ -48,9 +47,9 @@ class Reader:
     thorough: bool = False
 
     def scan(self, items: Sequence[tuple[int, str, str | None]]) -> list[tuple[int, Scan]]:
-        """Look at images, each given by its id, its name, and its stamp when it was last looked at.
+        """Check images, each given by its id, its name, and its stamp when it was last checked.
 
-        Those whose stamp is the same are left out of the answer.
+        The answer omits those whose stamp is the same.
         """
         found = ((number, self._scan(name, old)) for number, name, old in items)
         return [(number, scan) for number, scan in found if scan is not None]
@@ -93,7 +92,7 @@ class Reader:
         bits = np.packbits(phash(Image.fromarray(grey)).hash)
         return int.from_bytes(bits.tobytes(), "big", signed=True)
 
-    def prepare(self, rows: Sequence[Row]) -> Prepared:
+    def prepare(self, rows: Sequence[Record]) -> Prepared:
         """Read images once more, resize them, and return them as Datums.
 
         Raises
@@ -101,7 +100,7 @@ class Reader:
         DataError
             One is no longer what it was when it was scanned.
         """
-        datums: list[Content] = []
+        datums: list[DatumBytes] = []
         damaged = {}
         sums = np.zeros((), np.float32)  # whole numbers below 2**24: exact for 65,793 images
         for row in rows:
@@ -120,7 +119,7 @@ class Reader:
             cv2.accumulate(pixels, sums)
         return Prepared(datums, sums, damaged)
 
-    def _reread(self, row: Row) -> Pixels:
+    def _reread(self, row: Record) -> Pixels:
         try:
             content = self.load(row.name)
             if _hash(content) == row.sha256:
@@ -152,52 +151,3 @@ def _check(name: str, pixels: Pixels) -> None:
             f"{name}: {pixels.dtype} pixels of shape {pixels.shape}: expected bytes, height x width"
             " x channels"
         )
-
-
-# ---- the first pass: every image listed and looked at, so that rejects are known before the split
-# The split is of the images that are accepted. To decode them all twice would be dear, so the scan
-# glances at them, and for the rare damage that a glance does not show, the writing starts over
-# (`damage`). A thorough scan decodes them: it reads a JPEG to its end, at an eighth of its size.
-
-CHUNK = 64  # images that a thread looks at at a time
-
-
-def scan(
-    ledger: Ledger, source: Source, seed: int, reader: Reader, workers: Workers, watch: Watch
-) -> None:
-    """List `source` in the ledger, and look at all images that are new or changed.
-
-    Raises
-    ------
-    DataError
-        The source lists an image twice, or with labels that do not fit its tasks.
-    """
-    watch.stage("listing")
-    ledger.enter(source, seed, watch.step)
-    watch.stage("scanning", ledger.value("SELECT COUNT(*) FROM items"))
-    with workers.ahead(reader.scan, ledger.scans(CHUNK, reader.thorough)) as found:
-        for items, scans in found:
-            if workers.check:
-                _check_seen(reader, items, scans)
-            ledger.scanned(scans)
-            watch.step(len(items))
-
-
-def _check_seen(
-    reader: Reader,
-    items: Sequence[tuple[int, str, str | None]],
-    scans: Sequence[tuple[int, Scan]],
-) -> None:
-    """Look here at what another machine could not read; refuse one that has other files.
-
-    Else a worker without the files would have every image rejected.
-    """
-    unread = {number: scan.reason for number, scan in scans if scan.sha256 is None}
-    again = [item for item in items if item[0] in unread]
-    here = {number: scan.reason for number, scan in reader.scan(again) if scan.sha256 is None}
-    for number, name, _ in again:
-        if here.get(number) != unread[number]:
-            raise DataError(
-                f"{name}: a worker of the cluster says {unread[number]!r}, and here it is another"
-                " matter: workers need the same files at the same paths, as on a shared disk"
-            )

@@ -1,20 +1,20 @@
-"""Which image goes where: the split and the order, drawn once every image has been looked at."""
+"""Which image goes where: the split and the order, drawn once every image has been scanned."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from data_prep.class_lists import listing
 from data_prep.datums import MOST_RECORDS
+from data_prep.image_source import DataError, ImageSource, SplitName
 from data_prep.ledger import PAGE, Ledger, decoded, pages
-from data_prep.records import DataError, Source, SplitName
 
 SPLITS: tuple[SplitName, SplitName] = ("train", "test")
-SHOWN = 5  # of many, in a message
 
 
 @dataclass(frozen=True)
-class Counts:
+class ClassCount:
     """How many images of a class are in each split."""
 
     task: str
@@ -23,14 +23,14 @@ class Counts:
     test: int
 
 
-def draw(ledger: Ledger, source: Source, group: bool) -> None:
+def draw(ledger: Ledger, source: ImageSource, group: bool) -> None:
     """Give every accepted image its split and its position there.
 
     The paper's rule (section 5.1): of the n images of every class of the finest task, floor(0.8 n)
     are for training and the rest for test. Which, and in what order, is decided by rank. Families
-    (`duplicates`), where `group` says so, are kept together: each goes, in the order of its first
-    image's rank, to training while there is room in every class that it is of, else to test; so a
-    class has floor(0.8 n) training images, or fewer when no family left fits.
+    (`duplicates`) are kept together if `group` is true: in the order of its first image's rank,
+    each goes to training while there is room in all of its classes, else to test; so a class has
+    floor(0.8 n) training images, or fewer when no remaining family fits.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def draw(ledger: Ledger, source: Source, group: bool) -> None:
         _check_split(ledger, source, split)
 
 
-def counts(ledger: Ledger, source: Source) -> list[Counts]:
+def count_classes(ledger: Ledger, source: ImageSource) -> list[ClassCount]:
     """Return every class of every task with its number of images."""
     found = []
     for column, (task, names) in enumerate(source.tasks.items()):
@@ -64,14 +64,14 @@ def counts(ledger: Ledger, source: Source) -> list[Counts]:
         )
         of = {(label, split): count for label, split, count in rows}
         found += [
-            Counts(task, name, of.get((label, "train"), 0), of.get((label, "test"), 0))
+            ClassCount(task, name, of.get((label, "train"), 0), of.get((label, "test"), 0))
             for label, name in enumerate(names)
         ]
     return found
 
 
-def warnings(classes: list[Counts]) -> list[str]:
-    """Say which classes can never be learned or never be tested."""
+def warnings(classes: list[ClassCount]) -> list[str]:
+    """Return messages about classes that can never be learned or never be tested."""
     kinds = defaultdict[tuple[str, str], list[str]](list)
     for each in classes:
         if each.train + each.test == 0:
@@ -81,15 +81,9 @@ def warnings(classes: list[Counts]) -> list[str]:
         elif each.test == 0:
             kinds[each.task, "never tested: all images are in train"].append(each.name)
     return [
-        f"{task}: {len(names):,} class(es) {kind}: {listing(names)}"
+        f"{task}: {len(names):,} class(es) {kind}: {listing(list(map(repr, names)))}"
         for (task, kind), names in kinds.items()
     ]
-
-
-def listing(names: list[str]) -> str:
-    """Return the first of `names`, and how many more there are."""
-    more = len(names) - SHOWN
-    return ", ".join(map(repr, names[:SHOWN])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _draw_splits(ledger: Ledger, group: bool) -> None:
@@ -148,7 +142,7 @@ def _check_images(ledger: Ledger) -> None:
         )
 
 
-def _check_split(ledger: Ledger, source: Source, split: SplitName) -> None:
+def _check_split(ledger: Ledger, source: ImageSource, split: SplitName) -> None:
     count = ledger.count(split)
     if count == 0:
         raise DataError(

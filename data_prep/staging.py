@@ -1,8 +1,8 @@
-"""A folder that appears whole or not at all.
+"""A folder that appears completely or not at all.
 
 It is made under another name beside its place, so that a kill, a full disk or an error leaves what
-was there before; then it takes its place in one step. What a killed run left behind, the next run
-for the same place clears away, or goes on with.
+was there before; then it takes its place in one step. What a killed run left is deleted, or
+resumed, by the next run for the same place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from data_prep.records import DataError
+from data_prep.image_source import DataError
 
 LOCK = "lock"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -32,13 +32,13 @@ def staged(
     contents: frozenset[str],
     force: bool,
     resume: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    message: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Path]:
     """Give a folder whose `NEW` becomes `out` when the block ends without an exception.
 
     After an interruption (Ctrl-C, as after a kill) everything stays in it for a later `resume`;
     with `resume`, also after an error of the system, such as a full disk. After other errors only
-    what an earlier run left stays, until it is cleared away by a run that begins without `resume`.
+    what an earlier run left stays, until a run that begins without `resume` deletes it.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ def staged(
         The names of everything that the new folder will hold; a folder is replaced only when it
         holds these and nothing else, so that `force` cannot delete what netgen did not make.
     force
-        Whether an older folder may be replaced. It stays until the new one is whole.
+        Whether an older folder may be replaced. It stays until the new one is complete.
     resume
         Whether to give the folder as a killed run left it, if one did.
-    say
-        Is told what became of what a killed run left.
+    message
+        Called with a message about what a killed run left.
 
     Raises
     ------
@@ -64,7 +64,9 @@ def staged(
     out = Path(os.path.realpath(out))
     _check_place(out)
     try:
-        with _workplace(out, lambda: check_replaceable(out, contents, force), resume, say) as work:
+        with _workplace(
+            out, lambda: check_replaceable(out, contents, force), resume, message
+        ) as work:
             new = work / NEW
             new.mkdir(exist_ok=True)
             yield work
@@ -84,7 +86,7 @@ def workplace(out: Path) -> Path:
 
 @contextmanager
 def _workplace(
-    out: Path, check: Callable[[], None], resume: bool, say: Callable[[str], None]
+    out: Path, check: Callable[[], None], resume: bool, message: Callable[[str], None]
 ) -> Iterator[Path]:
     """Give a folder beside `out` that no other run uses, once `check` raises nothing."""
     work = workplace(out)
@@ -96,9 +98,9 @@ def _workplace(
             raise DataError(f"another run is writing {out}: wait until it has ended") from None
         try:
             _put_back(work, out)
-            keep = _left(work)  # not to be lost to a slip of the user's
+            keep = _left(work)  # not to be lost by a mistaken command
             check()
-            keep = _settle(work, lock, resume, say)
+            keep = _settle(work, lock, resume, message)
             yield work
             keep = False
         except KeyboardInterrupt:
@@ -114,16 +116,16 @@ def _workplace(
 
 
 def _put_back(work: Path, out: Path) -> None:
-    """Put the older folder back that a run set aside which did not come to its end."""
+    """Put back the older folder that an interrupted run set aside."""
     if (work / "old").exists() and not out.exists():
         (work / "old").rename(out)
 
 
-def _settle(work: Path, lock: TextIO, resume: bool, say: Callable[[str], None]) -> bool:
-    """Clear away what a killed run left, or keep it and return True; say which.
+def _settle(work: Path, lock: TextIO, resume: bool, message: Callable[[str], None]) -> bool:
+    """Delete what a killed run left, or keep it and return True; report which.
 
-    Nothing is flushed to the disk before the end, so what was left when the machine went down is
-    not to be trusted: the lock knows in which of the machine's runs it was made.
+    Nothing is flushed to the disk before the end, so what was left when the machine went down
+    cannot be trusted: the lock file records since which boot it was made.
     """
     left = _left(work)
     lock.seek(0)
@@ -132,13 +134,13 @@ def _settle(work: Path, lock: TextIO, resume: bool, say: Callable[[str], None]) 
     lock.write(_boot())
     lock.flush()
     if left and resume and trusted:
-        say("going on where the last run ended")
+        message("resuming where the last run ended")
         return True
     if resume:
-        why = "the machine was started anew since" if left else "there is nothing to go on with"
-        say(f"starting at the beginning: {why}")
+        why = "the machine was restarted since" if left else "there is nothing to resume"
+        message(f"starting at the beginning: {why}")
     elif left:
-        say("clearing away what a killed run left (--resume would have gone on with it)")
+        message("deleting what a killed run left (--resume would have continued it)")
     _clear(work)
     return False
 
@@ -148,7 +150,7 @@ def _left(work: Path) -> bool:
 
 
 def _boot() -> str:
-    """Return what changes whenever the machine starts."""
+    """Return a string that changes whenever the machine starts."""
     return BOOT_ID.read_text() if BOOT_ID.exists() else ""
 
 
@@ -159,7 +161,7 @@ def _clear(work: Path, but: str = "") -> None:
 
 
 def _check_place(out: Path) -> None:
-    """Refuse what no other folder can take the place of."""
+    """Refuse a place where no folder can be replaced."""
     if Path.cwd().is_relative_to(out):
         raise DataError(f"{out} is the current folder or holds it: name a folder to be made")
     if os.path.ismount(out):
@@ -167,7 +169,7 @@ def _check_place(out: Path) -> None:
 
 
 def check_replaceable(out: Path, contents: frozenset[str], force: bool) -> None:
-    """Refuse to replace what is not netgen's, and without `force` what is.
+    """Refuse to replace a folder that is no dataset, and without `force` one that is.
 
     Raises
     ------
@@ -192,7 +194,7 @@ def check_replaceable(out: Path, contents: frozenset[str], force: bool) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Wait until everything in `folder` is on the disk, or the old data would go for nothing."""
+    """Wait until everything in `folder` is on the disk, before the older folder goes."""
     for path in (folder, *folder.rglob("*")):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -206,7 +208,7 @@ def _put_in_place(new: Path, out: Path) -> None:
         new.rename(out)
     elif not _exchange(new, out):
         # Some network file systems cannot exchange. Here alone there is a moment without `out`; a
-        # kill in it leaves `old`, which `_recover` puts back.
+        # kill in it leaves `old`, which `_put_back` puts back.
         old = new.with_name("old")
         out.rename(old)
         new.rename(out)

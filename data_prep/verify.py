@@ -1,4 +1,4 @@
-"""Proves of a dataset that its databases hold what is said of them, as Caffe will read them."""
+"""Verifies that a dataset's databases hold what ``dataset.toml`` and ``records.csv`` say."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from google.protobuf.message import DecodeError
 
 from data_prep.convert import MEAN, TOML
 from data_prep.listings import RECORDS, read_list
-from data_prep.records import Watch
-from data_prep.verify_images import BAD, Seen, look_at
+from data_prep.request import StageProgress
+from data_prep.verify_images import BAD, ImagesSeen, read_images
 from data_prep.writing import mean_pixel
 from netgen.caffe.caffe_pb2 import BlobProto
 from netgen.caffe.databases import DatabaseError, Databases, Labels, open_database, read_labels
@@ -23,8 +23,8 @@ from netgen.network.dataset import Dataset, DatasetError, Split, class_names, re
 ANEW = "make the dataset anew"
 
 
-class Verdict(Enum):
-    """What came of a check; the value is how it is printed."""
+class CheckOutcome(Enum):
+    """The outcome of a check; the value is how it is printed."""
 
     PASSED = "passed"
     FAILED = "FAILED"
@@ -32,11 +32,11 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that was looked at: what, the verdict, and what was found; if bad, what next."""
+class DatasetCheck:
+    """A check of a dataset: what was checked, the outcome, and what was found and can be done."""
 
     what: str
-    verdict: Verdict
+    outcome: CheckOutcome
     found: str
 
 
@@ -49,17 +49,19 @@ class _Part:
     labels: Labels
 
 
-def verify(path: Path, quick: bool = False, watch: Watch | None = None) -> list[Check]:
-    """Check a dataset, from cheap to dear.
+def verify(
+    path: Path, quick: bool = False, progress: StageProgress | None = None
+) -> list[DatasetCheck]:
+    """Check a dataset, the cheap checks first.
 
     Parameters
     ----------
     path
         The folder with ``dataset.toml``, or that file.
     quick
-        Whether to look at counts, keys and labels only, and not at the images.
-    watch
-        Is told how it goes.
+        Whether to check counts, keys and labels only, and not the images.
+    progress
+        Receives the progress.
 
     Returns
     -------
@@ -74,52 +76,61 @@ def verify(path: Path, quick: bool = False, watch: Watch | None = None) -> list[
     """
     file = path / TOML if path.is_dir() else path
     dataset = read_dataset(file)
-    watch = watch or Watch()
+    progress = progress or StageProgress()
     checks = [*_class_names(dataset)]
     parts = []
     for name, split in (("train", dataset.train), ("test", dataset.test)):
-        watch.stage(f"reading the labels of {name}")
+        progress.stage(f"reading the labels of {name}")
         try:
             paths = {task: Path(database) for task, database in split.labels.items()}
             labels = read_labels(Databases(Path(split.images), paths))
         except DatabaseError as error:
-            checks.append(Check(f"{name}: databases", Verdict.FAILED, str(error)))
+            checks.append(DatasetCheck(f"{name}: databases", CheckOutcome.FAILED, str(error)))
         else:
             parts.append(_Part(name, split, labels))
             checks += [*_split(parts[-1], dataset)]
     whole = len(parts) == 2
-    watch.stage(f"comparing with {RECORDS}")
+    progress.stage(f"comparing with {RECORDS}")
     checks.append(_records(file.parent / RECORDS, parts, dataset) if whole else _skipped(RECORDS))
     if quick:
-        return [*checks, Check("images", Verdict.SKIPPED, "quick: counts, keys and labels only")]
-    return [*checks, *_images(dataset, parts, file.parent / MEAN, watch)]
+        return [
+            *checks,
+            DatasetCheck("images", CheckOutcome.SKIPPED, "quick: counts, keys and labels only"),
+        ]
+    return [*checks, *_images(dataset, parts, file.parent / MEAN, progress)]
 
 
-def _skipped(what: str) -> Check:
-    return Check(what, Verdict.SKIPPED, "not all databases can be read")
+def _skipped(what: str) -> DatasetCheck:
+    return DatasetCheck(what, CheckOutcome.SKIPPED, "not all databases can be read")
 
 
-def _check(what: str, wrong: str | None, right: str) -> Check:
+def _check(what: str, wrong: str | None, right: str) -> DatasetCheck:
     """Return a check that failed when there is something `wrong`."""
-    return Check(what, Verdict.FAILED, wrong) if wrong else Check(what, Verdict.PASSED, right)
+    return (
+        DatasetCheck(what, CheckOutcome.FAILED, wrong)
+        if wrong
+        else DatasetCheck(what, CheckOutcome.PASSED, right)
+    )
 
 
-def _class_names(dataset: Dataset) -> Iterator[Check]:
+def _class_names(dataset: Dataset) -> Iterator[DatasetCheck]:
     for task in dataset.tasks:
         what = f"{task.name}: class names"
         try:
             names = class_names(task)
         except DatasetError as error:
-            yield Check(what, Verdict.FAILED, str(error))
+            yield DatasetCheck(what, CheckOutcome.FAILED, str(error))
             continue
         if names is None:
-            yield Check(what, Verdict.SKIPPED, f"{TOML} names no file of them")
+            yield DatasetCheck(what, CheckOutcome.SKIPPED, f"{TOML} names no file of them")
         else:
-            yield Check(what, Verdict.PASSED, f"one for each of {task.classes:,} classes")
+            yield DatasetCheck(
+                what, CheckOutcome.PASSED, f"one for each of {task.classes:,} classes"
+            )
 
 
-def _split(part: _Part, dataset: Dataset) -> Iterator[Check]:
-    """Hold a split's databases against ``dataset.toml`` and each other."""
+def _split(part: _Part, dataset: Dataset) -> Iterator[DatasetCheck]:
+    """Compare a split's databases with ``dataset.toml`` and each other."""
     stated, counts = part.split.records, part.labels.records
     wrong = [f"{name} {count:,}" for name, count in counts.items() if count != stated]
     yield _check(
@@ -146,20 +157,24 @@ def _split(part: _Part, dataset: Dataset) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _records(file: Path, parts: list[_Part], dataset: Dataset) -> Check:
-    """Hold ``records.csv`` against the databases, line by line."""
+def _records(file: Path, parts: list[_Part], dataset: Dataset) -> DatasetCheck:
+    """Compare ``records.csv`` with the databases, line by line."""
     if not file.exists():
         found = "no such file: who has which label is not known from anywhere else"
-        return Check(RECORDS, Verdict.SKIPPED, found)
+        return DatasetCheck(RECORDS, CheckOutcome.SKIPPED, found)
     try:
         pairs = zip_longest(read_list(file), _in_databases(parts, dataset))
         for line, (listed, stored) in enumerate(pairs, start=1):
             wrong = _difference(listed, stored)
             if wrong:
-                return Check(RECORDS, Verdict.FAILED, f"{file}, record {line:,}: {wrong}: {ANEW}")
+                return DatasetCheck(
+                    RECORDS, CheckOutcome.FAILED, f"{file}, record {line:,}: {wrong}: {ANEW}"
+                )
     except (ValueError, OSError, StopIteration) as error:
-        return Check(RECORDS, Verdict.FAILED, f"{file}: {error}: {ANEW}")
-    return Check(RECORDS, Verdict.PASSED, "the same keys, labels and class names, in this order")
+        return DatasetCheck(RECORDS, CheckOutcome.FAILED, f"{file}: {error}: {ANEW}")
+    return DatasetCheck(
+        RECORDS, CheckOutcome.PASSED, "the same keys, labels and class names, in this order"
+    )
 
 
 def _in_databases(parts: list[_Part], dataset: Dataset) -> Iterator[dict[str, str]]:
@@ -186,34 +201,36 @@ def _difference(listed: Mapping[str, str] | None, stored: Mapping[str, str] | No
     return None
 
 
-def _images(dataset: Dataset, parts: list[_Part], mean: Path, watch: Watch) -> Iterator[Check]:
-    """Look at every image once."""
-    seen: dict[str, Seen] = {}
+def _images(
+    dataset: Dataset, parts: list[_Part], mean: Path, progress: StageProgress
+) -> Iterator[DatasetCheck]:
+    """Read every image once."""
+    seen: dict[str, ImagesSeen] = {}
     for part in parts:
-        watch.stage(f"looking at the images of {part.name}", part.labels.records["images"])
+        progress.stage(f"looking at the images of {part.name}", part.labels.records["images"])
         what = f"{part.name}: images"
         try:
-            seen[part.name] = look_at(Path(part.split.images), dataset.images, watch)
+            seen[part.name] = read_images(Path(part.split.images), dataset.images, progress)
         except DatabaseError as error:
-            yield Check(what, Verdict.FAILED, str(error))
+            yield DatasetCheck(what, CheckOutcome.FAILED, str(error))
         else:
             yield _shapes(what, dataset, seen[part.name])
     if "train" in seen and not seen["train"].wrong:
         yield _channel_mean(dataset, seen["train"])
         yield _pixel_mean(mean, seen["train"])
     else:
-        yield Check("mean", Verdict.SKIPPED, "not every training image can be read")
+        yield DatasetCheck("mean", CheckOutcome.SKIPPED, "not every training image can be read")
     yield _both_splits(seen) if len(seen) == 2 else _skipped("images in both splits")
 
 
-def _shapes(what: str, dataset: Dataset, seen: Seen) -> Check:
+def _shapes(what: str, dataset: Dataset, seen: ImagesSeen) -> DatasetCheck:
     images = dataset.images
     shape = f"{images.channels} x {images.height} x {images.width}"
     wrong = seen.wrong and f"{seen.wrong}; {seen.bad:,} are no images of {shape}: {ANEW}"
     return _check(what, wrong, f"{seen.digests.size:,} decode, all {shape}")
 
 
-def _channel_mean(dataset: Dataset, seen: Seen) -> Check:
+def _channel_mean(dataset: Dataset, seen: ImagesSeen) -> DatasetCheck:
     """Compare in whole numbers: the sum of a channel's pixels is known to the last digit."""
     stated, found = dataset.images.mean, mean_pixel(seen.sums, seen.digests.size)
     pixels = seen.digests.size * dataset.images.height * dataset.images.width
@@ -226,14 +243,14 @@ def _channel_mean(dataset: Dataset, seen: Seen) -> Check:
     return _check("channel mean", wrong, said)
 
 
-def _pixel_mean(file: Path, seen: Seen) -> Check:
+def _pixel_mean(file: Path, seen: ImagesSeen) -> DatasetCheck:
     if not file.exists():
-        return Check(MEAN, Verdict.SKIPPED, "no such file")
+        return DatasetCheck(MEAN, CheckOutcome.SKIPPED, "no such file")
     try:
         blob = BlobProto.FromString(file.read_bytes())
         values = np.asarray(blob.data, np.float32)
     except (DecodeError, OSError) as error:
-        return Check(MEAN, Verdict.FAILED, f"{file}: {error}: {ANEW}")
+        return DatasetCheck(MEAN, CheckOutcome.FAILED, f"{file}: {error}: {ANEW}")
     expected = (seen.sums / seen.digests.size).astype(np.float32).transpose(2, 0, 1)
     same = (blob.channels, blob.height, blob.width) == expected.shape and np.array_equal(
         values, expected.ravel()
@@ -242,7 +259,7 @@ def _pixel_mean(file: Path, seen: Seen) -> Check:
     return _check(MEAN, wrong, "the mean of the training images, pixel by pixel")
 
 
-def _both_splits(seen: Mapping[str, Seen]) -> Check:
+def _both_splits(seen: Mapping[str, ImagesSeen]) -> DatasetCheck:
     """Look for images that are, pixel by pixel, in both splits."""
     shared = np.intersect1d(seen["train"].digests, seen["test"].digests)
     shared = shared[shared != BAD]

@@ -1,4 +1,4 @@
-"""Every image of a database looked at once: its shape, whether it decodes, fingerprint and sums."""
+"""Reads every image of a database once: its shape, whether it decodes, fingerprint and sums."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from data_prep import images
 from data_prep.datums import opened
+from data_prep.image_source import Pixels
 from data_prep.images import Decoding, Rejected
-from data_prep.records import Pixels, Watch
+from data_prep.request import StageProgress
 from netgen.caffe import databases
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.network.dataset import Images
 
-BAD = 0  # an image's fingerprint that is none
-STEP = 256  # images from one word of progress to the next
+BAD = 0  # in place of a bad image's fingerprint
+STEP = 256  # images from one report of progress to the next
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ImagesSeen:
     """What a database of images holds.
 
     Attributes
@@ -43,7 +44,7 @@ class Seen:
     bad: int
 
 
-def look_at(path: Path, stated: Images, watch: Watch) -> Seen:
+def read_images(path: Path, stated: Images, progress: StageProgress) -> ImagesSeen:
     """Read all images of a database that should have the shape `stated`.
 
     Raises
@@ -66,8 +67,8 @@ def look_at(path: Path, stated: Images, watch: Watch) -> Seen:
                 sums += pixels
                 digests[index] = _digest(pixels)
             if index % STEP == STEP - 1:
-                watch.step(STEP)
-    return Seen(digests, sums, wrong, bad)
+                progress.advance(STEP)
+    return ImagesSeen(digests, sums, wrong, bad)
 
 
 def _digest(pixels: Pixels) -> int:

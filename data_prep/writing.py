@@ -1,4 +1,4 @@
-"""The second pass: images decoded in the plan's order, into one LMDB and a label LMDB a task."""
+"""The second pass: images in the plan's order into an LMDB, and labels into an LMDB per task."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.ahead import Workers
 from data_prep.datums import key, label_datum
-from data_prep.ledger import Ledger, Row, pages
-from data_prep.reading import Prepared, Reader
-from data_prep.records import SplitName, Watch
+from data_prep.image_source import SplitName
+from data_prep.ledger import Ledger, Record, pages
+from data_prep.reading import ImageReader, Prepared
+from data_prep.request import StageProgress
 from data_prep.resuming import Damaged
-from data_prep.storage import Appender, Content, flushing
+from data_prep.storage import Appender, DatumBytes, flushing
+from data_prep.workers import Workers
 from netgen.caffe.caffe_pb2 import BlobProto
 from netgen.network.dataset import Split
 
 CHUNK = 16  # images that a thread prepares at a time
 # Records a transaction: 10 MB of 224 x 224 colour images, which are still in the processor's cache
-# when LMDB copies them to the system; of 39 MB, a conversion took a fifth longer.
+# when LMDB copies them; with 39 MB, a conversion took a fifth longer.
 BATCH = 64
 
-Shape = tuple[int, int, int]  # channels, height, width
+ImageShape = tuple[int, int, int]  # channels, height, width
 Sums = NDArray[np.uint64]  # of pixels, H x W x C
 
 
 class SplitWriter:
     """The databases of a split, and how far they are.
 
-    The ledger learns of a batch when it is in all databases. So after a kill some may be a batch
-    ahead of it: they are left alone until the others have caught up.
+    The ledger records a batch when it is in all databases. So after a kill some may be one batch
+    ahead of it: they are not appended to until the others have caught up.
 
     Attributes
     ----------
@@ -40,7 +41,7 @@ class SplitWriter:
         The sum of the pixels of these.
     """
 
-    def __init__(self, ledger: Ledger, name: SplitName, split: Split, shape: Shape) -> None:
+    def __init__(self, ledger: Ledger, name: SplitName, split: Split, shape: ImageShape) -> None:
         self.ledger, self.name = ledger, name
         self.images = Appender(split.images)
         self.labels = [Appender(path) for path in split.labels.values()]
@@ -50,8 +51,8 @@ class SplitWriter:
         self.sums: Sums = np.frombuffer(kept, np.uint64).reshape(empty.shape) if kept else empty
         self.ends = {each: each.entries() for each in (self.images, *self.labels)}
 
-    def append(self, rows: list[Row], prepared: list[Prepared]) -> None:
-        """Append a batch to all databases, and take it down in the ledger."""
+    def append(self, rows: list[Record], prepared: list[Prepared]) -> None:
+        """Append a batch to all databases, and record it in the ledger."""
         keys = [key(self.written + i) for i in range(len(rows))]
         for column, database in enumerate(self.labels):
             self._append(database, keys, [label_datum(row.labels[column]) for row in rows])
@@ -60,7 +61,7 @@ class SplitWriter:
         self.written += len(rows)
         self.ledger.wrote(self.name, self.written, self.sums.tobytes())
 
-    def _append(self, database: Appender, keys: list[bytes], values: Sequence[Content]) -> None:
+    def _append(self, database: Appender, keys: list[bytes], values: Sequence[DatumBytes]) -> None:
         if self.ends[database] <= self.written:
             database.append(keys, values)
 
@@ -69,10 +70,10 @@ def write_split(
     ledger: Ledger,
     name: SplitName,
     split: Split,
-    shape: Shape,
-    reader: Reader,
+    shape: ImageShape,
+    reader: ImageReader,
     workers: Workers,
-    watch: Watch,
+    progress: StageProgress,
 ) -> Sums:
     """Write a split's databases of images of that `shape`, from where they end; return the sums.
 
@@ -86,8 +87,8 @@ def write_split(
         A database cannot be written.
     """
     writer = SplitWriter(ledger, name, split, shape)
-    watch.stage(f"writing {name}", split.records)
-    watch.step(writer.written)
+    progress.stage(f"writing {name}", split.records)
+    progress.advance(writer.written)
     with (
         workers.ahead(reader.prepare, ledger.records(name, writer.written, CHUNK)) as done,
         flushing(writer.images.file) as flusher,
@@ -99,7 +100,7 @@ def write_split(
             rows = [row for chunk, _ in chunks for row in chunk]
             writer.append(rows, [prepared for _, prepared in chunks])
             flusher.flush()
-            watch.step(len(rows))
+            progress.advance(len(rows))
     return writer.sums
 
 

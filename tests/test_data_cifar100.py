@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from data_prep import cifar100
 from data_prep.cifar100 import FOLDER, Cifar100
+from data_prep.image_source import DataError
 from data_prep.listings import read_list
 from data_prep.python2_pickle import PickleError, read_pickle
-from data_prep.records import DataError
 from netgen.caffe.databases import open_database
 
 TRAIN, TEST = 20, 6

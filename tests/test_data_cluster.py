@@ -18,10 +18,10 @@ from support.data import PROGRAM, fail, fingerprints, first_published, netgen, p
 from support.photographs import photograph, saved
 
 from data_prep.cifar100 import Cifar100
+from data_prep.class_folders import class_folders
 from data_prep.fashion_mnist import fashion_mnist
-from data_prep.folder import folders
 from data_prep.images import Decoding
-from data_prep.reading import Reader
+from data_prep.reading import ImageReader
 
 pytest.importorskip("distributed")
 DASK = str(Path(sys.executable).parent / "dask")
@@ -159,8 +159,8 @@ def test_the_work_of_a_worker_that_is_killed_is_done_by_another(
 def test_when_all_workers_are_lost_it_says_so_and_leaves_nothing(
     root: Path, tmp_path: Path
 ) -> None:
-    patience = "from data_prep import ahead, dask_cluster as cluster;"
-    patience += " ahead.PATIENCE = cluster.WITHOUT_WORKERS = 1"
+    patience = "from data_prep import workers;"
+    patience += " workers.CHECK_INTERVAL = workers.NO_WORKERS_TIMEOUT = 1"
     out = tmp_path / "out"
     with cluster(tmp_path, "") as found:
         run = start(root, out, found.address, patience)
@@ -210,13 +210,13 @@ def test_a_worker_without_netgen_is_an_error(root: Path, tmp_path: Path) -> None
     bare.mkdir(parents=True)
     (bare / "__init__.py").touch()
     # An installed netgen must not be found behind this one.
-    (bare / "ahead.py").write_text('raise ModuleNotFoundError("no", name="data_prep.ahead")\n')
+    (bare / "workers.py").write_text('raise ModuleNotFoundError("no", name="data_prep.workers")\n')
     with cluster(tmp_path, f"export PYTHONPATH={bare.parent};") as found:
         run = start(root, tmp_path / "out", found.address)
         said = ended(run)
     assert said.splitlines()[-1] == (
-        f"Error: {found.address}: a worker has no 'data_prep.ahead': install the same netgen there"
-        " as here"
+        f"Error: {found.address}: a worker has no 'data_prep.workers': install the same netgen"
+        " there as here"
     )
 
 
@@ -264,6 +264,6 @@ def test_jobs_and_a_scheduler_exclude_each_other(root: Path, tmp_path: Path) -> 
 def test_no_images_travel_to_the_workers_whatever_the_source(tmp_path: Path) -> None:
     """CIFAR-100 and Fashion-MNIST are arrays in memory here: only their path is sent."""
     published = fashion_mnist(first_published(tmp_path / "published"))
-    files = folders(photographs(tmp_path / "root", {"a": 1, "b": 1}))
+    files = class_folders(photographs(tmp_path / "root", {"a": 1, "b": 1}))
     for load in (published.load, files.load, Cifar100(tmp_path).load):
-        assert len(pickle.dumps(Reader(load, files.stamp, Decoding((64, 64))).scan)) < 1_500
+        assert len(pickle.dumps(ImageReader(load, files.stamp, Decoding((64, 64))).scan)) < 1_500

@@ -15,7 +15,7 @@ from support.photographs import photograph, saved
 from data_prep import images, writing
 from data_prep.image_headers import read_header
 from data_prep.ledger import rank
-from data_prep.reading import Reader
+from data_prep.reading import ImageReader
 
 SIZE = ("--size", 64)
 STARTED_OVER = "decoding all images before the split, and writing anew without it"
@@ -109,13 +109,13 @@ def test_what_was_written_is_not_decoded_for_the_new_plan(
     shutil.copytree(sound, tmp_path / "root")
     (tmp_path / "root" / last).write_bytes(with_a_hole(0))
     decoded = []
-    look = Reader._facts
+    look = ImageReader._facts
 
-    def noting(self: Reader, stamp: str | None, name: str, content: bytes) -> object:
+    def noting(self: ImageReader, stamp: str | None, name: str, content: bytes) -> object:
         decoded.extend([name] if self.thorough else [])
         return look(self, stamp, name, content)
 
-    monkeypatch.setattr(Reader, "_facts", noting)
+    monkeypatch.setattr(ImageReader, "_facts", noting)
     monkeypatch.setattr(writing, "BATCH", 256)  # so the test set is one transaction, not written
     succeed("folder", tmp_path / "root", "--out", tmp_path / "out", *SIZE)
     assert sorted(decoded) == sorted(row["name"] for row in records(tmp_path / "out", "test"))
@@ -147,9 +147,9 @@ def test_an_image_that_only_the_scan_can_decode_is_an_error_that_leaves_nothing(
 PLACES = [
     ("convert.start_over", 1),  # nobody knows of the damage
     ("resuming.clear", 2),  # the ledger does
-    ("convert.scan", 2),
+    ("convert.scan_source", 2),
     ("ledger.Ledger.scanned", 24),  # of 16 a scan
-    ("convert.make_plan", 2),
+    ("convert.plan_dataset", 2),
     ("convert.begin_writing", 2),
     ("resuming.clear", 3),
     ("convert.write_split", 2),
@@ -189,7 +189,7 @@ def test_a_kill_before_while_or_after_it_starts_over_changes_no_byte(
     out = tmp_path / "out"
     killed(root, out, function, call)
     said = succeed("folder", root, "--out", out, *SIZE, "--resume")
-    assert "going on where the last run ended" in said
+    assert "resuming where the last run ended" in said
     assert said.count(STARTED_OVER) == (function == "convert.start_over")
     assert without_rejects(out) == expected
     assert len(table(out / "rejects.csv")) == 4
@@ -201,7 +201,7 @@ def test_a_damaged_image_that_was_mended_before_the_run_goes_on_is_taken(
 ) -> None:
     copy, out = tmp_path / "root", tmp_path / "out"
     shutil.copytree(root, copy)
-    killed(copy, out, "convert.scan", 2)
+    killed(copy, out, "convert.scan_source", 2)
     for name in HOLES:
         (copy / name).write_bytes(saved(photograph(60)))
     succeed("folder", copy, "--out", out, *SIZE, "--resume")

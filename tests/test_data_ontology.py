@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.paths import SHARED
 
-from data_prep.criteria import Criteria, fates, read_counts, read_pairs, steps
-from data_prep.records import DataError
+from data_prep.criteria import Criteria, apply_criteria, fates, read_counts, read_pairs
+from data_prep.image_source import DataError
 from netgen.audit.measurements.measurement import Context
 from netgen.audit.measurements.public_lists import chain
 from netgen.commands.cli import main
@@ -69,7 +69,7 @@ def test_with_the_authors_nouns_914_of_the_1200_are_left_before_images_count(
     ]
     assert left == [("1200", "181", "286"), ("1134", "132", "276"), ("914", "130", "167")]
     assert tuple(int(pairs) for pairs, *_ in left) == chain(Context(LISTS))[:3]  # the audit's
-    assert "(3) is not applied: nobody counted images" in output
+    assert "(3) is not applied: images are not counted" in output
 
 
 @needs_lists
@@ -154,7 +154,7 @@ def test_what_is_left_meets_every_criterion_and_what_is_not_fails_the_one_named(
         for pair in pairs
     }  # fmt: skip
     try:
-        found = steps(pairs, Criteria(nouns, excluded, least), counts)
+        found = apply_criteria(pairs, Criteria(nouns, excluded, least), counts)
     except DataError:
         assert all(fails.values())
     else:
@@ -170,9 +170,12 @@ def test_what_is_left_meets_every_criterion_and_what_is_not_fails_the_one_named(
         (["big_dog", "dog"], "'dog' is no pair such as happy_dog"),
         (["big_dog", "big_"], "'big_' is no pair"),
         (["big dog_house"], "is no pair"),
-        (["big_dog", "big_cat", "big_dog"], "'big_dog' is there twice: leave one"),
-        ([""], "nothing is in it"),
-        (["big_dog", "odd_dog"], "no pair meets (1) 3 or more nouns an adjective: ask for less"),
+        (["big_dog", "big_cat", "big_dog"], "'big_dog' is listed twice: keep one"),
+        ([""], "it is empty"),
+        (
+            ["big_dog", "odd_dog"],
+            "no pair meets (1) 3 or more nouns an adjective: use weaker criteria",
+        ),
     ],
 )
 def test_a_list_that_cannot_be_used_leaves_no_folder(
@@ -191,7 +194,7 @@ def test_a_list_that_cannot_be_used_leaves_no_folder(
         (["big_dog,3"], "its first line is not pair,count"),
         (["pair,count", "big_dog,3", "big_cat,-1"], "line 3: 'big_cat,-1' is not a pair and a"),
         (["pair,count", "big_dog"], "line 2: 'big_dog' is not a pair and a count"),
-        (["pair,count", "big_dog,1", "big_dog,2"], "line 3: 'big_dog' is there twice"),
+        (["pair,count", "big_dog,1", "big_dog,2"], "line 3: 'big_dog' is listed twice"),
     ],
 )
 def test_counts_that_cannot_be_used_are_named_by_line(

@@ -181,9 +181,9 @@ def test_what_cannot_fit_is_refused_before_it_is_written(tmp_path: Path) -> None
 
 # Somebody else fills the disk once the estimate is made.
 UNCHECKED = """
-from data_prep import preparation
+from data_prep import planning
 from netgen.commands.cli import main
-preparation.check_room = lambda *_: None
+planning.check_disk_space = lambda *_: None
 main()
 """
 
@@ -219,8 +219,8 @@ def test_a_full_disk_under_resume_keeps_what_is_done(tmp_path: Path) -> None:
     program = (sys.executable, "-c", UNCHECKED, "data", COMMAND, *MANY)
     output = in_own_mounts(script, tmp_path, *program)
     assert "No space left on device" in output
-    assert "What is done is kept: the same command with --resume goes on." in output
-    assert "going on where the last run ended" in output
+    assert "What is done is kept: the same command with --resume continues it." in output
+    assert "resuming where the last run ended" in output
     succeed(COMMAND, "--out", tmp_path / "whole", "--source-folder", tmp_path / "many")
     assert fingerprints(tmp_path / "out") == fingerprints(tmp_path / "whole")
 

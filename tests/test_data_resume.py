@@ -15,7 +15,7 @@ import pytest
 from support.data import PROGRAM, fail, fingerprints, photographs, succeed
 from support.photographs import photograph, saved
 
-from data_prep.reading import Reader
+from data_prep.reading import ImageReader
 
 COMMAND = "folder"
 SIZE = ("--size", 64)
@@ -84,7 +84,7 @@ def test_twenty_kills_at_random_moments_each_resumed_change_no_byte(
         time.sleep(chance.uniform(0, 0.02))
         run.kill()
         _, said = run.communicate()
-        resumed += b"going on where the last run ended" in said
+        resumed += b"resuming where the last run ended" in said
         if out.exists():
             assert fingerprints(out) == whole
             shutil.rmtree(out)
@@ -112,13 +112,13 @@ def test_what_a_scan_found_out_is_used_again_unless_the_file_changed(
     out = tmp_path / "out"
     killed_while_writing(root, out)
     looked_at = []
-    scan = Reader._facts
+    scan = ImageReader._facts
 
-    def noting(self: Reader, stamp: str | None, name: str, content: bytes) -> object:
+    def noting(self: ImageReader, stamp: str | None, name: str, content: bytes) -> object:
         looked_at.append(name)
         return scan(self, stamp, name, content)
 
-    monkeypatch.setattr(Reader, "_facts", noting)
+    monkeypatch.setattr(ImageReader, "_facts", noting)
     os.utime(root / "class 1" / "1.jpg", ns=(1, 1))
     succeed(COMMAND, root, "--out", out, *SIZE, "--resume")
     assert looked_at == ["class 1/1.jpg"]
@@ -143,7 +143,7 @@ def test_a_run_that_was_killed_after_the_training_set_goes_on_with_the_test_set(
     wait_for((tmp_path / ".out.partial/new/test/images.lmdb/data.mdb").exists, run)
     run.kill()
     run.communicate()
-    assert "going on where the last run ended" in succeed(
+    assert "resuming where the last run ended" in succeed(
         COMMAND, root, "--out", out, *SIZE, "--resume"
     )
     assert fingerprints(out) == whole
@@ -168,7 +168,7 @@ def test_other_options_than_those_of_the_killed_run_are_refused(
     killed_while_writing(root, out)
     message = fail(COMMAND, root, "--out", out, *SIZE, "--resume", "--seed", 1, "--rotate")
     assert "another seed (0, now 1), rotate (False, now True): give the same" in message
-    assert "going on where the last run ended" in succeed(
+    assert "resuming where the last run ended" in succeed(
         COMMAND, root, "--out", out, *SIZE, "--resume"
     )
     assert fingerprints(out) == whole
@@ -180,7 +180,7 @@ def test_a_forgotten_force_does_not_cost_what_was_left(root: Path, tmp_path: Pat
     killed_while_writing(root, out, "--force")
     for again in ((), ("--resume",)):
         assert "replace it with --force" in fail(COMMAND, root, "--out", out, *SIZE, *again)
-    assert "going on where the last run ended" in succeed(
+    assert "resuming where the last run ended" in succeed(
         COMMAND, root, "--out", out, *SIZE, "--resume", "--force"
     )
 
@@ -190,7 +190,7 @@ def test_without_resume_a_left_over_is_cleared_away_and_said_so(
 ) -> None:
     killed_while_writing(root, tmp_path / "out")
     output = succeed(COMMAND, root, "--out", tmp_path / "out", *SIZE)
-    assert "clearing away what a killed run left (--resume would have gone on" in output
+    assert "deleting what a killed run left (--resume would have continued" in output
     assert fingerprints(tmp_path / "out") == whole
 
 
@@ -198,7 +198,7 @@ def test_with_nothing_to_resume_it_starts_at_the_beginning(
     root: Path, whole: dict[str, str], tmp_path: Path
 ) -> None:
     output = succeed(COMMAND, root, "--out", tmp_path / "out", *SIZE, "--resume")
-    assert "starting at the beginning: there is nothing to go on with" in output
+    assert "starting at the beginning: there is nothing to resume" in output
     assert fingerprints(tmp_path / "out") == whole
 
 
@@ -208,7 +208,7 @@ def test_what_was_left_before_the_machine_started_anew_is_not_trusted(
     killed_while_writing(root, tmp_path / "out")
     (tmp_path / ".out.partial" / "lock").write_text("an earlier start")
     output = succeed(COMMAND, root, "--out", tmp_path / "out", *SIZE, "--resume")
-    assert "starting at the beginning: the machine was started anew since" in output
+    assert "starting at the beginning: the machine was restarted since" in output
     assert fingerprints(tmp_path / "out") == whole
 
 
@@ -217,10 +217,10 @@ def test_an_interrupted_run_can_be_resumed_and_says_so(
     root: Path, whole: dict[str, str], tmp_path: Path, how: int
 ) -> None:
     said = killed_while_writing(root, tmp_path / "out", how=how)
-    assert "What is done is kept: the same command with --resume goes on." in said
+    assert "What is done is kept: the same command with --resume continues it." in said
     assert "Traceback" not in said
     output = succeed(COMMAND, root, "--out", tmp_path / "out", *SIZE, "--resume")
-    assert "going on where the last run ended" in output
+    assert "resuming where the last run ended" in output
     assert fingerprints(tmp_path / "out") == whole
 
 
@@ -228,13 +228,13 @@ def test_an_image_that_changes_after_the_scan_is_an_error_that_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = photographs(tmp_path / "root", {"a": 5, "b": 5})
-    prepare = Reader.prepare
+    prepare = ImageReader.prepare
 
-    def changing(self: Reader, rows: list[object]) -> object:
+    def changing(self: ImageReader, rows: list[object]) -> object:
         (root / "a" / "0.jpg").write_bytes(saved(photograph(99)))
         return prepare(self, rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Reader, "prepare", changing)
+    monkeypatch.setattr(ImageReader, "prepare", changing)
     message = fail(COMMAND, root, "--out", tmp_path / "out", *SIZE, "--resume")
     assert message == "Error: a/0.jpg: changed while it was being used: run again"
     assert [path.name for path in tmp_path.iterdir()] == ["root"]

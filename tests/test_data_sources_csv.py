@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.sources import JPEG, found, rejects, write
 
 from data_prep.csv_file import csv_file
-from data_prep.records import DataError, Item, Reject
+from data_prep.image_source import DataError, Item, Reject
 
 LISTED = {
     "img/1.jpg": {"noun": "dog", "adj": "happy"},
@@ -199,7 +199,7 @@ def test_a_path_that_is_no_unicode_keeps_its_bytes(root: Path) -> None:
         (b"path,My Noun\na,dog\nb,cat\n", "column 'My Noun': no task's name: use lower case"),
         (b"path,relu\na,dog\nb,cat\n", "column 'relu': a part of every residual block"),
         (b"path,noun,\na,dog,\nb,cat,\n", "column '': no task's name"),
-        (b"path,noun\na,caf\xe9\nb,dog\n", "is not UTF-8: write it so"),
+        (b"path,noun\na,caf\xe9\nb,dog\n", "is not UTF-8: write it as UTF-8"),
         ("path,noun\na,dog\nb,cat\n".encode("utf-16"), "0 columns 'path' in its first line"),
         (b'path,noun\na,dog\nb,"cat\n', "line 3: unexpected end of data: is this a CSV file"),
         (b'path,noun\na,"dog"x\nb,cat\n', "line 2: .* is this a CSV file in UTF-8"),
@@ -225,10 +225,10 @@ def test_missing_files_are_refused(root: Path) -> None:
     with pytest.raises(DataError, match=r"noun\.txt: No such file or directory: it should have"):
         csv_file(table(root), classes=root)
     write(root / "noun.txt", b"\n")
-    with pytest.raises(DataError, match=r"noun\.txt: empty: write a class name a line"):
+    with pytest.raises(DataError, match=r"noun\.txt: empty: write one class name per line"):
         csv_file(table(root), classes=root)
     write(root / "noun.txt", b"caf\xe9")
-    with pytest.raises(DataError, match=r"noun\.txt: not UTF-8 text: save it so"):
+    with pytest.raises(DataError, match=r"noun\.txt: not UTF-8 text: save it as UTF-8"):
         csv_file(table(root), classes=root)
 
 

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sources import JPEG, found, rejects, write
 
-from data_prep.folder import Tree, folders
-from data_prep.records import DataError
+from data_prep.class_folders import class_folders
+from data_prep.image_files import FileTree
+from data_prep.image_source import DataError
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def as_nobody(root: Path, base: Path) -> Iterator[None]:
 def test_a_folder_is_a_class_and_all_files_in_it_are_its_images(root: Path) -> None:
     write(root / "cat" / "2016" / "may" / "2.jpg")
     write(root / "bird" / "1.jpg")
-    source = folders(root)
+    source = class_folders(root)
     assert source.name == "root"
     assert source.tasks == {"class": ("bird", "cat", "dog")}
     assert found(source) == {
@@ -67,11 +68,11 @@ def test_a_folder_is_a_class_and_all_files_in_it_are_its_images(root: Path) -> N
 
 
 def test_the_task_may_have_another_name(root: Path) -> None:
-    assert folders(root, "animal").tasks == {"animal": ("cat", "dog")}
+    assert class_folders(root, "animal").tasks == {"animal": ("cat", "dog")}
 
 
 def test_a_source_can_be_sent_to_another_machine(root: Path) -> None:
-    source = folders(root)
+    source = class_folders(root)
     load, stamp = pickle.loads(pickle.dumps((source.load, source.stamp)))
     assert load("cat/1.jpg") == JPEG
     before = stamp("cat/1.jpg")
@@ -83,14 +84,14 @@ def test_a_root_named_from_the_current_folder_is_found(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(root.parent)
-    source = folders(Path("root"))
+    source = class_folders(Path("root"))
     monkeypatch.chdir("/")
     assert source.load("cat/1.jpg") == JPEG
 
 
 def test_a_root_may_be_a_symbolic_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
-    source = folders(tmp_path / "link")
+    source = class_folders(tmp_path / "link")
     assert len(found(source)) == 2
     assert rejects(source) == {}
 
@@ -101,7 +102,7 @@ def test_what_systems_leave_behind_is_not_looked_at(root: Path, name: str) -> No
     write(root / name)
     write(root / ".git" / "1.jpg")
     write(root / "__MACOSX" / "1.jpg")
-    source = folders(root)
+    source = class_folders(root)
     assert source.tasks["class"] == ("cat", "dog")
     assert list(found(source)) == ["cat/1.jpg", "dog/1.jpg"]
     assert rejects(source) == {}
@@ -109,12 +110,12 @@ def test_what_systems_leave_behind_is_not_looked_at(root: Path, name: str) -> No
 
 def test_files_beside_the_classes_are_rejected(root: Path) -> None:
     write(root / "1.jpg")
-    assert rejects(folders(root)) == {"1.jpg": "in no class's folder"}
+    assert rejects(class_folders(root)) == {"1.jpg": "in no class's folder"}
 
 
 def test_a_folder_named_like_an_image_is_a_folder(root: Path) -> None:
     write(root / "cat" / "2.jpg" / "3.jpg")
-    assert "cat/2.jpg/3.jpg" in found(folders(root))
+    assert "cat/2.jpg/3.jpg" in found(class_folders(root))
 
 
 def test_links_are_followed_inside_the_root_and_not_out_of_it(root: Path, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_links_are_followed_inside_the_root_and_not_out_of_it(root: Path, tmp_pa
     (root / "cat" / "itself.jpg").symlink_to("itself.jpg")
     (root / "cat" / "loop").symlink_to("..")
     (root / "bird").symlink_to(tmp_path / "root-and-more")
-    source = folders(root)
+    source = class_folders(root)
     assert source.load("cat/inside.jpg") == JPEG
     assert rejects(source) == {
         "cat/outside.jpg": "a symbolic link leads out of the root: copy the file instead",
@@ -141,14 +142,14 @@ def test_no_path_leads_out_of_the_root_when_it_is_read(root: Path, tmp_path: Pat
     (root / "cat" / "up").symlink_to(tmp_path)
     for name in ("../secret.jpg", "cat/../../secret.jpg", "cat/up/secret.jpg"):
         with pytest.raises(OSError, match="out of the root"):
-            Tree(root).load(name)
+            FileTree(root).load(name)
 
 
 def test_what_is_no_file_is_rejected_without_waiting_for_it(root: Path) -> None:
     os.mkfifo(root / "cat" / "pipe.jpg")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(root / "cat" / "s.jpg"))
-    assert rejects(folders(root)) == {
+    assert rejects(class_folders(root)) == {
         "cat/pipe.jpg": "not a file",
         "cat/s.jpg": "not a file",
     }
@@ -157,7 +158,7 @@ def test_what_is_no_file_is_rejected_without_waiting_for_it(root: Path) -> None:
 def test_what_is_too_large_for_an_image_is_not_read(root: Path) -> None:
     with (root / "cat" / "film.jpg").open("wb") as file:
         file.truncate(2**30 + 1)
-    assert rejects(folders(root)) == {"cat/film.jpg": os.strerror(errno.EFBIG)}
+    assert rejects(class_folders(root)) == {"cat/film.jpg": os.strerror(errno.EFBIG)}
 
 
 @pytest.mark.parametrize("name", ["cat", "cat/1.jpg"])
@@ -166,7 +167,7 @@ def test_what_cannot_be_read_is_rejected(
 ) -> None:
     (root / name).chmod(0)
     with as_nobody(root, _users(tmp_path_factory.getbasetemp())):
-        assert rejects(folders(root)) == {name: "Permission denied"}
+        assert rejects(class_folders(root)) == {name: "Permission denied"}
     (root / name).chmod(0o700)
 
 
@@ -185,14 +186,14 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_names_in_any_script_and_with_any_characters_are_found(root: Path, name: str) -> None:
     write(root / "cat" / name)
-    source = folders(root)
+    source = class_folders(root)
     assert f"cat/{name}" in found(source)
     assert source.load(f"cat/{name}") == JPEG
 
 
 def test_a_name_that_is_no_unicode_keeps_its_bytes(root: Path) -> None:
     (root / "cat" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(JPEG)
-    source = folders(root)
+    source = class_folders(root)
     (name,) = found(source).keys() - {"cat/1.jpg", "dog/1.jpg"}
     assert os.fsencode(name) == b"cat/caf\xe9.jpg"
     assert source.load(name) == JPEG
@@ -201,11 +202,11 @@ def test_a_name_that_is_no_unicode_keeps_its_bytes(root: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "no folders in it: make one a class, with its images inside"),
+        ([], "no folders in it: make one per class, with its images inside"),
         (["cat"], "1 class of task 'class': at least 2 are needed"),
         (["Cat", "cat"], "differ only in case"),
         (["a", "two\nlines"], "not one line of text"),
-        (["a", os.fsdecode(b"caf\xe9")], "is not UTF-8: write it so"),
+        (["a", os.fsdecode(b"caf\xe9")], "is not UTF-8: write it as UTF-8"),
     ],
 )
 def test_folders_that_make_no_classes_are_refused(
@@ -214,18 +215,18 @@ def test_folders_that_make_no_classes_are_refused(
     for name in names:
         (tmp_path / name).mkdir()
     with pytest.raises(DataError, match=message):
-        folders(tmp_path)
+        class_folders(tmp_path)
 
 
 @pytest.mark.parametrize("task", ["My task", "a_b", "", "relu"])
 def test_a_name_that_no_task_can_have_is_refused(root: Path, task: str) -> None:
     with pytest.raises(DataError, match=f"--task {task!r}: "):
-        folders(root, task)
+        class_folders(root, task)
 
 
 def test_a_root_that_is_gone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gone: No such file or directory"):
-        folders(tmp_path / "gone")
+        class_folders(tmp_path / "gone")
 
 
 def test_listing_many_files_takes_no_memory(root: Path) -> None:
@@ -233,7 +234,7 @@ def test_listing_many_files_takes_no_memory(root: Path) -> None:
         for number in range(files):
             (root / "cat" / f"{number}.jpg").touch()
         tracemalloc.start()
-        assert sum(1 for _ in folders(root).items()) >= files
+        assert sum(1 for _ in class_folders(root).items()) >= files
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most
@@ -251,5 +252,5 @@ def test_every_file_comes_once(
         (root / name).mkdir()
     for path in paths:
         write(root.joinpath(*path[:2], f"{path[2]}.jpg"))
-    listed = [item.name for item in folders(root).items()]
+    listed = [item.name for item in class_folders(root).items()]
     assert sorted(listed) == sorted(f"{'/'.join(path)}.jpg" for path in paths)

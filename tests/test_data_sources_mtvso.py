@@ -14,9 +14,9 @@ from support.paths import SHARED
 from support.photographs import photograph, saved
 from support.sources import found, rejects, write
 
+from data_prep.image_source import DataError, ImageSource, Item
 from data_prep.listings import read_list
 from data_prep.mtvso import mtvso
-from data_prep.records import DataError, Item, Source
 from netgen import paper
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.network.dataset import class_names, read_dataset
@@ -56,7 +56,7 @@ def lists(tmp_path: Path) -> Path:
     return tmp_path / "lists"
 
 
-def with_splits(images: Path, lists: Path | None, train: str, test: str) -> Source:
+def with_splits(images: Path, lists: Path | None, train: str, test: str) -> ImageSource:
     files = (
         write(images.parent / "train.txt", train.encode()),
         write(images.parent / "test.txt", test.encode()),

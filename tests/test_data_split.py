@@ -18,20 +18,20 @@ from support.data import fail, photographs, records, succeed, table
 from support.photographs import photograph, saved
 
 from data_prep import duplicates, splitting
+from data_prep.image_source import DataError, ImageSource, Item, Pixels, Reject
 from data_prep.ledger import Ledger, Scan, ledger
-from data_prep.records import DataError, Item, Pixels, Reject, Source
 
 SIZE = ("--size", 32)
 
 
-def source(items: Sequence[Item | Reject], classes: int = 5) -> Source:
+def source(items: Sequence[Item | Reject], classes: int = 5) -> ImageSource:
     """A source that is only listed, never read."""
 
     def load(name: str) -> Pixels:
         raise NotImplementedError
 
     names = tuple(f"class {i}" for i in range(classes))
-    return Source("listed", {"fine": names, "coarse": ("x", "y")}, lambda: iter(items), load)
+    return ImageSource("listed", {"fine": names, "coarse": ("x", "y")}, lambda: iter(items), load)
 
 
 def item(name: str, label: int, **given: object) -> Item:

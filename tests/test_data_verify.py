@@ -17,9 +17,9 @@ from support.once import Once
 
 from data_prep.convert import convert
 from data_prep.datums import image_datum, key, label_datum
-from data_prep.records import Item, Pixels, Source
-from data_prep.request import Options
-from data_prep.verify import Verdict, verify
+from data_prep.image_source import ImageSource, Item, Pixels
+from data_prep.request import DataOptions
+from data_prep.verify import CheckOutcome, verify
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.commands.cli import main
 from netgen.network.dataset import write_dataset
@@ -38,8 +38,8 @@ def items() -> list[Item]:
 
 
 def made(folder: Path, encoding: str | None) -> Path:
-    source = Source("some", TASKS, lambda: iter(items()), pixels, size=(7, 9))
-    convert(source, Options(folder, encoded=encoding))  # type: ignore[arg-type]
+    source = ImageSource("some", TASKS, lambda: iter(items()), pixels, size=(7, 9))
+    convert(source, DataOptions(folder, encoded=encoding))  # type: ignore[arg-type]
     return folder
 
 
@@ -65,7 +65,7 @@ def copied(folder: Path, once: Once, factory: pytest.TempPathFactory, encoding: 
 def failed(folder: Path, quick: bool = False) -> dict[str, str]:
     """The checks that failed, and what they found."""
     checks = verify(folder, quick)
-    return {check.what: check.found for check in checks if check.verdict is Verdict.FAILED}
+    return {check.what: check.found for check in checks if check.outcome is CheckOutcome.FAILED}
 
 
 def change(database: Path, of: Callable[[list[bytes]], list[bytes | None]]) -> None:
@@ -103,12 +103,12 @@ def flipped(value: bytes) -> bytes:
 
 def test_a_whole_dataset_passes_every_check(data: Path) -> None:
     checks = verify(data)
-    assert {check.verdict for check in checks} == {Verdict.PASSED}, checks
+    assert {check.outcome for check in checks} == {CheckOutcome.PASSED}, checks
     assert verify(data / "dataset.toml") == checks
 
 
 def test_images_kept_as_jpeg_are_decoded(encoded: Path) -> None:
-    assert {check.verdict for check in verify(encoded)} == {Verdict.PASSED}
+    assert {check.outcome for check in verify(encoded)} == {CheckOutcome.PASSED}
 
 
 def test_quick_leaves_the_images_alone(data: Path) -> None:
@@ -122,9 +122,9 @@ def test_a_dataset_of_others_is_checked_as_far_as_it_tells(tmp_path: Path) -> No
     make_databases(some, tmp_path)
     write_dataset(some, tmp_path / "data/dataset.toml")
     checks = {check.what: check for check in verify(tmp_path / "data")}
-    skipped = [what for what, check in checks.items() if check.verdict is Verdict.SKIPPED]
+    skipped = [what for what, check in checks.items() if check.outcome is CheckOutcome.SKIPPED]
     assert skipped == ["noun: class names", "adj: class names", "records.csv", "mean.binaryproto"]
-    assert checks["train: keys"].verdict is Verdict.PASSED
+    assert checks["train: keys"].outcome is CheckOutcome.PASSED
     assert "dataset.toml says 100.0000" in checks["channel mean"].found  # it has another's mean
 
 
@@ -156,9 +156,9 @@ def test_a_database_cut_off_is_told_and_the_rest_is_still_checked(data: Path) ->
     os.truncate(file, file.stat().st_size - 4096)
     checks = {check.what: check for check in verify(data)}
     assert "cut off at" in checks["train: databases"].found
-    assert checks["records.csv"].verdict is Verdict.SKIPPED
-    assert checks["mean"].verdict is Verdict.SKIPPED
-    assert checks["test: images"].verdict is Verdict.PASSED
+    assert checks["records.csv"].outcome is CheckOutcome.SKIPPED
+    assert checks["mean"].outcome is CheckOutcome.SKIPPED
+    assert checks["test: images"].outcome is CheckOutcome.PASSED
 
 
 def test_one_changed_pixel_is_found_by_the_mean_to_the_last_digit(data: Path) -> None:

@@ -28,10 +28,10 @@ from support.data import (
 )
 from support.photographs import photograph, saved
 
-from data_prep import datums, preparation, storage
+from data_prep import datums, planning, storage
 from data_prep.datums import image_datum, key, label_datum, opened
+from data_prep.image_source import DataError, ImageSource
 from data_prep.listings import read_list
-from data_prep.records import DataError, Source
 from data_prep.storage import Appender
 from netgen.caffe.caffe_pb2 import BlobProto, Datum
 from netgen.network.dataset import read_dataset
@@ -249,7 +249,7 @@ def test_the_estimate_is_never_below_and_hardly_above_what_a_database_takes(
 ) -> None:
     append(tmp_path, 12, size)
     taken = (tmp_path / "data.mdb").stat().st_size
-    assert taken <= preparation.database(12 * 256, size) <= 1.05 * taken + preparation.OVERHEAD
+    assert taken <= planning.database_size(12 * 256, size) <= 1.05 * taken + planning.OVERHEAD
 
 
 @pytest.mark.parametrize(
@@ -267,4 +267,4 @@ def test_a_task_that_dataset_toml_cannot_hold_is_refused(
     task: str, classes: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        Source("name", {task: classes}, lambda: iter(()), lambda _: b"")
+        ImageSource("name", {task: classes}, lambda: iter(()), lambda _: b"")

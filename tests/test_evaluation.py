@@ -20,9 +20,9 @@ from support.trained_network import TEST, Trained, caffes_own_test
 
 from netgen.commands.cli import main
 from netgen.evaluation.composition import NONE, baselines, finest
-from netgen.evaluation.evaluate import Request, evaluate
+from netgen.evaluation.evaluate import EvaluationRequest, evaluate
 from netgen.evaluation.labels import labels_of
-from netgen.evaluation.results import Result, accuracy, read_result, share
+from netgen.evaluation.results import Result, accuracy, proportion, read_result
 from netgen.evaluation.scoring import ENGINES, EngineName
 from netgen.evaluation.tally import Hits, Tally, first, near, ranks, top
 from netgen.network.variants import find
@@ -30,10 +30,12 @@ from netgen.network.variants import find
 SCORES = arrays(np.float32, (7, 6), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0]))
 
 
-def request_of(trained: Trained, engine: EngineName = "opencv", batch: int = 24) -> Request:
+def request_of(
+    trained: Trained, engine: EngineName = "opencv", batch: int = 24
+) -> EvaluationRequest:
     data = trained.dataset
     variant = find("xs", [task.name for task in data.tasks])
-    return Request(variant, data, trained.network, trained.weights, engine, batch=batch)
+    return EvaluationRequest(variant, data, trained.network, trained.weights, engine, batch=batch)
 
 
 def netgen_eval(*words: object) -> Told:
@@ -185,7 +187,7 @@ def test_of_fewer_than_five_classes_all_are_among_the_top_five() -> None:
 
 @given(st.integers(1, 80_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_interval_is_wilsons(counts: tuple[int, int]) -> None:
-    ours, theirs = share(*counts), binomtest(*counts).proportion_ci(method="wilson")
+    ours, theirs = proportion(*counts), binomtest(*counts).proportion_ci(method="wilson")
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 
 

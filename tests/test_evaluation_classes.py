@@ -20,7 +20,7 @@ from netgen.evaluation.deployed import read_deployed
 from netgen.evaluation.labels import labels_of
 from netgen.evaluation.output_names import NamingError, columns, plain, read_outputs
 from netgen.evaluation.results import read_result
-from netgen.evaluation.scoring import Job, Scores, Stored, score
+from netgen.evaluation.scoring import Scores, ScoringJob, StoredImages, score
 from netgen.network.dataset import MTVSO, Task
 
 OUTPUTS = 23
@@ -61,8 +61,8 @@ def test_it_is_counted_both_ways(
     data = trained.dataset
     deployed = read_deployed(network[0], ["item"])
     found: list[Scores] = []
-    stored = Stored(Path(data.test.images), deployed.shape, data.images.mean, TEST)
-    score("opencv", Job(deployed, network[1], stored), found.append)
+    stored = StoredImages(Path(data.test.images), deployed.shape, data.images.mean, TEST)
+    score("opencv", ScoringJob(deployed, network[1], stored), found.append)
     scores, labels = found[0]["item"], labels_of(data, "TEST")["item"]
     assert scores.shape == (TEST, OUTPUTS)
 
@@ -123,7 +123,7 @@ def test_case_and_what_is_between_words_do_not_matter(name: str) -> None:
 def test_one_name_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "names.txt"
     file.write_text("happy dog\nsad dog\nHappy_Dog\n")
-    with pytest.raises(NamingError, match="names 1 and 3 are one"):
+    with pytest.raises(NamingError, match="names 1 and 3 are the same"):
         read_outputs(file)
 
 

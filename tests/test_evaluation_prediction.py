@@ -15,9 +15,10 @@ from support.networks import dataset
 from support.trained_network import Trained
 
 from data_prep.fashion_mnist import CLASSES
+from data_prep.images import read_pixels
 from netgen.commands.cli import main
-from netgen.evaluation.prediction import Guess, Prediction, read_pixels
-from netgen.figures.predictions import chart
+from netgen.evaluation.prediction import Prediction, RankedClass
+from netgen.figures.predictions import predictions_figure
 
 
 def netgen_predict(*words: object) -> Result:
@@ -76,18 +77,18 @@ def test_the_picture_has_a_row_an_image_and_a_column_a_task(
 
 
 def test_the_papers_tasks_stand_as_in_figure_6(photographs: list[Path]) -> None:
-    guesses = (Guess(0, "tiny", 0.5), Guess(1, "dead", 0.25))
+    guesses = (RankedClass(0, "tiny", 0.5), RankedClass(1, "dead", 0.25))
     tasks = dict.fromkeys(("noun", "adj", "anp"), guesses)
-    texts = [
-        text.get_text() for text in chart([Prediction(str(photographs[0]), tasks)]).axes[0].texts
-    ]
+    figure = predictions_figure([Prediction(str(photographs[0]), tasks)], read_pixels)
+    texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts[:3] == ["Adjectives", "Adj-Noun Pairs", "Nouns"]
     assert texts.count("tiny") == 3
 
 
 def test_no_photograph_is_cut_off(photographs: list[Path]) -> None:
-    figure = chart(
-        [Prediction(str(file), {"item": (Guess(0, None, 1.0),)}) for file in photographs]
+    figure = predictions_figure(
+        [Prediction(str(file), {"item": (RankedClass(0, None, 1.0),)}) for file in photographs],
+        read_pixels,
     )
     (axes,) = figure.axes
     width, height = figure.get_size_inches()

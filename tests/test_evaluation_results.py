@@ -49,7 +49,7 @@ def test_other_data_or_other_classes_do_not() -> None:
 def test_a_result_of_another_version_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "old.json"
     write_result(replace(RESULT, version=VERSION + 1), file)
-    with pytest.raises(ResultError, match=f"form {VERSION + 1}.*netgen eval"):
+    with pytest.raises(ResultError, match=f"format {VERSION + 1}.*netgen eval"):
         read_result(file)
 
 

@@ -23,9 +23,10 @@ from msgspec.structs import replace
 from support.paths import ROOT
 
 from netgen.commands.cli import main
-from netgen.figures.drawing import TASK_COLORS, draw, write
-from netgen.figures.layout import picture
-from netgen.figures.shapes import Box, Edges, Label, Line, Picture, Wire
+from netgen.figures.drawing import draw_picture, picture_figure
+from netgen.figures.layout import network_picture
+from netgen.figures.shapes import Box, Edges, Label, Picture, Wire, WireKind
+from netgen.figures.style import TASK_COLORS
 from netgen.network.dataset import MTVSO, RESERVED_NAMES, Dataset, Images, Task, split_in
 from netgen.network.options import Branch, Choice, Crossed, SelfWeight
 from netgen.network.residual import RESNET50, Backbone, Network, Stem, network
@@ -89,7 +90,7 @@ def beyond(name: str, choices: dict[str, Choice], backbone: Backbone) -> Network
     return network(variant, dataset(["a", "b", "c"]), backbone)
 
 
-def wires(drawn: Picture, *lines: Line) -> list[Wire]:
+def wires(drawn: Picture, *lines: WireKind) -> list[Wire]:
     return [w for w in drawn.elements if isinstance(w, Wire) and w.line in lines and w.count]
 
 
@@ -116,22 +117,22 @@ def run(*arguments: object) -> Result:
 @pytest.fixture(scope="module")
 def figure_4() -> Picture:
     tasks = [task.name for task in MTVSO.tasks]
-    return picture([network(find(name, tasks), MTVSO) for name in FIGURE_4])
+    return network_picture([network(find(name, tasks), MTVSO) for name in FIGURE_4])
 
 
 @pytest.mark.parametrize("tasks", [2, 3, 4, 5])
 @pytest.mark.parametrize("backbone", [RESNET50, SMALL], ids=["resnet50", "small"])
 def test_every_connection_of_the_networks_is_drawn_once(tasks: int, backbone: Backbone) -> None:
     for net in networks(dataset([f"task{i}" for i in range(tasks)]), backbone):
-        drawn, blocks = picture([net]), [*net.trunk, *net.towers]
+        drawn, blocks = network_picture([net]), [*net.trunk, *net.towers]
         projections = sum(block.projection is not None for block in blocks)
         crossing = sum(len(block.addends) - 2 for block in blocks)
         weighted = sum(len(block.cross) for block in blocks)
 
-        assert sum(w.count for w in wires(drawn, Line.PROJECTION)) == projections
-        assert sum(w.count for w in wires(drawn, Line.IDENTITY)) == len(blocks) - projections
-        assert len(wires(drawn, Line.CROSS)) == weighted
-        assert len(wires(drawn, Line.CROSS, Line.CROSS_IDENTITY)) == crossing
+        assert sum(w.count for w in wires(drawn, WireKind.PROJECTION)) == projections
+        assert sum(w.count for w in wires(drawn, WireKind.IDENTITY)) == len(blocks) - projections
+        assert len(wires(drawn, WireKind.CROSS)) == weighted
+        assert len(wires(drawn, WireKind.CROSS, WireKind.CROSS_IDENTITY)) == crossing
 
 
 @pytest.mark.parametrize("name", ["x0", "x1", "xs"])
@@ -139,31 +140,31 @@ def test_every_connection_of_the_networks_is_drawn_once(tasks: int, backbone: Ba
 def test_every_connection_beyond_the_paper_is_drawn_once(name: str, backbone: Backbone) -> None:
     for choices in BEYOND:
         net = beyond(name, choices, backbone)
-        drawn, blocks = picture([net]), [*net.trunk, *net.towers]
+        drawn, blocks = network_picture([net]), [*net.trunk, *net.towers]
         crossed = [block for block in net.towers if len(block.addends) > 2]
         projected = [block for block in crossed if block.projection]
         crossing = sum(len(block.addends) - 2 for block in crossed)
         own = sum(block.self_weight is not None for block in blocks)
 
-        lines = (Line.CROSS, Line.CROSS_IDENTITY, Line.CROSS_PROJECTION)
+        lines = (WireKind.CROSS, WireKind.CROSS_IDENTITY, WireKind.CROSS_PROJECTION)
         assert len(wires(drawn, *lines)) == crossing
-        assert len(wires(drawn, Line.CROSS_PROJECTION)) == 2 * len(projected)
-        assert sum(w.count for w in wires(drawn, Line.WEIGHTED)) == own
-        shortcuts = wires(drawn, Line.WEIGHTED, Line.IDENTITY, Line.PROJECTION)
+        assert len(wires(drawn, WireKind.CROSS_PROJECTION)) == 2 * len(projected)
+        assert sum(w.count for w in wires(drawn, WireKind.WEIGHTED)) == own
+        shortcuts = wires(drawn, WireKind.WEIGHTED, WireKind.IDENTITY, WireKind.PROJECTION)
         assert sum(w.count for w in shortcuts) == len(blocks)
         assert not [
             pair for pair in combinations(framed(drawn), 2) if overlap(*(e.edges for e in pair))
         ]
         if own:
-            assert Line.WEIGHTED.value in {label.text for label in labels(drawn)}
+            assert WireKind.WEIGHTED.value in {label.text for label in labels(drawn)}
 
 
 @pytest.mark.parametrize("tasks", [2, 3, 4, 5])
 def test_each_cross_connection_leaves_its_source_and_ends_at_its_target(tasks: int) -> None:
     data = dataset([f"task{i}" for i in range(tasks)])
-    drawn = picture([network(find("xs", [task.name for task in data.tasks]), data)])
+    drawn = network_picture([network(find("xs", [task.name for task in data.tasks]), data)])
     columns = {label.text: label.x for label in labels(drawn) if label.task}
-    crossing = wires(drawn, Line.CROSS)
+    crossing = wires(drawn, WireKind.CROSS)
 
     pairs = Counter((wire.source, wire.target) for wire in crossing)
     assert pairs == {(j, t): 2 for j in columns for t in columns if j != t}  # res5b and res5c
@@ -180,11 +181,11 @@ def test_every_reading_can_be_drawn_beside_ours(field: str, value: str) -> None:
     tasks = [task.name for task in MTVSO.tasks]
     ours = find("xs", tasks)
     other = network(read_as(ours, field.replace("_", "-"), value), MTVSO)
-    drawn = picture([network(ours, MTVSO), other])
-    own = picture([other])
+    drawn = network_picture([network(ours, MTVSO), other])
+    own = network_picture([other])
 
-    assert len(wires(drawn, Line.CROSS)) == 12 + len(wires(own, Line.CROSS))
-    assert len(wires(own, Line.CROSS)) == sum(len(b.addends) - 2 for b in other.towers)
+    assert len(wires(drawn, WireKind.CROSS)) == 12 + len(wires(own, WireKind.CROSS))
+    assert len(wires(own, WireKind.CROSS)) == sum(len(b.addends) - 2 for b in other.towers)
     assert sum(box.lines[0].endswith("ReLU") for box in boxes(own)) == len(other.branching)
 
 
@@ -193,7 +194,7 @@ def test_every_reading_can_be_drawn_beside_ours(field: str, value: str) -> None:
 def test_no_boxes_or_labels_overlap_or_leave_the_picture(
     tasks: list[str], backbone: Backbone, height: int, width: int
 ) -> None:
-    drawn = picture(networks(dataset(tasks, height, width), backbone))
+    drawn = network_picture(networks(dataset(tasks, height, width), backbone))
     edges = [element.edges for element in framed(drawn)]
 
     assert not [pair for pair in combinations(edges, 2) if overlap(*pair)]
@@ -205,8 +206,10 @@ def test_no_boxes_or_labels_overlap_or_leave_the_picture(
 @settings(deadline=None, max_examples=20)
 @given(tasks=names, backbone=backbones)
 def test_no_connection_runs_through_a_box_or_a_label(tasks: list[str], backbone: Backbone) -> None:
-    drawn = picture(networks(dataset(tasks), backbone))
-    segments = np.array([pair for wire in wires(drawn, *Line) for pair in pairwise(wire.points)])
+    drawn = network_picture(networks(dataset(tasks), backbone))
+    segments = np.array(
+        [pair for wire in wires(drawn, *WireKind) for pair in pairwise(wire.points)]
+    )
     shares = np.linspace(0, 1, 21).reshape(-1, 1, 1)
     x, y = np.moveaxis(segments[:, 0] + shares * (segments[:, 1] - segments[:, 0]), -1, 0)
     for left, top, right, bottom in (element.edges for element in framed(drawn)):
@@ -217,12 +220,12 @@ def test_no_connection_runs_through_a_box_or_a_label(tasks: list[str], backbone:
 @settings(deadline=None, max_examples=20)
 @given(tasks=names, backbone=backbones)
 def test_the_text_of_a_box_fits_into_it(tasks: list[str], backbone: Backbone) -> None:
-    for box in boxes(picture(networks(dataset(tasks), backbone))):
+    for box in boxes(network_picture(networks(dataset(tasks), backbone))):
         assert all(Label(box.x, box.y, line).width <= box.width - 6 for line in box.lines)
 
 
 def test_text_is_as_large_on_paper_as_in_the_layout(figure_4: Picture) -> None:
-    figure = draw(figure_4)
+    figure = picture_figure(figure_4)
     FigureCanvasAgg(figure)  # gives the figure what measures text
     extents = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
 
@@ -250,14 +253,14 @@ def test_networks_of_different_backbones_are_no_picture() -> None:
     nets = [network(find("x0", ["a", "b"]), dataset(["a", "b"]), b) for b in (RESNET50, SMALL)]
     for wrong in (nets, []):
         with pytest.raises(ValueError, match="networks of one backbone"):
-            picture(wrong)
+            network_picture(wrong)
 
 
 def test_networks_that_branch_at_different_stages_are_no_picture() -> None:
     nets = [network(find("x0", ["a", "b", "c"]), dataset(["a", "b", "c"]))]
     nets.append(beyond("x0", {"branch": Branch.AFTER_RES4A}, RESNET50))
     with pytest.raises(ValueError, match="draw the others in a picture of their own"):
-        picture(nets)
+        network_picture(nets)
 
 
 def svg_texts(file: Path) -> list[str]:
@@ -268,7 +271,7 @@ def svg_texts(file: Path) -> list[str]:
 
 def test_the_svg_says_every_task_its_classes_and_output_sizes(tmp_path: Path) -> None:
     tasks = ["color", "material", "season", "brand", "price-segment"]
-    write(picture(networks(dataset(tasks))), tmp_path / "five.svg")
+    draw_picture(network_picture(networks(dataset(tasks))), tmp_path / "five.svg")
     texts = Counter(svg_texts(tmp_path / "five.svg"))
     for number, task in enumerate(tasks, start=1):
         assert texts[task] == texts[f"{11 * number}-d fc"] == 4  # x0, x1, xs and its own network
@@ -283,7 +286,7 @@ def test_the_picture_in_docs_is_of_the_networks_of_today(tmp_path: Path) -> None
 
 
 def test_the_png_opens_and_shows_every_colour(tmp_path: Path, figure_4: Picture) -> None:
-    write(figure_4, tmp_path / "figure4.png")
+    draw_picture(figure_4, tmp_path / "figure4.png")
     image = cv2.imread(str(tmp_path / "figure4.png"))
     assert image is not None
     assert abs(image.shape[1] - 2 * figure_4.width) <= 1

@@ -25,7 +25,7 @@ def netgen_figure(*words: object) -> Result:
 
 def test_figure_5_has_each_connections_weights_sorted(trained: Trained) -> None:
     blobs = {layer.name: layer.blobs for layer in read_weights(trained.weights)}
-    panels = cross_weights.chart(cross_weights.cross_weights(trained.weights)).axes
+    panels = cross_weights.cross_weights_figure(cross_weights.cross_weights(trained.weights)).axes
     assert [panel.get_title(loc="left")[:5] for panel in panels] == ["res5b", "res5c"]
     for panel, layer in zip(panels, ("5b", "5c"), strict=True):
         drawn = {line.get_label(): line.get_ydata() for line in panel.lines}
@@ -74,7 +74,7 @@ def test_weights_of_own_shortcuts_and_of_many_layers_are_drawn_too(tmp_path: Pat
     file = tmp_path / "beyond.caffemodel"
     layers = [Weights(name, "Scale", (blob,)) for name, blob in named.items()]
     file.write_bytes(to_caffemodel("beyond", layers))
-    panels = cross_weights.chart(cross_weights.cross_weights(file)).axes
+    panels = cross_weights.cross_weights_figure(cross_weights.cross_weights(file)).axes
     shown = [[str(line.get_label()) for line in panel.lines[1:]] for panel in panels]
     assert shown == [["a-b"], ["a-b"], ["a-b", "a-a"]]
     assert list(panels[2].lines[2].get_ydata()) == pytest.approx(sorted(values + 1, reverse=True))
@@ -125,7 +125,7 @@ def test_a_runs_journal_gives_losses_accuracies_and_drops(run: Path) -> None:
         ]  # fmt: skip
         assert read.test["top1_noun"] == [(100, 0.25)]
         assert read.drops == [(100, 0.01)]
-    losses, tests = curves.chart([read]).axes
+    losses, tests = curves.curves_figure([read]).axes
     assert {line.get_label() for line in tests.lines} >= {"noun", "adj"}
     drawn = [np.asarray(line.get_ydata()).tolist() for line in tests.lines]
     assert [25.0] in drawn
@@ -163,7 +163,7 @@ def test_a_confusion_matrixs_rows_are_the_right_classes(trained: Trained, tmp_pa
     words = ["eval", *trained.words("--engine", "opencv", "--out", out)]
     assert CliRunner().invoke(main, words).exit_code == 0
     task = read_result(out).task("item")
-    (panel,) = confusion.chart([task]).axes
+    (panel,) = confusion.confusions_figure([task]).axes
     shares = np.asarray(panel.images[0].get_array())
     assert shares.sum(axis=1) == pytest.approx([100] * 10)
     worst = task.confusions[0]
@@ -182,7 +182,7 @@ def test_of_many_classes_the_most_confused_are_shown() -> None:
         RESULT.tasks[0],
         confusions=tuple(Confusion(index, 166 - index, 90 - index) for index in range(80)),
     )
-    (panel,) = confusion.chart([many]).axes
+    (panel,) = confusion.confusions_figure([many]).axes
     shown = [label.get_text() for label in panel.get_yticklabels()]
     assert shown == [str(index) for index in (*range(12), *range(155, 167))]
     assert "24 of 167" in panel.get_title(loc="left")

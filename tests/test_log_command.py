@@ -60,12 +60,12 @@ def test_the_json_has_every_display_and_every_test_of_a_real_log(real_log: Path)
 
 def test_the_largest_classes_are_counted_in_the_test_labels(real_log: Path) -> None:
     from netgen.caffe.training_log import read_log
-    from netgen.evaluation.labels import guesses
+    from netgen.evaluation.labels import guessing_accuracies
 
     data = dataset({"noun": 7, "adj": 3}, (3, 16, 16), records=12)
     labels = make_databases(data, real_log.parent / "again")["TEST"].labels["noun"].tolist()
     largest = sorted((labels.count(label) for label in set(labels)), reverse=True)
-    found = guesses(read_log(real_log).test_layers)
+    found = guessing_accuracies(read_log(real_log).test_layers)
     assert found["top1_noun"][1] == pytest.approx(largest[0] / 12)
     assert found["top5_noun"][1] == pytest.approx(sum(largest[:5]) / 12)
 

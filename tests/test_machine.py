@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from netgen.doctor.probe import Asked, Status
 
 from netgen.doctor.caffe_and_gpu import examine_gpus
+from netgen.doctor.findings import DoctorRequest, Status
 from netgen.system.machine import MIB, Gpu, GpuError, gpu_memory, gpu_name, gpus
 from netgen.system.text import gib, listed
 
@@ -51,7 +51,7 @@ def test_a_driver_that_does_not_know_compute_capabilities(smi: Path) -> None:
     write(smi, OLD)
     assert gpus() == [Gpu("Tesla K80", "418.87.00", 11441 * MIB, 11000 * MIB, None)]
     assert gpu_memory(0) == (11441 * MIB, 11000 * MIB)
-    found, caffe = examine_gpus(Asked(gpu=True))
+    found, caffe = examine_gpus(DoctorRequest(gpu=True))
     assert (found.status, found.what) == (Status.OK, "Tesla K80, 11.2 GiB, driver 418.87.00")
     assert caffe.next_step == "`CAFFE_GPU=1 ./run setup`"
 
@@ -61,7 +61,7 @@ def test_a_gpu_that_shares_the_machines_memory(smi: Path) -> None:
     assert gpus() == [Gpu("NVIDIA GB10", "580.95.05", None, None, 121)]
     assert gpu_name(0) == "NVIDIA GB10"
     assert gpu_memory(0) == (None, None)
-    assert examine_gpus(Asked())[0].what == "NVIDIA GB10, memory unknown, driver 580.95.05"
+    assert examine_gpus(DoctorRequest())[0].what == "NVIDIA GB10, memory unknown, driver 580.95.05"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from support.networks_in_caffe import agree, in_opencv, parameters, run_each
 from support.paths import ROOT
 
 from data_prep.fashion_mnist import PACKAGE_FOLDER
-from data_prep.records import SplitName
+from data_prep.image_source import SplitName
 from netgen.caffe.schema import layers_in, parse_net
 from netgen.caffe.training_log import read_log
 from netgen.cost.complexity import count

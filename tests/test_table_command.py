@@ -12,7 +12,7 @@ from support.networks import TRAINED, VARIANTS
 
 from netgen import paper
 from netgen.commands.cli import main
-from netgen.evaluation.results import Close, FileUsed, TaskResult, accuracy, write_result
+from netgen.evaluation.results import CloseCalls, FileUsed, TaskResult, accuracy, write_result
 from netgen.evaluation.results import Result as Evaluated
 from netgen.system.files import write_all
 
@@ -38,7 +38,7 @@ def evaluated(variant: str, task: str, top1: int, dataset: str = "mtvso") -> Non
     """Leave a result as `netgen eval` does: so many of 1,000 right."""
     used = FileUsed("some", "0" * 64)
     right = accuracy(top1, 500, 1000)
-    of_task = TaskResult(task, 9, None, right, Close(0, 0, 0, 0), (), (), right)
+    of_task = TaskResult(task, 9, None, right, CloseCalls(0, 0, 0, 0), (), (), right)
     found = Evaluated(1, variant, dataset, 1000, used, used, 7, "caffe", {}, (of_task,))
     Path("results").mkdir(exist_ok=True)
     write_result(found, Path(f"results/{variant}.json"))

@@ -3,53 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands import data_ontology, data_sources, data_verify
-from netgen.commands.data_making import make
-from netgen.commands.data_options import making_options
+from netgen.commands import data_ontology
+from netgen.commands.data_sources import SOURCES
+from netgen.commands.shared_options import table_console
 
-if TYPE_CHECKING:
-    from data_prep.request import Options
+STYLES = {"passed": "green", "FAILED": "bold red", "not checked": "yellow"}
+PIPED_WIDTH = 200
 
 
 @click.group(name="data")
 def command() -> None:
     """Turn images and labels into databases that Caffe reads.
 
-    Every source below makes a folder with one LMDB of images and one LMDB of labels a task, for
-    training and for test. Record i of each belongs to the same image. Beside them, dataset.toml
-    says what is there: give it to the other commands with --dataset. records.csv lists every image
-    that is in the databases, rejects.csv every one that is not and why, and duplicates.csv those
-    that count as the same.
+    Every source below makes a folder with one LMDB of images and one LMDB of labels per task, for
+    training and for test. Record i of each belongs to the same image. dataset.toml describes
+    them: give it to the other commands with --dataset. records.csv lists every image
+    in the databases, rejects.csv every image left out and why, and duplicates.csv the images that
+    count as the same.
     """
 
 
-@command.command("fashion-mnist", short_help="60,000 + 10,000 small photographs of clothes.")
-@click.option(
-    "--source-folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where the four published files are, plain or gzipped.  [default: where Debian's package"
-    " dataset-fashion-mnist puts them]",
-)
-@making_options
-def fashion_mnist(source_folder: Path | None, options: Options) -> None:
-    """Fashion-MNIST: 60,000 + 10,000 photographs of clothes, 28 x 28, grey.
+@command.command("verify", short_help="Verify a dataset's databases, record by record.")
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, path_type=Path))
+@click.option("--quick", is_flag=True, help="Check counts, keys and labels only, not the images.")
+@click.pass_context
+def verify_dataset(context: click.Context, folder: Path, quick: bool) -> None:
+    """Verify a dataset's databases, record by record.
 
-    Three tasks: the item (10 classes, as published), and its family (6) and season (3), which
-    follow from the item as noun and adjective follow from the adjective-noun pair. The split is the
-    published one.
+    DIR is a dataset's folder, or its dataset.toml. Checks that all databases have the same keys in
+    the same order, that counts and labels are those of dataset.toml and records.csv, that every
+    image decodes and has the stated size, that the mean is that of the training images, and that no
+    image is in both splits. Exit code 1 when anything is wrong.
     """
-    from data_prep import fashion_mnist as source
+    from rich.table import Table
 
-    make(source.fashion_mnist(source_folder or source.PACKAGE_FOLDER), options)
+    from data_prep.verify import CheckOutcome, verify
+    from netgen.commands.progress_bar import show_progress
+
+    with show_progress() as progress:
+        checks = verify(folder, quick, progress)
+    table = Table("", "check", "found", box=None, header_style="bold", pad_edge=False)
+    for check in checks:
+        table.add_row(
+            f"{check.outcome.value}", check.what, check.found, style=STYLES[check.outcome.value]
+        )
+    table_console(PIPED_WIDTH).print(table)
+    failed = sum(check.outcome is CheckOutcome.FAILED for check in checks)
+    passed = sum(check.outcome is CheckOutcome.PASSED for check in checks)
+    skipped = len(checks) - failed - passed
+    click.echo(f"{folder}: {passed} passed, {failed} failed, {skipped} not checked")
+    context.exit(1 if failed else 0)
 
 
-command.add_command(data_sources.folder)
-command.add_command(data_sources.csv)
-command.add_command(data_sources.mtvso)
-command.add_command(data_sources.command)
+for source in SOURCES:
+    command.add_command(source)
 command.add_command(data_ontology.command)
-command.add_command(data_verify.command)

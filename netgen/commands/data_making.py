@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from data_prep.preparation import Planned
-    from data_prep.records import Source
-    from data_prep.request import Options
+    from data_prep.image_source import ImageSource
+    from data_prep.planning import DatasetPlan
+    from data_prep.request import DataOptions
 
 
 SHOWN = 10  # classes of a task, reasons for rejects
 
 
-def make(source: Source, options: Options) -> None:
-    """Make the dataset that `options` ask for; say how it goes, and what came of it."""
+def make(source: ImageSource, options: DataOptions) -> None:
+    """Make the dataset that `options` ask for, with progress, and print a summary."""
     from data_prep.convert import convert
-    from netgen.commands.data_progress import watching
+    from netgen.commands.progress_bar import show_progress
 
-    with _interruptible(options), watching() as watch:
-        planned = convert(source, options, watch)
-    _tell_images(planned, source, options)
-    _tell_left_out(planned, options)
-    _tell_doubts(planned, options)
+    with _interruptible(options), show_progress() as progress:
+        plan = convert(source, options, progress)
+    _print_images(plan, source, options)
+    _print_left_out(plan, options)
+    _print_warnings(plan, options)
     if not options.dry_run:
-        _tell_next(planned, options)
+        _print_next_command(plan, options)
 
 
 @contextmanager
-def _interruptible(options: Options) -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does; say what is kept of one that ended before its time."""
+def _interruptible(options: DataOptions) -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does, and print how to resume an interrupted run."""
     from data_prep.staging import workplace
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -43,24 +43,26 @@ def _interruptible(options: Options) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, OSError):
         if workplace(options.out).exists():
-            click.echo("What is done is kept: the same command with --resume goes on.", err=True)
+            click.echo(
+                "What is done is kept: the same command with --resume continues it.", err=True
+            )
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _tell_images(planned: Planned, source: Source, options: Options) -> None:
+def _print_images(plan: DatasetPlan, source: ImageSource, options: DataOptions) -> None:
     from rich.filesize import decimal
 
-    channels, height, width = planned.shape
+    channels, height, width = plan.shape
     if options.dry_run:
         most = "less than " if options.encoded else "about "
-        start, size = "a dry run, nothing written", most + decimal(planned.bytes)
+        start, size = "a dry run, nothing written", most + decimal(plan.bytes)
     else:
         files = (file for file in options.out.rglob("*") if file.is_file())
         start, size = str(options.out), decimal(sum(file.stat().st_size for file in files))
     click.echo(
-        f"{start}: {planned.train:,} training and {planned.test:,} test images of"
+        f"{start}: {plan.train:,} training and {plan.test:,} test images of"
         f" {channels} x {height} x {width}, {size}"
     )
     for task, names in source.tasks.items():
@@ -68,34 +70,34 @@ def _tell_images(planned: Planned, source: Source, options: Options) -> None:
         click.echo(f"  {task}: {len(names):,} classes: {shown}")
 
 
-def _tell_left_out(planned: Planned, options: Options) -> None:
-    """Group rejects by reason, the most frequent first."""
+def _print_left_out(plan: DatasetPlan, options: DataOptions) -> None:
+    """Print the rejects by reason, the most frequent first."""
     from data_prep.listings import REJECTS
 
-    if not planned.rejects:
+    if not plan.rejects:
         return
     where = "" if options.dry_run else f": see {options.out / REJECTS}"
-    click.echo(f"Left out: {sum(planned.rejects.values()):,}{where}")
-    for reason, count in list(planned.rejects.items())[:SHOWN]:
+    click.echo(f"Left out: {sum(plan.rejects.values()):,}{where}")
+    for reason, count in list(plan.rejects.items())[:SHOWN]:
         click.echo(f"  {count:,}: {reason}")
-    others = list(planned.rejects.values())[SHOWN:]
+    others = list(plan.rejects.values())[SHOWN:]
     if others:
         click.echo(f"  {sum(others):,} for {len(others):,} other reasons")
 
 
-def _tell_doubts(planned: Planned, options: Options) -> None:
-    """Name what may be meant so, and may be a mistake."""
+def _print_warnings(plan: DatasetPlan, options: DataOptions) -> None:
+    """Print what may be intended, and may be a mistake."""
     from data_prep.listings import DUPLICATES
     from data_prep.splitting import warnings
 
-    for warning in warnings(planned.counts):
+    for warning in warnings(plan.counts):
         click.echo(f"Warning: {warning}")
-    if planned.rotated and not options.rotate:
+    if plan.rotated and not options.rotate:
         click.echo(
-            f"EXIF orientation: not applied to {planned.rotated:,} images, as OpenCV of 2016 did"
+            f"EXIF orientation: not applied to {plan.rotated:,} images, as OpenCV of 2016 did"
             " not (--rotate applies it)"
         )
-    found = planned.duplicates
+    found = plan.duplicates
     if found.families:
         kept = "kept together" if options.group_duplicates else "--group-duplicates keeps together"
         where = "" if options.dry_run else f": see {options.out / DUPLICATES}"
@@ -105,8 +107,8 @@ def _tell_doubts(planned: Planned, options: Options) -> None:
         )
 
 
-def _tell_next(planned: Planned, options: Options) -> None:
-    _, height, width = planned.shape
+def _print_next_command(plan: DatasetPlan, options: DataOptions) -> None:
+    _, height, width = plan.shape
     file = shlex.quote(str(options.out / "dataset.toml"))
     # The paper's stem halves an image twice, and there are three halvings after it.
     stem = " --stem small" if min(height, width) < 64 else ""

@@ -1,4 +1,4 @@
-"""`netgen data ontology`: the part of an ontology that the paper's criteria leave."""
+"""`netgen data ontology`: the classes that the paper's criteria choose from a list of pairs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netgen.paper.ontology import CLASS_LISTS, adjectives_of
 from netgen.system.files import write_all
 
 if TYPE_CHECKING:
-    from data_prep.criteria import Step
+    from data_prep.criteria import FilterStep
 
 # What is written beside the class lists.
 REPORTS = ("filters.csv", "pairs.csv", "graph.svg", "graph.png")
@@ -50,27 +50,27 @@ existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.IntRange(1),
     default=paper.LEAST_NOUNS,
     show_default=True,
-    help="(1) Nouns that an adjective must have in LIST.",
+    help="(1) The least number of nouns of an adjective in LIST.",
 )
 @click.option(
     "--exclude-nouns",
     type=existing_file,
     metavar="FILE",
-    help="(2) Nouns to leave out, one a line.  [default: those that the paper names:"
+    help="(2) Nouns to leave out, one per line.  [default: those that the paper names:"
     f" {', '.join(paper.LEFT_OUT_NOUNS)}]",
 )
 @click.option(
     "--keep-nouns",
     type=existing_file,
     metavar="FILE",
-    help="(2) Instead: the nouns to keep, one a line, such as the authors' mtvso_nounlabels.txt.",
+    help="(2) Instead: the nouns to keep, one per line, such as the authors' mtvso_nounlabels.txt.",
 )
 @click.option(
     "--min-images",
     type=click.IntRange(0),
     default=paper.LEAST_IMAGES,
     show_default=True,
-    help="(3) Images that a pair must have; applied where they are counted.",
+    help="(3) The least number of images of a pair; applied only with --images or --counts.",
 )
 @click.option("--force", is_flag=True, help="Replace files that are in the folder already.")
 def command(
@@ -84,15 +84,15 @@ def command(
     min_images: int,
     force: bool,
 ) -> None:
-    """Take the part of an ontology that meets the paper's criteria (section 5.1).
+    """Choose the pairs of an ontology that meet the paper's criteria (section 5.1).
 
-    LIST has one adjective_noun a line, as VSO's 1200ANPs.txt. The criteria are applied one after
+    LIST has one adjective_noun per line, as VSO's 1200ANPs.txt. The criteria are applied one after
     the other: (1) adjectives with enough nouns in LIST, (2) nouns that are not excluded, (3) pairs
     with enough images.
 
-    Into the folder go the three lists of classes, named as the authors name theirs, for `netgen
-    data mtvso --labels`; filters.csv, what each criterion leaves; pairs.csv, which pair went by
-    which; and graph.svg and graph.png, adjectives and nouns with a line a pair.
+    The folder gets the three lists of classes, named as the authors name theirs, for `netgen
+    data mtvso --labels`; filters.csv, what each criterion leaves; pairs.csv, which criterion
+    each pair fails; and graph.svg and graph.png, adjectives and nouns with a line for each pair.
     """
     from data_prep import criteria
 
@@ -106,7 +106,9 @@ def command(
     if counts_file:
         counts = criteria.read_counts(counts_file)
     nouns = _excluded(pairs, exclude_nouns, keep_nouns)
-    found = criteria.steps(pairs, criteria.Criteria(least_nouns, nouns, min_images), counts)
+    found = criteria.apply_criteria(
+        pairs, criteria.Criteria(least_nouns, nouns, min_images), counts
+    )
     rows = [step.row(counts) for step in found]
     fates = criteria.fates(found, counts)
     contents: dict[str, str | bytes] = {**criteria.class_lists(found[-1])}
@@ -137,16 +139,19 @@ def _check_place(out: Path, force: bool) -> None:
         )
 
 
-def _graph(fates: Sequence[Mapping[str, str]], last: Step) -> list[bytes]:
-    from netgen.figures.bipartite import bipartite
-    from netgen.figures.saving import rendered
+def _graph(fates: Sequence[Mapping[str, str]], last: FilterStep) -> list[bytes]:
+    from netgen.figures.bipartite import ontology_figure
+    from netgen.figures.style import figure_bytes
 
     reasons = {fate["pair"]: fate["left out by"] for fate in fates}
     title = f"{len(last.pairs):,} pairs of {len(last.adjectives):,} adjectives"
     title += f" and {len(last.nouns):,} nouns"
     # Lines of the criteria's colours over each other: more than 256.
     kinds = (Path(name).suffix for name in REPORTS if name.startswith("graph"))
-    return [rendered(lambda: bipartite(reasons, title), kind, many_colors=True) for kind in kinds]
+    return [
+        figure_bytes(lambda: ontology_figure(reasons, title), kind, many_colors=True)
+        for kind in kinds
+    ]
 
 
 def _csv(rows: Sequence[Mapping[str, str]]) -> str:

@@ -1,9 +1,7 @@
-"""`netgen eval`: how well a trained network does on the test set, beside Table 2."""
+"""`netgen eval`: a trained network's accuracies on the test set, compared with Table 2."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +17,12 @@ from netgen.commands.shared_options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from netgen.evaluation.scoring import EngineName
 
 PIPED_WIDTH = 140
 
 
-@click.command("eval", short_help="Test a trained network on the test images.")
+@click.command("eval", short_help="Test a trained network and compare with Table 2.")
 @network_options
 @click.option(
     "--batch-size",
@@ -34,13 +30,13 @@ PIPED_WIDTH = 140
     default=24,
     show_default=True,
     metavar="N",
-    help="Images at a time; whatever it is, every image counts once.",
+    help="Images per batch; every image counts once, whatever it is.",
 )
 @click.option(
     "--classes",
     type=READABLE,
     metavar="FILE",
-    help="For a network with more outputs than the task has classes: the outputs' names, one a"
+    help="For a network with more outputs than the task has classes: the outputs' names, one per"
     " line; case, spaces, '_' and '-' do not matter.",
 )
 @click.option(
@@ -60,13 +56,14 @@ def command(
     classes: Path | None,
     out: Path | None,
 ) -> None:
-    """Run a trained network on every test image, once, and tell its accuracies.
+    """Run a trained network on every test image once, and print its accuracies.
 
-    Top-1 and top-5 of each task with 95% intervals (Wilson's), beside Table 2 where the data are
-    the paper's, and beside what guessing and the other tasks' outputs would score. Equal scores
-    rank by class number, the lowest first; of fewer than five classes, all are among the top five.
+    Prints top-1 and top-5 accuracy of each task with 95% intervals (Wilson's), compared with Table
+    2 for the paper's data, and with guessing and what the other tasks' outputs imply. Equal scores
+    rank by class number, the lowest first; with fewer than five classes, all are in the top five.
     """
-    from netgen.evaluation.evaluate import Request, evaluate
+    from netgen.commands.progress_bar import show_progress
+    from netgen.evaluation.evaluate import EvaluationRequest, evaluate
     from netgen.evaluation.result_table import print_result
     from netgen.evaluation.results import write_result
     from netgen.system.files import check_writable
@@ -74,7 +71,7 @@ def command(
     if out:
         check_writable(out)
     data = load_dataset(dataset)
-    request = Request(
+    request = EvaluationRequest(
         find_variant(variant, data),
         data,
         deploy_file(net, variant),
@@ -84,33 +81,11 @@ def command(
         batch_size,
         classes,
     )
-    with _progress(data.test.records) as advance:
-        result = evaluate(request, advance)
+    with show_progress() as progress:
+        progress.stage("testing", data.test.records)
+        result = evaluate(request, progress.advance)
     if out:
         write_result(result, out)
     print_result(table_console(PIPED_WIDTH), result)
     if out:
         click.echo(f"\nWritten: {out}")
-
-
-@contextmanager
-def _progress(images: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal, and a line elsewhere."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        click.echo(f"testing on {images:,} images", err=True)
-    columns = (TextColumn("testing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        bar = progress.add_task("testing", total=images)
-        yield lambda count: progress.advance(bar, count)

@@ -20,7 +20,7 @@ FIGURE_4 = ("x0", "xs")  # and, on the right, the single-task networks
 
 
 class PictureFile(click.Path):
-    """A file to write a picture to, in the format that its suffix says."""
+    """A file to write a picture to, in its suffix's format."""
 
     name = "picture"
 
@@ -37,9 +37,9 @@ class PictureFile(click.Path):
         return Path(str(super().convert(str(file), param, ctx)))
 
 
-@click.group("figure", short_help="Draw the paper's figures, and charts of runs and results.")
+@click.group("figure", short_help="Draw the paper's figures and training charts.")
 def command() -> None:
-    """Draw the paper's figures, and charts of what was trained and tested."""
+    """Draw the paper's figures, and charts of training and test results."""
 
 
 out_option = click.option(
@@ -47,7 +47,7 @@ out_option = click.option(
     type=PictureFile(),
     required=True,
     metavar="FILE",
-    help=f"Where to draw it: a file that ends in {ACCEPTED}.",
+    help=f"The picture's file; its name ends in {ACCEPTED}.",
 )
 
 
@@ -58,7 +58,7 @@ out_option = click.option(
     "names",
     multiple=True,
     metavar="NAME",
-    help="A network from `netgen list`; say it again for a picture of several."
+    help="A network from `netgen list`; repeat it to draw several."
     "  [default: x0, xs and the single-task networks, as in Figure 4]",
 )
 @dataset_option
@@ -66,16 +66,16 @@ out_option = click.option(
 def architecture(out: Path, names: tuple[str, ...], dataset: Path | None, asked: Asked) -> None:
     """Draw networks side by side, as in Figure 4.
 
-    The options that say how networks are built are for all in the picture.
+    Options that say how networks are built apply to all networks in the picture.
     """
     data = load_dataset(dataset)
     backbone = asked.backbone or RESNET50
     nets = [network(asked.of(variant), data, backbone) for variant in _chosen(names, data)]
 
-    from netgen.figures.drawing import write
-    from netgen.figures.layout import picture
+    from netgen.figures.drawing import draw_picture
+    from netgen.figures.layout import network_picture
 
-    write(picture(nets), out)
+    draw_picture(network_picture(nets), out)
     click.echo(out.as_posix())
 
 
@@ -85,14 +85,15 @@ def architecture(out: Path, names: tuple[str, ...], dataset: Path | None, asked:
 def weights(caffemodel: Path, out: Path) -> None:
     """Draw the cross weights of an X_S network, as in Figure 5.
 
-    Those of a caffemodel, or of the newest snapshot in the folder of a `netgen train`.
+    The weights are read from a caffemodel, or from the newest snapshot in a folder of `netgen
+    train`.
 
-    A chart a cross-residual layer, a line a connection, named source-target: its weights, not
-    normalised, sorted over the channels.
+    There is one chart per cross-residual layer, and one line per connection, named source-target:
+    its weights, not normalised, sorted over the channels.
     """
-    from netgen.figures.cross_weights import draw
+    from netgen.figures.cross_weights import draw_cross_weights
 
-    draw(caffemodel, out)
+    draw_cross_weights(caffemodel, out)
     click.echo(out.as_posix())
 
 
@@ -106,31 +107,31 @@ def weights(caffemodel: Path, out: Path) -> None:
 )
 @out_option
 def curves(logs: tuple[Path, ...], out: Path) -> None:
-    """Draw how losses fell and accuracies rose.
+    """Draw losses and test accuracies over the iterations.
 
-    RUN_OR_LOG is a folder that `netgen train` made, its log.jsonl, or what `caffe train` wrote;
-    several are drawn into one picture.
+    RUN_OR_LOG is a folder that `netgen train` made, its log.jsonl, or a log that `caffe train`
+    wrote; several are drawn into one picture.
     """
-    from netgen.figures.curves import draw_all
+    from netgen.figures.curves import draw_curves
 
-    draw_all(logs, out)
+    draw_curves(logs, out)
     click.echo(out.as_posix())
 
 
-@command.command("confusion", short_help="Draw which classes are confused with which.")
+@command.command("confusion", short_help="Draw confusion matrices of a result.")
 @click.argument("result", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--task",
     "tasks",
     multiple=True,
     metavar="TASK",
-    help="A task; say it again for several.  [default: all]",
+    help="A task; repeat it for several.  [default: all]",
 )
 @out_option
 def confusion(result: Path, tasks: tuple[str, ...], out: Path) -> None:
-    """Draw which class is taken for which; RESULT is what `netgen eval --out` wrote."""
+    """Draw confusion matrices; RESULT is a file that `netgen eval --out` wrote."""
     from netgen.evaluation.results import read_result
-    from netgen.figures.confusion import draw
+    from netgen.figures.confusion import draw_confusions
 
     read = read_result(result)
     known = [task.name for task in read.tasks]
@@ -139,7 +140,7 @@ def confusion(result: Path, tasks: tuple[str, ...], out: Path) -> None:
             raise click.BadParameter(
                 f"{task!r} is not in {result}: choose from {', '.join(known)}", param_hint="--task"
             )
-    draw(read, tasks or known, out)
+    draw_confusions(read, tasks or known, out)
     click.echo(out.as_posix())
 
 

@@ -73,9 +73,9 @@ def _span(readings: list[NetOutputs]) -> str:
 
 
 def _print_test(test: NetOutputs, layers: list[LayerParameter]) -> None:
-    from netgen.evaluation.labels import guesses
+    from netgen.evaluation.labels import guessing_accuracies
 
-    guess = guesses(layers)
+    guess = guessing_accuracies(layers)
     rows = []
     for name in guess.keys() & test.values.keys():
         value, (chance, prior) = test.values[name], guess[name]

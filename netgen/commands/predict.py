@@ -1,4 +1,4 @@
-"""`netgen predict`: what a trained network sees in photographs."""
+"""`netgen predict`: a trained network's predictions for photographs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netgen.evaluation.scoring import EngineName
 
 
-@click.command("predict", short_help="Predict the classes of images with a trained network.")
+@click.command("predict", short_help="Predict the classes of images.")
 @click.argument(
     "images",
     metavar="IMAGE...",
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--out",
     type=PictureFile(),
     metavar="FILE",
-    help=f"Draw a picture like the paper's Figure 6: a file that ends in {ACCEPTED}.",
+    help=f"Draw a picture like the paper's Figure 6; the file's name ends in {ACCEPTED}.",
 )
 def command(
     images: tuple[Path, ...],
@@ -43,12 +43,13 @@ def command(
     as_json: bool,
     out: Path | None,
 ) -> None:
-    """Tell the five likeliest classes of each task for each IMAGE.
+    """Predict the five most probable classes of each task for each IMAGE.
 
-    Images of any size are resized to the network's, and those for a network of grey images are
-    made grey.
+    Images are resized to the network's input size, and converted to grey for a network of grey
+    images.
     """
-    from netgen.evaluation.prediction import Request, predict
+    from data_prep.images import read_pixels
+    from netgen.evaluation.prediction import PredictionRequest, predict
     from netgen.system.files import check_writable
 
     if out:
@@ -56,11 +57,13 @@ def command(
     data = load_dataset(dataset)
     chosen = find_variant(variant, data)
     network = deploy_file(net, variant)
-    predictions = predict(Request(chosen, data, network, weights, images, engine, gpu))
+    predictions = predict(
+        PredictionRequest(chosen, data, network, weights, images, read_pixels, engine, gpu)
+    )
     if out:
-        from netgen.figures.predictions import draw
+        from netgen.figures.predictions import draw_predictions
 
-        draw(predictions, out)
+        draw_predictions(predictions, read_pixels, out)
     if as_json:
         _print_json(predictions)
     else:
@@ -78,9 +81,9 @@ def _print_json(predictions: Sequence[Prediction]) -> None:
 def _print(predictions: Sequence[Prediction]) -> None:
     for prediction in predictions:
         click.echo(prediction.image)
-        for task, guesses in prediction.tasks.items():
-            told = (
+        for task, ranked in prediction.tasks.items():
+            shown = (
                 f"{guess.label if guess.name is None else guess.name} {guess.probability:.1%}"
-                for guess in guesses
+                for guess in ranked
             )
-            click.echo(f"  {task}: {', '.join(told)}")
+            click.echo(f"  {task}: {', '.join(shown)}")

@@ -227,9 +227,9 @@ def _train(folder: RunFolder, record: RunRecord, timeout: float) -> Outcome:
 
 
 def _draw(folder: RunFolder) -> None:
-    from netgen.figures.curves import draw
+    from netgen.figures.curves import draw_curves
 
-    draw(folder.journal, folder.curves)
+    draw_curves([folder.journal], folder.curves)
 
 
 def _print_plan(console: Console, folder: RunFolder, record: RunRecord) -> None:

@@ -23,7 +23,7 @@ MAKE = "make them: see `netgen data --help`"
 
 def examine_databases(request: DoctorRequest) -> list[DoctorFinding]:
     """Run the quick checks of `netgen data verify`; return those that failed."""
-    from data_prep.verify import Verdict, verify
+    from data_prep.verify import CheckOutcome, verify
 
     paper_folder = Path(MTVSO.train.images).parent.parent
     if request.dataset is None and not paper_folder.exists():
@@ -33,7 +33,7 @@ def examine_databases(request: DoctorRequest) -> list[DoctorFinding]:
         checks = verify(request.dataset or paper_folder, quick=True)
     except DatasetError as error:
         return [lack(DATABASES, str(error), MAKE)]
-    failed = [check for check in checks if check.verdict is Verdict.FAILED]
+    failed = [check for check in checks if check.outcome is CheckOutcome.FAILED]
     if failed:
         return [lack(DATABASES, f"{check.what}: {check.found}", MAKE) for check in failed]
     counts = [check for check in checks if check.what.endswith(": records")]

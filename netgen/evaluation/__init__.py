@@ -1,1 +1,3 @@
-"""How well a network does on the test set: `evaluate.evaluate` gives a `results.Result`."""
+"""Scores a trained network: on a test set, counted into a result, or on photographs."""
+
+__all__ = ["evaluate", "labels", "prediction", "result_table", "results", "scoring"]

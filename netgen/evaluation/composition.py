@@ -1,8 +1,8 @@
-"""What the labels say of each other: an adjective-noun pair has one noun and one adjective.
+"""Baselines from how tasks compose: an adjective-noun pair has one noun and one adjective.
 
-Taken from the training labels: a task whose classes each go with one class of every other task is
-the finest, as the paper's pairs are and Fashion-MNIST's items. Then the other tasks' outputs give
-it a score, and it gives them one (`netgen.evaluation.results.Derived`).
+The training labels show it: the finest task is one whose classes each belong to one class of every
+other task, such as the paper's pairs or Fashion-MNIST's items. The other tasks' outputs then give
+scores for it, and its outputs give scores for them (`netgen.evaluation.results.Derived`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NONE = -1  # in place of a class, where the training set has no image of the fin
 
 @dataclass(frozen=True, eq=False)
 class Finest:
-    """The finest task, and for every other task the class that each of its classes goes with.
+    """The finest task, and for every other task the class that each of its classes belongs to.
 
     `classes` is every task's number of classes.
     """
@@ -66,7 +66,7 @@ def _parts(fine: Ints, coarse: Ints, classes: int) -> Ints | None:
 
 
 def baselines(scores: Mapping[str, Floats], fine: Finest) -> Iterator[Baseline]:
-    """Yield what the outputs for some tasks say of others, as far as the network has them.
+    """Yield the scores for tasks that follow from the outputs for others, if the network has these.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A network as it is used: a deploy prototxt, its heads, and the weights that belong to it."""
+"""A network in use: a deploy prototxt, its input and heads, and the weights that belong to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DeployedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Head:
+class DeployedHead:
     """Where a network has its scores for a task, before the Softmax.
 
     `layer` makes them, in the blob `blob`, one for each of `outputs` classes.
@@ -37,7 +37,7 @@ class Deployed:
     file: Path
     input: str
     shape: Shape
-    heads: tuple[Head, ...]
+    heads: tuple[DeployedHead, ...]
     parameters: int
     blobs: Mapping[str, tuple[Shape, ...]]
 
@@ -82,7 +82,7 @@ def _head(
     shapes: Mapping[str, Shape | None],
     task: str,
     only: bool,
-) -> Head:
+) -> DeployedHead:
     softmaxes = [layer for layer in layers if layer.type == "Softmax"]
     named = [layer for layer in softmaxes if layer.name == f"prob_{task}"]
     found = named or (softmaxes if only else [])
@@ -95,7 +95,7 @@ def _head(
     blob = found[0].bottom[0]
     maker = [layer.name for layer in layers if blob in layer.top][-1]
     shape = shapes[blob]
-    return Head(task, maker, blob, shape[1] if shape else 0)
+    return DeployedHead(task, maker, blob, shape[1] if shape else 0)
 
 
 def check_images(network: Deployed, dataset: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""A network, its weights and a test set -> a result; every image counts exactly once."""
+"""Evaluates a network on a test set: every image is scored and counted exactly once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from netgen.evaluation.deployed import (
 from netgen.evaluation.labels import labels_of
 from netgen.evaluation.output_names import columns, read_outputs
 from netgen.evaluation.results import VERSION, Derived, FileUsed, Result
-from netgen.evaluation.scoring import EngineName, Job, Scores, Stored, check_engine, score
+from netgen.evaluation.scoring import (
+    EngineName,
+    Scores,
+    ScoringJob,
+    StoredImages,
+    check_engine,
+    score,
+)
 from netgen.evaluation.tally import Hits, Ints, Tally, prior
 from netgen.network.dataset import Dataset, class_names
 from netgen.network.variants import Variant
@@ -29,7 +36,7 @@ from netgen.system.machine import versions
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What to evaluate.
 
     Attributes
@@ -39,7 +46,7 @@ class Request:
     network, weights
         A deploy prototxt and a caffemodel.
     engine, gpu, batch
-        What computes the scores, on which GPU (None: the CPU), so many images at a time.
+        What computes the scores, on which GPU (None: the CPU), and the images per batch.
     outputs
         A file of the network's outputs' names, where they are more than the task's classes.
     """
@@ -54,7 +61,9 @@ class Request:
     outputs: Path | None = None
 
 
-def evaluate(request: Request, progress: Callable[[int], None] = lambda _: None) -> Result:
+def evaluate(
+    request: EvaluationRequest, progress: Callable[[int], None] = lambda _: None
+) -> Result:
     """Score every test image once and count.
 
     Parameters
@@ -62,13 +71,13 @@ def evaluate(request: Request, progress: Callable[[int], None] = lambda _: None)
     request
         What to evaluate.
     progress
-        Is told how many images a batch had.
+        Called with the number of images of each batch.
 
     Raises
     ------
     ValueError, OSError
-        Files that do not fit together, or cannot be read; said before the first batch where it can
-        be known by then.
+        Files that do not fit together, or cannot be read; raised before the first batch where
+        possible.
     EngineError
         Caffe is missing, or ended its process.
     """
@@ -79,18 +88,18 @@ def evaluate(request: Request, progress: Callable[[int], None] = lambda _: None)
     engine = check_engine(request.engine, request.gpu)
     train, test = labels_of(data, "TRAIN"), labels_of(data, "TEST")
     fine = finest(train, {task.name: task.classes for task in data.tasks})
-    count = _Count(network, data, chosen, test, fine)
-    stored = Stored(Path(data.test.images), network.shape, data.images.mean, request.batch)
+    count = _TestSetCounter(network, data, chosen, test, fine)
+    stored = StoredImages(Path(data.test.images), network.shape, data.images.mean, request.batch)
 
     def on_scores(scores: Scores) -> None:
         progress(count.add(scores))
 
-    score(request.engine, Job(network, request.weights, stored, request.gpu), on_scores)
+    score(request.engine, ScoringJob(network, request.weights, stored, request.gpu), on_scores)
     return count.result(request, train, versions(request.engine, engine))
 
 
-class _Count:
-    """The counting in progress, over all heads."""
+class _TestSetCounter:
+    """Counts the scores of all heads, batch by batch."""
 
     def __init__(
         self,
@@ -129,7 +138,7 @@ class _Count:
         }
 
     def result(
-        self, request: Request, train: Mapping[str, Ints], versions: dict[str, str]
+        self, request: EvaluationRequest, train: Mapping[str, Ints], versions: dict[str, str]
     ) -> Result:
         data = request.dataset
         tasks = [task for task in data.tasks if task.name in self.tallies]
@@ -157,7 +166,7 @@ class _Count:
         )
 
 
-def _columns(network: Deployed, request: Request) -> dict[str, Ints | None]:
+def _columns(network: Deployed, request: EvaluationRequest) -> dict[str, Ints | None]:
     """Return which outputs are each task's classes; None where all are, in order."""
     if request.outputs is None:
         check_classes(network, request.dataset)
@@ -170,7 +179,7 @@ def _columns(network: Deployed, request: Request) -> dict[str, Ints | None]:
     if len(names) != head.outputs:
         raise DeployedError(
             f"{request.outputs}: {len(names):,} names for the {head.outputs:,} outputs of"
-            f" {request.network}: name every output, one a line, in their order"
+            f" {request.network}: name every output, one per line, in their order"
         )
     return {head.task: columns(request.dataset, head.task, names, request.outputs)}
 
@@ -179,7 +188,7 @@ def _check_finite(scores: np.ndarray, task: str, seen: int) -> None:
     sick = np.flatnonzero(~np.isfinite(scores).all(axis=1))
     if sick.size:
         raise DeployedError(
-            f"the scores for {task} of image {seen + sick[0]:,} are no numbers (nan or infinite):"
+            f"the scores for {task} of image {seen + sick[0]:,} are not finite:"
             " did the training diverge? See `netgen audit --weights`"
         )
 

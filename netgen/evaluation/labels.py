@@ -1,4 +1,4 @@
-"""The labels of a training or test set, and what guessing by them would score."""
+"""The labels of a training or test set, and the accuracy of guessing without looking."""
 
 from __future__ import annotations
 
@@ -62,11 +62,8 @@ def _check_range(path: str, labels: Ints, classes: int) -> None:
         )
 
 
-# ---- what guessing would score: chance as Table 2 prints it, and always naming the largest classes
-
-
-def guesses(layers: Sequence[LayerParameter]) -> dict[str, tuple[float, float | None]]:
-    """Return, for each accuracy of a test net, chance and what naming the largest classes scores.
+def guessing_accuracies(layers: Sequence[LayerParameter]) -> dict[str, tuple[float, float | None]]:
+    """Return, for each accuracy of a test net, chance and what the largest classes score.
 
     The second is None unless the label database is there.
     """

@@ -21,14 +21,14 @@ class NamingError(ValueError):
 
 
 def read_outputs(file: Path) -> list[str]:
-    """Read the names of a network's outputs, one a line; or a JSON list of them.
+    """Read the names of a network's outputs, one per line; or a JSON list of them.
 
     DeepSentiBank's list is published as JSON.
 
     Raises
     ------
     NamingError
-        It cannot be read, or two names are one.
+        It cannot be read, or two names are the same.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -36,20 +36,20 @@ def read_outputs(file: Path) -> list[str]:
         names = msgspec.json.decode(text, type=list[str]) if is_json else text.splitlines()
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise NamingError(
-            f"{file}: {error}: give a text file, one class name a line, or a JSON list"
+            f"{file}: {error}: give a text file, one class name per line, or a JSON list"
         ) from None
     seen: dict[str, int] = {}
     for number, name in enumerate(names, 1):
         first = seen.setdefault(plain(name), number)
         if first != number:
-            raise NamingError(f"{file}: names {first} and {number} are one, {name!r}")
+            raise NamingError(f"{file}: names {first} and {number} are the same, {name!r}")
     return names
 
 
 def plain(name: str) -> str:
-    """Return a name as names are compared: case, and what is between words, do not matter.
+    """Return a name as names are compared: without case, and with single spaces between words.
 
-    ``Happy_Dog``, ``happy-dog`` and ``happy  dog`` are one name.
+    ``Happy_Dog``, ``happy-dog`` and ``happy  dog`` are the same name.
     """
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 

@@ -1,8 +1,8 @@
-"""What a network sees in photographs: the classes in the first places, task by task (Figure 6)."""
+"""Predictions for photographs: the top classes of each task (Figure 6)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from netgen.caffe.caffemodel_check import check_weights
 from netgen.cost.layers.table import Shape
 from netgen.evaluation.composition import log_softmax
 from netgen.evaluation.deployed import check_classes, check_images, read_deployed
-from netgen.evaluation.scoring import EngineName, Job, Scores, check_engine, score
+from netgen.evaluation.scoring import EngineName, Scores, ScoringJob, check_engine, score
 from netgen.evaluation.tally import top
 from netgen.network.dataset import Dataset, class_names
 from netgen.network.variants import Variant
@@ -22,14 +22,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Pixels = NDArray[np.uint8]
+    Pixels = NDArray[np.uint8]  # H x W x C; B, G, R or grey
+    ReadPixels = Callable[[Path, Shape], Pixels]
 
 
-class ImageError(ValueError):
-    """A file that is no image; the message says what next."""
-
-
-class Guess(Struct, frozen=True):
+class RankedClass(Struct, frozen=True):
     """A class, its name where the dataset knows it, and the probability the network gives it."""
 
     label: int
@@ -38,27 +35,31 @@ class Guess(Struct, frozen=True):
 
 
 class Prediction(Struct, frozen=True):
-    """The classes in an image's first places, the likeliest first, by task."""
+    """An image's top classes for each task, the most probable first."""
 
     image: str
-    tasks: dict[str, tuple[Guess, ...]]
+    tasks: dict[str, tuple[RankedClass, ...]]
 
 
 @dataclass(frozen=True)
-class Request:
-    """What to predict: a network for a dataset, its weights, and image files."""
+class PredictionRequest:
+    """What to predict: a network for a dataset, its weights, and image files.
+
+    `read_pixels` turns a file into an image of a shape (C, H, W): `data_prep.images.read_pixels`.
+    """
 
     variant: Variant
     dataset: Dataset
     network: Path
     weights: Path
     images: Sequence[Path]
+    read_pixels: ReadPixels
     engine: EngineName = "caffe"
     gpu: int | None = None
 
 
-def predict(request: Request) -> list[Prediction]:
-    """Return what the network sees in each image, in the images' order.
+def predict(request: PredictionRequest) -> list[Prediction]:
+    """Return the network's predictions for each image, in the images' order.
 
     Images are resized to the network's input as `convert_imageset` does, without keeping their
     proportions, and the dataset's mean is subtracted.
@@ -74,45 +75,21 @@ def predict(request: Request) -> list[Prediction]:
     check_images(network, data)
     check_classes(network, data)
     check_weights(request.weights, network.file, network.blobs)
-    # One image a batch: nothing of one depends on the others, in memory or in arithmetic.
+    # One image per batch: then no image's arithmetic depends on the others.
     batches = [
-        _batch(read_pixels(file, network.shape), data.images.mean) for file in request.images
+        _batch(request.read_pixels(file, network.shape), data.images.mean)
+        for file in request.images
     ]
     check_engine(request.engine, request.gpu)
     found: list[Scores] = []
-    score(request.engine, Job(network, request.weights, batches, request.gpu), found.append)
+    score(request.engine, ScoringJob(network, request.weights, batches, request.gpu), found.append)
     names = {task: class_names(data.task(task)) for task in request.variant.tasks}
     return [
         Prediction(
-            file.as_posix(), {task: _guesses(scores[task][0], names[task]) for task in names}
+            file.as_posix(), {task: _ranked_classes(scores[task][0], names[task]) for task in names}
         )
         for file, scores in zip(request.images, found, strict=True)
     ]
-
-
-def read_pixels(file: Path, shape: Shape) -> Pixels:
-    """Read an image as a network takes it: H x W x C of `shape` (C, H, W); B, G, R or grey.
-
-    Raises
-    ------
-    ImageError
-        The file cannot be read, or is no image that a dataset would take.
-    """
-    import cv2
-    import numpy as np
-
-    from data_prep.images import Decoding, Rejected, decode
-
-    channels, height, width = shape
-    try:
-        pixels = decode(file.read_bytes(), Decoding((height, width)))
-    except OSError as error:
-        raise ImageError(f"{file}: {error.strerror}: check the path") from None
-    except Rejected as error:
-        raise ImageError(f"{file}: {error}") from None
-    if channels == 1:
-        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)[..., None], np.uint8)
-    return pixels
 
 
 def _batch(pixels: Pixels, mean: Sequence[float]) -> NDArray[np.float32]:
@@ -121,11 +98,13 @@ def _batch(pixels: Pixels, mean: Sequence[float]) -> NDArray[np.float32]:
     return (pixels.transpose(2, 0, 1) - np.array(mean, np.float32)[:, None, None])[None]
 
 
-def _guesses(scores: NDArray[np.float32], names: Sequence[str] | None) -> tuple[Guess, ...]:
+def _ranked_classes(
+    scores: NDArray[np.float32], names: Sequence[str] | None
+) -> tuple[RankedClass, ...]:
     import numpy as np
 
     likely = np.exp(log_softmax(scores[None])[0])
     return tuple(
-        Guess(label, names[label] if names else None, float(likely[label]))
+        RankedClass(label, names[label] if names else None, float(likely[label]))
         for label in top(scores[None])[0].tolist()
     )

@@ -1,4 +1,4 @@
-"""A result as a table: each task beside Table 2, and beside what less would score."""
+"""A result as a table: each task with its values in Table 2, and simple baselines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from netgen import paper
-from netgen.evaluation.results import TOP, Accuracy, Confusion, Result, Share, TaskResult
+from netgen.evaluation.results import TOP, Accuracy, Confusion, Proportion, Result, TaskResult
 from netgen.evaluation.tally import MARGIN
 from netgen.network.dataset import MTVSO
 from netgen.paper.chance import chance
 
-CONFUSIONS = 3  # a task
+CONFUSIONS = 3  # per task
 Cells = tuple[str, ...]
 
 
@@ -42,8 +42,8 @@ def print_result(console: Console, result: Result) -> None:
 
 def _engine(result: Result) -> str:
     names = {"caffe": "Caffe", "opencv": "OpenCV"}
-    said = result.versions.get(result.engine, "")
-    return f"{names[result.engine]} {said.removeprefix('caffe version ')}".strip()
+    version = result.versions.get(result.engine, "")
+    return f"{names[result.engine]} {version.removeprefix('caffe version ')}".strip()
 
 
 def _rows(result: Result, papers: bool) -> Iterator[Cells]:
@@ -77,11 +77,11 @@ def _row(
     for place, share in enumerate((accuracy.top1, accuracy.top5)):
         cells += [f"{100 * share.value:.2f}", f"{100 * share.low:.2f} to {100 * share.high:.2f}"]
         if papers:
-            cells += _beside(share, table_2[place]) if table_2 else ["", ""]
+            cells += _table_2_cells(share, table_2[place]) if table_2 else ["", ""]
     return tuple(cells)
 
 
-def _beside(share: Share, printed: str) -> list[str]:
+def _table_2_cells(share: Proportion, printed: str) -> list[str]:
     return [printed, f"{100 * share.value - float(printed):+.2f}"]
 
 
@@ -94,7 +94,7 @@ def _chance(task: TaskResult, papers: bool) -> Cells:
 
 
 def _printed(result: Result, task: TaskResult) -> paper.Accuracies | None:
-    """Return the row of Table 2 that the result is to be held against."""
+    """Return the row of Table 2 to compare the result with."""
     if result.dataset != MTVSO.name or paper.TASKS.get(task.name) != task.classes:
         return None
     rows = (row for row in paper.TABLE_2 if row.task == task.name)
@@ -106,7 +106,8 @@ def _notes(result: Result) -> Iterator[str]:
     for task in result.tasks:
         most = task.confusions[:CONFUSIONS]
         if most:
-            yield f"{task.name}, most often confused: {', '.join(_told(task, one) for one in most)}"
+            shown = ", ".join(_confusion(task, one) for one in most)
+            yield f"{task.name}, most often confused: {shown}"
     for task in result.tasks:
         close = task.close
         if close.ties1 or close.ties5 or close.near1 or close.near5:
@@ -117,7 +118,7 @@ def _notes(result: Result) -> Iterator[str]:
             )
 
 
-def _told(task: TaskResult, one: Confusion) -> str:
+def _confusion(task: TaskResult, one: Confusion) -> str:
     return f"{name_of(task.names, one.truth)} for {name_of(task.names, one.guess)} ({one.count:,})"
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation found, as a file: JSON that `netgen eval` writes, and tables and figures read.
+"""The result of an evaluation: JSON that `netgen eval` writes, and tables and figures read.
 
 Nothing in a result is a rounded percentage: every accuracy is a count of a count.
 """
@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from netgen.system.files import write_all
 
-VERSION = 1  # of the files' form; raised when a field changes its meaning or goes away
+VERSION = 1  # of the file format; increase it when a field changes its meaning or goes away
 TOP = 5  # "Top-k accuracy denotes the percentage of correct predictions within the top k" (5.2)
 
 Count = Annotated[int, Meta(ge=0)]
@@ -24,11 +24,11 @@ class ResultError(ValueError):
     """A file that is no result of an evaluation; the message says what next."""
 
 
-class Share(Struct, frozen=True, forbid_unknown_fields=True):
-    """So many of so many, and the interval that holds the true share with a probability of 95%.
+class Proportion(Struct, frozen=True, forbid_unknown_fields=True):
+    """`correct` of `total`, and the interval that holds the true proportion with probability 95%.
 
-    The interval is Wilson's, of a binomial share: it knows how few the images are, not how the
-    training's randomness would move the accuracy.
+    The interval is Wilson's for a binomial proportion: it reflects the number of images, not the
+    randomness of training.
     """
 
     correct: Count
@@ -38,26 +38,26 @@ class Share(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def value(self) -> float:
-        """The share, 0 to 1."""
+        """The proportion, 0 to 1."""
         return self.correct / self.total
 
 
 class Accuracy(Struct, frozen=True, forbid_unknown_fields=True):
     """Top-1 and top-5 accuracy; of fewer than five classes, all are among the top five."""
 
-    top1: Share
-    top5: Share
+    top1: Proportion
+    top5: Proportion
 
 
-class Close(Struct, frozen=True, forbid_unknown_fields=True):
-    """Images about which another engine, or another order of equal scores, could say otherwise.
+class CloseCalls(Struct, frozen=True, forbid_unknown_fields=True):
+    """Images whose result another engine, or another order of equal scores, could change.
 
     Attributes
     ----------
     ties1, ties5
         Whose top-1 or top-5 result depends on the order of equal scores (the lowest index first).
     near1, near5
-        Whose first place, or whose fifth, is ahead of the next by `MARGIN` at most.
+        Whose first place, or whose fifth, leads the next by at most `MARGIN`.
     """
 
     ties1: Count
@@ -66,7 +66,7 @@ class Close(Struct, frozen=True, forbid_unknown_fields=True):
     near5: Count
 
 
-class OfClass(Struct, frozen=True, forbid_unknown_fields=True):
+class ClassResult(Struct, frozen=True, forbid_unknown_fields=True):
     """A class's test images, and how many of them were right within the top 1 and the top 5."""
 
     total: Count
@@ -101,9 +101,9 @@ class TaskResult(Struct, frozen=True, forbid_unknown_fields=True):
     accuracy
         Of the outputs that are classes of the task.
     close
-        What that hangs on.
+        How many of these images are close calls.
     of_class
-        One a class, in label order.
+        One per class, in label order.
     confusions
         Wrong guesses, the most frequent first.
     prior
@@ -116,15 +116,15 @@ class TaskResult(Struct, frozen=True, forbid_unknown_fields=True):
     classes: int
     names: tuple[str, ...] | None
     accuracy: Accuracy
-    close: Close
-    of_class: tuple[OfClass, ...]
+    close: CloseCalls
+    of_class: tuple[ClassResult, ...]
     confusions: tuple[Confusion, ...]
     prior: Accuracy
     competing: Competition | None = None
 
 
 class Derived(Struct, frozen=True, forbid_unknown_fields=True):
-    """A task solved by the outputs for others: a baseline.
+    """A baseline: a task solved by the outputs for other tasks.
 
     A pair's probability is its noun's times its adjective's, among the pairs there are; a noun's is
     the sum of its pairs'.
@@ -148,7 +148,7 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     version
-        Of the file's form: `VERSION`.
+        The file format's: `VERSION`.
     variant
         As in `netgen list`.
     dataset, records
@@ -182,22 +182,22 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True):
         return {task.name: task for task in self.tasks}[name]
 
 
-def share(correct: int, total: int) -> Share:
-    """Return a share with Wilson's 95% interval; `total` is positive."""
+def proportion(correct: int, total: int) -> Proportion:
+    """Return a proportion with Wilson's 95% interval; `total` is positive."""
     z = NormalDist().inv_cdf(0.975)
     p, shrunk = correct / total, 1 + z * z / total
     middle = (p + z * z / (2 * total)) / shrunk
     half = z / shrunk * (p * (1 - p) / total + z * z / (4 * total * total)) ** 0.5
-    return Share(correct, total, max(0.0, middle - half), min(1.0, middle + half))
+    return Proportion(correct, total, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def accuracy(top1: int, top5: int, total: int) -> Accuracy:
-    """Return the accuracy of so many right within the top 1 and the top 5."""
-    return Accuracy(share(top1, total), share(top5, total))
+    """Return the accuracy of `top1` and `top5` images, of `total`, right within the top 1 and 5."""
+    return Accuracy(proportion(top1, total), proportion(top5, total))
 
 
 def write_result(result: Result, file: Path) -> None:
-    """Write `result` to `file`, whole or not at all.
+    """Write `result` to `file`, completely or not at all.
 
     Raises
     ------
@@ -220,8 +220,8 @@ def read_result(file: Path) -> Result:
         version = msgspec.json.decode(content, type=_Versioned).version
         if version != VERSION:
             raise ResultError(
-                f"{file}: a result in form {version}, where this netgen reads {VERSION}: make it"
-                " anew with `netgen eval`"
+                f"{file}: a result in format {version}, where this netgen reads {VERSION}: make it"
+                " again with `netgen eval`"
             )
         return msgspec.json.decode(content, type=Result)
     except OSError as error:

@@ -31,10 +31,10 @@ Scores = dict[str, "NDArray[np.float32]"]  # task -> N x outputs
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredImages:
     """The images of an LMDB in batches, as Caffe's Data layer gives them in TEST.
 
-    Every record comes once, in the database's order; the last batch is as small as it has to be.
+    Every record comes once, in the database's order; the last batch may be smaller.
 
     Attributes
     ----------
@@ -43,9 +43,9 @@ class Stored:
     shape
         C, H, W of every image.
     mean
-        One value a channel, to be subtracted.
+        One value per channel, to be subtracted.
     batch
-        Images a batch.
+        Images per batch.
     """
 
     path: Path
@@ -98,8 +98,8 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A network, its weights, and the images to score: N x C x H x W a batch, mean subtracted."""
+class ScoringJob:
+    """A network, its weights, and the images to score: N x C x H x W per batch, mean subtracted."""
 
     network: Deployed
     weights: Path
@@ -123,14 +123,14 @@ def check_engine(engine: EngineName, gpu: int | None) -> str:
             require_gpu(found)
         return found.version
     if gpu is not None:
-        raise DeployedError("--engine opencv runs on the CPU: leave --gpu out, or use Caffe")
+        raise DeployedError("--engine opencv runs on the CPU: omit --gpu, or use Caffe")
     return version("opencv-python-headless")
 
 
-def score(engine: EngineName, job: Job, on_scores: Callable[[Scores], None]) -> None:
-    """Call `on_scores` with the scores of one batch after the other.
+def score(engine: EngineName, job: ScoringJob, on_scores: Callable[[Scores], None]) -> None:
+    """Call `on_scores` with the scores of each batch.
 
-    With Caffe, `on_scores` runs beside the next batch's forward pass, which is in another process.
+    With Caffe, it runs during the next batch's forward pass, which is in another process.
 
     Raises
     ------
@@ -146,8 +146,8 @@ def score(engine: EngineName, job: Job, on_scores: Callable[[Scores], None]) -> 
         on_scores(scores)
 
 
-def _score_in_caffe(job: Job) -> None:
-    """Send the scores of each batch, from a child process."""
+def _score_in_caffe(job: ScoringJob) -> None:
+    """Run in the child process; send each batch's scores to the parent."""
     import caffe
 
     if job.gpu is None:
@@ -165,7 +165,7 @@ def _score_in_caffe(job: Job) -> None:
         send({head.task: _flat(net.blobs[head.blob].data.copy()) for head in job.network.heads})
 
 
-def _score_in_opencv(job: Job) -> Iterator[Scores]:
+def _score_in_opencv(job: ScoringJob) -> Iterator[Scores]:
     import cv2
 
     layers = [head.layer for head in job.network.heads]

@@ -1,7 +1,7 @@
-"""Ranks of the right classes among the scores, counted batch by batch into a result.
+"""Ranks of the right classes among the scores, counted batch by batch into a task's result.
 
-Equal scores rank by index, the lowest first. Caffe's own Accuracy layers differ from version to
-version here; with scores in floating point, ties are rare, and they are counted.
+Equal scores rank by index, the lowest first. Versions of Caffe differ here; floating-point scores
+are rarely equal, and such ties are counted.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from netgen.evaluation.results import (
     TOP,
     Accuracy,
-    Close,
+    ClassResult,
+    CloseCalls,
     Competition,
     Confusion,
-    OfClass,
     TaskResult,
     accuracy,
 )
@@ -33,7 +33,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """The places of N images' right classes: `best` were all ties won, `worst` all lost.
+    """The places of N images' right classes: `best` if all ties are won, `worst` if all are lost.
 
     `place` is the one it has, with ties by index; all count from 0.
     """
@@ -43,11 +43,11 @@ class Ranks:
     worst: Ints
 
     def within(self, k: int) -> Flags:
-        """Tell whether each right class is among the first k."""
+        """Return whether each right class is among the first k."""
         return np.asarray(self.place < k)
 
     def tied(self, k: int) -> Flags:
-        """Tell whether it is or is not among them by the order of equal scores alone."""
+        """Return whether the order of equal scores alone decides that."""
         return np.asarray((self.best < k) & (self.worst >= k))
 
 
@@ -61,7 +61,7 @@ def ranks(scores: Floats, labels: Ints) -> Ranks:
 
 
 def near(scores: Floats, k: int) -> Flags:
-    """Tell of each of N images whether place k is ahead of the next by `MARGIN` at most."""
+    """Return for each of N images whether place k leads the next by at most `MARGIN`."""
     if k >= scores.shape[1]:  # nothing is left out
         return np.zeros(len(scores), np.bool_)
     ordered = -np.partition(-scores, (k - 1, k), axis=1)
@@ -78,11 +78,8 @@ def top(scores: Floats, k: int = TOP) -> Ints:
     return np.argsort(-scores, axis=1, kind="stable")[:, :k]
 
 
-# ---- counts what scores are worth, batch by batch, until a task's result can be told ------------
-
-
 class Hits:
-    """How many of so many images were right within the top 1 and the top 5."""
+    """Counts images, and how many were right within the top 1 and the top 5."""
 
     def __init__(self) -> None:
         self.total, self.top1, self.top5 = 0, 0, 0
@@ -95,15 +92,15 @@ class Hits:
         self.top5 += int(found.within(TOP).sum())
 
     def accuracy(self) -> Accuracy:
-        """Return the shares."""
+        """Return the accuracy so far."""
         return accuracy(self.top1, self.top5, self.total)
 
 
 class Tally:
-    """Everything about one head: totals, classes, confusions, and what hangs on a hair."""
+    """Counts everything about one head: totals, classes, confusions, and close calls."""
 
     def __init__(self, task: Task, outputs: int, columns: Ints | None) -> None:
-        """Count for a task; `columns` says which outputs are its classes, where they are more."""
+        """Count for a task; `columns` are its classes' outputs, None when all outputs are."""
         classes = task.classes
         self.task, self.outputs, self.columns = task, outputs, columns
         self.total, self.top1, self.top5 = (np.zeros(classes, np.int64) for _ in range(3))
@@ -127,15 +124,15 @@ class Tally:
         self.near5 += int(near(scores, TOP).sum())
 
     def result(self, names: list[str] | None, prior: Accuracy) -> TaskResult:
-        """Tell what was counted."""
+        """Return the result of what was counted."""
         per_class = zip(self.total.tolist(), self.top1.tolist(), self.top5.tolist(), strict=True)
         return TaskResult(
             name=self.task.name,
             classes=self.task.classes,
             names=None if names is None else tuple(names),
             accuracy=accuracy(int(self.top1.sum()), int(self.top5.sum()), int(self.total.sum())),
-            close=Close(self.ties1, self.ties5, self.near1, self.near5),
-            of_class=tuple(OfClass(*counts) for counts in per_class),
+            close=CloseCalls(self.ties1, self.ties5, self.near1, self.near5),
+            of_class=tuple(ClassResult(*counts) for counts in per_class),
             confusions=tuple(self._confusions()),
             prior=prior,
             competing=self._competition(),

@@ -1,1 +1,12 @@
-"""The figures of the paper, drawn from what netgen builds: laid out, then drawn."""
+"""Draws the paper's figures, and charts of what was trained and tested."""
+
+__all__ = [
+    "bipartite",
+    "confusion",
+    "cross_weights",
+    "curves",
+    "drawing",
+    "layout",
+    "predictions",
+    "style",
+]

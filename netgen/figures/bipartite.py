@@ -1,4 +1,4 @@
-"""A picture of an ontology: adjectives on the left, nouns on the right, a line a pair.
+"""A picture of an ontology: adjectives on the left, nouns on the right, a line per pair.
 
 Words that are kept stand above those that are left out, in an order in which few lines cross.
 """
@@ -12,8 +12,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.path import Path as Curve
 
-from netgen.figures.drawing import CROSS_COLOR, INK, TASK_COLORS
-from netgen.figures.shapes import FONT
+from netgen.figures.style import CROSS_COLOR, FONT, INK, TASK_COLORS
 from netgen.paper.ontology import adjectives_of, nouns_of, split_pair
 
 # Pixels: from word to word, between kept and left out, above, below; the whole, the lines' ends.
@@ -22,12 +21,12 @@ WIDTH, LEFT, RIGHT = 1000, 170, 830
 WORD, TEXT, TITLE = 6.2, 7.5, 10  # points
 KEPT, *LEFT_OUT = (TASK_COLORS[0], TASK_COLORS[1], CROSS_COLOR, TASK_COLORS[3], TASK_COLORS[2])
 PALE = "#98A2AC"
-SWEEPS = 20  # of ordering; then hardly anything moves
+SWEEPS = 20  # of ordering; after these, hardly anything moves
 
-Places = Mapping[str, float]
+Heights = Mapping[str, float]
 
 
-def bipartite(pairs: Mapping[str, str], title: str) -> Figure:
+def ontology_figure(pairs: Mapping[str, str], title: str) -> Figure:
     """Draw the pairs of an ontology.
 
     Parameters
@@ -35,7 +34,7 @@ def bipartite(pairs: Mapping[str, str], title: str) -> Figure:
     pairs
         ``adjective_noun`` -> why it is left out, "" for one that is kept; at least one is.
     title
-        What stands above.
+        The title above.
     """
     kept = [pair for pair, reason in pairs.items() if not reason]
     lost = [pair for pair, reason in pairs.items() if reason]
@@ -55,7 +54,7 @@ def bipartite(pairs: Mapping[str, str], title: str) -> Figure:
     return figure
 
 
-def _places(kept: Sequence[str], lost: Sequence[str]) -> tuple[Places, Places, float]:
+def _places(kept: Sequence[str], lost: Sequence[str]) -> tuple[Heights, Heights, float]:
     """Return the height of every adjective and of every noun, and of the picture."""
     adjectives, nouns = _ordered(kept)
     found = zip(_ordered(lost), (adjectives, nouns), strict=True)
@@ -96,7 +95,7 @@ def _sorted_by(
 
 
 def _draw_pairs(
-    axes: Axes, pairs: Sequence[str], adjectives: Places, nouns: Places, color: str
+    axes: Axes, pairs: Sequence[str], adjectives: Heights, nouns: Heights, color: str
 ) -> None:
     kept = color == KEPT
     curves = [_curve(adjectives[a], nouns[n]) for a, n in map(split_pair, pairs)]
@@ -116,7 +115,7 @@ def _curve(start: float, end: float) -> Curve:
 
 
 def _write_words(
-    axes: Axes, places: Places, partners: Mapping[str, set[str]], x: float, side: str
+    axes: Axes, places: Heights, partners: Mapping[str, set[str]], x: float, side: str
 ) -> None:
     """Write words, each with the number of pairs that are kept of it."""
     for word, y in places.items():
@@ -128,10 +127,10 @@ def _write_words(
 def _write_legend(axes: Axes, pairs: Mapping[str, str], colors: Mapping[str, str]) -> None:
     for index, (reason, color) in enumerate(colors.items()):
         count = list(pairs.values()).count(reason)
-        said = f"{count:,} left out by {reason}" if reason else f"{count:,} kept"
+        label = f"{count:,} left out by {reason}" if reason else f"{count:,} kept"
         x, y = LEFT + (index % 2) * 330, 42 + 14 * (index // 2)
         axes.plot([x, x + 24], [y, y], color=color, linewidth=2)
-        _write(axes, x + 30, y, said, TEXT, INK, "left")
+        _write(axes, x + 30, y, label, TEXT, INK, "left")
 
 
 def _write(axes: Axes, x: float, y: float, text: str, size: float, color: str, side: str) -> None:

@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from netgen.evaluation.results import Result, TaskResult
-from netgen.figures.charts import TEXT, entitle
-from netgen.figures.drawing import INK, TASK_COLORS
-from netgen.figures.saving import save
+from netgen.figures.style import INK, TASK_COLORS, TEXT_SIZE, save_figure, set_titles
 
 MOST = 25  # classes that a matrix shows
 NUMBERED = 12  # up to so many, with numbers
@@ -22,7 +20,7 @@ CELL, LABELS = 0.23, 1.3  # inches: of a cell, and for the names
 BLUES = LinearSegmentedColormap.from_list("blues", ["white", TASK_COLORS[0], "#00304D"])
 
 
-def draw(result: Result, tasks: Sequence[str], out: Path) -> None:
+def draw_confusions(result: Result, tasks: Sequence[str], out: Path) -> None:
     """Draw the confusions of these tasks into a .png, .svg or .pdf.
 
     Raises
@@ -31,10 +29,10 @@ def draw(result: Result, tasks: Sequence[str], out: Path) -> None:
         `out` could not be written.
     """
     chosen = [result.task(name) for name in tasks]
-    save(lambda: chart(chosen), out)
+    save_figure(lambda: confusions_figure(chosen), out)
 
 
-def chart(tasks: Sequence[TaskResult]) -> Figure:
+def confusions_figure(tasks: Sequence[TaskResult]) -> Figure:
     """Return a matrix a task: rows are the right classes, columns the network's first guesses.
 
     Of many classes it shows those that are most often in a confusion.
@@ -65,15 +63,15 @@ def _draw_matrix(axes: Axes, task: TaskResult, classes: Sequence[int]) -> None:
     axes.imshow(shares, cmap=BLUES, vmin=0, vmax=100, interpolation="nearest")
     names = [task.names[index] if task.names else str(index) for index in classes]
     places = range(len(classes))
-    axes.set_xticks(places, names, rotation=90, fontsize=TEXT - 1.5)
-    axes.set_yticks(places, names, fontsize=TEXT - 1.5)
+    axes.set_xticks(places, names, rotation=90, fontsize=TEXT_SIZE - 1.5)
+    axes.set_yticks(places, names, fontsize=TEXT_SIZE - 1.5)
     axes.tick_params(length=0, labelcolor=INK)
     for spine in axes.spines.values():
         spine.set_color("#C5CDD5")
     if len(classes) <= NUMBERED:
         _write_numbers(axes, shares)
     all_or_some = "" if len(classes) == task.classes else f": {len(classes)} of {task.classes}"
-    entitle(axes, f"{task.name}{all_or_some}", "the network's first guess, %", "right class")
+    set_titles(axes, f"{task.name}{all_or_some}", "the network's first guess, %", "right class")
 
 
 def _shares(task: TaskResult) -> NDArray[np.float64]:

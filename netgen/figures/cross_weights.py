@@ -11,9 +11,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from netgen.caffe.caffemodel import read_weights
-from netgen.figures.charts import color, dashes, entitle, legend, panels
-from netgen.figures.drawing import INK, TASK_COLORS
-from netgen.figures.saving import save
+from netgen.figures.style import (
+    INK,
+    TASK_COLORS,
+    add_legend,
+    chart_row,
+    line_color,
+    line_style,
+    save_figure,
+    set_titles,
+)
 
 NAME = "[a-z][a-z0-9-]*"
 CROSS = re.compile(rf"cross(?P<layer>\d[a-z]+)_(?P<source>{NAME})(_(?P<target>{NAME}))?")
@@ -56,7 +63,7 @@ def cross_weights(file: Path, own: bool = True) -> Curves:
     return found
 
 
-def draw(file: Path, out: Path) -> None:
+def draw_cross_weights(file: Path, out: Path) -> None:
     """Draw the cross weights of a caffemodel, as in Figure 5; `out` is a .png, .svg or .pdf.
 
     Raises
@@ -67,22 +74,22 @@ def draw(file: Path, out: Path) -> None:
         `out` could not be written.
     """
     curves = cross_weights(file)
-    save(lambda: chart(curves), out)
+    save_figure(lambda: cross_weights_figure(curves), out)
 
 
-def chart(curves: Mapping[str, Mapping[str, NDArray[np.floating]]]) -> Figure:
+def cross_weights_figure(curves: Mapping[str, Mapping[str, NDArray[np.floating]]]) -> Figure:
     """Return a chart a layer, one y axis for all: weights over the channels, sorted."""
-    figure, axes = panels(len(curves))
+    figure, axes = chart_row(len(curves))
     for place, (panel, (layer, connections)) in enumerate(zip(axes, curves.items(), strict=True)):
         panel.axhline(0, color=INK, linewidth=0.7, zorder=1.5)
         for index, (connection, weights) in enumerate(connections.items()):
-            style = dashes(index // len(TASK_COLORS))
+            style = line_style(index // len(TASK_COLORS))
             panel.plot(
-                weights, color=color(index), linestyle=style, linewidth=1.4, label=connection
+                weights, color=line_color(index), linestyle=style, linewidth=1.4, label=connection
             )
         panel.margins(x=0)
         name = f"res{layer}: cross-residual layer {place + 1}"
-        entitle(panel, name, "channel, sorted by weight", "" if place else "cross weight")
+        set_titles(panel, name, "channel, sorted by weight", "" if place else "cross weight")
         panel.sharey(axes[0])
-        legend(panel, 1 + len(connections) // 7)
+        add_legend(panel, 1 + len(connections) // 7)
     return figure

@@ -1,4 +1,4 @@
-"""Training curves, from a run's journal or a log of Caffe's: losses, and beside them tests."""
+"""Training curves: losses and tests of runs, and means of networks over several seeds."""
 
 from __future__ import annotations
 
@@ -12,24 +12,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netgen.caffe.training_log import NetOutputs, read_log
-from netgen.figures.charts import color, dashes, entitle, legend, panels
-from netgen.figures.saving import save
+from netgen.figures.style import (
+    add_legend,
+    chart_row,
+    line_color,
+    line_style,
+    save_figure,
+    set_titles,
+)
 from netgen.training.journal import read_journal
 
-SMOOTH = 0.04  # of the displays: the window of the thick line
+SMOOTH = 0.04  # the thick line's window, as a share of all displays
 JOURNAL = "log.jsonl"
-KINDS = ("loss_", "top1_", "top5_")  # what netgen's names of outputs start with, before the task
+KINDS = ("loss_", "top1_", "top5_")  # prefixes of netgen's names of outputs, before the task
 
 Curve = list[tuple[int, float]]  # iteration, value
+TaskCurves = Mapping[str, Sequence[tuple[int, float]]]  # task -> iteration, accuracy in percent
 
 
 class CurvesError(ValueError):
-    """A file without a training in it; the message says what next."""
+    """A file without a training in it; the message says what to do."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a training told: each output's values, and where the rate dropped, to what."""
+class RunCurves:
+    """A training's curves: each output's values, and when the rate dropped to what."""
 
     name: str
     train: Mapping[str, Curve]
@@ -37,26 +44,21 @@ class Run:
     drops: Sequence[tuple[int, float]]
 
 
-def draw(log: Path, out: Path) -> None:
-    """Draw a training's curves so far; `log` is a run's folder, its journal, or a log of Caffe's.
+def draw_curves(logs: Sequence[Path], out: Path) -> None:
+    """Draw trainings' curves so far; each log is a run's folder, its journal, or a log of Caffe's.
 
     Raises
     ------
     ValueError
-        There is no display of a loss and no test in it yet.
+        There is no display of a loss and no test in one of them yet.
     OSError
         A file could not be read or written.
     """
-    draw_all([log], out)
-
-
-def draw_all(logs: Sequence[Path], out: Path) -> None:
-    """Draw the curves of several trainings in one picture. Otherwise as `draw`."""
     runs = [read_run(log) for log in logs]
-    save(lambda: chart(runs), out)
+    save_figure(lambda: curves_figure(runs), out)
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> RunCurves:
     """Read a training's curves: of a run's folder, its journal, or a log of Caffe's.
 
     Raises
@@ -69,35 +71,37 @@ def read_run(path: Path) -> Run:
         is_journal = content.read(1) == b"{"
     if not is_journal:
         log = read_log(file)
-        return Run(file.stem, _curves(log.train), _curves(log.test), ())
+        return RunCurves(file.stem, _curves(log.train), _curves(log.test), ())
     entries = read_journal(file)
     of = {event: [e for e in entries if e["event"] == event] for event in ("train", "test", "drop")}
-    told = {
+    found = {
         event: _curves(NetOutputs(e["iteration"], e["outputs"]) for e in of[event])
         for event in ("train", "test")
     }
-    if not told["train"] and not told["test"]:
+    if not found["train"] and not found["test"]:
         raise CurvesError(f"{file}: no loss and no test in it yet: wait for the first display")
     drops = [(entry["iteration"], entry["lr"]) for entry in of["drop"]]
-    return Run(file.absolute().parent.name, told["train"], told["test"], drops)
+    return RunCurves(file.absolute().parent.name, found["train"], found["test"], drops)
 
 
 def _curves(readings: Iterable[NetOutputs]) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
     for reading in readings:
         for output, value in reading.values.items():
-            if value is not None and math.isfinite(value):  # else a gap would say less
+            if value is not None and math.isfinite(
+                value
+            ):  # omitted: a line across says more than a gap
                 curves.setdefault(output, []).append((reading.iteration, value))
     return curves
 
 
-def chart(runs: Sequence[Run]) -> Figure:
-    """Return losses and, beside them, what tests gave; a colour a task, a dash a run."""
+def curves_figure(runs: Sequence[RunCurves]) -> Figure:
+    """Return a chart of losses and one of test results; a colour per task, a dash style per run."""
     losses = {output for run in runs for output in run.train}
     tested = any(output not in losses for run in runs for output in run.test)
-    figure, axes = panels(1 + tested)
+    figure, axes = chart_row(1 + tested)
     tasks = list(dict.fromkeys(_task(o) for run in runs for o in (*run.train, *run.test)))
-    colors = {task: color(index) for index, task in enumerate(tasks)}
+    colors = {task: line_color(index) for index, task in enumerate(tasks)}
     for index, run in enumerate(runs):
         name = f" ({run.name})" if len(runs) > 1 else ""
         _draw_losses(axes[0], run, colors, index, name)
@@ -105,20 +109,22 @@ def chart(runs: Sequence[Run]) -> Figure:
             _draw_tests(axes[1], run, losses, colors, index, name)
         for panel in axes:
             _draw_drops(panel, run)
-    entitle(axes[0], "Loss", "iteration", "training loss; dots: test")
-    legend(axes[0])
+    set_titles(axes[0], "Loss", "iteration", "training loss; dots: test")
+    add_legend(axes[0])
     if tested:
-        entitle(axes[1], "Test accuracy", "iteration", "%; thin: top-5")
-        legend(axes[1])
+        set_titles(axes[1], "Test accuracy", "iteration", "%; thin: top-5")
+        add_legend(axes[1])
     return figure
 
 
-def _draw_losses(axes: Axes, run: Run, colors: Mapping[str, str], dash: int, name: str) -> None:
+def _draw_losses(
+    axes: Axes, run: RunCurves, colors: Mapping[str, str], dash: int, name: str
+) -> None:
     for output, curve in run.train.items():
         x, y = zip(*curve, strict=True)
         tint = colors[_task(output)]
         axes.plot(x, y, color=tint, linewidth=0.6, alpha=0.3)
-        line = dashes(dash)
+        line = line_style(dash)
         axes.plot(
             x, _smooth(y), color=tint, linewidth=1.6, linestyle=line, label=_task(output) + name
         )
@@ -129,7 +135,7 @@ def _draw_losses(axes: Axes, run: Run, colors: Mapping[str, str], dash: int, nam
 
 
 def _draw_tests(
-    axes: Axes, run: Run, losses: set[str], colors: Mapping[str, str], dash: int, name: str
+    axes: Axes, run: RunCurves, losses: set[str], colors: Mapping[str, str], dash: int, name: str
 ) -> None:
     for output, curve in run.test.items():
         if output in losses:
@@ -137,14 +143,14 @@ def _draw_tests(
         x, y = zip(*((at, 100 * value) for at, value in curve), strict=True)
         best = not output.startswith("top5_")
         axes.plot(
-            x, y, color=colors[_task(output)], linestyle=dashes(dash), marker="o",
+            x, y, color=colors[_task(output)], linestyle=line_style(dash), marker="o",
             markersize=3.2 if best else 2, linewidth=1.6 if best else 0.7,
             label=_task(output) + name if best else None, clip_on=False,
         )  # fmt: skip
     axes.set_ylim(0, 100)
 
 
-def _draw_drops(axes: Axes, run: Run) -> None:
+def _draw_drops(axes: Axes, run: RunCurves) -> None:
     for iteration, rate in run.drops:
         axes.axvline(iteration, color="#8894A0", linewidth=0.8, linestyle=(0, (1, 1.5)))
         axes.annotate(
@@ -165,3 +171,46 @@ def _smooth(values: Sequence[float]) -> np.ndarray:
 def _task(output: str) -> str:
     """Return the task that an output is about: ``top1_noun`` -> ``noun``; else its own name."""
     return next((output.removeprefix(k) for k in KINDS if output.startswith(k)), output)
+
+
+def draw_mean_curves(
+    networks: Mapping[str, Sequence[TaskCurves]], tasks: Sequence[str], out: Path
+) -> None:
+    """Draw the mean accuracy of each network over its trainings, and their range.
+
+    Parameters
+    ----------
+    networks
+        Title -> the curves of each of its trainings, which may lack some of the tasks.
+    tasks
+        The charts, in this order.
+    out
+        A .png, .svg or .pdf.
+
+    Raises
+    ------
+    OSError
+        `out` could not be written.
+    """
+    save_figure(lambda: mean_curves_figure(networks, tasks), out)
+
+
+def mean_curves_figure(
+    networks: Mapping[str, Sequence[TaskCurves]], tasks: Sequence[str]
+) -> Figure:
+    """Return one chart per task, one line per network: mean and range over its trainings."""
+    figure, axes = chart_row(len(tasks), (3.6, 3.2))
+    for panel, task in zip(axes, tasks, strict=True):
+        for index, (title, trainings) in enumerate(networks.items()):
+            curves = [of[task] for of in trainings if task in of]
+            at = [iteration for iteration, _ in curves[0]]
+            values = np.array([[value for _, value in curve] for curve in curves])
+            panel.fill_between(
+                at, values.min(0), values.max(0), color=line_color(index), alpha=0.15, linewidth=0
+            )
+            panel.plot(at, values.mean(0), color=line_color(index), marker="o", markersize=3,
+                       linewidth=1.5, label=title)  # fmt: skip
+        panel.set_ylim(bottom=0)
+        set_titles(panel, task, "iteration", "test accuracy, top-1, %" if panel is axes[0] else "")
+    add_legend(axes[0])
+    return figure

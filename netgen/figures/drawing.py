@@ -1,4 +1,4 @@
-"""Pictures of networks, drawn and written; `layout` says what goes where."""
+"""Pictures of networks, drawn and written; `layout` places their parts."""
 
 from __future__ import annotations
 
@@ -12,48 +12,43 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path as Curve
 
-from netgen.figures.saving import save
 from netgen.figures.shapes import (
-    FONT,
     LEADING,
     RADIUS,
     Band,
     Box,
     Label,
-    Line,
     Picture,
     Point,
     Sum,
     Wire,
+    WireKind,
 )
+from netgen.figures.style import CROSS_COLOR, FONT, INK, TASK_COLORS, save_figure
 
-# Okabe and Ito's colours, told apart by the colour-blind; their red is left to the cross-residuals.
-TASK_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8A7A00")
-CROSS_COLOR = "#D62F1F"
-INK, PALE = "#1F2933", "#F4F6F8"
-
+PALE = "#F4F6F8"  # behind every other row
 # As in the paper's Figure 4, where a line is not solid: drawn, left out, drawn, ...
 DASHES = {
-    Line.PROJECTION: (4.5, 1.8, 1.0, 1.8),
-    Line.WEIGHTED: (3.2, 1.8),
-    Line.CROSS: (3.2, 1.8),
-    Line.CROSS_PROJECTION: (4.5, 1.8, 1.0, 1.8),
+    WireKind.PROJECTION: (4.5, 1.8, 1.0, 1.8),
+    WireKind.WEIGHTED: (3.2, 1.8),
+    WireKind.CROSS: (3.2, 1.8),
+    WireKind.CROSS_PROJECTION: (4.5, 1.8, 1.0, 1.8),
 }
 
 
-def write(picture: Picture, file: Path) -> None:
-    """Draw `picture` into `file`, whole or not at all, as its suffix says (`saving.METADATA`).
+def draw_picture(picture: Picture, file: Path) -> None:
+    """Draw `picture` into `file`, completely or not at all, in its suffix's format.
 
     Raises
     ------
     OSError
         The file could not be written; what was there is unchanged.
     """
-    save(lambda: draw(picture), file)
+    save_figure(lambda: picture_figure(picture), file)
 
 
-def draw(picture: Picture) -> Figure:
-    """Return `picture` as a figure, 100 of its pixels an inch."""
+def picture_figure(picture: Picture) -> Figure:
+    """Return `picture` as a figure of 100 pixels per inch."""
     figure = Figure(figsize=(picture.width / 100, picture.height / 100), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, picture.width), ylim=(picture.height, 0))
     axes.set_axis_off()
@@ -130,10 +125,12 @@ def _draw_wire(axes: Axes, wire: Wire) -> None:
                 zorder=2 if wire.line.is_cross else 1,
             )
         )
-    if wire.line is not Line.FLOW and wire.count:
+    if wire.line is not WireKind.FLOW and wire.count:
         axes.add_patch(Circle(wire.points[0], 1.8, color=color, linewidth=0, zorder=2.5))
     if wire.arrow:
-        axes.add_patch(Polygon(_head(*wire.points[-2:]), color=color, linewidth=0, zorder=4.5))
+        axes.add_patch(
+            Polygon(_arrow_head(*wire.points[-2:]), color=color, linewidth=0, zorder=4.5)
+        )
 
 
 def _halves(points: Sequence[Point]) -> list[Sequence[Point]]:
@@ -156,7 +153,7 @@ def _rounded(points: Sequence[Point], radius: float) -> Curve:
     return Curve([*vertices, points[-1]], [*codes, Curve.LINETO])
 
 
-def _head(before: Point, tip: Point) -> list[Point]:
+def _arrow_head(before: Point, tip: Point) -> list[Point]:
     """Return the triangle of an arrow that ends at `tip`."""
     x, y = _towards(tip, before, 5.5, limit=1000)
     dx, dy = ((x - tip[0]) * 0.42, (y - tip[1]) * 0.42)

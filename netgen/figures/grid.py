@@ -36,7 +36,7 @@ SUBTITLES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class GridRow:
     """A place of the backbone: how much height its box takes, and what is above and below it."""
 
     key: str
@@ -161,7 +161,7 @@ def head_lines(head: Head) -> tuple[str, ...]:
     return ("avg pool", f"{head.classes}-d fc", "softmax")
 
 
-def rows(networks: Sequence[Network]) -> dict[str, Row]:
+def rows(networks: Sequence[Network]) -> dict[str, GridRow]:
     """Return the rows from the image to the heads, by their keys, each in its place."""
     stacked, top = {}, TITLES
     for row in _rows(networks):
@@ -170,23 +170,23 @@ def rows(networks: Sequence[Network]) -> dict[str, Row]:
     return stacked
 
 
-def _rows(networks: Sequence[Network]) -> Iterator[Row]:
+def _rows(networks: Sequence[Network]) -> Iterator[GridRow]:
     net = networks[0]
     height, width = net.images.height, net.images.width
-    yield Row("image", (height, width), 4, TEXT, 4)
+    yield GridRow("image", (height, width), 4, TEXT, 4)
     size = (math.ceil(height / net.conv1.stride), math.ceil(width / net.conv1.stride))
-    yield Row("conv1", size, 13, box_height(1))
+    yield GridRow("conv1", size, 13, box_height(1))
     if net.pool1:
-        yield Row("pool1", net.trunk[0].shape[1:], 12, box_height(len(POOL1)))
+        yield GridRow("pool1", net.trunk[0].shape[1:], 12, box_height(len(POOL1)))
     for group in groups(net, net.heads[0].task):
         key, size = place(group[0]), group[0].shape[1:]
         lanes = max(len(other.heads) * is_crossed(other, key) for other in networks)
-        yield Row(key, size, TAP + 5 + LANE * lanes, box_height(3), BELOW + 2 * RADIUS + 5)
+        yield GridRow(key, size, TAP + 5 + LANE * lanes, box_height(3), BELOW + 2 * RADIUS + 5)
         parting = f"fork after {place(group[-1])}"
         if parting in map(fork, networks):
             has_norms = any(other.branching for other in networks)
-            yield Row(parting, size, 24, box_height(1) if has_norms else 0)
-    yield Row("head", (1, 1), 12, box_height(3), 30)
+            yield GridRow(parting, size, 24, box_height(1) if has_norms else 0)
+    yield GridRow("head", (1, 1), 12, box_height(3), 30)
 
 
 def panels(networks: Sequence[Network], left: float, width: float = 0.0) -> list[Panel]:

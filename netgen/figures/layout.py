@@ -1,4 +1,4 @@
-"""Networks -> the paper's Figure 4, every box, wire and label in its place; `figures` draws it."""
+"""The paper's Figure 4: every box, wire and label of networks in its place; `drawing` draws it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from netgen.figures.grid import (
     TAP,
     TITLE,
     TITLES,
+    GridRow,
     Panel,
-    Row,
     block_lines,
     fork,
     groups,
@@ -35,11 +35,11 @@ from netgen.figures.shapes import (
     Box,
     Element,
     Label,
-    Line,
     Picture,
     Point,
     Sum,
     Wire,
+    WireKind,
     text_width,
 )
 from netgen.network.blocks import Block
@@ -51,8 +51,8 @@ MERGE = 4.0  # how far from the middle of a sum a shortcut and what crosses arri
 SHARED, SUM, ALIKE = "shared by the tasks", "sum", "n blocks alike"  # beside lines, the legend
 
 
-def picture(networks: Sequence[Network]) -> Picture:
-    """Return the picture of `networks`, a panel each; single-task networks share one.
+def network_picture(networks: Sequence[Network]) -> Picture:
+    """Return the picture of `networks`, one panel each; single-task networks share one.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _outline(net: Network) -> object:
     return (net.images, net.conv1, tuple((block_lines(b), b.shape) for b in blocks), boxes)
 
 
-def _bands(places: dict[str, Row]) -> Iterator[Band | Label]:
+def _bands(places: dict[str, GridRow]) -> Iterator[Band | Label]:
     """Yield the output sizes on the left, every other one in a shade."""
     sizes = [(size, list(of)) for size, of in groupby(places.values(), key=lambda row: row.size)]
     texts = [f"{height} × {width}" for (height, width), _ in sizes]
@@ -101,12 +101,12 @@ def _right(elements: Sequence[Element]) -> float:
     return max(element.edges[2] for element in elements if isinstance(element, Label))
 
 
-def _panels(found: Sequence[Panel], places: dict[str, Row]) -> list[Element]:
+def _panels(found: Sequence[Panel], places: dict[str, GridRow]) -> list[Element]:
     """Return what is in the panels; what tasks share is on each one's path, but drawn once."""
     return list(dict.fromkeys(element for panel in found for element in _panel(panel, places)))
 
 
-def _panel(panel: Panel, places: dict[str, Row]) -> Iterator[Element]:
+def _panel(panel: Panel, places: dict[str, GridRow]) -> Iterator[Element]:
     middle = panel.left + panel.width / 2
     title, subtitle = panel.titles
     yield Label(middle, TITLES - 36, title, TITLE, bold=True)
@@ -118,7 +118,7 @@ def _panel(panel: Panel, places: dict[str, Row]) -> Iterator[Element]:
 
 
 def _network(
-    net: Network, xs: dict[str, float], panel: Panel, places: dict[str, Row]
+    net: Network, xs: dict[str, float], panel: Panel, places: dict[str, GridRow]
 ) -> Iterator[Element]:
     """Yield a network whose tasks have their columns at `xs`; what they share is in the middle."""
     centre = sum(xs.values()) / len(xs)
@@ -138,22 +138,22 @@ def _network(
 
 
 def _layer(
-    x: float, width: float, row: Row, lines: tuple[str, ...], task: str | None
+    x: float, width: float, row: GridRow, lines: tuple[str, ...], task: str | None
 ) -> Iterator[Element]:
-    yield Wire(Line.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
+    yield Wire(WireKind.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
     yield Box(x, row.middle, width, lines, task)
-    yield Wire(Line.FLOW, ((x, row.box_bottom), (x, row.bottom)))
+    yield Wire(WireKind.FLOW, ((x, row.box_bottom), (x, row.bottom)))
 
 
 def _block(
-    group: list[Block], x: float, width: float, row: Row, task: str | None
+    group: list[Block], x: float, width: float, row: GridRow, task: str | None
 ) -> Iterator[Element]:
     block = group[0]
-    yield Wire(Line.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
+    yield Wire(WireKind.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
     yield Box(x, row.middle, width, block_lines(block), task)
-    yield Wire(Line.FLOW, ((x, row.box_bottom), (x, row.sum - RADIUS)), arrow=True)
+    yield Wire(WireKind.FLOW, ((x, row.box_bottom), (x, row.sum - RADIUS)), arrow=True)
     yield Sum(x, row.sum)
-    yield Wire(Line.FLOW, ((x, row.sum + RADIUS), (x, row.bottom)))
+    yield Wire(WireKind.FLOW, ((x, row.sum + RADIUS), (x, row.bottom)))
     tap, side = row.box_top - TAP, x + width / 2 + DETOUR
     above = MERGE if len(block.addends) > 2 else 0
     into = row.sum - above
@@ -169,11 +169,11 @@ def _block(
         yield Label(x - RADIUS - 8, row.sum, f"×{len(group)}", TEXT + 2, bold=True, anchor=1)
 
 
-def _shortcut(block: Block) -> Line:
+def _shortcut(block: Block) -> WireKind:
     """Return what a block's own shortcut is."""
     if block.self_weight:
-        return Line.WEIGHTED
-    return Line.PROJECTION if is_projected(block) else Line.IDENTITY
+        return WireKind.WEIGHTED
+    return WireKind.PROJECTION if is_projected(block) else WireKind.IDENTITY
 
 
 def _reach(offset: float) -> float:
@@ -182,7 +182,7 @@ def _reach(offset: float) -> float:
 
 
 def _cross_wires(
-    net: Network, block: Block, xs: dict[str, float], panel: Panel, row: Row
+    net: Network, block: Block, xs: dict[str, float], panel: Panel, row: GridRow
 ) -> Iterator[Wire]:
     """Yield what other tasks add to a block's sum: each runs down the gap beside that block."""
     weighted = {cross.name for other in net.towers for cross in other.cross}
@@ -198,15 +198,15 @@ def _cross_wires(
         )
 
 
-def _crossed(block: Block, is_weighted: bool) -> Line:
+def _crossed(block: Block, is_weighted: bool) -> WireKind:
     """Return what another task adds to a block's sum."""
     if is_projected(block):
-        return Line.CROSS_PROJECTION
-    return Line.CROSS if is_weighted else Line.CROSS_IDENTITY
+        return WireKind.CROSS_PROJECTION
+    return WireKind.CROSS if is_weighted else WireKind.CROSS_IDENTITY
 
 
 def _crossing(
-    source: int, target: int, xs: dict[str, float], panel: Panel, row: Row
+    source: int, target: int, xs: dict[str, float], panel: Panel, row: GridRow
 ) -> tuple[Point, ...]:
     """Return the way from one column to the sum in another, clear of boxes and shortcuts."""
     columns = list(xs.values())
@@ -227,7 +227,7 @@ def _crossing(
 
 
 def _parting(
-    net: Network, xs: dict[str, float], centre: float, box: float, places: dict[str, Row]
+    net: Network, xs: dict[str, float], centre: float, box: float, places: dict[str, GridRow]
 ) -> Iterator[Element]:
     """Yield what is in the rows where tasks part: in this network or, beside it, in another."""
     own = places[key].top if (key := fork(net)) else math.inf
@@ -237,16 +237,16 @@ def _parting(
             turn = row.top + row.above / 2 - 2
             way = ((start, row.top), (start, turn), (end, turn), (end, row.box_top))
             norms = {} if row.top != own else dict(zip(xs, net.branching, strict=False))
-            yield Wire(Line.FLOW, way, arrow=task in norms)
+            yield Wire(WireKind.FLOW, way, arrow=task in norms)
             if task in norms:
                 yield Box(x, row.middle, box, norm_lines(norms[task]), task)
             else:
-                yield Wire(Line.FLOW, ((end, row.box_top), (end, row.box_bottom)))
-            yield Wire(Line.FLOW, ((end, row.box_bottom), (end, row.bottom)))
+                yield Wire(WireKind.FLOW, ((end, row.box_top), (end, row.box_bottom)))
+            yield Wire(WireKind.FLOW, ((end, row.box_bottom), (end, row.bottom)))
 
 
-def _head(head: Head, x: float, width: float, row: Row) -> Iterator[Element]:
-    yield Wire(Line.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
+def _head(head: Head, x: float, width: float, row: GridRow) -> Iterator[Element]:
+    yield Wire(WireKind.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
     yield Box(x, row.middle, width, head_lines(head), head.task)
     yield Label(x, row.box_bottom + 16, head.task, TITLE, bold=True, task=head.task)
 
@@ -264,8 +264,8 @@ def _names(drawn: Sequence[Element]) -> Iterator[str]:
     if any(isinstance(element, Box) and element.task is None for element in drawn):
         yield SHARED
     wires = [element for element in drawn if isinstance(element, Wire)]
-    lines = {wire.line for wire in wires} - {Line.FLOW}
-    yield from (line.value for line in Line if line in lines)
+    lines = {wire.line for wire in wires} - {WireKind.FLOW}
+    yield from (line.value for line in WireKind if line in lines)
     yield SUM
     if any(wire.count > 1 for wire in wires):
         yield ALIKE
@@ -277,4 +277,4 @@ def _sample(name: str, x: float, y: float) -> Element:
         SUM: Sum(x + 14, y),
         ALIKE: Label(x + 28, y, "×n", TEXT + 2, bold=True, anchor=1),
     }
-    return others.get(name) or Wire(Line(name), ((x, y), (x + 28, y)), count=0)
+    return others.get(name) or Wire(WireKind(name), ((x, y), (x + 28, y)), count=0)

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from netgen.evaluation.prediction import Guess, Prediction, read_pixels
+from netgen.evaluation.prediction import Prediction, RankedClass
 from netgen.evaluation.results import TOP
-from netgen.figures.drawing import INK, TASK_COLORS
-from netgen.figures.saving import save
+from netgen.figures.style import INK, TASK_COLORS, save_figure
+
+if TYPE_CHECKING:
+    from netgen.evaluation.prediction import Pixels, ReadPixels
 
 # The columns of the paper's figure, in its order; other tasks stand as they are called.
 FIGURE_6 = {"adj": "Adjectives", "anp": "Adj-Noun Pairs", "noun": "Nouns"}
 ROW, COLUMN, HEAD = 1.25, 2.0, 0.32  # inches
-PHOTOGRAPH = 240  # pixels of its longer side
+SIZE = (3, 240, 240)  # of a photograph: channels, height and width
 LEADING, BAR = 0.19, 0.15  # of a row's height: from line to line; of the bar behind one
 
 
-def draw(predictions: Sequence[Prediction], out: Path) -> None:
+def draw_predictions(predictions: Sequence[Prediction], read_pixels: ReadPixels, out: Path) -> None:
     """Draw predictions below each other into a .png, .svg or .pdf.
+
+    `read_pixels` reads their images, as `netgen.evaluation.prediction.PredictionRequest` says.
 
     Raises
     ------
@@ -32,11 +37,11 @@ def draw(predictions: Sequence[Prediction], out: Path) -> None:
     OSError
         `out` could not be written.
     """
-    save(lambda: chart(predictions), out, many_colors=True)
+    save_figure(lambda: predictions_figure(predictions, read_pixels), out, many_colors=True)
 
 
-def chart(predictions: Sequence[Prediction]) -> Figure:
-    """Return a row an image and a column a task; a bar behind a name is its probability."""
+def predictions_figure(predictions: Sequence[Prediction], read_pixels: ReadPixels) -> Figure:
+    """Return one row per image and one column per task; a bar behind a name is its probability."""
     titles = _titles(list(predictions[0].tasks))
     width, height = ROW + COLUMN * len(titles) + 0.15, HEAD + ROW * len(predictions)
     figure = Figure(figsize=(width, height), facecolor="white")
@@ -48,7 +53,7 @@ def chart(predictions: Sequence[Prediction]) -> Figure:
     for row, prediction in enumerate(predictions):
         top = HEAD + ROW * row
         axes.plot([0.05, width - 0.05], [top, top], color="#C5CDD5", linewidth=0.7)
-        _draw_photograph(axes, prediction.image, top)
+        _draw_photograph(axes, read_pixels(Path(prediction.image), SIZE), top)
         for column, task in enumerate(titles):
             left = ROW + COLUMN * column + 0.1
             _draw_guesses(axes, prediction.tasks[task], left, top, TASK_COLORS[column % 6])
@@ -61,14 +66,13 @@ def _titles(tasks: Sequence[str]) -> dict[str, str]:
     return {task: task for task in tasks}
 
 
-def _draw_photograph(axes: Axes, file: str, top: float) -> None:
-    pixels = read_pixels(Path(file), (3, PHOTOGRAPH, PHOTOGRAPH))
+def _draw_photograph(axes: Axes, pixels: Pixels, top: float) -> None:
     box = (0.08, ROW - 0.08, top + ROW - 0.08, top + 0.08)
     axes.imshow(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), extent=box, aspect="auto", zorder=2)
 
 
 def _draw_guesses(
-    axes: Axes, guesses: Sequence[Guess], left: float, top: float, color: str
+    axes: Axes, guesses: Sequence[RankedClass], left: float, top: float, color: str
 ) -> None:
     for place, guess in enumerate(guesses):
         y = top + ROW * (0.5 + LEADING * (place - (TOP - 1) / 2))

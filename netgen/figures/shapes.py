@@ -13,15 +13,16 @@ from functools import cache
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
+from netgen.figures.style import FONT
+
 Point = tuple[float, float]
 Edges = tuple[float, float, float, float]  # left, top, right, bottom
 
-FONT = "DejaVu Sans"  # comes with matplotlib: the same text everywhere
 TEXT, LEADING = 11.0, 13.5  # size of letters, and from line to line, in a box
 RADIUS = 7.5  # of a sum
 
 
-class Line(Enum):
+class WireKind(Enum):
     """What a wire is; the value is its name in the legend."""
 
     FLOW = ""
@@ -35,7 +36,7 @@ class Line(Enum):
     @property
     def is_cross(self) -> bool:
         """Whether it leads from one task to another."""
-        return self in (Line.CROSS, Line.CROSS_IDENTITY, Line.CROSS_PROJECTION)
+        return self in (WireKind.CROSS, WireKind.CROSS_IDENTITY, WireKind.CROSS_PROJECTION)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Sum:
 class Wire:
     """A line through `points`; it stands for `count` connections of the network (legend: 0)."""
 
-    line: Line
+    line: WireKind
     points: tuple[Point, ...]
     arrow: bool = False
     count: int = 1

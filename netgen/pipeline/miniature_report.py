@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from netgen.evaluation.prediction import Request, predict
-from netgen.figures import comparison as pictures
-from netgen.figures import cross_weights as figure_5
-from netgen.figures import predictions
+from data_prep.images import read_pixels
+from netgen.evaluation.prediction import PredictionRequest, predict
+from netgen.figures.cross_weights import draw_cross_weights
+from netgen.figures.curves import draw_mean_curves
+from netgen.figures.predictions import draw_predictions
 from netgen.network.dataset import Dataset, read_dataset
 from netgen.network.render import render
 from netgen.network.variants import find
@@ -76,16 +77,16 @@ def write_report(experiment: Experiment, folders: ExperimentFolders, out: Path) 
     weights = trained_weights(folders.cell(first))
     data = read_dataset(folders.dataset(LETTERS, 1) / "dataset.toml")
     curves, five, six = (out / f"{name}.png" for name in ("curves", "figure5", "figure6"))
-    pictures.draw(
+    draw_mean_curves(
         {title: [_curves(cell) for cell in _cells(experiment, family)]
          for family, title in FAMILIES.items()},
         tuple(TASKS), curves,
     )  # fmt: skip
-    figure_5.draw(weights, five)
+    draw_cross_weights(weights, five)
     deploy = folders.cell(first) / "models" / "xs" / "deploy.prototxt"
     images = tuple(_images(folders))
-    request = Request(find("xs", list(TASKS)), data, deploy, weights, images, "caffe", None)
-    predictions.draw(predict(request), six)
+    request = PredictionRequest(find("xs", list(TASKS)), data, deploy, weights, images, read_pixels)
+    draw_predictions(predict(request), read_pixels, six)
     page, results = out / "README.md", out / "results.json"
     write_all(
         {

@@ -14,15 +14,15 @@ from netgen.evaluation.deployed import read_deployed
 from netgen.evaluation.results import (
     VERSION,
     Accuracy,
-    Close,
+    ClassResult,
+    CloseCalls,
     Confusion,
     FileUsed,
-    OfClass,
     Result,
     TaskResult,
     accuracy,
 )
-from netgen.evaluation.scoring import EngineName, Job, Scores, Stored, score
+from netgen.evaluation.scoring import EngineName, Scores, ScoringJob, StoredImages, score
 from netgen.network.build import files
 from netgen.network.dataset import Dataset
 from netgen.system.files import write_all
@@ -52,9 +52,9 @@ def scores_of(trained: Trained, engine: EngineName) -> Scores:
     """The scores of every test image."""
     data = trained.dataset
     network = read_deployed(trained.network, [task.name for task in data.tasks])
-    stored = Stored(Path(data.test.images), network.shape, data.images.mean, 24)
+    stored = StoredImages(Path(data.test.images), network.shape, data.images.mean, 24)
     batches: list[Scores] = []
-    score(engine, Job(network, trained.weights, stored), batches.append)
+    score(engine, ScoringJob(network, trained.weights, stored), batches.append)
     return {task: np.concatenate([batch[task] for batch in batches]) for task in batches[0]}
 
 
@@ -64,8 +64,8 @@ def task(name: str, classes: int, found: Accuracy) -> TaskResult:
         classes=classes,
         names=None,
         accuracy=found,
-        close=Close(0, 0, 0, 0),
-        of_class=(OfClass(1, 1, 1),) * classes,
+        close=CloseCalls(0, 0, 0, 0),
+        of_class=(ClassResult(1, 1, 1),) * classes,
         confusions=(Confusion(0, 1, 3),),
         prior=accuracy(771, 3000, paper.TEST_IMAGES),
     )

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import cast
 
 from data_prep.fashion_mnist import fashion_mnist
-from data_prep.records import Item, Pixels, Reject, Source, SplitName
+from data_prep.image_source import ImageSource, Item, Pixels, Reject, SplitName
 
 
-def first(counts: dict[SplitName, int]) -> Source:
+def first(counts: dict[SplitName, int]) -> ImageSource:
     """Fashion-MNIST, less all but the first `counts` images of each set."""
     whole = fashion_mnist()
 

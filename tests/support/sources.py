@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.records import Item, Reject, Source
+from data_prep.image_source import ImageSource, Item, Reject
 from support.photographs import photograph, saved
 
 JPEG = saved(photograph(0))
@@ -17,7 +17,7 @@ def write(file: Path, content: bytes = JPEG) -> Path:
     return file
 
 
-def found(source: Source) -> dict[str, dict[str, str]]:
+def found(source: ImageSource) -> dict[str, dict[str, str]]:
     """Every image's classes by name."""
     return {
         item.name: {task: source.tasks[task][label] for task, label in item.labels.items()}
@@ -26,7 +26,7 @@ def found(source: Source) -> dict[str, dict[str, str]]:
     }
 
 
-def rejects(source: Source) -> dict[str, str]:
+def rejects(source: ImageSource) -> dict[str, str]:
     """What is left out and why, also where only reading it tells."""
     reasons = {}
     for item in source.items():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.convert import convert
-from data_prep.request import Options
+from data_prep.request import DataOptions
 from netgen.network.build import files
 from netgen.network.dataset import read_dataset
 from netgen.paper import Recipe
@@ -106,7 +106,7 @@ class Place:
 
 def make_place(folder: Path, recipe: Recipe = RECIPE) -> Place:
     """Make data, network and solver in `folder`."""
-    convert(first({"train": RECORDS, "test": TESTED}), Options(folder / "data"))
+    convert(first({"train": RECORDS, "test": TESTED}), DataOptions(folder / "data"))
     before = Path.cwd()
     os.chdir(folder)
     try:

@@ -1,28 +1,35 @@
-"""Images in folders: listed one by one below a root; and one folder a class as a source."""
+"""Image files below a root folder: found in its folders, or listed in a file, one row per image."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from data_prep.class_lists import check_classes, check_task, dataset_name
-from data_prep.records import DataError, Item, Reject, Source, stamp
+import numpy as np
 
-# What systems leave in folders that people only look at; names with a dot in front are hidden.
-LITTER = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
+from data_prep.image_source import DataError, Item, Reject, stamp
+
+# Files that systems create in folders; names that begin with a dot are hidden anyway.
+SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
 MAX_BYTES = 2**30  # of a file; as pixels it could have more than `image_headers.MAX_PIXELS`
+
+# Lists the rows anew at each call; an item's name is the path as it stands in its row.
+Rows = Callable[[], Iterator[Item | Reject]]
+Labelling = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Tree:
+class FileTree:
     """Files below `root` (an absolute path), each named by its path from there, with ``/``.
 
-    No symbolic link is followed out of the root, and none to a folder is followed while listing.
+    A symbolic link that leads out of the root is not followed, and links to folders are not
+    followed while listing.
     """
 
     root: Path
@@ -41,7 +48,7 @@ class Tree:
         _check_inside(os.fspath(self.root), path, link)
         if link:
             status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # to open a pipe is to wait for a writer
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer
             raise OSError(errno.EINVAL, "not a file")
         if status.st_size > MAX_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
@@ -49,7 +56,7 @@ class Tree:
             return file.read()
 
     def stamp(self, name: str) -> str:
-        """Return what changes when the file does; raises OSError where there is none."""
+        """Return a string that changes when the file does; OSError where there is no file."""
         return stamp(os.path.join(self.root, name))
 
     def folders(self) -> list[str]:
@@ -78,8 +85,8 @@ class Tree:
                 else:
                     yield entry
 
-    def loose(self) -> Iterator[Reject]:
-        """Yield what lies in the root beside its folders: it belongs to no class."""
+    def outside_folders(self) -> Iterator[Reject]:
+        """Yield the files in the root itself, which belong to no class."""
         for entry in self._entries(""):
             if isinstance(entry, Reject):
                 yield entry
@@ -103,7 +110,7 @@ class Tree:
 
 
 def _shown(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.name not in LITTER
+    return not entry.name.startswith(".") and entry.name not in SYSTEM_FILES
 
 
 def _leads_to_folder(link: os.DirEntry[str]) -> bool:
@@ -124,38 +131,58 @@ def _real(folder: str) -> str:
     return os.path.realpath(folder)
 
 
-# ---- one folder a class: the layout that every framework's tutorial starts with -----------------
+# Rows ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Folders:
-    tree: Tree
-    task: str
-    classes: tuple[str, ...]
+def unique_items(rows: Rows) -> Iterator[Item | Reject]:
+    """Yield the images of `rows`, each under its normalized path.
 
-    def items(self) -> Iterator[Item | Reject]:
-        yield from self.tree.loose()
-        for label, folder in enumerate(self.classes):
-            for file in self.tree.files(folder):
-                yield file if isinstance(file, Reject) else Item(file, {self.task: label})
-
-
-def folders(root: Path, task: str = "class") -> Source:
-    """Take every folder in `root` for a class, and all files in it, however deep, for its images.
-
-    Class names are the folders' names, sorted. Hidden files and folders are not looked at.
-
-    Raises
-    ------
-    DataError
-        `root` cannot be read or holds fewer than two folders, a folder's name cannot be a class
-        name, or `task` cannot be a task's.
+    An image that is listed several times with the same labels is taken once; with different ones,
+    it is rejected. Only such images are kept in memory.
     """
-    check_task(task, "--task")
-    tree = Tree(root.absolute())
-    classes = tuple(tree.folders())
-    if not classes:
-        raise DataError(f"{root}: no folders in it: make one a class, with its images inside")
-    check_classes(task, classes, root)
-    items = _Folders(tree, task, classes).items
-    return Source(dataset_name(root), {task: classes}, items, tree.load, tree.stamp)
+    repeated = _repeated(rows)
+    taken = set()
+    for item in _named(rows()):
+        if isinstance(item, Reject):
+            yield item
+        elif len(repeated.get(item.name, ())) > 1:
+            yield Reject(item.name, "listed more than once, with different labels or splits")
+        elif item.name in taken:
+            yield Reject(item.name, "listed more than once: taken once")
+        else:
+            if item.name in repeated:
+                taken.add(item.name)
+            yield item
+
+
+def _repeated(rows: Rows) -> dict[str, set[Labelling]]:
+    """Return the names that are listed more than once, each with its different labels."""
+    found = (item for item in _named(rows()) if isinstance(item, Item))
+    hashes = np.fromiter((hash(item.name) for item in found), np.int64)
+    hashes.sort()
+    twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+    contents: defaultdict[str, set[Labelling]] = defaultdict(set)
+    for item in _named(rows()) if twice else ():
+        if isinstance(item, Item) and hash(item.name) in twice:
+            contents[item.name].add((item.split, *item.labels.items()))
+    return contents
+
+
+def _named(rows: Iterator[Item | Reject]) -> Iterator[Item | Reject]:
+    for row in rows:
+        if isinstance(row, Reject):
+            yield row
+        elif reason := _forbidden(row.name):
+            yield Reject(row.name, reason)
+        else:
+            parts = (part for part in row.name.split("/") if part not in ("", "."))
+            yield replace(row, name="/".join(parts))
+
+
+def _forbidden(path: str) -> str | None:
+    """Return why a path cannot be taken, if it cannot."""
+    if path.startswith("/"):
+        return "an absolute path: write it from the root on"
+    if ".." in path.split("/"):
+        return "`..` may lead out of the root: write the path without"
+    return None if path.strip("./") and "\0" not in path else "no path"

@@ -1,4 +1,4 @@
-"""What every source of images gives: its tasks, and one stream of images with their labels."""
+"""What a source of images is: tasks, a list of images with their labels, and how to load one."""
 
 from __future__ import annotations
 
@@ -13,22 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netgen.network.dataset import Task
-
-
-class Watch:
-    """Is told of every stage and its steps; this one keeps silent."""
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Begin a stage of `total` steps (None: nobody knows how many)."""
-
-    def step(self, count: int) -> None:
-        """Take note that so many steps of it are done."""
-
-    def say(self, text: str) -> None:
-        """Pass on something that the user should know."""
-
-
-# ---- what every source of images gives: its tasks, and one stream of images with their labels ---
 
 Pixels = NDArray[np.uint8]  # height x width x channels, 0 to 255; three channels are B, G, R
 SplitName = Literal["train", "test"]
@@ -73,7 +57,7 @@ def stamp(path: Path | str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ImageSource:
     """Images and labels as their makers laid them out.
 
     Attributes

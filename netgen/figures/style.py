@@ -1,0 +1,140 @@
+"""The look of every figure, and figures as files.
+
+The same figure gives the same bytes with the same matplotlib, whatever its configuration; no
+display is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from netgen.system.files import write_all
+
+FONT = "DejaVu Sans"  # comes with matplotlib: the same text everywhere
+# Okabe and Ito's colours, distinct for colour-blind readers; their red is for cross-residuals only.
+TASK_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8A7A00")
+CROSS_COLOR = "#D62F1F"
+INK = "#1F2933"
+GRID = "#DDE2E7"
+TITLE_SIZE, TEXT_SIZE = 10.5, 8.5  # points
+DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
+PANEL = (4.6, 3.4)  # inches
+
+DPI = 200  # of a PNG: two of its pixels are one of the picture's
+
+# The formats, and the metadata omitted from them: dates would make every run differ.
+METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+SETTINGS = {
+    "font.family": FONT,
+    "mathtext.fontset": "dejavusans",
+    # Whole pixels would shift straight lines against those with rounded corners.
+    "path.snap": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "netgen",
+    "pdf.fonttype": 42,
+}
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+def save_figure(make: Callable[[], Figure], file: Path, many_colors: bool = False) -> None:
+    """Write the figure that `make` draws, completely or not at all, in the suffix's format.
+
+    Raises
+    ------
+    OSError
+        The file could not be written; what was there is unchanged.
+    """
+    write_all({file: figure_bytes(make, file.suffix.lower(), many_colors)})
+
+
+def figure_bytes(make: Callable[[], Figure], suffix: str, many_colors: bool = False) -> bytes:
+    """Return the figure that `make` draws as a file's content.
+
+    Parameters
+    ----------
+    make
+        Draws the figure; called with matplotlib's settings as they should be.
+    suffix
+        The kind of file, of `METADATA`.
+    many_colors
+        Whether it needs more than 256 colours.
+    """
+    buffer = BytesIO()
+    with style.context(["default", SETTINGS]):
+        make().savefig(buffer, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+    if suffix == ".png" and not many_colors:
+        return _few_colors(buffer)
+    if suffix == ".svg":  # a browser need not have matplotlib's font
+        fonts = f"'{FONT}', Verdana, Helvetica, Arial, sans-serif"
+        return buffer.getvalue().replace(f"'{FONT}'".encode(), fonts.encode())
+    return buffer.getvalue()
+
+
+def _few_colors(png: BytesIO) -> bytes:
+    """Return a PNG in 256 colours: enough for smooth edges, at a third of the size."""
+    smaller = BytesIO()
+    with Image.open(png) as image:
+        few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        few.save(smaller, "PNG", optimize=True, dpi=(DPI, DPI))
+    return smaller.getvalue()
+
+
+# Charts -------------------------------------------------------------------------------------------
+
+
+def chart_row(count: int, size: tuple[float, float] = PANEL) -> tuple[Figure, Sequence[Axes]]:
+    """Return a figure with `count` charts side by side."""
+    width, height = size
+    figure = Figure(figsize=(width * count, height), facecolor="white", layout="constrained")
+    row = figure.subplots(1, count, squeeze=False)[0]
+    for axes in row:
+        _style_axes(axes)
+    return figure, list(row)
+
+
+def line_color(index: int) -> str:
+    """Return the colour of the line with this index."""
+    return TASK_COLORS[index % len(TASK_COLORS)]
+
+
+def line_style(index: int) -> object:
+    """Return the dash pattern of the line with this index; the first is solid."""
+    return DASHES[index % len(DASHES)]
+
+
+def set_titles(axes: Axes, title: str, x: str = "", y: str = "") -> None:
+    """Give a chart its title and its axes' names."""
+    axes.set_title(title, fontsize=TITLE_SIZE, color=INK, fontweight="bold", loc="left")
+    axes.set_xlabel(x, fontsize=TEXT_SIZE, color=INK)
+    axes.set_ylabel(y, fontsize=TEXT_SIZE, color=INK)
+
+
+def add_legend(axes: Axes, columns: int = 1) -> None:
+    """Draw a legend without a frame where it hides least."""
+    drawn = axes.legend(
+        loc="best", ncols=columns, fontsize=TEXT_SIZE, labelcolor=INK, framealpha=0.85
+    )
+    drawn.get_frame().set_linewidth(0)
+
+
+def _style_axes(axes: Axes) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#8894A0")
+    axes.tick_params(labelsize=TEXT_SIZE, colors="#5A6672", labelcolor=INK, length=3)
+    axes.grid(color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)

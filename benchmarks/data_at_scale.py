@@ -191,7 +191,7 @@ def print_plan(target: int, images: ImageCosts, small: LedgerCosts, large: Ledge
     print(f"  files (each is read twice)        {target * images.file / 1e12:8.1f} TB")
     print(f"  images.lmdb, raw                  {target * images.record / 1e12:8.1f} TB")
     print(f"  images.lmdb, --encoded jpeg       {target * images.jpeg / 1e12:8.1f} TB")
-    label = database(target, LABEL_DATUM)
+    label = database_size(target, LABEL_DATUM)
     print(f"  label databases, {TASKS} tasks         {TASKS * label / 1e12:8.3f} TB")
     print(f"  ledger                            {target * large.file / 1e12:8.3f} TB")
     print(f"  workers: scan and prepare         {target * work / 3600:8,.0f} core hours")

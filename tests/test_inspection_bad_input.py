@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from inspection_helpers import SOLVER, XS, differing, shown
 
-from netgen.audit.inspection import Finding, inspect
+from netgen.audit.inspection import InspectionFinding, inspect
 
 FOLDER = Path(__file__).parent / "bad_input/audit"
 # The name's ending is the parameter of `inspect` that the file is given for.
@@ -20,7 +20,7 @@ DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { %s 
 IMAGE = DATA % "dim: 1 dim: 3 dim: 224 dim: 224"
 
 
-def inspected(path: Path) -> list[Finding]:
+def inspected(path: Path) -> list[InspectionFinding]:
     return inspect(**{path.suffix.removeprefix("."): path})  # type: ignore[arg-type]
 
 

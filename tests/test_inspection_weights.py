@@ -14,7 +14,7 @@ from inspection_helpers import DEPLOY, XS, differing, network, shown
 from msgspec.structs import replace
 
 from netgen import paper
-from netgen.audit.inspection import Verdict, inspect
+from netgen.audit.inspection import InspectionVerdict, inspect
 from netgen.audit.inspection import inspect_weights as inspection
 from netgen.audit.inspection.inspect_weights import inspect_weights
 from netgen.audit.inspection.references import Reference
@@ -171,7 +171,7 @@ def test_hes_file_is_recognised_by_its_checksum(
     monkeypatch.setattr(inspection, "HE_RESNET50", hashlib.sha1(path.read_bytes()).hexdigest())
     found = inspect(weights=path)
     assert "He's ResNet-50 for ImageNet, byte for byte" in found[0].what
-    assert found[0].verdict is Verdict.SAME
+    assert found[0].verdict is InspectionVerdict.SAME
 
 
 def small(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from data_prep.criteria import Criteria, fates, read_counts, read_pairs, steps
 from data_prep.records import DataError
-from netgen.audit.measurements.measurement import Context
+from netgen.audit.measurements.measurement import AuditInputs
 from netgen.audit.measurements.public_lists import chain
 from netgen.commands.cli import main
 from netgen.paper.ontology import split_pair
@@ -67,7 +67,7 @@ def test_with_the_authors_nouns_914_of_the_1200_are_left_before_images_count(
         for row in rows(tmp_path / "out/filters.csv")
     ]
     assert left == [("1200", "181", "286"), ("1134", "132", "276"), ("914", "130", "167")]
-    assert tuple(int(pairs) for pairs, *_ in left) == chain(Context(LISTS))[:3]  # the audit's
+    assert tuple(int(pairs) for pairs, *_ in left) == chain(AuditInputs(LISTS))[:3]  # the audit's
     assert "(3) is not applied: nobody counted images" in output
 
 

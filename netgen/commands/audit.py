@@ -14,8 +14,8 @@ import click
 from netgen.commands.shared_options import differs, table_console
 
 if TYPE_CHECKING:
-    from netgen.audit.readings import Read
-    from netgen.audit.verdicts import Judgement
+    from netgen.audit.readings import CountedReading
+    from netgen.audit.verdicts import ClaimJudgement
 
 
 PAGE_WIDTH = 100  # columns that the tables are made for
@@ -104,16 +104,16 @@ def command(
 
 def _inspect(files: dict[str, str | None], deep: bool, as_json: bool) -> int:
     """Print how files stand to the paper; return the exit code."""
-    from netgen.audit.as_data import findings_as_data
-    from netgen.audit.inspection import Verdict, inspect
-    from netgen.audit.presentation import print_findings
+    from netgen.audit.inspection import InspectionVerdict, inspect
+    from netgen.audit.rows import findings_as_data
+    from netgen.audit.terminal import print_findings
 
     findings = inspect(**files, deep=deep)
     if as_json:
         click.echo(json.dumps(findings_as_data(findings), indent=2, ensure_ascii=False))
     else:
         print_findings(table_console(PAGE_WIDTH), findings)
-    return int(any(finding.verdict is Verdict.DIFFERS for finding in findings))
+    return int(any(finding.verdict is InspectionVerdict.DIFFERS for finding in findings))
 
 
 def _audit(
@@ -125,28 +125,28 @@ def _audit(
     check: Path | None,
 ) -> int:
     """Print the audit of the paper's claims; return the exit code."""
-    from netgen.audit.as_data import as_data
     from netgen.audit.markdown import markdown
-    from netgen.audit.measurements import Context
+    from netgen.audit.measurements.measurement import AuditInputs
     from netgen.audit.readings import readings
-    from netgen.audit.verdicts import Verdict, audit
+    from netgen.audit.rows import audit_as_data
+    from netgen.audit.verdicts import ClaimVerdict, audit
 
-    everything = audit(Context(ontology, results))
+    everything = audit(AuditInputs(ontology, results))
     judgements = _chosen(everything, only)
     reads = readings() if check or not only else []
     if check:
         _check(check, markdown(everything, reads))
     elif as_json:
-        click.echo(json.dumps(as_data(judgements, reads), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(audit_as_data(judgements, reads), indent=2, ensure_ascii=False))
     elif as_markdown:
         click.echo(markdown(judgements, reads), nl=False)
     else:
         _print(judgements, reads, detailed=bool(only))
-    failed = [j for j in everything if j.verdict is Verdict.NOT_REPRODUCED]
+    failed = [j for j in everything if j.verdict is ClaimVerdict.NOT_REPRODUCED]
     return int(bool(failed) or any(read.status == "ours, excluded" for read in reads))
 
 
-def _chosen(judgements: list[Judgement], words: Sequence[str]) -> list[Judgement]:
+def _chosen(judgements: list[ClaimJudgement], words: Sequence[str]) -> list[ClaimJudgement]:
     """Return the judgements of these verdicts or claims, or all."""
     if not words:
         return judgements
@@ -159,7 +159,7 @@ def _chosen(judgements: list[Judgement], words: Sequence[str]) -> list[Judgement
     return chosen
 
 
-def _is(judgement: Judgement, word: str) -> bool:
+def _is(judgement: ClaimJudgement, word: str) -> bool:
     plain = word.lower().replace("-", " ").replace("_", " ")
     return judgement.verdict.label == plain or fnmatch(judgement.claim.id, word)
 
@@ -172,8 +172,8 @@ def _check(file: Path, text: str) -> None:
     raise click.ClickException(f"{file} differs: renew it with `netgen audit --markdown > {file}`")
 
 
-def _print(judgements: list[Judgement], reads: list[Read], detailed: bool) -> None:
-    from netgen.audit.presentation import (
+def _print(judgements: list[ClaimJudgement], reads: list[CountedReading], detailed: bool) -> None:
+    from netgen.audit.terminal import (
         print_details,
         print_readings,
         print_summary,

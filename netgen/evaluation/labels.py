@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from netgen.caffe.caffe_pb2 import Datum, LayerParameter
 from netgen.caffe.databases import Databases, read_labels, reading
 from netgen.network.dataset import Dataset, Phase
-from netgen.paper.chance import chance
+from netgen.paper.implied import chance
 
 if TYPE_CHECKING:
     from netgen.evaluation.tally import Ints

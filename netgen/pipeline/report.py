@@ -18,7 +18,7 @@ from netgen.network.dataset import Dataset, read_dataset
 from netgen.network.render import render
 from netgen.network.variants import find
 from netgen.paper import TASKS, Recipe
-from netgen.paper.chance import chance
+from netgen.paper.implied import chance
 from netgen.pipeline.cell_record import NEAR, CellRecord, Experiment, means, read_choice
 from netgen.pipeline.cells import LETTERS, Cell, Places
 from netgen.pipeline.miniature import (

@@ -13,6 +13,7 @@ from netgen import paper
 from netgen.audit.inspection.finding import InspectionError
 from netgen.caffe.databases import Databases
 from netgen.network.dataset import read_dataset
+from netgen.paper.implied import Rounding
 
 SPLITS = {"TRAIN": "train", "TEST": "test|val"}
 DEEPEST = 3  # folders below the one that is given
@@ -120,11 +121,6 @@ def histogram(values: Ints, classes: int) -> Counts:
     return np.bincount(values, minlength=classes).astype(np.int64)
 
 
-def rounding(train: Counts, total: Counts) -> str | None:
+def rounding(train: Counts, total: Counts) -> Rounding | None:
     """Name the rule by which 80% of each class are in training; None when no rule fits all."""
-    rules = {
-        "floor": 8 * total // 10,
-        "to nearest": (8 * total + 5) // 10,
-        "ceil": -(-8 * total // 10),
-    }
-    return next((name for name, split in rules.items() if np.array_equal(split, train)), None)
+    return next((rule for rule in Rounding if np.array_equal(rule.of(total), train)), None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Verdict(Enum):
+class InspectionVerdict(Enum):
     """How what was found stands to the paper; the value is how it is printed."""
 
     SAME = "same"
@@ -16,7 +16,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class InspectionFinding:
     """One thing that was compared with the paper.
 
     Attributes
@@ -31,7 +31,7 @@ class Finding:
 
     where: str
     what: str
-    verdict: Verdict
+    verdict: InspectionVerdict
 
 
 class InspectionError(ValueError):

@@ -28,7 +28,7 @@ Key = int
 
 
 @dataclass(frozen=True)
-class Counted:
+class GraphCount:
     """What counting a network tells, as far as it goes.
 
     Attributes
@@ -91,7 +91,7 @@ class Graph:
     nodes: tuple[Node, ...]
     images: tuple[LayerParameter, ...]
     labels: Mapping[int, tuple[LayerParameter, ...]]
-    counted: Counted
+    counted: GraphCount
 
     @cached_property
     def readers(self) -> list[list[tuple[int, int]]]:
@@ -168,7 +168,7 @@ def graph_of(net: NetParameter, phase: Phase) -> Graph:
     return graph_of_layers(layers, phase, _counted(net, phase, _sizes(wired)))
 
 
-def graph_of_layers(layers: Sequence[LayerParameter], phase: Phase, counted: Counted) -> Graph:
+def graph_of_layers(layers: Sequence[LayerParameter], phase: Phase, counted: GraphCount) -> Graph:
     """Return the graph of the layers of a phase, given what counting them told."""
     wired = wire(layers)
     made = _Maker(phase, counted.bottoms, _label_versions(wired))
@@ -201,18 +201,20 @@ def _sizes(wired: Sequence[Wired]) -> dict[str, tuple[int, int, int]]:
     }
 
 
-def _counted(net: NetParameter, phase: Phase, sizes: Mapping[str, tuple[int, int, int]]) -> Counted:
+def _counted(
+    net: NetParameter, phase: Phase, sizes: Mapping[str, tuple[int, int, int]]
+) -> GraphCount:
     try:
         cost = count(net, phase, inputs=sizes)
     except SchemaError as error:
-        return Counted(refused=str(error))
+        return GraphCount(refused=str(error))
     current: dict[str, Shape | None] = {}
     bottoms = []
     for layer, made in zip(layers_in(net, phase), cost.layers, strict=True):
         bottoms.append(current.get(layer.bottom[0]) if layer.bottom else None)
         current |= {top.name: top.shape for top in made.tops}
     parameters = cost.parameters if cost.complete else None
-    return Counted(tuple(bottoms), parameters, cost.notices)
+    return GraphCount(tuple(bottoms), parameters, cost.notices)
 
 
 def _label_versions(wired: Sequence[Wired]) -> set[Version]:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal
 
 from netgen import paper
-from netgen.audit.inspection.graph import Counted, Graph, graph_of_layers, similarity
+from netgen.audit.inspection.graph import Graph, GraphCount, graph_of_layers, similarity
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net
 from netgen.network.architecture import network
@@ -18,8 +18,8 @@ from netgen.network.render import render
 from netgen.network.variants import READINGS, Architecture, Variant, variants
 from netgen.paper import Recipe
 
-Kind = Literal["train_val", "deploy"]
-TEST_BATCH = 3  # 77,073 = 3 x 25,691
+NetKind = Literal["train_val", "deploy"]
+TEST_BATCH = 3  # divides the test set
 STARTS = 2  # where two readings are changed, another row may seem nearest at first
 
 
@@ -28,7 +28,7 @@ class Reference:
     """One of the paper's networks, in one reading."""
 
     variant: Variant
-    kind: Kind
+    kind: NetKind
 
     @property
     def title(self) -> str:
@@ -72,7 +72,7 @@ class Reference:
 Scored = tuple[Reference, float]
 
 
-def nearest(found: Graph, kind: Kind) -> Scored:
+def nearest(found: Graph, kind: NetKind) -> Scored:
     """Return the paper's network that a graph is most like, and how alike (1: the same function).
 
     All rows of Table 2 are tried that are residual networks, which sums make, as it is one or not;
@@ -123,12 +123,12 @@ def _neighbours(reference: Reference) -> Iterator[Reference]:
 
 
 @cache
-def _graph(variant: Variant, kind: Kind, phase: Phase) -> Graph:
-    return graph_of_layers(layers_in(_net(variant, kind), phase), phase, Counted())
+def _graph(variant: Variant, kind: NetKind, phase: Phase) -> Graph:
+    return graph_of_layers(layers_in(_net(variant, kind), phase), phase, GraphCount())
 
 
 @cache
-def _net(variant: Variant, kind: Kind) -> NetParameter:
+def _net(variant: Variant, kind: NetKind) -> NetParameter:
     text = render(
         f"{kind}.prototxt",
         net=network(variant, MTVSO),

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgen import paper
+from netgen.audit.measurements import AuditInputs
 from netgen.audit.measurements.counts import _factors, printed_excess, roundings
-from netgen.audit.measurements.measurement import AuditInputs
 from netgen.audit.verdicts import judge
 from netgen.paper.claims import CLAIMS
 

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgen.audit.measurements import MEASUREMENTS, public_lists, sub_ontology
-from netgen.audit.measurements.measurement import AuditInputs
+from netgen.audit.measurements import MEASUREMENTS, AuditInputs, public_lists, sub_ontology
 from netgen.audit.measurements.public_lists import FILES, chain, labels
 from netgen.audit.verdicts import ClaimVerdict, judge
 from netgen.paper.claims import CLAIMS

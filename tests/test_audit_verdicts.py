@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgen.audit.measurements.measurement import AuditInputs, Estimate, Found
+from netgen.audit.measurements import AuditInputs
+from netgen.audit.measurements.measurement import Estimate, Found
 from netgen.audit.measurements.parsed_networks import ParsedNetwork, emitted
 from netgen.audit.readings import CountedReading, readings
 from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, audit, judge, tally, verdict_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from data_prep.criteria import Criteria, fates, read_counts, read_pairs, steps
 from data_prep.records import DataError
-from netgen.audit.measurements.measurement import AuditInputs
+from netgen.audit.measurements import AuditInputs
 from netgen.audit.measurements.public_lists import chain
 from netgen.commands.cli import main
 from netgen.paper.ontology import split_pair

@@ -1,4 +1,4 @@
-"""Every reading of what the text leaves open, built and counted, beside the printed value.
+"""Every reading of what the text leaves open: built, counted and compared with what is printed.
 
 A reading is built as by `netgen build --reading` or `--beyond`, then parsed and counted.
 """
@@ -45,7 +45,7 @@ class CountedReading:
 
     @property
     def fits(self) -> bool:
-        """Whether it is printed so: every count in Table 2, and what a cross weight has."""
+        """Whether it agrees with every count in Table 2 and with the size of a cross weight."""
         return _fits(self.question, self.counts)
 
 
@@ -75,7 +75,7 @@ def _fits(question: Question, counts: dict[str, ReadingCount]) -> bool:
 
 
 def _status(answer: Answer, fitting: list[Answer]) -> str:
-    """Say of ours whether the counts imply it or we chose it; of others whether they fit."""
+    """Return whether the counts imply our reading or we chose it, or whether another one fits."""
     if answer not in fitting:
         return "ours, excluded" if answer.ours else "excluded"
     if not answer.ours:
@@ -94,7 +94,7 @@ def _count(variant: str, made: str) -> ReadingCount:
 
 
 def _cost(variant: str, steps: list[list[str]]) -> NetCost:
-    """Build a reading and count it: ours as it is committed, any other as it is deployed."""
+    """Build a reading and count it: ours as committed, any other as its deploy network."""
     ours = read = find(variant, TASKS)
     for field, value in steps:
         read = _changed(read, field, value)

@@ -1,8 +1,8 @@
-"""Claims x measurements -> verdicts: what the paper prints, what we get, and what follows.
+"""Claims and measurements -> verdicts: what the paper prints, what was measured, what follows.
 
-A verdict is computed, never written down. A printed value that we do not meet is *contradicted*
-where the paper's own words or numbers name another reading that does fit; where nothing fits, the
-mistake may be ours: *not reproduced*, the one verdict that makes `netgen audit` fail.
+A verdict is computed, never written by hand. A printed value that is not measured is *contradicted*
+where the paper's own words or numbers name another reading that fits. Where none fits, the mistake
+may be ours: *not reproduced*, the only verdict that makes `netgen audit` fail.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class ClaimVerdict(Enum):
     CONSISTENT = "follows from what else is printed, or is allowed by it; not proved"
     CONTRADICTED = "the paper's own words or numbers say otherwise; another reading fits"
     CONTRADICTED_IN_OUR_COPY = "as contradicted, on one character of a text converted from PDF"
-    LEFT_OPEN = "not said in the paper: our choice"
-    NEEDS_TRAINING = "only a trained network tells"
-    NEEDS_DATA = "only data that are not here tell"
+    LEFT_OPEN = "the paper does not specify it: our choice"
+    NEEDS_TRAINING = "can only be measured on a trained network"
+    NEEDS_DATA = "can only be measured on data that are not here"
     NOT_REPRODUCED = "measured, not as printed, and no other reading fits"
 
     @property
@@ -59,9 +59,9 @@ class ClaimJudgement:
     part, claim, verdict
         Of the paper; see `netgen.paper.claims` and `ClaimVerdict`.
     found
-        What we get, in words.
+        What was measured, in words.
     evidence
-        Files, layers, commands, or the numbers it follows from; what is missing, where it is.
+        Files, layers, commands, or the numbers it follows from; or what is missing.
     fits
         The other reading, where the printed one is contradicted.
     """

@@ -33,6 +33,7 @@ TEST_IMAGES = 77_073
 # Our choice: this size for every network. CaffeNet is published for 227, but leaves 6 x 6 of
 # either, so that its fc6 fits; a dataset with images of 227 builds it for those.
 IMAGE_SIZE = 224
+IMAGE_SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
 
 # Section 5.2: what is crossed, "x in R^{7x7x2048}", and the most parameters of a cross weight.
 CROSS_CHANNELS = 2_048
@@ -74,7 +75,7 @@ class Accuracies:
 
     @property
     def quote(self) -> str:
-        """The row's cells, without the network's, which stands in its first row only."""
+        """The row's cells, without the network's, which is in its first row only."""
         multitask = self.network.startswith("X_")
         parameters = f"({self.parameters})" if multitask and self.parameters else self.parameters
         task = {"noun": "Noun", "adj": "Adj", "anp": "ANP"}[self.task]
@@ -112,7 +113,7 @@ TABLE_2 = (
 )
 # fmt: on
 
-# Millions, as printed, by variant; a multitask network's stand in its first row.
+# Millions, as printed, by variant; a multitask network's are in its first row.
 TABLE_2_PARAMETERS = {
     row.variant: row.parameters for row in TABLE_2 if row.parameters not in ("", "–")
 }

@@ -1,4 +1,4 @@
-"""Is it the paper's? Networks, solvers, weights, databases and logs that others made, inspected.
+"""Compare networks, solvers, weights, databases and logs of anybody with the paper's.
 
     for finding in inspect(net="train_val.prototxt", solver="solver.prototxt"):
         print(finding.verdict.value, finding.where, finding.what)
@@ -51,7 +51,7 @@ def inspect(
     Raises
     ------
     ValueError
-        When a file is not what it is said to be: one message that names it and what next.
+        When a file cannot be read as such; the message names it and says what to do next.
     """
     # Each part is imported when it is asked for: numpy, lmdb and templates take their time.
     findings: list[InspectionFinding] = []

@@ -1,4 +1,4 @@
-"""What the last test of a training gave, beside Table 2."""
+"""Compare the accuracies of a training's last test with Table 2."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AccuracyOutput:
 def inspect_accuracies(
     file: str, log: TrainingLog, reference: Reference | None
 ) -> Iterator[InspectionFinding]:
-    """Hold the last test's accuracies of a log beside Table 2's row."""
+    """Compare the accuracies of a log's last test with Table 2's row."""
     if not log.test:
         yield InspectionFinding(f"{file}: test", "no test in it", InspectionVerdict.NOT_CHECKABLE)
         return
@@ -43,7 +43,7 @@ def inspect_accuracies(
 
 
 def _accuracy(layer: LayerParameter, log: TrainingLog) -> Iterator[tuple[str, AccuracyOutput]]:
-    """Tell by the number of classes whose accuracy a layer measures."""
+    """Find the task of an accuracy layer by its number of classes."""
     if layer.type != "Accuracy" or not layer.bottom or not layer.top:
         return
     heads = (head for head in log.test_layers if head.top[:1] == layer.bottom[:1])
@@ -54,7 +54,7 @@ def _accuracy(layer: LayerParameter, log: TrainingLog) -> Iterator[tuple[str, Ac
 
 
 def _by_name(name: str) -> AccuracyOutput | None:
-    """Tell by its name what an output is, as ours are called: top1_noun."""
+    """Return what an output measures, where its name is like ours: top1_noun."""
     match = re.fullmatch(rf"top([15])_({'|'.join(paper.TASKS)})", name)
     return AccuracyOutput(match[2], int(match[1])) if match else None
 
@@ -63,15 +63,15 @@ def _beside_table_2(
     where: str, kind: AccuracyOutput, value: float, reference: Reference | None
 ) -> InspectionFinding:
     percent = 100 * value
-    told = f"top-{kind.top_k} of {kind.task} {percent:.2f}%"
+    measured = f"top-{kind.top_k} of {kind.task} {percent:.2f}%"
     printed = reference and _printed(reference, kind)
     if not printed or not reference:
-        what = f"{told}: which row of Table 2 it belongs to is not known; give the network too"
+        what = f"{measured}: which row of Table 2 it belongs to is not known; give the network too"
         return InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
     wanted = float(printed) / 100
     deviation = math.sqrt(wanted * (1 - wanted) / paper.TEST_IMAGES)
     away = (value - wanted) / deviation
-    what = f"{told}, Table 2 prints {printed} for {reference.variant.row.title}"
+    what = f"{measured}, Table 2 prints {printed} for {reference.variant.row.title}"
     what += f" ({away:+.1f} standard errors of {paper.TEST_IMAGES:,} test images)"
     if f"{percent:.2f}" == printed:
         return InspectionFinding(where, what, InspectionVerdict.SAME)

@@ -1,4 +1,4 @@
-"""What a network is fed: images, mirrored or not, less which mean, and whose labels."""
+"""A network's data layers: image shape, mirroring and mean, and which task's labels they read."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ PARAMETERS = {
     "MemoryData": "memory_data_param",
     "WindowData": "window_data_param",
 }
-CLOSE = 1.0  # the mean is told rounded (104) and not (103.939)
+CLOSE = 1.0  # the mean is published rounded (104) and not rounded (103.939)
 
 
 def batch_of(layer: LayerParameter) -> int:
-    """Return how many records a source of data reads a time; 0 where it does not say."""
+    """Return a data layer's batch size; 0 where it has none."""
     name = PARAMETERS.get(layer.type)
     return getattr(layer, name).batch_size if name else 0
 
 
 def source_of(layer: LayerParameter) -> str:
-    """Return the path that a source of data reads; "" where it has none."""
+    """Return the path that a data layer reads; "" where it has none."""
     parameters = getattr(layer, PARAMETERS.get(layer.type, "data_param"))
     return str(getattr(parameters, "source", ""))
 
@@ -51,7 +51,7 @@ def inspect_feeds(
 
 
 def inspect_phases(file: str, phases: list[GraphComparison]) -> Iterator[InspectionFinding]:
-    """Tell where a database of training images is tested with."""
+    """Find databases that are read both in training and in testing."""
     sources = [{source_of(layer): layer.name for layer in phase.found.images} for phase in phases]
     for path in sorted(set.intersection(*map(set, sources)) - {""}) if len(sources) > 1 else ():
         what = f"{path} is read in TRAIN and in TEST: section 5.2 tests on images of their own"
@@ -60,17 +60,17 @@ def inspect_phases(file: str, phases: list[GraphComparison]) -> Iterator[Inspect
         )
 
 
-def task_told(layer: LayerParameter, blob: str) -> str | None:
-    """Tell whose labels a layer reads: by its path, else by the blob's name; None if by neither."""
+def task_named(layer: LayerParameter, blob: str) -> str | None:
+    """Return the task whose labels a layer reads, by its path or the blob's name."""
     for text in (source_of(layer).rpartition("/")[2], source_of(layer), blob):
-        told = set(re.findall("|".join(paper.TASKS), text.lower()))
-        if len(told) == 1:
-            return str(told.pop())
+        named = set(re.findall("|".join(paper.TASKS), text.lower()))
+        if len(named) == 1:
+            return str(named.pop())
     return None
 
 
 def _shape(where: str, layer: LayerParameter) -> Iterator[InspectionFinding]:
-    wanted = (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)
+    wanted = paper.IMAGE_SHAPE
     for shape in layer.input_param.shape[:1]:
         found = tuple(shape.dim)[1:]
         verdict = InspectionVerdict.SAME if found == wanted else InspectionVerdict.DIFFERS
@@ -92,13 +92,13 @@ def _batch(where: str, phase: str, batch: int) -> InspectionFinding:
         return InspectionFinding(
             where, what + ("" if covers else ": none can be tested once"), verdict
         )
-    told = f"batch_size {batch}, the paper's is {wanted} (section 5.2)"
+    what = f"batch_size {batch}, the paper's is {wanted} (section 5.2)"
     if batch == wanted:
-        return InspectionFinding(where, told, InspectionVerdict.SAME)
+        return InspectionFinding(where, what, InspectionVerdict.SAME)
     if batch and wanted % batch == 0:
-        told += f": needs iter_size {wanted // batch} in the solver, and normalises over {batch}"
-        return InspectionFinding(where, told, InspectionVerdict.NOT_CHECKABLE)
-    return InspectionFinding(where, told, InspectionVerdict.DIFFERS)
+        what += f": needs iter_size {wanted // batch} in the solver, and normalises over {batch}"
+        return InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
+    return InspectionFinding(where, what, InspectionVerdict.DIFFERS)
 
 
 def _transformation(where: str, phase: str, layer: LayerParameter) -> Iterator[InspectionFinding]:
@@ -123,12 +123,12 @@ def _transformation(where: str, phase: str, layer: LayerParameter) -> Iterator[I
 
 def _crop(where: str, size: int) -> InspectionFinding:
     wanted = paper.IMAGE_SIZE
-    told = f"crop_size {size}, the paper's images are {wanted} x {wanted} (section 5.2)"
+    what = f"crop_size {size}, the paper's images are {wanted} x {wanted} (section 5.2)"
     if size != wanted:
-        return InspectionFinding(where, told, InspectionVerdict.DIFFERS)
-    told += ": of no effect on stored images of this size; of larger ones it takes random crops,"
+        return InspectionFinding(where, what, InspectionVerdict.DIFFERS)
+    what += ": of no effect on stored images of this size; of larger ones it takes random crops,"
     return InspectionFinding(
-        where, told + " which the paper does not mention", InspectionVerdict.NOT_CHECKABLE
+        where, what + " which the paper does not mention", InspectionVerdict.NOT_CHECKABLE
     )
 
 
@@ -166,10 +166,10 @@ def _near(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 def _labels(
     file: str, reference: Reference, compared: GraphComparison
 ) -> Iterator[InspectionFinding]:
-    """Hold what each loss and accuracy is compared with against the task that it is of."""
+    """Check that each loss and accuracy reads the labels of its own task."""
     graph = compared.found
     image_batches = {batch_of(layer) for layer in graph.images}
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for index, sources in graph.labels.items():
         node, pair = graph.nodes[index], compared.pairs.get(index)
         if pair is None or not sources:
@@ -177,8 +177,8 @@ def _labels(
         task = _task(reference, compared.wanted.nodes[pair].name)
         yield from _label(file, graph.phase, node.layer, sources[-1], task)
         source = sources[-1]
-        if batch_of(source) not in image_batches and (source.name, task) not in told:
-            told.add((source.name, task))
+        if batch_of(source) not in image_batches and (source.name, task) not in reported:
+            reported.add((source.name, task))
             what = f"batch_size {batch_of(source)}, the images' is {_values((*image_batches,))}:"
             what += " labels and images part after the first batch"
             where = f"{file}: {source.name} ({graph.phase}), batch_size"
@@ -194,7 +194,7 @@ def _label(
     file: str, phase: str, reader: LayerParameter, source: LayerParameter, task: str
 ) -> Iterator[InspectionFinding]:
     where = f"{file}: {reader.name} ({phase}), labels of {source.name}"
-    found, path = task_told(source, reader.bottom[1]), source_of(source) or reader.bottom[1]
+    found, path = task_named(source, reader.bottom[1]), source_of(source) or reader.bottom[1]
     if found is None:
         what = f"{path} does not tell by its name whether its labels are {task}'s"
         yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)

@@ -1,4 +1,4 @@
-"""Two graphs whose layers are paired -> what differs, layer by layer and field by field."""
+"""Pairs the layers of two graphs, and lists what differs, layer by layer and field by field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netgen.audit.inspection.matching import Pairs, match
 BlobRead = tuple[int, int, float]  # a node of the wanted graph or a leaf, its top, the coefficient
 
 
-TOLD_OTHERWISE = {"bottoms"}  # a sum of another number of blobs reads other blobs
+REPORTED_OTHERWISE = {"bottoms"}  # a sum of another number of blobs reads other blobs
 
 
 class DifferenceKind(Enum):
@@ -80,7 +80,7 @@ class GraphComparison:
 
 
 def compare(found: Graph, wanted: Graph) -> GraphComparison:
-    """Pair the layers of a network with the paper's, and tell what differs."""
+    """Pair the layers of a network with the paper's, and list what differs."""
     pairs = match(found, wanted)
     replaced = dict(_replaced(found, wanted, pairs))
     view = _View(found, wanted, pairs | replaced)
@@ -114,7 +114,7 @@ def _fields(found: Node, wanted: Node) -> Iterator[LayerDifference]:
         (found.traits.computes, wanted.traits.computes),
         (found.traits.learns, wanted.traits.learns),
     ):
-        for field in sorted((ours.keys() | theirs.keys()) - TOLD_OTHERWISE):
+        for field in sorted((ours.keys() | theirs.keys()) - REPORTED_OTHERWISE):
             values = _comparable(field, theirs.get(field), ours.get(field))
             if values[0] != values[1]:
                 yield LayerDifference(DifferenceKind.FIELD, found, wanted, field, values)
@@ -155,7 +155,7 @@ class _View:
         self.paired = set(pairs.values())
 
     def bottoms(self, f: int, w: int) -> Iterator[LayerDifference]:
-        """Tell whether a layer reads other blobs than its counterpart."""
+        """Report a layer that reads other blobs than its counterpart."""
         found, wanted = self.found.nodes[f], self.wanted.nodes[w]
         theirs = [self._through_found(edge) for edge in found.reads]
         ours = [self._through_wanted(edge) for edge in wanted.reads]

@@ -1,7 +1,7 @@
-"""A difference between a network and the paper's, in words: what, where the paper says so, and why.
+"""A difference between a network and the paper's in words: what, its place in the paper, and why.
 
-Also how grave it is: another function is a difference, another start where He's weights will be
-copied over it is none, and what the paper leaves open cannot be checked against it.
+Also its verdict: another function differs; another initial value that He's weights overwrite is
+equivalent; and what the paper leaves open cannot be checked.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PLACES = (
     (r"", "Table 1"),
 )
 
-# In a baseline, what is as in ours: the paper describes it by its source alone.
+# The layers of a baseline that the paper describes; the others it names by their source only.
 OF_TASKS = re.compile(r"fc_|loss_|top\d")
 OPEN = "the paper does not say how baselines were trained; ours is as published with their weights"
 
@@ -56,7 +56,7 @@ UNEVEN_RATES = (
 
 
 def place_of(node: Node, source: Architecture) -> str:
-    """Say where the paper describes a layer of ours; where it does not, what is the source."""
+    """Return where the paper describes a layer of ours, or else the source of the network."""
     if source is not Architecture.RESNET and not OF_TASKS.match(node.name):
         return str(source.value)
     return next(place for pattern, place in PLACES if re.match(pattern, node.name))
@@ -65,7 +65,7 @@ def place_of(node: Node, source: Architecture) -> str:
 def verdict_of(
     difference: LayerDifference, source: Architecture = Architecture.RESNET
 ) -> InspectionVerdict:
-    """Judge a difference in a network from that source."""
+    """Return the verdict on a difference in a network from that source."""
     if difference.kind is DifferenceKind.EXTRA:
         return (
             InspectionVerdict.EQUIVALENT
@@ -108,7 +108,7 @@ def _only_measures(node: Node | None) -> bool:
 
 
 def _is_open(difference: LayerDifference, source: Architecture) -> bool:
-    """Tell whether it is in how a baseline starts or at which rates it learns."""
+    """Return whether it concerns the initial values or rates of a baseline, which are left open."""
     learns = difference.field.endswith(("filler", "_mult"))
     return learns and source is not Architecture.RESNET
 
@@ -125,7 +125,7 @@ def _judge_field(difference: LayerDifference) -> InspectionVerdict:
 
 
 def _judge_filler(node: Node) -> InspectionVerdict:
-    """Only cross weights start as the paper says; classifiers as it does not; the rest as He's."""
+    """Judge another filler: the paper prints that of cross weights; He's weights replace most."""
     if node.name.startswith("cross"):
         return InspectionVerdict.DIFFERS
     return (
@@ -141,8 +141,8 @@ def _even(rates: object) -> bool:
 
 def _field(difference: LayerDifference, source: Architecture) -> str:
     found, wanted = map(said, difference.values)
-    told = f"{difference.field} {found}, the paper's network has {wanted}"
-    return f"{told} ({place_of(difference.node, source)}){_why(difference, source)}"
+    text = f"{difference.field} {found}, the paper's network has {wanted}"
+    return f"{text} ({place_of(difference.node, source)}){_why(difference, source)}"
 
 
 def _why(difference: LayerDifference, source: Architecture) -> str:
@@ -196,29 +196,29 @@ def _type(difference: LayerDifference, source: Architecture) -> str:
 
 def _missing(difference: LayerDifference, source: Architecture) -> str:
     node = difference.node
-    told = f"is missing: the paper's network has this {node.type} ({place_of(node, source)})"
+    text = f"is missing: the paper's network has this {node.type} ({place_of(node, source)})"
     if node.type == "Softmax":
-        told += ": the classes are ranked alike without it"
-    return told
+        text += ": the classes are ranked alike without it"
+    return text
 
 
 def _extra(difference: LayerDifference, source: Architecture) -> str:
     node = difference.node
-    told = f"a {node.type[:60]} on {difference.values[0]} that the paper's network does not have"
+    text = f"a {node.type[:60]} on {difference.values[0]} that the paper's network does not have"
     if source is not Architecture.RESNET:
-        return f"{told} ({place_of(node, source)})"
+        return f"{text} ({place_of(node, source)})"
     if node.type == "Dropout":
-        return told + ' (section 5.2: "No dropout was used in residual or cross-residual networks")'
+        return text + ' (section 5.2: "No dropout was used in residual or cross-residual networks")'
     if node.type == "ReLU":
-        return told + (
+        return text + (
             " (on a projection section 5.2's words would allow it; He's network, whose weights it"
             " starts from, has none there)"
         )
     if node.type not in RULES:
-        return told + "; netgen does not know the type"
+        return text + "; netgen does not know the type"
     if _only_measures(node):
-        return told + "; it changes nothing else"
-    return told
+        return text + "; it changes nothing else"
+    return text
 
 
 SENTENCES = {

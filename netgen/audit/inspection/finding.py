@@ -7,12 +7,12 @@ from enum import Enum
 
 
 class InspectionVerdict(Enum):
-    """How what was found stands to the paper; the value is how it is printed."""
+    """How a file compares with the paper; the value is how it is printed."""
 
     SAME = "same"
     EQUIVALENT = "equivalent"  # another name, order or spelling: the same function
     DIFFERS = "differs"
-    NOT_CHECKABLE = "not checkable"  # the paper is silent, or the file does not tell
+    NOT_CHECKABLE = "not checkable"  # the paper does not specify it, or the file does not show it
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class InspectionFinding:
     what
         One sentence: the value found, the paper's (or our reading of it), and its place there.
     verdict
-        How the two stand to each other.
+        How the two compare.
     """
 
     where: str
@@ -35,4 +35,4 @@ class InspectionFinding:
 
 
 class InspectionError(ValueError):
-    """Something that cannot be inspected; the message says what, where and what next."""
+    """Something that cannot be inspected; the message says what, where, and what to do next."""

@@ -1,4 +1,4 @@
-"""Are these databases the paper's? Counts, classes, alignment, pairs and the split (section 5)."""
+"""Compare databases with section 5: counts, classes, alignment, pairs and the split."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from netgen.audit.inspection.database_folder import (
 from netgen.audit.inspection.finding import InspectionError, InspectionFinding, InspectionVerdict
 from netgen.caffe.databases import Databases, Labels, first_shape, image_digests, read_labels
 from netgen.cost.layers.table import text
+from netgen.paper import IMAGE_SHAPE
 from netgen.paper.implied import Rounding, training_images
 
 RECORDS = {"TRAIN": paper.TRAIN_IMAGES, "TEST": paper.TEST_IMAGES}
-IMAGE = (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)
 FEWEST, MOST = paper.LEAST_IMAGES, paper.MOST_IMAGES
 ROUNDED = {Rounding.NEAREST: "to nearest", Rounding.CEIL: "up"}
 
@@ -37,14 +37,14 @@ def inspect_data(path: str | os.PathLike[str], deep: bool = False) -> list[Inspe
     Parameters
     ----------
     path
-        A folder with a ``dataset.toml``, or with LMDBs whose names say split and task.
+        A folder with a ``dataset.toml``, or with LMDBs whose names contain the split and the task.
     deep
         Read every image too, to find those that are in both splits.
 
     Raises
     ------
     ValueError
-        When there are no databases, or one is not what it is said to be.
+        When there are no databases, or one cannot be read as such.
     """
     splits = find_databases(Path(path))
     file = os.fspath(path)
@@ -109,7 +109,7 @@ def _ranges(file: str, phase: str, read: Labels) -> Iterator[InspectionFinding]:
 
 
 def _in_range(labels: Mapping[str, Labels]) -> bool:
-    """Tell whether labels can be counted: none is negative, or far beyond the classes there are."""
+    """Return whether labels can be counted: none is negative or far above the number of classes."""
     return all(
         values.size and values.min() >= 0 and values.max() < 10 * max(paper.TASKS.values())
         for read in labels.values()
@@ -129,7 +129,7 @@ def _classes(file: str, labels: Mapping[str, Labels]) -> Iterator[InspectionFind
 
 
 def _pairs(file: str, labels: Mapping[str, Labels]) -> Iterator[InspectionFinding]:
-    """Hold nouns and adjectives against the pairs, in each split and over both."""
+    """Check nouns and adjectives against the pairs, in each split and over both."""
     complete = {
         phase: read.values for phase, read in labels.items() if paper.TASKS.keys() <= {*read.values}
     }
@@ -160,7 +160,7 @@ def _consistency(where: str, values: Mapping[str, Ints]) -> InspectionFinding:
 
 
 def _between_splits(file: str, splits: Splits) -> Iterator[InspectionFinding]:
-    """Tell whether a pair means the same noun and adjective in both splits."""
+    """Check that a pair has the same noun and adjective in both splits."""
     parts = {task: [split[task] for split in splits.values()] for task in paper.TASKS}
     both = {task: np.concatenate(values) for task, values in parts.items()}
     odd = odd_one_out(both)
@@ -219,8 +219,8 @@ def _images(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFi
             what = "no images at hand, or stored encoded: their size was not looked at"
             yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
         else:
-            verdict = InspectionVerdict.SAME if shape == IMAGE else InspectionVerdict.DIFFERS
-            what = f"the first is {text(shape)}, the paper's are {text(IMAGE)} (section 5.2)"
+            verdict = InspectionVerdict.SAME if shape == IMAGE_SHAPE else InspectionVerdict.DIFFERS
+            what = f"the first is {text(shape)}, the paper's are {text(IMAGE_SHAPE)} (section 5.2)"
             yield InspectionFinding(where, what, verdict)
 
 

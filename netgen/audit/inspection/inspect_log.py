@@ -1,7 +1,7 @@
-"""Is what this log tells the paper's training? Solver, nets, rates, weights and final accuracies.
+"""Compare a log with the paper's training: solver, nets, rates, weights and final accuracies.
 
-Logs of Caffe from 2015 to 1.0. What a log does not say cannot be checked; what it says only in some
-builds ("Ignoring source layer") proves nothing by its absence.
+For logs of Caffe from 2015 to 1.0. What a log does not contain cannot be checked; a line that only
+some builds write ("Ignoring source layer") proves nothing when it is missing.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def inspect_log(
     path
         What ``caffe train`` wrote.
     reference
-        Which of the paper's networks was trained, where it is known; else the log's own nets tell.
+        Which of the paper's networks was trained; by default found by the nets in the log.
     trained
-        That network, where it is at hand.
+        That network, if available.
 
     Raises
     ------
@@ -120,9 +120,9 @@ def _in_phase(layer: LayerParameter, phase: int) -> LayerParameter:
 
 
 def _fed(messages: Sequence[str]) -> dict[Phase, Shape]:
-    """Find what each phase's net is fed: the size of the first data that is told after its making.
+    """Return the shape of each phase's images: the first data size printed once its net is created.
 
-    A net's first Data layer is that of images, as it has to be to be printed as an image's size.
+    Every Data layer prints its size; the first of a net is taken to read the images.
     """
     fed: dict[Phase, Shape] = {}
     phase: Phase = "TRAIN"
@@ -135,7 +135,7 @@ def _fed(messages: Sequence[str]) -> dict[Phase, Shape]:
 
 
 def _sizes(file: str, fed: Mapping[Phase, Shape]) -> Iterator[InspectionFinding]:
-    wanted = (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)
+    wanted = paper.IMAGE_SHAPE
     for phase, shape in fed.items():
         verdict = InspectionVerdict.SAME if shape[1:] == wanted else InspectionVerdict.DIFFERS
         what = f"batches of {text(shape)}, the paper's images are {text(wanted)} (section 5.2)"
@@ -213,10 +213,10 @@ def _falls(where: str, rates: Sequence[tuple[int, float]]) -> Iterator[Inspectio
         if not (rate and math.isclose(before / rate, TENFOLD, rel_tol=SMALLEST))
     ]
     if odd:
-        told = f"at iteration {odd[0][0]:,} it is divided by {odd[0][1]:.4g}"
+        what = f"at iteration {odd[0][0]:,} it is divided by {odd[0][1]:.4g}"
         more = f", and otherwise than tenfold {len(odd) - 1:,} times more" if odd[1:] else ""
         yield InspectionFinding(
-            where, f"{told}{more}; the paper by 10 ({place})", InspectionVerdict.DIFFERS
+            where, f"{what}{more}; the paper by 10 ({place})", InspectionVerdict.DIFFERS
         )
     elif rates[1:]:
         falls = listed([f"{iteration:,}" for iteration, _ in rates[1:]])

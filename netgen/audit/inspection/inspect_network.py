@@ -1,4 +1,4 @@
-"""Is this network the paper's? Which one, in which reading; and if not quite, layer by layer."""
+"""Compare a network with the paper's: which one it is, in which reading, and what differs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from netgen.caffe.schema import Phase, SchemaError, SchemaWarning, layers_in, re
 from netgen.network.variants import Architecture
 from netgen.system.text import listed
 
-LEAST_IN_COMMON = 0.5  # below, a list of differences tells nobody anything
-MOST_OF_A_KIND = 3  # alike differences that are told one by one
+LEAST_IN_COMMON = 0.5  # below this share of layers, a list of differences is of no use
+MOST_OF_A_KIND = 3  # equal differences that are listed one by one
 MOST_MISSING = 12
 
 
@@ -39,7 +39,7 @@ class Inspected:
     net
         The network.
     reference
-        The paper's network that it was compared with; None where it is like none.
+        The paper's network that it was compared with; None where it resembles none.
     findings
         In the order of the network.
     """
@@ -94,7 +94,7 @@ def inspect_parsed(net: NetParameter, file: str) -> Inspected:
 
 
 def _kind(net: NetParameter) -> tuple[NetKind, list[Phase]]:
-    """Tell a network that is trained from one that is deployed, and in which phases it exists."""
+    """Return whether a network is for training or deployment, and its phases."""
     fed: list[Phase] = []
     both: list[Phase] = ["TEST", "TRAIN"]
     for phase in both:
@@ -110,7 +110,7 @@ def _phases(file: str, kind: NetKind, phases: Sequence[Phase]) -> Iterator[Inspe
 
 
 def _refusals(file: str, graphs: Sequence[Graph]) -> Iterator[InspectionFinding]:
-    """Pass on why Caffe would refuse the network, and which types are unknown; once each."""
+    """Report why Caffe would refuse the network, and which types are unknown; once each."""
     refusals = [graph.counted.refused for graph in graphs if graph.counted.refused]
     for refused in refusals[:1]:  # the other phase's is the same with another batch
         yield InspectionFinding(
@@ -138,7 +138,7 @@ def _like_none(file: str, reference: Reference, compared: GraphComparison) -> In
 def _layers(
     file: str, reference: Reference, compared: Sequence[GraphComparison]
 ) -> Iterator[InspectionFinding]:
-    """Tell each difference once, whether it is in both phases or in one."""
+    """Report each difference once, whether it is in both phases or in one."""
     differences: dict[object, tuple[LayerDifference, list[Phase]]] = {}
     for one in compared:
         for difference in one.differences:
@@ -155,7 +155,7 @@ def _layers(
 
 
 def _concerns_learning(difference: LayerDifference) -> bool:
-    """Tell whether a difference is in how a network learns or starts: it says nothing in TEST."""
+    """Return whether a difference concerns learning or initial values, which TEST does not use."""
     nodes = (difference.found, difference.wanted)
     return any(difference.field in node.traits.learns for node in nodes if node)
 
@@ -178,7 +178,7 @@ def _likeness(difference: LayerDifference, phases: Sequence[Phase], source: Arch
 def _group(
     file: str, group: Sequence[LayerDifference], source: Architecture
 ) -> Iterator[InspectionFinding]:
-    """Tell alike differences one by one, or many in one sentence."""
+    """Report equal differences one by one, or many in one sentence."""
     most = MOST_MISSING if group[0].kind is DifferenceKind.MISSING else MOST_OF_A_KIND
     if len(group) <= most:
         for difference in group:
@@ -201,7 +201,7 @@ def _called(difference: LayerDifference) -> str:
 def _stages(
     file: str, compared: GraphComparison, differences: Sequence[LayerDifference]
 ) -> Iterator[InspectionFinding]:
-    """Tell which stages of the network have no difference at all."""
+    """Report the stages of the network that have no difference."""
     totals = Counter(_stage(node.name) for node in compared.wanted.nodes)
     touched = {_stage(difference.node.name) for difference in differences}
     renamed = {
@@ -246,7 +246,7 @@ def _parameters(file: str, reference: Reference, graph: Graph) -> InspectionFind
 
 
 def _counted_out(reference: Reference, graph: Graph) -> bool:
-    """Tell whether Table 2's count excludes a network."""
+    """Return whether Table 2's count excludes a network."""
     count = graph.counted.parameters
     known = count is not None and reference.is_counted(graph.phase)
     return known and f"{(count or 0) / 1e6:.2f}" != reference.printed

@@ -1,4 +1,4 @@
-"""Is this solver the paper's? Field by field against section 5.2."""
+"""Compare a solver with section 5.2, field by field."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Judged = tuple[str, InspectionVerdict]
 
 @dataclass(frozen=True)
 class SolverAndBatches:
-    """A solver, and the batches of the network that it trains; None where that is not at hand."""
+    """A solver, and the batch sizes of the network that it trains; None where unknown."""
 
     solver: SolverParameter
     train_batch: int | None
@@ -43,11 +43,10 @@ def inspect_solver(
     path
         The solver's file.
     net
-        The network that it trains; without it the one that the solver names is read, where it is
-        there.
+        The network that it trains; by default the one that the solver names, if that file exists.
     baseline
-        Whether the network is one of the single-task ones. Section 5.2 gives batch and rates for
-        the cross-residual networks only: what differs in a baseline's cannot be checked.
+        Whether it trains a single-task network. Section 5.2 gives batch size and rates for the
+        cross-residual networks only, so a baseline's cannot be checked.
 
     Raises
     ------
@@ -126,18 +125,23 @@ def _number(field: str) -> Callable[[SolverAndBatches], Iterator[Judged]]:
 
 def _lr_policy(at: SolverAndBatches) -> Iterator[Judged]:
     policy = at.solver.lr_policy
-    told = f'lr_policy "{policy}"'
+    setting = f'lr_policy "{policy}"'
     if policy == "fixed":
         yield (
-            f"{told}: the rate as it starts; the falls are made by hand ({FALLS})",
+            f"{setting}: the rate as it starts; the falls are made by hand ({FALLS})",
             InspectionVerdict.SAME,
         )
     elif policy in ("step", "multistep"):
-        what = f"{told}, gamma {said(at.solver.gamma)}: the paper's rate falls to a tenth ({FALLS})"
+        what = (
+            f"{setting}, gamma {said(at.solver.gamma)}: the paper's rate falls to a tenth ({FALLS})"
+        )
         tenfold = math.isclose(at.solver.gamma, TENTH, rel_tol=1e-6)
         yield what, InspectionVerdict.EQUIVALENT if tenfold else InspectionVerdict.DIFFERS
     else:
-        yield f"{told}: the paper's rate falls in steps of ten ({FALLS})", InspectionVerdict.DIFFERS
+        yield (
+            f"{setting}: the paper's rate falls in steps of ten ({FALLS})",
+            InspectionVerdict.DIFFERS,
+        )
 
 
 def _decay(at: SolverAndBatches) -> Iterator[Judged]:
@@ -150,7 +154,7 @@ def _decay(at: SolverAndBatches) -> Iterator[Judged]:
 
 
 def _images(at: SolverAndBatches) -> Iterator[Judged]:
-    """Hold the images an iteration against 24: iter_size adds up so many batches' gradients."""
+    """Compare the images per iteration with 24: iter_size sums the gradients of as many batches."""
     size, wanted = at.solver.iter_size, OURS.batch_size
     if at.train_batch is None:
         what = f"iter_size {size}: times the network's batch it should be {wanted} (section 5.2)"
@@ -169,13 +173,15 @@ def _images(at: SolverAndBatches) -> Iterator[Judged]:
 def _test_iter(at: SolverAndBatches) -> Iterator[Judged]:
     wanted = paper.TEST_IMAGES
     for count in at.solver.test_iter:
-        told = f"test_iter {count:,}"
+        setting = f"test_iter {count:,}"
         if at.test_batch is None:
-            what = f"{told}: times the test batch it should be {wanted:,} (section 5.2)"
+            what = f"{setting}: times the test batch it should be {wanted:,} (section 5.2)"
             yield f"{what}; the network is not at hand", InspectionVerdict.NOT_CHECKABLE
             continue
         total = count * at.test_batch
-        what = f"{told} x batch_size {at.test_batch} = {total:,}, the test set is {wanted:,} images"
+        what = (
+            f"{setting} x batch_size {at.test_batch} = {total:,}, the test set is {wanted:,} images"
+        )
         yield (
             f"{what} (section 5.2)",
             InspectionVerdict.SAME if total == wanted else InspectionVerdict.DIFFERS,
@@ -210,7 +216,7 @@ def _max_iter(at: SolverAndBatches) -> Iterator[Judged]:
     yield what + ' "until convergence" (section 5.2)', InspectionVerdict.NOT_CHECKABLE
 
 
-# In section 5.2's order; then what it does not name.
+# In section 5.2's order, then the fields that it does not mention.
 RULES: dict[str, Callable[[SolverAndBatches], Iterator[Judged]]] = {
     "type": _type,
     "iter_size": _images,

@@ -57,7 +57,7 @@ class Reference:
         return self if self.is_counted("TEST") else replace(self, kind="train_val")
 
     def is_counted(self, phase: Phase) -> bool:
-        """Tell whether Table 2 counts what is built in a phase: auxiliary heads, in TRAIN only."""
+        """Return whether Table 2 counts a phase's net: auxiliary heads are in TRAIN only."""
         return phase == "TRAIN" or self.variant.row.architecture is not Architecture.INCEPTION
 
     def net(self) -> NetParameter:
@@ -75,9 +75,9 @@ Scored = tuple[Reference, float]
 def nearest(found: Graph, kind: NetKind) -> Scored:
     """Return the paper's network that a graph is most like, and how alike (1: the same function).
 
-    All rows of Table 2 are tried that are residual networks, which sums make, as it is one or not;
-    then, unless one of them is it, other readings of the nearest,
-    one change of reading at a time for as long as it gets nearer.
+    A graph with sums is compared with Table 2's residual networks, another with the rest. Unless
+    one of them is equal, other readings of the nearest are tried, one change at a time for as long
+    as the likeness grows.
     """
     residual = any(node.type == "Eltwise" for node in found.nodes)
     rows = [

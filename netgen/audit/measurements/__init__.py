@@ -1,4 +1,4 @@
-"""How each claim is measured: importing a family enters its functions in `MEASUREMENTS`."""
+"""Measures what each claim states: importing a family enters its functions in `MEASUREMENTS`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from netgen.audit.measurements import (
     table_1,
     training_setup,
 )
-from netgen.audit.measurements.measurement import MEASUREMENTS
+from netgen.audit.measurements.measurement import MEASUREMENTS, AuditInputs
 from netgen.paper.claims import Measure
-
-FAMILIES = (arithmetic, counts, cross_residuals, shortcuts, sub_ontology, table_1, training_setup)
 
 if unmeasured := set(Measure) - MEASUREMENTS.keys():
     raise ImportError(f"no function takes {', '.join(one.name for one in unmeasured)}")
 
-__all__ = ["FAMILIES", "MEASUREMENTS"]
+__all__ = [
+    "MEASUREMENTS",
+    "AuditInputs",
+    "arithmetic",
+    "counts",
+    "cross_residuals",
+    "shortcuts",
+    "sub_ontology",
+    "table_1",
+    "training_setup",
+]

@@ -13,7 +13,7 @@ TRAINING = "Table 2's accuracies, which need training"
 
 
 @measures(Measure.CHANCE)
-def chance(inputs: AuditInputs, task: str, k: str) -> Found:
+def chance(_: AuditInputs, task: str, k: str) -> Found:
     """Return what guessing would score, in percent."""
     classes, guesses = paper.TASKS[task], int(k)
     value = 100 * implied.chance(classes, guesses)
@@ -50,7 +50,7 @@ def _top1(network: str, task: str) -> str:
 
 
 @measures(Measure.GAIN)
-def gain(inputs: AuditInputs, better: str, worse: str, task: str) -> Found:
+def gain(_: AuditInputs, better: str, worse: str, task: str) -> Found:
     """Relative gain in top-1 accuracy, in percent; of the other tasks too."""
     gains = _gains(better, worse)
     evidence = f"{_top1(better, task)} / {_top1(worse, task)} - 1; {TRAINING}; {_text(gains)}"
@@ -58,7 +58,7 @@ def gain(inputs: AuditInputs, better: str, worse: str, task: str) -> Found:
 
 
 @measures(Measure.DROP)
-def drop(inputs: AuditInputs, worse: str, better: str, task: str) -> Found:
+def drop(_: AuditInputs, worse: str, better: str, task: str) -> Found:
     """Relative loss in top-1 accuracy, in percent."""
     losses = {key: -value for key, value in _gains(worse, better).items()}
     evidence = f"1 - {_top1(worse, task)} / {_top1(better, task)}; {TRAINING}; {_text(losses)}"
@@ -66,7 +66,7 @@ def drop(inputs: AuditInputs, worse: str, better: str, task: str) -> Found:
 
 
 @measures(Measure.LARGEST_GAIN)
-def largest_gain(inputs: AuditInputs) -> Found:
+def largest_gain(_: AuditInputs) -> Found:
     """Whether ANP detection is hardest, and gains most from cross-residuals."""
     gains = {t: g for (t, k), g in _gains("X_S-ResNet-50", "X_0-ResNet-50").items() if k == 1}
     scores = {t: top for (t, k), top in _accuracies("X_S-ResNet-50").items() if k == 1}
@@ -80,7 +80,7 @@ def largest_gain(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.ORDER_OF_TASKS)
-def order_of_tasks(inputs: AuditInputs) -> Found:
+def order_of_tasks(_: AuditInputs) -> Found:
     """Whether noun is above adjective above ANP in every network with all three."""
     names = dict.fromkeys(row.network for row in TABLE_2 if row.task == "noun")
     names.pop("Chance")
@@ -96,14 +96,14 @@ def order_of_tasks(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.MORE_PAIRS)
-def more_pairs(inputs: AuditInputs) -> Found:
+def more_pairs(_: AuditInputs) -> Found:
     """Whether there are more pairs than nouns and adjectives."""
     noun, adj, anp = paper.TASKS.values()
     return Found(f"{anp} > {noun} + {adj}", "section 5.1", holds=anp > noun + adj, proves=False)
 
 
 @measures(Measure.ALMOST_HALF)
-def almost_half(inputs: AuditInputs) -> Found:
+def almost_half(_: AuditInputs) -> Found:
     """How far X_S's ANP accuracy is below its noun accuracy, as a share."""
     top = _accuracies("X_S-ResNet-50")
     anp, noun = top["anp", 1], top["noun", 1]
@@ -112,7 +112,7 @@ def almost_half(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.BELOW)
-def below(inputs: AuditInputs, lower: str, upper: str) -> Found:
+def below(_: AuditInputs, lower: str, upper: str) -> Found:
     """Whether a network is below another in every task and column."""
     gains = _gains(upper, lower)
     return Found(
@@ -124,7 +124,7 @@ def below(inputs: AuditInputs, lower: str, upper: str) -> Found:
 
 
 @measures(Measure.STANDARD_ERRORS)
-def standard_errors(inputs: AuditInputs) -> Found:
+def standard_errors(_: AuditInputs) -> Found:
     """How far X_S is above ResNet-50, in standard errors of their difference."""
     ours, single = _accuracies("X_S-ResNet-50"), _accuracies("ResNet-50")
     ratios = {key: _z(ours[key], single[key]) for key in ours}
@@ -146,7 +146,7 @@ def _z(first: float, second: float) -> float:
 
 
 @measures(Measure.SAME_WORDS)
-def same_words(inputs: AuditInputs, *words: str) -> Found:
+def same_words(_: AuditInputs, *words: str) -> Found:
     """Whether the paper says the same in two places."""
     return Found(
         " against ".join(f"“{word}”" for word in words),
@@ -157,7 +157,7 @@ def same_words(inputs: AuditInputs, *words: str) -> Found:
 
 
 @measures(Measure.MAGNITUDES_OR_SIGNS)
-def magnitudes_or_signs(inputs: AuditInputs) -> Found:
+def magnitudes_or_signs(_: AuditInputs) -> Found:
     """Magnitudes cannot be "mostly" non-negative: whether signed weights were plotted."""
     import numpy as np
 
@@ -176,7 +176,7 @@ WIDTH, EXAMPLES = 16, 1000
 
 
 @measures(Measure.HIGHWAY)
-def highway(inputs: AuditInputs) -> Found:
+def highway(_: AuditInputs) -> Found:
     """Equation (3), y = H(x) T(x) + x C(x), with T = C = 1, less H(x) + x: equation (1)."""
     import numpy as np
 
@@ -192,7 +192,7 @@ def highway(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.LSTM)
-def lstm(inputs: AuditInputs) -> Found:
+def lstm(_: AuditInputs) -> Found:
     """Equation (4) with i = f = o = 1, no h(k-1) and c(k-1) = x, less a residual layer."""
     import numpy as np
 

@@ -14,12 +14,10 @@ from netgen.network.variants import find, read_as
 from netgen.paper.claims import ROWS, Measure
 from netgen.paper.implied import Rounding, training_images
 
-Interval = tuple[float, float]
 # Parameters of a classifier's output: its inputs and a bias. AlexNet's and VGG's fc7 has 4,096,
 # GoogLeNet's pool (and each auxiliary head) 1,024, ResNet-50's pool 2,048.
 OUTPUT = {"CaffeNet": 4_097, "Inception-v1": 1_025, "VggNet-16": 4_097, "ResNet-50": 2_049}
 PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")  # auxiliary heads are in the first
-PRINTED_IMAGES = f"{paper.TRAIN_IMAGES:,} and {paper.TEST_IMAGES:,}"
 LEAST_SIGMAS = 3  # by which a rule of rounding is excluded
 
 
@@ -27,7 +25,7 @@ LEAST_SIGMAS = 3  # by which a rule of rounding is excluded
 def parameters(inputs: AuditInputs, network: str, task: str) -> Found:
     """Parameters of a network of Table 2, all blobs, in millions."""
     name = variant_of(network, task)
-    total = inputs.network(name).cost().parameters
+    total = _parameters(inputs, name)
     return Found(f"{total:,}", f"`netgen count --variant {name}`", (total / 1e6,))
 
 
@@ -54,19 +52,16 @@ def parameters_saved(inputs: AuditInputs) -> Found:
 def parameters_kept(inputs: AuditInputs) -> Found:
     """Share of the single-task networks' parameters that X_S needs, in percent."""
     ours, three = _saved(inputs)
-    return Found(
-        f"{100 * ours / three:.2f} %", f"{ours:,} / {three:,}", (100 * ours / three,)
-    )  # fmt: skip
+    kept = 100 * ours / three
+    return Found(f"{kept:.2f} %", f"{ours:,} / {three:,}", (kept,))
 
 
 @measures(Measure.TOTAL_PARAMETERS)
 def total_parameters(inputs: AuditInputs) -> Found:
     """Millions of parameters of X_S, and of the three single-task networks."""
     ours, three = _saved(inputs)
-    return Found(
-        f"{ours:,} and {three:,}", "`netgen count --variant xs`, resnet50-*",
-        (ours / 1e6, three / 1e6),
-    )  # fmt: skip
+    millions = (ours / 1e6, three / 1e6)
+    return Found(f"{ours:,} and {three:,}", "`netgen count --variant xs`, resnet50-*", millions)
 
 
 @measures(Measure.MARGINAL_COST)
@@ -77,9 +72,10 @@ def marginal_cost(inputs: AuditInputs) -> Found:
     share = 100 * added / base
     weights = len(crosses(inputs.network("xs")))
     return Found(
-        f"{added:,} parameters, {share:.2f} %", "`netgen count --variant xs`, x0",
+        f"{added:,} parameters, {share:.2f} %",
+        "`netgen count --variant xs`, x0",
         holds=share < 1 and added == weights * paper.CROSS_CHANNELS,
-    )  # fmt: skip
+    )
 
 
 @measures(Measure.COST_OF_BRANCHING_EARLIER)
@@ -87,13 +83,11 @@ def cost_of_branching_earlier(inputs: AuditInputs) -> Found:
     """Parameters of X_S with the branch one block earlier."""
     earlier = parameters_of(read_as(find("xs", TASKS), "branch", "before-res5a"))
     ours = _parameters(inputs, "xs")
-    return Found(
-        f"{earlier:,} instead of {ours:,}", "readings, branch",
-        holds=earlier > ours,
-    )  # fmt: skip
+    shown = f"{earlier:,} instead of {ours:,}"
+    return Found(shown, "readings, branch", holds=earlier > ours)
 
 
-def _slope(network: str) -> Interval:
+def _slope(network: str) -> tuple[float, float]:
     """Return how many parameters a class costs in a network's printed rows: least and most."""
     noun, anp = (float(ROWS[network, task].parameters) * 1e6 for task in ("noun", "anp"))
     classes = paper.TASKS["anp"] - paper.TASKS["noun"]
@@ -102,16 +96,18 @@ def _slope(network: str) -> Interval:
 
 @measures(Measure.AUXILIARY_HEADS)
 def auxiliary_heads(inputs: AuditInputs) -> Found:
-    """Heads in Inception-v1's printed counts: what a class costs, in heads of 1,025 a class."""
-    least, most = (slope / OUTPUT["Inception-v1"] for slope in _slope("Inception-v1"))
+    """Heads in Inception-v1's printed counts: what a class costs, in parameters of one output."""
+    head = OUTPUT["Inception-v1"]
+    least, most = (slope / head for slope in _slope("Inception-v1"))
     fitting = [heads for heads in range(1, 10) if least <= heads <= most]
-    name = variant_of("Inception-v1", "noun")
+    name, classes = variant_of("Inception-v1", "noun"), paper.TASKS
+    noun, anp = (ROWS["Inception-v1", task].parameters for task in ("noun", "anp"))
     trained, tested = (_parameters(inputs, name, phase) / 1e6 for phase in PHASES)
     return Found(
-        f"a class costs {least:.2f} to {most:.2f} heads of {OUTPUT['Inception-v1']:,} parameters;"
-        f" noun has"
+        f"a class costs {least:.2f} to {most:.2f} heads of {head:,} parameters; noun has"
         f" {trained:.2f} M with auxiliary heads, {tested:.2f} M without",
-        "(12.00 - 10.82 million) / (553 - 167), each rounded, in Table 2;"
+        f"({anp} - {noun} million) / ({classes['anp']} - {classes['noun']}), each rounded, in"
+        " Table 2;"
         f" `netgen count --variant {name}`, --phase train and test",
         holds=fitting == [1],
         proves=False,
@@ -120,7 +116,7 @@ def auxiliary_heads(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.CLASSIFIER_WIDTHS)
-def classifier_widths(inputs: AuditInputs) -> Found:
+def classifier_widths(_: AuditInputs) -> Found:
     """Whether what a class costs in Table 2 fits the other networks' classifiers."""
     slopes = {name: _slope(name) for name in OUTPUT if name != "Inception-v1"}
     expected = [f"{OUTPUT[name]:,}" for name in slopes]
@@ -133,7 +129,7 @@ def classifier_widths(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.DEEPSENTIBANK_SIZE)
-def deepsentibank_size(inputs: AuditInputs) -> Found:
+def deepsentibank_size(_: AuditInputs) -> Found:
     """DeepSentiBank's printed count, from CaffeNet's and 2,089 outputs."""
     all_pairs, pairs = paper.DEEPSENTIBANK_PAIRS, paper.TASKS["anp"]
     smaller, each = ROWS["CaffeNet", "anp"].parameters, OUTPUT["CaffeNet"]
@@ -151,7 +147,7 @@ def deepsentibank_size(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.IMAGES)
-def images(inputs: AuditInputs) -> Found:
+def images(_: AuditInputs) -> Found:
     """Images in both halves together."""
     total = paper.TRAIN_IMAGES + paper.TEST_IMAGES
     evidence = f"{paper.TRAIN_IMAGES:,} + {paper.TEST_IMAGES:,}"
@@ -159,7 +155,7 @@ def images(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.IMAGES_A_PAIR)
-def images_a_pair(inputs: AuditInputs) -> Found:
+def images_a_pair(_: AuditInputs) -> Found:
     """Mean number of images a pair: between 500 and 1,000 if all are."""
     total, pairs = paper.TRAIN_IMAGES + paper.TEST_IMAGES, paper.TASKS["anp"]
     mean = total / pairs
@@ -167,7 +163,7 @@ def images_a_pair(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.SPLIT_SUM)
-def split_sum(inputs: AuditInputs) -> Found:
+def split_sum(_: AuditInputs) -> Found:
     """Whether both halves are the whole, and which test batches cover the test set once."""
     factors = _factors(paper.TEST_IMAGES)
     whole, test = paper.ALL_IMAGES, paper.TEST_IMAGES
@@ -191,12 +187,13 @@ def _factors(number: int) -> list[int]:
 
 
 @measures(Measure.SPLIT_SHARES)
-def split_shares(inputs: AuditInputs) -> Found:
+def split_shares(_: AuditInputs) -> Found:
     """Shares of training and test images, in percent."""
     total = paper.TRAIN_IMAGES + paper.TEST_IMAGES
     values = (100 * paper.TRAIN_IMAGES / total, 100 * paper.TEST_IMAGES / total)
     shown = " / ".join(f"{value:.3f}" for value in values)
-    return Found(shown, PRINTED_IMAGES, values, proves=False)
+    evidence = f"{paper.TRAIN_IMAGES:,} and {paper.TEST_IMAGES:,}"
+    return Found(shown, evidence, values, proves=False)
 
 
 @dataclass(frozen=True)
@@ -245,7 +242,7 @@ def fitting_roundings() -> tuple[Expectation, ...]:
 
 
 @measures(Measure.SPLIT_RULE)
-def split_rule(inputs: AuditInputs) -> Found:
+def split_rule(_: AuditInputs) -> Found:
     """Whether the one rule that fits the printed totals is the one by which images are split."""
     fitting = [one.rule for one in fitting_roundings()]
     sizes = range(paper.LEAST_IMAGES, paper.MOST_IMAGES + 1)

@@ -79,7 +79,7 @@ class AuditInputs:
     results
         A folder with what `netgen eval --out` wrote.
     network
-        Returns the network that stands for a variant; by default the one that netgen generates.
+        Returns the network to measure for a variant; by default the one that netgen generates.
     """
 
     ontology: Path | None = None

@@ -11,7 +11,6 @@ from netgen.caffe.schema import Phase, layers_in, parse_net, parse_solver
 from netgen.cost.complexity import NetCost, count
 from netgen.network.architecture import network
 from netgen.network.build import Order, files
-from netgen.network.dataset import MTVSO
 from netgen.network.render import render
 from netgen.network.variants import Variant, find, variants
 from netgen.paper import Recipe
@@ -20,7 +19,7 @@ TASKS = tuple(paper.TASKS)
 MULTITASK = ("x0", "x1", "xs")
 TRAINED = tuple(name for name, variant in variants(TASKS).items() if variant.row.is_trained)
 RESIDUAL = (*(f"resnet50-{task}" for task in TASKS), *MULTITASK)
-IMAGE = {"data": (MTVSO.images.channels, MTVSO.images.height, MTVSO.images.width)}
+IMAGE = {"data": paper.IMAGE_SHAPE}
 # What does not fit the paper's card can still be counted.
 ANY_CARD = Recipe(memory=1e6)
 

@@ -167,7 +167,7 @@ def softmaxes(inputs: AuditInputs) -> Found:
 
 @measures(Measure.WEIGHT_LAYERS)
 def weight_layers(inputs: AuditInputs) -> Found:
-    """Convolutions and classifier on the way to one task; projections are beside it."""
+    """Convolutions and classifier on the way to one task; projections do not count."""
 
     def one(network: ParsedNetwork) -> Values:
         tails = [t for t in TASKS if f"fc_{t}" in network.by_name]

@@ -148,7 +148,7 @@ def rate_drops(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.RECIPE_OF_BASELINES)
-def recipe_of_baselines(inputs: AuditInputs) -> Found:
+def recipe_of_baselines(_: AuditInputs) -> Found:
     """Say that the batch and the rate are given for cross-residual networks only."""
     raise LeftOpen(
         "netgen/paper/printed.py, Recipe; netgen build --batch-size, --base-lr",
@@ -157,7 +157,7 @@ def recipe_of_baselines(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.INITIAL_WEIGHTS)
-def initial_weights(inputs: AuditInputs) -> Found:
+def initial_weights(_: AuditInputs) -> Found:
     """Say what initial weights are to come from."""
     raise NeedsData("He's ResNet-50-model.caffemodel", "layers outside the towers have He's names")
 
@@ -196,7 +196,7 @@ def uncut_towers(inputs: AuditInputs) -> Found:
 
 
 @measures(Measure.BASELINES)
-def baselines(inputs: AuditInputs) -> Found:
+def baselines(_: AuditInputs) -> Found:
     """Return how many of the four single-task architectures can be built."""
     known = variants(TASKS)
     single = {name for name in TRAINED if len(known[name].tasks) == 1}
@@ -226,13 +226,13 @@ def widest_kernel(inputs: AuditInputs, network: str) -> Found:
 
 
 @measures(Measure.LEARNED_WEIGHTS)
-def learned_weights(inputs: AuditInputs) -> Found:
+def learned_weights(_: AuditInputs) -> Found:
     """Signs and sizes of learned cross weights."""
     raise NeedsTraining("only a trained X_S has learned cross weights (solvers/xs.prototxt)")
 
 
 @measures(Measure.CHOICE)
-def choice(inputs: AuditInputs, name: str) -> Found:
+def choice(_: AuditInputs, name: str) -> Found:
     """Return a field of the recipe that the paper leaves open."""
     field = next(field for field in fields(Recipe) if field.name == name)
     why = field.metadata["choice"]

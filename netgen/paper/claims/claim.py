@@ -15,7 +15,7 @@ NUMBER = re.compile(
 
 
 class Relation(Enum):
-    """How a measured value is to stand to the printed one."""
+    """How a measured value must compare with the printed one."""
 
     EQUAL = "="
     ABOVE = ">"
@@ -131,7 +131,7 @@ class PrintedNumber:
     tolerance: float
 
     def agrees(self, measured: float, relation: Relation = Relation.EQUAL) -> bool:
-        """Return whether `measured` would be printed as this, or stands in that relation to it."""
+        """Return whether `measured` would be printed as this, or is in that relation to it."""
         return {
             # Rounding a half up or down is the printer's business, hence the last 1e-9.
             Relation.EQUAL: abs(measured - self.value) <= self.tolerance + 1e-9,
@@ -163,20 +163,20 @@ class Claim:
     id
         Its name, for `netgen audit --only`.
     place
-        Section, table or figure; more than one where it is said again.
+        Section, table or figure; more than one where it is repeated.
     quote
         The exact words; of a table, the cells of a row. Markup and citations left out.
     printed
-        The values among them, as printed: each number in them is to be met by a measured one.
+        The values among them, as printed: each number must agree with a measured one.
         Empty for a statement that holds or does not.
     measure, of
         What is measured, and of what.
     relation
-        How the measured values are to stand to the printed ones.
+        How the measured values must compare with the printed ones.
     one_glyph
         Whether it rests on one character of a text that was converted from PDF.
     again
-        The same said elsewhere: more quotes, with the same printed values.
+        Quotes of other places that repeat it, with the same printed values.
     """
 
     id: str
@@ -196,7 +196,7 @@ class Claim:
 
     @property
     def quotes(self) -> tuple[str, ...]:
-        """Every place in the text where it is said."""
+        """Every quote that states it."""
         return (self.quote, *self.again)
 
 

@@ -60,12 +60,14 @@ def run(folder: Path) -> int:
 
 def inspected(folder: Path) -> tuple[float, list[object]]:
     """Inspect, and return the seconds it took and what differs."""
-    from netgen.audit.inspection import Verdict, inspect
+    from netgen.audit.inspection import InspectionVerdict, inspect
 
     started = time.perf_counter()
     findings = inspect(data=folder)
     seconds = time.perf_counter() - started
-    return seconds, [finding for finding in findings if finding.verdict is Verdict.DIFFERS]
+    return seconds, [
+        finding for finding in findings if finding.verdict is InspectionVerdict.DIFFERS
+    ]
 
 
 class Peak:

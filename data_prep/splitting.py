@@ -9,6 +9,7 @@ from data_prep.class_lists import listing
 from data_prep.datums import MOST_RECORDS
 from data_prep.image_source import DataError, ImageSource, SplitName
 from data_prep.ledger import PAGE, Ledger, decoded, pages
+from netgen.paper.implied import training_images
 
 SPLITS: tuple[SplitName, SplitName] = ("train", "test")
 
@@ -87,14 +88,11 @@ def warnings(classes: list[ClassCount]) -> list[str]:
 
 
 def _draw_splits(ledger: Ledger, group: bool) -> None:
-    room = Counter[int](
-        dict(
-            ledger.rows(
-                "SELECT stratum, COUNT(*) * 4 / 5 FROM items WHERE reason IS NULL AND given IS NULL"
-                " GROUP BY stratum"
-            )
-        )
+    images = ledger.rows(
+        "SELECT stratum, COUNT(*) FROM items WHERE reason IS NULL AND given IS NULL"
+        " GROUP BY stratum"
     )
+    room = Counter[int]({stratum: training_images(count) for stratum, count in images})
     ledger.connection.execute("DROP TABLE IF EXISTS temp.queue")
     ledger.connection.execute(
         "CREATE TEMP TABLE queue AS SELECT id, stratum, CASE WHEN ? THEN family END AS family"

@@ -10,7 +10,7 @@ import pytest
 from support.inspection import SOLVER, XS, differing, shown
 from support.paths import TESTS
 
-from netgen.audit.inspection import Finding, inspect
+from netgen.audit.inspection import InspectionFinding, inspect
 
 FOLDER = TESTS / "bad_input/audit"
 # The name's ending is the parameter of `inspect` that the file is given for.
@@ -21,7 +21,7 @@ DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { %s 
 IMAGE = DATA % "dim: 1 dim: 3 dim: 224 dim: 224"
 
 
-def inspected(path: Path) -> list[Finding]:
+def inspected(path: Path) -> list[InspectionFinding]:
     return inspect(**{path.suffix.removeprefix("."): path})  # type: ignore[arg-type]
 
 

@@ -13,8 +13,17 @@ from support.paths import SHARED
 
 from netgen import paper
 from netgen.audit.measurements import MEASUREMENTS
+from netgen.audit.measurements.measurement import Found, measures
 from netgen.paper import TABLE_2
-from netgen.paper.claims import CLAIMS, NOT_CHECKABLE, PARTS, Claim, Relation, numbers_in
+from netgen.paper.claims import (
+    CLAIMS,
+    NOT_CHECKABLE,
+    PARTS,
+    Claim,
+    Measure,
+    Relation,
+    numbers_in,
+)
 from netgen.paper.claims.claim import NUMBER
 from netgen.paper.claims.left_open import QUESTIONS
 
@@ -92,7 +101,7 @@ def test_every_sentence_for_or_against_a_reading_is_in_the_paper(page: str) -> N
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_every_printed_number_is_in_its_quote(claim: Claim) -> None:
-    if claim.measure == "same_words":
+    if claim.measure is Measure.SAME_WORDS:
         return  # prints words of two places
     quoted = Counter(number.text for number in numbers_in(" ".join(claim.quotes)))
     assert not Counter(number.text for number in claim.numbers) - quoted
@@ -160,7 +169,13 @@ def test_every_claim_has_a_name_of_its_own() -> None:
 
 
 def test_every_claim_is_measured_and_every_measurement_used() -> None:
-    assert {claim.measure for claim in CLAIMS.values()} == set(MEASUREMENTS)
+    assert {claim.measure for claim in CLAIMS.values()} == set(MEASUREMENTS) == set(Measure)
+
+
+def test_a_second_function_for_a_measure_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Measure\.TASKS is measured by tasks already"):
+        measures(Measure.TASKS)(lambda: Found("", ""))
+    assert MEASUREMENTS[Measure.TASKS].__name__ == "tasks"
 
 
 def test_table_2_has_nine_networks_and_a_claim_a_number() -> None:

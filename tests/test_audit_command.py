@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from support.paths import ROOT
 
 from netgen.audit import verdicts as audits
-from netgen.audit.verdicts import Verdict
+from netgen.audit.verdicts import ClaimVerdict
 from netgen.commands.audit import command
 from netgen.paper.claims import CLAIMS, PARTS
 
@@ -65,7 +65,7 @@ def test_it_needs_no_caffe() -> None:
 def test_json_has_every_claim_and_reading() -> None:
     data = json.loads(run("--json").stdout)
     assert [claim["id"] for claim in data["claims"]] == list(CLAIMS)
-    assert set(data["summary"]) <= {verdict.label for verdict in Verdict}
+    assert set(data["summary"]) <= {verdict.label for verdict in ClaimVerdict}
     assert all(reading["counts"] for reading in data["readings"])
 
 
@@ -134,7 +134,7 @@ def test_the_committed_page_is_fresh_in_what_needs_no_class_lists() -> None:
     """For who has no class lists: every other line is as it would be written."""
     written = run("--markdown").stdout.splitlines()
     lines = [line for line in written if line.startswith(("| ", "#")) and "needs data" not in line]
-    counts = {f"| {verdict.label} |" for verdict in Verdict}
+    counts = {f"| {verdict.label} |" for verdict in ClaimVerdict}
     told = [
         line for line in lines if not any(re.match(rf"{re.escape(c)} \d", line) for c in counts)
     ]

@@ -13,7 +13,7 @@ from support.inspection import differing, shown
 
 from data_prep.datums import image_datum, key, label_datum
 from netgen import paper
-from netgen.audit.inspection import Finding, InspectionError, Verdict, inspect
+from netgen.audit.inspection import InspectionError, InspectionFinding, InspectionVerdict, inspect
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.caffe.databases import DatabaseError
 from netgen.network.dataset import Dataset, Images, Task, split_in, write_dataset
@@ -64,7 +64,9 @@ def put(path: Path, values: list[bytes], first: int = 0) -> None:
             transaction.put(key(index), value)
 
 
-def inspected(folder: Path, change: Change | None = None, deep: bool = False) -> list[Finding]:
+def inspected(
+    folder: Path, change: Change | None = None, deep: bool = False
+) -> list[InspectionFinding]:
     made = content()
     if change:
         change(made)
@@ -72,7 +74,7 @@ def inspected(folder: Path, change: Change | None = None, deep: bool = False) ->
     return inspect(data=folder, deep=deep)
 
 
-def told(folder: Path, found: list[Finding]) -> list[tuple[str, str]]:
+def told(folder: Path, found: list[InspectionFinding]) -> list[tuple[str, str]]:
     """What differs, but for what does in every dataset as small as this: places and sentences."""
     usual = ("records, the paper's has", "images a pair", "the first is 3 x 4 x 4")
     named = [
@@ -84,7 +86,7 @@ def told(folder: Path, found: list[Finding]) -> list[tuple[str, str]]:
 def test_databases_whose_labels_go_together_are_found_so(tmp_path: Path) -> None:
     found = inspected(tmp_path, deep=True)
     assert told(tmp_path, found) == [], shown(found)
-    same = [finding.what for finding in found if finding.verdict is Verdict.SAME]
+    same = [finding.what for finding in found if finding.verdict is InspectionVerdict.SAME]
     assert "553 classes have images, the paper's are 553 (section 5.1)" in same
     assert "the same keys in all databases" in same
     assert "no image is in both (section 5.2)" in same

@@ -11,19 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgen import paper
-from netgen.audit.measurements import Context
-from netgen.audit.measurements.arithmetic import _factors
-from netgen.audit.measurements.split_rounding import PAIRS, printed_excess, roundings
+from netgen.audit.measurements import AuditInputs
+from netgen.audit.measurements.counts import _factors, printed_excess, roundings
 from netgen.audit.verdicts import judge
 from netgen.paper.claims import CLAIMS
 
 
 def test_an_open_highway_is_a_residual_layer_exactly() -> None:
-    assert judge("", CLAIMS["equation-3"], Context()).found == "differs from equation (1) by 0"
+    assert judge("", CLAIMS["equation-3"], AuditInputs()).found == "differs from equation (1) by 0"
 
 
 def test_an_ungated_lstm_is_a_residual_layer_in_its_cell_and_not_in_its_output() -> None:
-    judgement = judge("", CLAIMS["equation-4"], Context())
+    judgement = judge("", CLAIMS["equation-4"], AuditInputs())
     assert judgement.found.endswith("cell c by 0")
     assert judgement.fits == "the cell state c is one; h is only up to the outer tanh"
 
@@ -48,7 +47,7 @@ def test_the_expected_excess_is_what_random_ontologies_have() -> None:
     floor = next(rule for rule in roundings() if rule.name == "floor")
     found = []
     for _ in range(300):
-        images = [rng.randint(500, 1000) for _ in range(PAIRS)]
+        images = [rng.randint(500, 1000) for _ in range(paper.TASKS["anp"])]
         found.append(sum(n - 4 * n // 5 for n in images) - sum(images) / 5)
     assert np.mean(found) == pytest.approx(floor.expected, abs=2)
     assert np.std(found) == pytest.approx(floor.deviation, rel=0.2)

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.text_format import MessageToString
 from support.inspection import DEPLOY, SOLVER, XS, differing, network, shown
 
-from netgen.audit.inspection import Finding, Verdict, inspect
+from netgen.audit.inspection import InspectionFinding, InspectionVerdict, inspect
 from netgen.caffe.caffe_pb2 import TEST, TRAIN, NetParameter
 from netgen.caffe.schema import layers_in
 from netgen.caffe.training_log import LogError
@@ -52,7 +52,9 @@ def messages() -> list[str]:
     return [*said, "solver.cpp:325] Optimization Done."]
 
 
-def inspected(folder: Path, change: Change | None = None, **others: Path) -> list[Finding]:
+def inspected(
+    folder: Path, change: Change | None = None, **others: Path
+) -> list[InspectionFinding]:
     path = folder / "xs.log"
     text = log_of_a_training()
     path.write_text(change(text) if change else text, encoding="utf-8")
@@ -106,7 +108,7 @@ def test_a_change_in_a_log_is_named(change: Change, where: str, what: str, tmp_p
 def test_an_accuracy_within_two_standard_errors_is_as_good(tmp_path: Path) -> None:
     found = inspected(tmp_path, swap("top1_noun = 0.4218", "top1_noun = 0.4240"))
     told = next(finding for finding in found if "top1_noun" in finding.where)
-    assert told.verdict is Verdict.EQUIVALENT
+    assert told.verdict is InspectionVerdict.EQUIVALENT
     assert "(+1.2 standard errors of 77,073 test images)" in told.what
 
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.paths import SHARED
 
-from netgen.audit.measurements import Context, public_lists, sub_ontology
+from netgen.audit.measurements import MEASUREMENTS, AuditInputs, public_lists, sub_ontology
 from netgen.audit.measurements.public_lists import FILES, chain, labels
-from netgen.audit.verdicts import Verdict, judge
+from netgen.audit.verdicts import ClaimVerdict, judge
 from netgen.paper.claims import CLAIMS
 from netgen.paper.claims.section_5 import DATA
 from netgen.paper.ontology import adjectives_of, isolated, nouns_of, split_pair
@@ -25,17 +25,19 @@ needs_lists = pytest.mark.skipif(
     reason="class lists are not at ../shared/data (public: the Visual Sentiment Ontology; gist"
     " 547112cc41b831ec1905e75deae11104; the DeepSentiBank release)",
 )
-READS_LISTS = [claim.id for claim in DATA if hasattr(sub_ontology, claim.measure)]
+READS_LISTS = [
+    claim.id for claim in DATA if MEASUREMENTS[claim.measure].__module__ == sub_ontology.__name__
+]
 
 
-def verdict(name: str, folder: Path | None) -> Verdict:
-    return judge("data", CLAIMS[name], Context(folder)).verdict
+def verdict(name: str, folder: Path | None) -> ClaimVerdict:
+    return judge("data", CLAIMS[name], AuditInputs(folder)).verdict
 
 
 @pytest.mark.parametrize("name", READS_LISTS)
 def test_without_class_lists_a_claim_needs_data_and_says_which(name: str) -> None:
-    judgement = judge("data", CLAIMS[name], Context())
-    assert judgement.verdict is Verdict.NEEDS_DATA
+    judgement = judge("data", CLAIMS[name], AuditInputs())
+    assert judgement.verdict is ClaimVerdict.NEEDS_DATA
     assert "public" in judgement.evidence
     assert "--ontology" in judgement.evidence
 
@@ -47,46 +49,46 @@ def test_without_class_lists_a_claim_needs_data_and_says_which(name: str) -> Non
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("pairs-in-vso", Verdict.REPRODUCED),
-        ("nouns", Verdict.REPRODUCED),
-        ("adjectives", Verdict.REPRODUCED),
-        ("pairs", Verdict.REPRODUCED),
-        ("pairs-well-formed", Verdict.REPRODUCED),
-        ("deepsentibank-classes", Verdict.REPRODUCED),
-        ("deepsentibank-subset", Verdict.REPRODUCED),
-        ("criterion-1-before", Verdict.REPRODUCED),
-        ("criterion-1-after", Verdict.CONTRADICTED),
-        ("criterion-2-biasing", Verdict.REPRODUCED),
-        ("criterion-2-abstract", Verdict.REPRODUCED),
-        ("edge-coverage", Verdict.NEEDS_DATA),
-        ("examples-introduction", Verdict.CONTRADICTED),
-        ("examples-figure-2", Verdict.REPRODUCED),
-        *((f"figure-6-row-{row}", Verdict.REPRODUCED) for row in (1, 2, 3, 4)),
+        ("pairs-in-vso", ClaimVerdict.REPRODUCED),
+        ("nouns", ClaimVerdict.REPRODUCED),
+        ("adjectives", ClaimVerdict.REPRODUCED),
+        ("pairs", ClaimVerdict.REPRODUCED),
+        ("pairs-well-formed", ClaimVerdict.REPRODUCED),
+        ("deepsentibank-classes", ClaimVerdict.REPRODUCED),
+        ("deepsentibank-subset", ClaimVerdict.REPRODUCED),
+        ("criterion-1-before", ClaimVerdict.REPRODUCED),
+        ("criterion-1-after", ClaimVerdict.CONTRADICTED),
+        ("criterion-2-biasing", ClaimVerdict.REPRODUCED),
+        ("criterion-2-abstract", ClaimVerdict.REPRODUCED),
+        ("edge-coverage", ClaimVerdict.NEEDS_DATA),
+        ("examples-introduction", ClaimVerdict.CONTRADICTED),
+        ("examples-figure-2", ClaimVerdict.REPRODUCED),
+        *((f"figure-6-row-{row}", ClaimVerdict.REPRODUCED) for row in (1, 2, 3, 4)),
     ],
 )
-def test_what_the_public_class_lists_say_of_section_5_1(name: str, expected: Verdict) -> None:
+def test_what_the_public_class_lists_say_of_section_5_1(name: str, expected: ClaimVerdict) -> None:
     assert verdict(name, LISTS) is expected
 
 
 @needs_lists
 def test_the_chain_of_filters_ends_322_pairs_before_the_final_list() -> None:
-    assert chain(Context(LISTS)) == (1200, 1134, 914, 875, 553)
-    judgement = judge("data", CLAIMS["edge-coverage"], Context(LISTS))
+    assert chain(AuditInputs(LISTS)) == (1200, 1134, 914, 875, 553)
+    judgement = judge("data", CLAIMS["edge-coverage"], AuditInputs(LISTS))
     assert "1,200 → 1,134" in judgement.found
     assert "may have removed 322" in judgement.evidence
 
 
 @needs_lists
 def test_criterion_1_holds_of_the_1200_and_not_of_36_adjectives_among_the_553() -> None:
-    after = judge("data", CLAIMS["criterion-1-after"], Context(LISTS))
+    after = judge("data", CLAIMS["criterion-1-after"], AuditInputs(LISTS))
     assert after.found == "at least 1; 36 of 117 adjectives have fewer than 3"
     assert after.fits == "the criterion was applied to the 1,200, before the others"
 
 
 @needs_lists
 def test_what_the_criteria_do_not_explain_is_reported_and_not_attributed() -> None:
-    judgement = judge("data", CLAIMS["criteria-alone"], Context(LISTS))
-    assert judgement.verdict is Verdict.NEEDS_DATA
+    judgement = judge("data", CLAIMS["criteria-alone"], AuditInputs(LISTS))
+    assert judgement.verdict is ClaimVerdict.NEEDS_DATA
     assert judgement.found == (
         "15 adjectives with at least 3 nouns are gone, 13 of them with 39 pairs whose noun stays;"
         " 119 nouns are gone, while beauty and wonder stay"
@@ -95,7 +97,7 @@ def test_what_the_criteria_do_not_explain_is_reported_and_not_attributed() -> No
 
 @needs_lists
 def test_every_pair_of_the_full_ontology_is_read() -> None:
-    assert len(set(labels(Context(LISTS), "3244"))) == 3244
+    assert len(set(labels(AuditInputs(LISTS), "3244"))) == 3244
 
 
 @needs_lists
@@ -103,9 +105,9 @@ def test_a_label_that_is_no_class_is_found() -> None:
     claim = CLAIMS["figure-6-row-1"]
     adjectives, pairs, nouns = claim.of
     wrong = replace(claim, of=(adjectives, pairs, nouns.replace("spider", "spiders")))
-    judgement = judge("data", wrong, Context(LISTS))
+    judgement = judge("data", wrong, AuditInputs(LISTS))
     assert (judgement.verdict, judgement.found) == (
-        Verdict.NOT_REPRODUCED,
+        ClaimVerdict.NOT_REPRODUCED,
         "14 of 15 labels are classes",
     )
 
@@ -114,10 +116,10 @@ def test_a_label_that_is_no_class_is_found() -> None:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Callable[..., Context]:
+def small(tmp_path: Path) -> Callable[..., AuditInputs]:
     """Write class lists; what is not given has the lines of a tiny ontology."""
 
-    def write(**lists: list[str]) -> Context:
+    def write(**lists: list[str]) -> AuditInputs:
         lines = {
             "1200": ["big_dog", "big_cat", "big_sky", "sad_dog", "odd_face"],
             "3244": ["1. big [sentiment: 1.00]", "\tbig_dog [sentiment: 1.77] [#imgs: 2]"],
@@ -132,45 +134,45 @@ def small(tmp_path: Path) -> Callable[..., Context]:
         (tmp_path / "deepsentibank").mkdir(exist_ok=True)
         (tmp_path / FILES["deepsentibank"]).write_text(json.dumps(lines["anp"]), encoding="utf-8")
         public_lists._read.cache_clear()
-        return Context(tmp_path)
+        return AuditInputs(tmp_path)
 
     return write
 
 
-def test_the_chain_applies_the_criteria_in_order(small: Callable[..., Context]) -> None:
+def test_the_chain_applies_the_criteria_in_order(small: Callable[..., AuditInputs]) -> None:
     assert chain(small()) == (5, 3, 2, 2, 2)
 
 
 def test_a_pair_of_a_noun_that_is_not_listed_is_not_well_formed(
-    small: Callable[..., Context],
+    small: Callable[..., AuditInputs],
 ) -> None:
-    assert judge("", CLAIMS["pairs-well-formed"], small()).verdict is Verdict.REPRODUCED
+    assert judge("", CLAIMS["pairs-well-formed"], small()).verdict is ClaimVerdict.REPRODUCED
     context = small(noun=["dog"])
-    assert judge("", CLAIMS["pairs-well-formed"], context).verdict is Verdict.NOT_REPRODUCED
+    assert judge("", CLAIMS["pairs-well-formed"], context).verdict is ClaimVerdict.NOT_REPRODUCED
 
 
 def test_a_noun_that_was_to_be_dropped_and_is_kept_is_not_reproduced(
-    small: Callable[..., Context],
+    small: Callable[..., AuditInputs],
 ) -> None:
     context = small(noun=["dog", "face"])
-    assert judge("", CLAIMS["criterion-2-biasing"], context).verdict is Verdict.NOT_REPRODUCED
+    assert judge("", CLAIMS["criterion-2-biasing"], context).verdict is ClaimVerdict.NOT_REPRODUCED
 
 
-def test_a_list_that_repeats_a_class_has_fewer(small: Callable[..., Context]) -> None:
+def test_a_list_that_repeats_a_class_has_fewer(small: Callable[..., AuditInputs]) -> None:
     judgement = judge("", CLAIMS["nouns"], small(noun=["dog"] * 167))
-    assert judgement.verdict is Verdict.NOT_REPRODUCED
+    assert judgement.verdict is ClaimVerdict.NOT_REPRODUCED
     assert judgement.found == "1 different classes"
 
 
-def test_the_full_ontologys_headings_are_no_pairs(small: Callable[..., Context]) -> None:
+def test_the_full_ontologys_headings_are_no_pairs(small: Callable[..., AuditInputs]) -> None:
     assert labels(small(), "3244") == ["big_dog"]
 
 
-def test_a_missing_list_is_named(small: Callable[..., Context], tmp_path: Path) -> None:
+def test_a_missing_list_is_named(small: Callable[..., AuditInputs], tmp_path: Path) -> None:
     context = small()
     (tmp_path / FILES["noun"]).unlink()
     judgement = judge("", CLAIMS["nouns"], context)
-    assert judgement.verdict is Verdict.NEEDS_DATA
+    assert judgement.verdict is ClaimVerdict.NEEDS_DATA
     assert judgement.evidence.endswith("mtvso_nounlabels.txt: No such file or directory")
 
 
@@ -185,7 +187,7 @@ def test_a_missing_list_is_named(small: Callable[..., Context], tmp_path: Path) 
     ],
 )
 def test_a_file_that_is_another_list_is_refused(
-    small: Callable[..., Context], name: str, text: str, message: str
+    small: Callable[..., AuditInputs], name: str, text: str, message: str
 ) -> None:
     context = small()
     assert context.ontology

@@ -9,7 +9,7 @@ from support.inspection import SOLVER, XS, differing, shown
 from support.networks import TRAINED
 from support.paths import ROOT
 
-from netgen.audit.inspection import Finding, Verdict, inspect
+from netgen.audit.inspection import InspectionFinding, InspectionVerdict, inspect
 
 TEXT = SOLVER.read_text(encoding="utf-8")
 
@@ -45,7 +45,7 @@ HARMLESS = [
 ]
 
 
-def inspected(folder: Path, old: str, new: str, net: Path | None = XS) -> list[Finding]:
+def inspected(folder: Path, old: str, new: str, net: Path | None = XS) -> list[InspectionFinding]:
     assert TEXT.count(old) >= 1
     path = folder / "solver.prototxt"
     path.write_text(TEXT.replace(old, new), encoding="utf-8")
@@ -80,7 +80,7 @@ def test_half_the_batch_twice_is_the_papers_batch(tmp_path: Path) -> None:
     net.write_text(text.replace("batch_size: 24", "batch_size: 12"), encoding="utf-8")
     found = inspected(tmp_path, "max_iter", "iter_size: 2\nmax_iter", net)
     told = next(finding for finding in found if finding.where.endswith("iter_size"))
-    assert told.verdict is Verdict.EQUIVALENT
+    assert told.verdict is InspectionVerdict.EQUIVALENT
     assert "BatchNorm normalises over 12 images at a time" in told.what
 
 
@@ -89,7 +89,9 @@ def test_without_the_network_batches_cannot_be_checked(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = inspected(tmp_path, "25691", "3000", net=None)
-    open_ends = {f.where.rpartition(": ")[2] for f in found if f.verdict is Verdict.NOT_CHECKABLE}
+    open_ends = {
+        f.where.rpartition(": ")[2] for f in found if f.verdict is InspectionVerdict.NOT_CHECKABLE
+    }
     assert {"iter_size", "test_iter"} <= open_ends
     assert not differing(found)
 
@@ -106,5 +108,5 @@ def test_a_baselines_rates_are_left_open_by_the_paper(tmp_path: Path) -> None:
     net = ROOT / "models/resnet50-noun/train_val.prototxt"
     found = inspected(tmp_path, "base_lr: 0.001\n", "base_lr: 0.01\n", net)
     told = next(finding for finding in found if finding.where.endswith("base_lr"))
-    assert told.verdict is Verdict.NOT_CHECKABLE
+    assert told.verdict is InspectionVerdict.NOT_CHECKABLE
     assert "the baselines' is open" in told.what

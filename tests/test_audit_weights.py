@@ -14,7 +14,7 @@ from support.inspection import DEPLOY, XS, differing, network, shown
 from support.networks import order, text
 
 from netgen import paper
-from netgen.audit.inspection import Verdict, inspect
+from netgen.audit.inspection import InspectionVerdict, inspect
 from netgen.audit.inspection.inspect_weights import inspect_weights
 from netgen.audit.inspection.references import Reference
 from netgen.caffe import caffemodel
@@ -178,7 +178,7 @@ def test_hes_file_is_recognised_by_its_checksum(
     monkeypatch.setattr(caffemodel, "HE_RESNET50", hashlib.sha1(path.read_bytes()).hexdigest())
     found = inspect(weights=path)
     assert "He's ResNet-50 for ImageNet, byte for byte" in found[0].what
-    assert found[0].verdict is Verdict.SAME
+    assert found[0].verdict is InspectionVerdict.SAME
 
 
 def small(folder: Path) -> Path:

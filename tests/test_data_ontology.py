@@ -15,7 +15,7 @@ from support.paths import SHARED
 
 from data_prep.criteria import Criteria, apply_criteria, fates, read_counts, read_pairs
 from data_prep.image_source import DataError
-from netgen.audit.measurements.measurement import Context
+from netgen.audit.measurements import AuditInputs
 from netgen.audit.measurements.public_lists import chain
 from netgen.commands.cli import main
 from netgen.paper.ontology import split_pair
@@ -68,7 +68,7 @@ def test_with_the_authors_nouns_914_of_the_1200_are_left_before_images_count(
         for row in rows(tmp_path / "out/filters.csv")
     ]
     assert left == [("1200", "181", "286"), ("1134", "132", "276"), ("914", "130", "167")]
-    assert tuple(int(pairs) for pairs, *_ in left) == chain(Context(LISTS))[:3]  # the audit's
+    assert tuple(int(pairs) for pairs, *_ in left) == chain(AuditInputs(LISTS))[:3]  # the audit's
     assert "(3) is not applied: images are not counted" in output
 
 

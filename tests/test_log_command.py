@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from support.networks import dataset, make_databases
 
 from netgen.commands.cli import main
-from netgen.paper.chance import chance
+from netgen.paper.implied import chance
 
 # What BVLC 1.0 writes: the nets, the speed in the middle of a line, a second test net.
 LOG_OF_1_0 = """\

@@ -1,1 +1,3 @@
-"""Is it the paper? Its claims measured, and networks, solvers, weights, data and logs inspected."""
+"""Checks the paper's claims by measuring them, and compares anybody's files with the paper."""
+
+__all__ = ["inspection", "markdown", "measurements", "readings", "rows", "terminal", "verdicts"]

@@ -6,18 +6,20 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from netgen.audit.presentation import Line, counts_of, lines, plain, split_rows
-from netgen.audit.readings import Read
-from netgen.audit.verdicts import Judgement, tally
+from netgen.audit.readings import CountedReading
+from netgen.audit.rows import ClaimRow, claim_rows, counts_of, plain, split_rows
+from netgen.audit.verdicts import ClaimJudgement, tally
 from netgen.paper.claims import NOT_CHECKABLE
 
 
-def markdown(judgements: Sequence[Judgement], reads: Sequence[Read]) -> str:
+def markdown(judgements: Sequence[ClaimJudgement], readings: Sequence[CountedReading]) -> str:
     """Return an audit as AUDIT.md has it."""
-    return "\n".join(_markdown(judgements, reads)) + "\n"
+    return "\n".join(_markdown(judgements, readings)) + "\n"
 
 
-def _markdown(judgements: Sequence[Judgement], reads: Sequence[Read]) -> Iterator[str]:
+def _markdown(
+    judgements: Sequence[ClaimJudgement], readings: Sequence[CountedReading]
+) -> Iterator[str]:
     yield "# Audit of the paper's claims"
     yield ""
     yield "Made by `netgen audit --ontology DIR --markdown`, not by hand. DIR holds public class"
@@ -34,11 +36,11 @@ def _markdown(judgements: Sequence[Judgement], reads: Sequence[Read]) -> Iterato
             ("verdict", "claim", "place", "printed", "found", "evidence"),
             (
                 (x.verdict.label, x.claim, x.place, _printed(x), x.found, x.evidence)
-                for x in lines(group)
+                for x in claim_rows(group)
             ),
         )
-    if reads:
-        yield from _markdown_readings(reads)
+    if readings:
+        yield from _markdown_readings(readings)
     yield "## Not checkable"
     yield ""
     yield from _grid(
@@ -47,14 +49,14 @@ def _markdown(judgements: Sequence[Judgement], reads: Sequence[Read]) -> Iterato
     )
 
 
-def _markdown_readings(reads: Sequence[Read]) -> Iterator[str]:
+def _markdown_readings(readings: Sequence[CountedReading]) -> Iterator[str]:
     yield "## Readings"
     yield ""
     yield "What the text leaves open but a number decides; every reading built and counted."
     yield "*Implied*: ours, and no other fits; *chosen*: ours, where others fit too. Each question"
     yield "is asked with our readings of the others."
     yield ""
-    for question, group in groupby(reads, key=lambda read: read.question):
+    for question, group in groupby(readings, key=lambda reading: reading.question):
         yield f"### {question.asks}"
         yield ""
         yield from _grid(
@@ -66,10 +68,10 @@ def _markdown_readings(reads: Sequence[Read]) -> Iterator[str]:
     yield from _grid(("status", "reading", "expected, and printed"), split_rows())
 
 
-def _printed(line: Line) -> str:
+def _printed(row: ClaimRow) -> str:
     """Return the printed values and, except of a table's cells, the words around them."""
-    quote = f"“{line.quote}”" if line.quote and not line.place.startswith("Table") else ""
-    return ": ".join(filter(None, (line.printed, quote))) or "–"
+    quote = f"“{row.quote}”" if row.quote and not row.place.startswith("Table") else ""
+    return ": ".join(filter(None, (row.printed, quote))) or "–"
 
 
 def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

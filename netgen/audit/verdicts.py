@@ -1,8 +1,8 @@
-"""Claims x measurements -> verdicts: what the paper prints, what we get, and what follows.
+"""Claims and measurements -> verdicts: what the paper prints, what was measured, what follows.
 
-A verdict is computed, never written down. A printed value that we do not meet is *contradicted*
-where the paper's own words or numbers name another reading that does fit; where nothing fits, the
-mistake may be ours: *not reproduced*, the one verdict that makes `netgen audit` fail.
+A verdict is computed, never written by hand. A printed value that is not measured is *contradicted*
+where the paper's own words or numbers name another reading that fits. Where none fits, the mistake
+may be ours: *not reproduced*, the only verdict that makes `netgen audit` fail.
 """
 
 from __future__ import annotations
@@ -12,30 +12,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from netgen.audit.measurements import (
-    MEASUREMENTS,
-    Context,
+from netgen.audit.measurements import MEASUREMENTS
+from netgen.audit.measurements.measurement import (
+    AuditInputs,
+    Estimate,
     Found,
     LeftOpen,
     Missing,
     NeedsData,
     NeedsTraining,
-    NotBuilt,
 )
-from netgen.paper.claims import PARTS, Claim
+from netgen.paper.claims import PARTS, Claim, PrintedNumber, Relation
 
 
-class Verdict(Enum):
+class ClaimVerdict(Enum):
     """What an audit says of a claim; the value explains it."""
 
     REPRODUCED = "measured, and as printed"
     CONSISTENT = "follows from what else is printed, or is allowed by it; not proved"
     CONTRADICTED = "the paper's own words or numbers say otherwise; another reading fits"
     CONTRADICTED_IN_OUR_COPY = "as contradicted, on one character of a text converted from PDF"
-    NOT_BUILT_YET = "about a network that netgen cannot build"
-    LEFT_OPEN = "not said in the paper: our choice"
-    NEEDS_TRAINING = "only a trained network tells"
-    NEEDS_DATA = "only data that are not here tell"
+    LEFT_OPEN = "the paper does not specify it: our choice"
+    NEEDS_TRAINING = "can only be measured on a trained network"
+    NEEDS_DATA = "can only be measured on data that are not here"
     NOT_REPRODUCED = "measured, not as printed, and no other reading fits"
 
     @property
@@ -45,62 +44,61 @@ class Verdict(Enum):
 
 
 WAITING = {
-    NotBuilt: Verdict.NOT_BUILT_YET,
-    LeftOpen: Verdict.LEFT_OPEN,
-    NeedsTraining: Verdict.NEEDS_TRAINING,
-    NeedsData: Verdict.NEEDS_DATA,
+    LeftOpen: ClaimVerdict.LEFT_OPEN,
+    NeedsTraining: ClaimVerdict.NEEDS_TRAINING,
+    NeedsData: ClaimVerdict.NEEDS_DATA,
 }
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ClaimJudgement:
     """A claim with its verdict.
 
     Attributes
     ----------
     part, claim, verdict
-        Of the paper; see `netgen.paper.claims` and `Verdict`.
+        Of the paper; see `netgen.paper.claims` and `ClaimVerdict`.
     found
-        What we get, in words.
+        What was measured, in words.
     evidence
-        Files, layers, commands, or the numbers it follows from; what is missing, where it is.
+        Files, layers, commands, or the numbers it follows from; or what is missing.
     fits
         The other reading, where the printed one is contradicted.
     """
 
     part: str
     claim: Claim
-    verdict: Verdict
+    verdict: ClaimVerdict
     found: str
     evidence: str
     fits: str = ""
 
 
-def audit(context: Context, parts: dict[str, tuple[Claim, ...]] = PARTS) -> list[Judgement]:
+def audit(inputs: AuditInputs, parts: dict[str, tuple[Claim, ...]] = PARTS) -> list[ClaimJudgement]:
     """Return a judgement of every claim, in the paper's order."""
-    return [judge(part, claim, context) for part, claims in parts.items() for claim in claims]
+    return [judge(part, claim, inputs) for part, claims in parts.items() for claim in claims]
 
 
-def judge(part: str, claim: Claim, context: Context) -> Judgement:
+def judge(part: str, claim: Claim, inputs: AuditInputs) -> ClaimJudgement:
     """Measure what a claim states, and compare."""
     try:
-        found = MEASUREMENTS[claim.measure](context, *claim.of)
+        found = MEASUREMENTS[claim.measure](inputs, *claim.of)
     except Missing as missing:
-        return Judgement(part, claim, WAITING[type(missing)], missing.shown, str(missing))
+        return ClaimJudgement(part, claim, WAITING[type(missing)], missing.shown, str(missing))
     verdict = verdict_of(claim, found)
-    differs = verdict in (Verdict.CONTRADICTED, Verdict.CONTRADICTED_IN_OUR_COPY)
-    return Judgement(
+    differs = verdict in (ClaimVerdict.CONTRADICTED, ClaimVerdict.CONTRADICTED_IN_OUR_COPY)
+    return ClaimJudgement(
         part, claim, verdict, found.shown, found.evidence, found.fits if differs else ""
     )
 
 
-def verdict_of(claim: Claim, found: Found) -> Verdict:
+def verdict_of(claim: Claim, found: Found) -> ClaimVerdict:
     """Compare what was found with what is printed."""
     if agrees(claim, found):
-        return Verdict.REPRODUCED if found.proves else Verdict.CONSISTENT
+        return ClaimVerdict.REPRODUCED if found.proves else ClaimVerdict.CONSISTENT
     if not found.fits:
-        return Verdict.NOT_REPRODUCED
-    return Verdict.CONTRADICTED_IN_OUR_COPY if claim.one_glyph else Verdict.CONTRADICTED
+        return ClaimVerdict.NOT_REPRODUCED
+    return ClaimVerdict.CONTRADICTED_IN_OUR_COPY if claim.one_glyph else ClaimVerdict.CONTRADICTED
 
 
 def agrees(claim: Claim, found: Found) -> bool:
@@ -108,12 +106,19 @@ def agrees(claim: Claim, found: Found) -> bool:
     if not found.holds or len(claim.numbers) != len(found.values):
         return False
     return all(
-        number.agrees(value, claim.relation)
+        _meets(number, value, claim.relation)
         for number, value in zip(claim.numbers, found.values, strict=True)
     )
 
 
-def tally(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
+def _meets(number: PrintedNumber, measured: float | Estimate, relation: Relation) -> bool:
+    """Return whether a printed number is what was measured, or lies in its interval."""
+    if isinstance(measured, Estimate):
+        return measured.low <= number.value <= measured.high
+    return number.agrees(measured, relation)
+
+
+def tally(judgements: Iterable[ClaimJudgement]) -> dict[ClaimVerdict, int]:
     """Return how many judgements there are of each verdict, in the verdicts' order."""
     counts = Counter(judgement.verdict for judgement in judgements)
-    return {verdict: counts[verdict] for verdict in Verdict if counts[verdict]}
+    return {verdict: counts[verdict] for verdict in ClaimVerdict if counts[verdict]}

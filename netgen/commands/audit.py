@@ -1,4 +1,4 @@
-"""`netgen audit`: every claim of the paper, measured; or files that others made, inspected."""
+"""`netgen audit`: measure every claim of the paper, or compare files with the paper."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ import click
 from netgen.commands.shared_options import differs, table_console
 
 if TYPE_CHECKING:
-    from netgen.audit.readings import Read
-    from netgen.audit.verdicts import Judgement
+    from netgen.audit.readings import CountedReading
+    from netgen.audit.verdicts import ClaimJudgement
 
 
 PAGE_WIDTH = 100  # columns that the tables are made for
 
-# What others made, and `netgen.audit.inspection` compares with the paper.
+# The files that `netgen.audit.inspection` compares with the paper: metavar and description.
 KINDS = {
     "net": ("FILE", "a network's prototxt"),
     "solver": ("FILE", "a solver's prototxt"),
     "weights": ("FILE", "a caffemodel"),
-    "data": ("DIR", "a folder with a dataset.toml or LMDBs"),
-    "log": ("FILE", "what caffe train wrote"),
+    "data": ("DIR", "a folder with dataset.toml or LMDBs"),
+    "log": ("FILE", "a log of caffe train"),
 }
 
 
 def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option a kind of file that can be inspected."""
+    """Give a command one option per kind of file that can be inspected."""
     for kind, (metavar, what) in reversed(KINDS.items()):
-        help_text = f"Inspect {what} instead: is it the paper's?"
+        help_text = f"Compare {what} with the paper."
         command = click.option(f"--{kind}", type=click.Path(), metavar=metavar, help=help_text)(
             command
         )
@@ -46,21 +46,21 @@ def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     envvar="NETGEN_ONTOLOGY",
     metavar="DIR",
-    help="Public class lists that section 5.1 speaks of; --only 'needs data' says which files."
+    help="Folder with the public class lists of section 5.1; --only 'needs data' names them."
     "  [env: NETGEN_ONTOLOGY]",
 )
 @click.option(
     "--results",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where `netgen eval --out` wrote: measures Table 2's accuracies.",
+    help="Folder with results of `netgen eval --out`: measures Table 2's accuracies.",
 )
 @click.option(
     "--only",
     multiple=True,
     metavar="WORD",
-    help="A verdict ('needs data'), or a claim's name, * allowed; with quotes and evidence."
-    " Repeatable.",
+    help="Print only claims with this verdict ('needs data') or name (* allowed), with quotes and"
+    " evidence. Repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown (AUDIT.md).")
@@ -68,10 +68,10 @@ def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
     "--check",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Compare FILE with --markdown; exit 1 when it differs.",
+    help="Compare FILE with what --markdown prints; exit with 1 if it differs.",
 )
 @inspection_options
-@click.option("--deep", is_flag=True, help="Of --data, read the images too: is none in both sets?")
+@click.option("--deep", is_flag=True, help="With --data, also check that no image is in both sets.")
 def command(
     ontology: Path | None,
     results: Path | None,
@@ -82,19 +82,19 @@ def command(
     deep: bool,
     **files: str | None,
 ) -> None:
-    """Hold every claim of the paper against the networks as generated.
+    """Check every claim of the paper against the generated networks.
 
-    Each claim has a verdict, computed from the printed value and what is measured. Exits with 1
-    when something that should be reproduced is not.
+    Each claim gets a verdict, computed from the printed and the measured value. Exits with 1 if
+    anything that should be reproduced is not.
 
-    With --net, --solver, --weights, --data or --log, say instead whether these files are the
-    paper's; exits with 1 when one differs.
+    With --net, --solver, --weights, --data or --log, compare these files with the paper instead;
+    exits with 1 if one differs.
     """
     if any(files.values()):
         if only or as_markdown or check or ontology or results:
             raise click.UsageError(
                 "--only, --markdown, --check, --ontology and --results are about the paper's"
-                " claims, not about files: ask for one of both"
+                " claims, not about files: give one or the other"
             )
         sys.exit(_inspect(files, deep, as_json))
     if deep:
@@ -103,17 +103,17 @@ def command(
 
 
 def _inspect(files: dict[str, str | None], deep: bool, as_json: bool) -> int:
-    """Print how files stand to the paper; return the exit code."""
-    from netgen.audit.as_data import findings_as_data
-    from netgen.audit.inspection import Verdict, inspect
-    from netgen.audit.presentation import print_findings
+    """Print how files compare with the paper; return the exit code."""
+    from netgen.audit.inspection import InspectionVerdict, inspect
+    from netgen.audit.rows import findings_as_data
+    from netgen.audit.terminal import print_findings
 
     findings = inspect(**files, deep=deep)
     if as_json:
         click.echo(json.dumps(findings_as_data(findings), indent=2, ensure_ascii=False))
     else:
         print_findings(table_console(PAGE_WIDTH), findings)
-    return int(any(finding.verdict is Verdict.DIFFERS for finding in findings))
+    return int(any(finding.verdict is InspectionVerdict.DIFFERS for finding in findings))
 
 
 def _audit(
@@ -125,28 +125,28 @@ def _audit(
     check: Path | None,
 ) -> int:
     """Print the audit of the paper's claims; return the exit code."""
-    from netgen.audit.as_data import as_data
     from netgen.audit.markdown import markdown
-    from netgen.audit.measurements import Context
+    from netgen.audit.measurements import AuditInputs
     from netgen.audit.readings import readings
-    from netgen.audit.verdicts import Verdict, audit
+    from netgen.audit.rows import audit_as_data
+    from netgen.audit.verdicts import ClaimVerdict, audit
 
-    everything = audit(Context(ontology, results))
+    everything = audit(AuditInputs(ontology, results))
     judgements = _chosen(everything, only)
-    reads = readings() if check or not only else []
+    counted = readings() if check or not only else []
     if check:
-        _check(check, markdown(everything, reads))
+        _check(check, markdown(everything, counted))
     elif as_json:
-        click.echo(json.dumps(as_data(judgements, reads), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(audit_as_data(judgements, counted), indent=2, ensure_ascii=False))
     elif as_markdown:
-        click.echo(markdown(judgements, reads), nl=False)
+        click.echo(markdown(judgements, counted), nl=False)
     else:
-        _print(judgements, reads, detailed=bool(only))
-    failed = [j for j in everything if j.verdict is Verdict.NOT_REPRODUCED]
-    return int(bool(failed) or any(read.status == "ours, excluded" for read in reads))
+        _print(judgements, counted, detailed=bool(only))
+    failed = [j for j in everything if j.verdict is ClaimVerdict.NOT_REPRODUCED]
+    return int(bool(failed) or any(one.status == "ours, excluded" for one in counted))
 
 
-def _chosen(judgements: list[Judgement], words: Sequence[str]) -> list[Judgement]:
+def _chosen(judgements: list[ClaimJudgement], words: Sequence[str]) -> list[ClaimJudgement]:
     """Return the judgements of these verdicts or claims, or all."""
     if not words:
         return judgements
@@ -159,7 +159,7 @@ def _chosen(judgements: list[Judgement], words: Sequence[str]) -> list[Judgement
     return chosen
 
 
-def _is(judgement: Judgement, word: str) -> bool:
+def _is(judgement: ClaimJudgement, word: str) -> bool:
     plain = word.lower().replace("-", " ").replace("_", " ")
     return judgement.verdict.label == plain or fnmatch(judgement.claim.id, word)
 
@@ -172,8 +172,8 @@ def _check(file: Path, text: str) -> None:
     raise click.ClickException(f"{file} differs: renew it with `netgen audit --markdown > {file}`")
 
 
-def _print(judgements: list[Judgement], reads: list[Read], detailed: bool) -> None:
-    from netgen.audit.presentation import (
+def _print(judgements: list[ClaimJudgement], counted: list[CountedReading], detailed: bool) -> None:
+    from netgen.audit.terminal import (
         print_details,
         print_readings,
         print_summary,
@@ -185,5 +185,5 @@ def _print(judgements: list[Judgement], reads: list[Read], detailed: bool) -> No
         print_details(console, judgements)
     else:
         print_verdicts(console, judgements)
-        print_readings(console, reads)
+        print_readings(console, counted)
     print_summary(console, judgements)

@@ -12,7 +12,7 @@ import numpy as np
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.databases import DatabaseError, Databases, open_database, read_labels
 from netgen.network.dataset import Dataset, Phase
-from netgen.paper.chance import chance
+from netgen.paper.implied import chance
 
 if TYPE_CHECKING:
     from netgen.evaluation.tally import Ints

@@ -11,7 +11,7 @@ from netgen import paper
 from netgen.evaluation.results import TOP, Accuracy, Confusion, Proportion, Result, TaskResult
 from netgen.evaluation.tally import MARGIN
 from netgen.network.dataset import MTVSO
-from netgen.paper.chance import chance
+from netgen.paper.implied import chance
 
 CONFUSIONS = 3  # per task
 Cells = tuple[str, ...]

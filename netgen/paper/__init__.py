@@ -1,7 +1,12 @@
 """The paper as data: what it prints, what it claims, and what it leaves open and we chose."""
 
 from netgen.paper.printed import (
+    ABSTRACT_NOUNS,
+    ALL_IMAGES,
+    BIASING_NOUNS,
+    CROSS_CHANNELS,
     DEEPSENTIBANK_PAIRS,
+    IMAGE_SHAPE,
     IMAGE_SIZE,
     IMAGENET_MEAN,
     LEAST_IMAGES,
@@ -20,8 +25,13 @@ from netgen.paper.printed import (
 )
 
 __all__ = [
+    "ABSTRACT_NOUNS",
+    "ALL_IMAGES",
+    "BIASING_NOUNS",
+    "CROSS_CHANNELS",
     "DEEPSENTIBANK_PAIRS",
     "IMAGENET_MEAN",
+    "IMAGE_SHAPE",
     "IMAGE_SIZE",
     "LEAST_IMAGES",
     "LEAST_NOUNS",
@@ -36,7 +46,7 @@ __all__ = [
     "TRAIN_IMAGES",
     "Accuracies",
     "Recipe",
-    "chance",
     "claims",
+    "implied",
     "ontology",
 ]

@@ -19,7 +19,7 @@ from netgen.network.dataset import Dataset, read_dataset
 from netgen.network.render import render
 from netgen.network.variants import find
 from netgen.paper import TASKS, Recipe
-from netgen.paper.chance import chance
+from netgen.paper.implied import chance
 from netgen.pipeline.miniature import (
     CHOOSING,
     ITERATIONS,

@@ -20,7 +20,7 @@ from netgen.network.build import net_text
 from netgen.network.dataset import MTVSO
 from netgen.network.variants import Variant, find
 from netgen.paper import TABLE_2, Accuracies, Recipe
-from netgen.paper.chance import chance
+from netgen.paper.implied import chance
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
 from netgen.training.state import COMPLETED

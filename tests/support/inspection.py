@@ -7,7 +7,9 @@ from pathlib import Path
 
 from google.protobuf.text_format import MessageToString
 
-from netgen.audit.inspection import Finding, Verdict, inspect
+from netgen.audit.inspection import InspectionFinding as Finding
+from netgen.audit.inspection import InspectionVerdict as Verdict
+from netgen.audit.inspection import inspect
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import read_net
 from support.paths import ROOT

@@ -1,4 +1,4 @@
-"""Is it the paper's? Networks, solvers, weights, databases and logs that others made, inspected.
+"""Compare networks, solvers, weights, databases and logs of anybody with the paper's.
 
     for finding in inspect(net="train_val.prototxt", solver="solver.prototxt"):
         print(finding.verdict.value, finding.where, finding.what)
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 
-from netgen.audit.inspection.finding import Finding, InspectionError, Verdict
+from netgen.audit.inspection.finding import InspectionError, InspectionFinding, InspectionVerdict
 
-__all__ = ["Finding", "InspectionError", "Verdict", "inspect"]
+__all__ = ["InspectionError", "InspectionFinding", "InspectionVerdict", "inspect"]
 
 AnyPath = str | os.PathLike[str]
 
@@ -24,7 +24,7 @@ def inspect(
     data: AnyPath | None = None,
     log: AnyPath | None = None,
     deep: bool = False,
-) -> list[Finding]:
+) -> list[InspectionFinding]:
     """Compare any of five kinds of files with the paper.
 
     Parameters
@@ -44,17 +44,17 @@ def inspect(
 
     Returns
     -------
-    list of Finding
+    list of InspectionFinding
         In the order of the parameters. What is known of one helps with the next: the network's
         batches with the solver, which network it is with the weights and the log.
 
     Raises
     ------
     ValueError
-        When a file is not what it is said to be: one message that names it and what next.
+        When a file cannot be read as such; the message names it and says what to do next.
     """
     # Each part is imported when it is asked for: numpy, lmdb and templates take their time.
-    findings: list[Finding] = []
+    findings: list[InspectionFinding] = []
     inspected = None
     if net is not None:
         from netgen.audit.inspection.inspect_network import inspect_net

@@ -1,4 +1,4 @@
-"""What the last test of a training gave, beside Table 2."""
+"""Compare the accuracies of a training's last test with Table 2."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netgen import paper
-from netgen.audit.inspection.finding import Finding, Verdict
+from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
 from netgen.audit.inspection.references import Reference
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.training_log import TrainingLog
 from netgen.paper.claims.results import ROWS
 
-DEVIATIONS = 2  # of the accuracy of a test set of 77,073: about 0.36 percentage points
+DEVIATIONS = 2  # of the accuracy on the paper's test set: about 0.36 percentage points
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class AccuracyOutput:
     """An output of the test net: of which task, among how many guesses."""
 
     task: str
@@ -27,10 +27,10 @@ class Accuracy:
 
 def inspect_accuracies(
     file: str, log: TrainingLog, reference: Reference | None
-) -> Iterator[Finding]:
-    """Hold the last test's accuracies of a log beside Table 2's row."""
+) -> Iterator[InspectionFinding]:
+    """Compare the accuracies of a log's last test with Table 2's row."""
     if not log.test:
-        yield Finding(f"{file}: test", "no test in it", Verdict.NOT_CHECKABLE)
+        yield InspectionFinding(f"{file}: test", "no test in it", InspectionVerdict.NOT_CHECKABLE)
         return
     last = log.test[-1]
     kinds = {top: kind for layer in log.test_layers for top, kind in _accuracy(layer, log)}
@@ -42,42 +42,46 @@ def inspect_accuracies(
         yield _beside_table_2(where, kind, value, reference)
 
 
-def _accuracy(layer: LayerParameter, log: TrainingLog) -> Iterator[tuple[str, Accuracy]]:
-    """Tell by the number of classes whose accuracy a layer measures."""
+def _accuracy(layer: LayerParameter, log: TrainingLog) -> Iterator[tuple[str, AccuracyOutput]]:
+    """Find the task of an accuracy layer by its number of classes."""
     if layer.type != "Accuracy" or not layer.bottom or not layer.top:
         return
     heads = (head for head in log.test_layers if head.top[:1] == layer.bottom[:1])
     for head in heads:
         for task, classes in paper.TASKS.items():
             if head.inner_product_param.num_output == classes:
-                yield layer.top[0], Accuracy(task, layer.accuracy_param.top_k)
+                yield layer.top[0], AccuracyOutput(task, layer.accuracy_param.top_k)
 
 
-def _by_name(name: str) -> Accuracy | None:
-    """Tell by its name what an output is, as ours are called: top1_noun."""
+def _by_name(name: str) -> AccuracyOutput | None:
+    """Return what an output measures, where its name is like ours: top1_noun."""
     match = re.fullmatch(rf"top([15])_({'|'.join(paper.TASKS)})", name)
-    return Accuracy(match[2], int(match[1])) if match else None
+    return AccuracyOutput(match[2], int(match[1])) if match else None
 
 
 def _beside_table_2(
-    where: str, kind: Accuracy, value: float, reference: Reference | None
-) -> Finding:
+    where: str, kind: AccuracyOutput, value: float, reference: Reference | None
+) -> InspectionFinding:
     percent = 100 * value
-    told = f"top-{kind.top_k} of {kind.task} {percent:.2f}%"
+    measured = f"top-{kind.top_k} of {kind.task} {percent:.2f}%"
     printed = reference and _printed(reference, kind)
     if not printed or not reference:
-        what = f"{told}: which row of Table 2 it belongs to is not known; give the network too"
-        return Finding(where, what, Verdict.NOT_CHECKABLE)
+        what = f"{measured}: which row of Table 2 it belongs to is not known; give the network too"
+        return InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
     wanted = float(printed) / 100
     deviation = math.sqrt(wanted * (1 - wanted) / paper.TEST_IMAGES)
     away = (value - wanted) / deviation
-    what = f"{told}, Table 2 prints {printed} for {reference.variant.row.title}"
+    what = f"{measured}, Table 2 prints {printed} for {reference.variant.row.title}"
     what += f" ({away:+.1f} standard errors of {paper.TEST_IMAGES:,} test images)"
     if f"{percent:.2f}" == printed:
-        return Finding(where, what, Verdict.SAME)
-    return Finding(where, what, Verdict.EQUIVALENT if abs(away) <= DEVIATIONS else Verdict.DIFFERS)
+        return InspectionFinding(where, what, InspectionVerdict.SAME)
+    return InspectionFinding(
+        where,
+        what,
+        InspectionVerdict.EQUIVALENT if abs(away) <= DEVIATIONS else InspectionVerdict.DIFFERS,
+    )
 
 
-def _printed(reference: Reference, kind: Accuracy) -> str | None:
+def _printed(reference: Reference, kind: AccuracyOutput) -> str | None:
     row = ROWS.get((reference.variant.row.title, kind.task))
     return {1: row.top1, 5: row.top5}.get(kind.top_k) if row else None

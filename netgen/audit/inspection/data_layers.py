@@ -1,4 +1,4 @@
-"""What a network is fed: images, mirrored or not, less which mean, and whose labels."""
+"""A network's data layers: image shape, mirroring and mean, and which task's labels they read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from netgen import paper
-from netgen.audit.inspection.differences import Comparison
-from netgen.audit.inspection.finding import Finding, Verdict
+from netgen.audit.inspection.differences import GraphComparison
+from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
 from netgen.audit.inspection.references import Reference
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.paper import Recipe
@@ -20,22 +20,24 @@ PARAMETERS = {
     "MemoryData": "memory_data_param",
     "WindowData": "window_data_param",
 }
-CLOSE = 1.0  # the mean is told rounded (104) and not (103.939)
+CLOSE = 1.0  # the mean is published rounded (104) and not rounded (103.939)
 
 
 def batch_of(layer: LayerParameter) -> int:
-    """Return how many records a source of data reads a time; 0 where it does not say."""
+    """Return a data layer's batch size; 0 where it has none."""
     name = PARAMETERS.get(layer.type)
     return getattr(layer, name).batch_size if name else 0
 
 
 def source_of(layer: LayerParameter) -> str:
-    """Return the path that a source of data reads; "" where it has none."""
+    """Return the path that a data layer reads; "" where it has none."""
     parameters = getattr(layer, PARAMETERS.get(layer.type, "data_param"))
     return str(getattr(parameters, "source", ""))
 
 
-def inspect_feeds(file: str, reference: Reference, compared: Comparison) -> Iterator[Finding]:
+def inspect_feeds(
+    file: str, reference: Reference, compared: GraphComparison
+) -> Iterator[InspectionFinding]:
     """Compare what a phase of a network is fed with section 5.2."""
     graph = compared.found
     for layer in graph.images:
@@ -48,100 +50,108 @@ def inspect_feeds(file: str, reference: Reference, compared: Comparison) -> Iter
     yield from _labels(file, reference, compared)
 
 
-def inspect_phases(file: str, phases: list[Comparison]) -> Iterator[Finding]:
-    """Tell where a database of training images is tested with."""
+def inspect_phases(file: str, phases: list[GraphComparison]) -> Iterator[InspectionFinding]:
+    """Find databases that are read both in training and in testing."""
     sources = [{source_of(layer): layer.name for layer in phase.found.images} for phase in phases]
     for path in sorted(set.intersection(*map(set, sources)) - {""}) if len(sources) > 1 else ():
         what = f"{path} is read in TRAIN and in TEST: section 5.2 tests on images of their own"
-        yield Finding(f"{file}: {sources[0][path]}, source", what, Verdict.DIFFERS)
+        yield InspectionFinding(
+            f"{file}: {sources[0][path]}, source", what, InspectionVerdict.DIFFERS
+        )
 
 
-def task_told(layer: LayerParameter, blob: str) -> str | None:
-    """Tell whose labels a layer reads: by its path, else by the blob's name; None if by neither."""
+def task_named(layer: LayerParameter, blob: str) -> str | None:
+    """Return the task whose labels a layer reads, by its path or the blob's name."""
     for text in (source_of(layer).rpartition("/")[2], source_of(layer), blob):
-        told = set(re.findall("|".join(paper.TASKS), text.lower()))
-        if len(told) == 1:
-            return str(told.pop())
+        named = set(re.findall("|".join(paper.TASKS), text.lower()))
+        if len(named) == 1:
+            return str(named.pop())
     return None
 
 
-def _shape(where: str, layer: LayerParameter) -> Iterator[Finding]:
-    wanted = (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)
+def _shape(where: str, layer: LayerParameter) -> Iterator[InspectionFinding]:
+    wanted = paper.IMAGE_SHAPE
     for shape in layer.input_param.shape[:1]:
         found = tuple(shape.dim)[1:]
-        verdict = Verdict.SAME if found == wanted else Verdict.DIFFERS
+        verdict = InspectionVerdict.SAME if found == wanted else InspectionVerdict.DIFFERS
         what = f"images of {_by(found)}, the paper's are {_by(wanted)} (section 5.2)"
-        yield Finding(f"{where}, shape", what, verdict)
+        yield InspectionFinding(f"{where}, shape", what, verdict)
 
 
 def _by(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "no shape"
 
 
-def _batch(where: str, phase: str, batch: int) -> Finding:
+def _batch(where: str, phase: str, batch: int) -> InspectionFinding:
     where, wanted = f"{where}, batch_size", Recipe().batch_size
     if phase == "TEST":
         covers = batch > 0 and paper.TEST_IMAGES % batch == 0
-        verdict = Verdict.EQUIVALENT if covers else Verdict.DIFFERS
+        verdict = InspectionVerdict.EQUIVALENT if covers else InspectionVerdict.DIFFERS
         times = "divides" if covers else "does not divide"
         what = f"batch_size {batch} {times} the {paper.TEST_IMAGES:,} test images (section 5.2)"
-        return Finding(where, what + ("" if covers else ": none can be tested once"), verdict)
-    told = f"batch_size {batch}, the paper's is {wanted} (section 5.2)"
+        return InspectionFinding(
+            where, what + ("" if covers else ": none can be tested once"), verdict
+        )
+    what = f"batch_size {batch}, the paper's is {wanted} (section 5.2)"
     if batch == wanted:
-        return Finding(where, told, Verdict.SAME)
+        return InspectionFinding(where, what, InspectionVerdict.SAME)
     if batch and wanted % batch == 0:
-        told += f": needs iter_size {wanted // batch} in the solver, and normalises over {batch}"
-        return Finding(where, told, Verdict.NOT_CHECKABLE)
-    return Finding(where, told, Verdict.DIFFERS)
+        what += f": needs iter_size {wanted // batch} in the solver, and normalises over {batch}"
+        return InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
+    return InspectionFinding(where, what, InspectionVerdict.DIFFERS)
 
 
-def _transformation(where: str, phase: str, layer: LayerParameter) -> Iterator[Finding]:
+def _transformation(where: str, phase: str, layer: LayerParameter) -> Iterator[InspectionFinding]:
     param = layer.transform_param
     mirrored = phase == "TRAIN"
     flips = 'section 5.2: "random flips of the input at training"'
-    yield Finding(
+    yield InspectionFinding(
         f"{where}, mirror",
         f"mirror {said(param.mirror)}, the paper's is {said(mirrored)} in {phase} ({flips})",
-        Verdict.SAME if param.mirror == mirrored else Verdict.DIFFERS,
+        InspectionVerdict.SAME if param.mirror == mirrored else InspectionVerdict.DIFFERS,
     )
     yield _mean(f"{where}, mean_value", layer)
     if param.crop_size:
         yield _crop(f"{where}, crop_size", param.crop_size)
     if param.scale != 1:
         what = f"scale {said(param.scale)}, ours has 1: He's weights expect values of 0 to 255"
-        yield Finding(f"{where}, scale", what, Verdict.DIFFERS)
+        yield InspectionFinding(f"{where}, scale", what, InspectionVerdict.DIFFERS)
     if param.force_gray:
         what = "force_gray true: the paper's images have three channels (Table 1's first layer)"
-        yield Finding(f"{where}, force_gray", what, Verdict.DIFFERS)
+        yield InspectionFinding(f"{where}, force_gray", what, InspectionVerdict.DIFFERS)
 
 
-def _crop(where: str, size: int) -> Finding:
+def _crop(where: str, size: int) -> InspectionFinding:
     wanted = paper.IMAGE_SIZE
-    told = f"crop_size {size}, the paper's images are {wanted} x {wanted} (section 5.2)"
+    what = f"crop_size {size}, the paper's images are {wanted} x {wanted} (section 5.2)"
     if size != wanted:
-        return Finding(where, told, Verdict.DIFFERS)
-    told += ": of no effect on stored images of this size; of larger ones it takes random crops,"
-    return Finding(where, told + " which the paper does not mention", Verdict.NOT_CHECKABLE)
+        return InspectionFinding(where, what, InspectionVerdict.DIFFERS)
+    what += ": of no effect on stored images of this size; of larger ones it takes random crops,"
+    return InspectionFinding(
+        where, what + " which the paper does not mention", InspectionVerdict.NOT_CHECKABLE
+    )
 
 
-def _mean(where: str, layer: LayerParameter) -> Finding:
+def _mean(where: str, layer: LayerParameter) -> InspectionFinding:
     found = tuple(layer.transform_param.mean_value)
     ours = f"ours is {_values(paper.IMAGENET_MEAN)} in B, G, R (ImageNet's; the paper is silent)"
     if layer.transform_param.mean_file:
         what = f"mean_file {layer.transform_param.mean_file}: {ours}"
-        return Finding(where, what, Verdict.NOT_CHECKABLE)
+        return InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
     if not any(found):
         what = f"no mean is subtracted: {ours}, and the weights that it starts from expect one"
-        return Finding(where, what, Verdict.DIFFERS)
+        return InspectionFinding(where, what, InspectionVerdict.DIFFERS)
     what = f"mean_value {_values(found)}, {ours}"
     if found == paper.IMAGENET_MEAN:
-        return Finding(where, what, Verdict.SAME)
+        return InspectionFinding(where, what, InspectionVerdict.SAME)
     full = found * 3 if len(found) == 1 else found
     if _near(full, paper.IMAGENET_MEAN):
-        return Finding(where, what, Verdict.EQUIVALENT)
+        return InspectionFinding(where, what, InspectionVerdict.EQUIVALENT)
     if _near(full, paper.IMAGENET_MEAN[::-1]):
-        return Finding(where, what + ": it is in R, G, B, Caffe's images are not", Verdict.DIFFERS)
-    return Finding(where, what, Verdict.NOT_CHECKABLE)
+        return InspectionFinding(
+            where, what + ": it is in R, G, B, Caffe's images are not", InspectionVerdict.DIFFERS
+        )
+    return InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
 
 
 def _values(mean: tuple[float, ...]) -> str:
@@ -153,11 +163,13 @@ def _near(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return len(a) == len(b) and all(abs(left - right) <= CLOSE for left, right in pairs)
 
 
-def _labels(file: str, reference: Reference, compared: Comparison) -> Iterator[Finding]:
-    """Hold what each loss and accuracy is compared with against the task that it is of."""
+def _labels(
+    file: str, reference: Reference, compared: GraphComparison
+) -> Iterator[InspectionFinding]:
+    """Check that each loss and accuracy reads the labels of its own task."""
     graph = compared.found
     image_batches = {batch_of(layer) for layer in graph.images}
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for index, sources in graph.labels.items():
         node, pair = graph.nodes[index], compared.pairs.get(index)
         if pair is None or not sources:
@@ -165,12 +177,12 @@ def _labels(file: str, reference: Reference, compared: Comparison) -> Iterator[F
         task = _task(reference, compared.wanted.nodes[pair].name)
         yield from _label(file, graph.phase, node.layer, sources[-1], task)
         source = sources[-1]
-        if batch_of(source) not in image_batches and (source.name, task) not in told:
-            told.add((source.name, task))
+        if batch_of(source) not in image_batches and (source.name, task) not in reported:
+            reported.add((source.name, task))
             what = f"batch_size {batch_of(source)}, the images' is {_values((*image_batches,))}:"
             what += " labels and images part after the first batch"
             where = f"{file}: {source.name} ({graph.phase}), batch_size"
-            yield Finding(where, what, Verdict.DIFFERS)
+            yield InspectionFinding(where, what, InspectionVerdict.DIFFERS)
 
 
 def _task(reference: Reference, name: str) -> str:
@@ -180,15 +192,17 @@ def _task(reference: Reference, name: str) -> str:
 
 def _label(
     file: str, phase: str, reader: LayerParameter, source: LayerParameter, task: str
-) -> Iterator[Finding]:
+) -> Iterator[InspectionFinding]:
     where = f"{file}: {reader.name} ({phase}), labels of {source.name}"
-    found, path = task_told(source, reader.bottom[1]), source_of(source) or reader.bottom[1]
+    found, path = task_named(source, reader.bottom[1]), source_of(source) or reader.bottom[1]
     if found is None:
         what = f"{path} does not tell by its name whether its labels are {task}'s"
-        yield Finding(where, what, Verdict.NOT_CHECKABLE)
+        yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
     elif found != task:
         classes = f"{paper.TASKS[task]} classes of {task}"
         what = f"the {classes} are held against {path}, which is {found}'s (section 5.1)"
-        yield Finding(where, what, Verdict.DIFFERS)
+        yield InspectionFinding(where, what, InspectionVerdict.DIFFERS)
     elif reader.type.endswith("Loss"):
-        yield Finding(where, f"{path} for the head of {task} (section 5.1)", Verdict.SAME)
+        yield InspectionFinding(
+            where, f"{path} for the head of {task} (section 5.1)", InspectionVerdict.SAME
+        )

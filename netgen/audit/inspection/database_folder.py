@@ -1,4 +1,4 @@
-"""The databases of a folder, and what labels of nouns, adjectives and pairs tell of each other."""
+"""The databases of a folder, and whether their labels of nouns, adjectives and pairs agree."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from netgen import paper
 from netgen.audit.inspection.finding import InspectionError
 from netgen.caffe.databases import Databases
 from netgen.network.dataset import read_dataset
+from netgen.paper.implied import Rounding
 
 SPLITS = {"TRAIN": "train", "TEST": "test|val"}
 DEEPEST = 3  # folders below the one that is given
@@ -47,7 +48,7 @@ def find_databases(folder: Path) -> dict[str, Databases]:
 
 
 def _named(folder: Path, words: str) -> Databases:
-    """Find the databases whose names say the split and, for labels, the task."""
+    """Find the databases whose names contain the split and, for labels, the task."""
     images, labels = None, {}
     patterns = ["/".join(["*"] * depth + ["data.mdb"]) for depth in range(1, DEEPEST + 1)]
     for path in sorted(file.parent for pattern in patterns for file in folder.glob(pattern)):
@@ -62,9 +63,9 @@ def _named(folder: Path, words: str) -> Databases:
     return Databases(images, labels)
 
 
-# ---- what labels of nouns, adjectives and pairs tell of each other, as arrays -------------------
+# ---- whether labels of nouns, adjectives and pairs agree, as arrays -----------------------------
 # A pair has one noun and one adjective; so the noun's label is a function of the pair's. A database
-# that slipped by a record breaks that, and which functions break tells which database it is.
+# that is shifted by a record breaks this; which functions break shows which database it is.
 
 Ints = NDArray[np.int32]
 Counts = NDArray[np.int64]
@@ -82,7 +83,7 @@ def broken(of: Ints, what: Ints) -> int:
 
 
 def odd_one_out(labels: Mapping[str, Ints]) -> tuple[str, int] | None:
-    """Name the database that does not go with the other two, and how many records tell so.
+    """Return the task whose labels do not fit the other two, and how many records show it.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def odd_one_out(labels: Mapping[str, Ints]) -> tuple[str, int] | None:
 
 
 def shift_of(labels: Mapping[str, Ints], task: str) -> int | None:
-    """Find by how many records a task's labels come late (early: negative); None if by few none."""
+    """Return by how many records a task's labels are late (early: negative); None if by no few."""
     others = {name: values for name, values in labels.items() if name != task}
     for distance in range(1, MOST_SHIFT + 1):
         for shift in (distance, -distance):
@@ -120,11 +121,6 @@ def histogram(values: Ints, classes: int) -> Counts:
     return np.bincount(values, minlength=classes).astype(np.int64)
 
 
-def rounding(train: Counts, total: Counts) -> str | None:
+def rounding(train: Counts, total: Counts) -> Rounding | None:
     """Name the rule by which 80% of each class are in training; None when no rule fits all."""
-    rules = {
-        "floor": 8 * total // 10,
-        "to nearest": (8 * total + 5) // 10,
-        "ceil": -(-8 * total // 10),
-    }
-    return next((name for name, split in rules.items() if np.array_equal(split, train)), None)
+    return next((rule for rule in Rounding if np.array_equal(rule.of(total), train)), None)

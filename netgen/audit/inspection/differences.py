@@ -1,4 +1,4 @@
-"""Two graphs whose layers are paired -> what differs, layer by layer and field by field."""
+"""Pairs the layers of two graphs, and lists what differs, layer by layer and field by field."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from enum import Enum
 from netgen.audit.inspection.graph import IMAGE, LABEL, Edge, Graph, Node
 from netgen.audit.inspection.matching import Pairs, match
 
-Read = tuple[int, int, float]  # a node of the wanted graph or a leaf, its top, the coefficient
+BlobRead = tuple[int, int, float]  # a node of the wanted graph or a leaf, its top, the coefficient
 
 
-TOLD_OTHERWISE = {"bottoms"}  # a sum of another number of blobs reads other blobs
+REPORTED_OTHERWISE = {"bottoms"}  # a sum of another number of blobs reads other blobs
 
 
-class Kind(Enum):
+class DifferenceKind(Enum):
     """What kind of difference it is."""
 
     MISSING = "missing"
@@ -27,7 +27,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Difference:
+class LayerDifference:
     """What differs in one layer.
 
     Attributes
@@ -42,7 +42,7 @@ class Difference:
         What was found, and what the paper has.
     """
 
-    kind: Kind
+    kind: DifferenceKind
     found: Node | None
     wanted: Node | None
     field: str = ""
@@ -63,13 +63,13 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GraphComparison:
     """Two graphs, their pairs, and what differs."""
 
     found: Graph
     wanted: Graph
     pairs: Pairs
-    differences: tuple[Difference, ...]
+    differences: tuple[LayerDifference, ...]
 
     @property
     def renamed(self) -> int:
@@ -79,41 +79,45 @@ class Comparison:
         )
 
 
-def compare(found: Graph, wanted: Graph) -> Comparison:
-    """Pair the layers of a network with the paper's, and tell what differs."""
+def compare(found: Graph, wanted: Graph) -> GraphComparison:
+    """Pair the layers of a network with the paper's, and list what differs."""
     pairs = match(found, wanted)
     replaced = dict(_replaced(found, wanted, pairs))
     view = _View(found, wanted, pairs | replaced)
-    return Comparison(found, wanted, pairs, tuple(_differences(view, replaced)))
+    return GraphComparison(found, wanted, pairs, tuple(_differences(view, replaced)))
 
 
-def _differences(view: _View, replaced: Pairs) -> Iterator[Difference]:
+def _differences(view: _View, replaced: Pairs) -> Iterator[LayerDifference]:
     for f, node in enumerate(view.found.nodes):
         w = view.pairs.get(f)
         if w is None:
-            yield Difference(Kind.EXTRA, node, None, values=(view.describe_reads(f), None))
+            yield LayerDifference(
+                DifferenceKind.EXTRA, node, None, values=(view.describe_reads(f), None)
+            )
             continue
         wanted = view.wanted.nodes[w]
         if f in replaced:
-            yield Difference(Kind.TYPE, node, wanted, "type", (node.type, wanted.type))
+            yield LayerDifference(
+                DifferenceKind.TYPE, node, wanted, "type", (node.type, wanted.type)
+            )
         else:
             yield from _fields(node, wanted)
         yield from view.bottoms(f, w)
     paired = set(view.pairs.values())
     for w, wanted in enumerate(view.wanted.nodes):
         if w not in paired:
-            yield Difference(Kind.MISSING, None, wanted)
+            yield LayerDifference(DifferenceKind.MISSING, None, wanted)
 
 
-def _fields(found: Node, wanted: Node) -> Iterator[Difference]:
+def _fields(found: Node, wanted: Node) -> Iterator[LayerDifference]:
     for theirs, ours in (
         (found.traits.computes, wanted.traits.computes),
         (found.traits.learns, wanted.traits.learns),
     ):
-        for field in sorted((ours.keys() | theirs.keys()) - TOLD_OTHERWISE):
+        for field in sorted((ours.keys() | theirs.keys()) - REPORTED_OTHERWISE):
             values = _comparable(field, theirs.get(field), ours.get(field))
             if values[0] != values[1]:
-                yield Difference(Kind.FIELD, found, wanted, field, values)
+                yield LayerDifference(DifferenceKind.FIELD, found, wanted, field, values)
 
 
 def _comparable(field: str, found: object, wanted: object) -> tuple[object, object]:
@@ -150,8 +154,8 @@ class _View:
         self.found, self.wanted, self.pairs = found, wanted, pairs
         self.paired = set(pairs.values())
 
-    def bottoms(self, f: int, w: int) -> Iterator[Difference]:
-        """Tell whether a layer reads other blobs than its counterpart."""
+    def bottoms(self, f: int, w: int) -> Iterator[LayerDifference]:
+        """Report a layer that reads other blobs than its counterpart."""
         found, wanted = self.found.nodes[f], self.wanted.nodes[w]
         theirs = [self._through_found(edge) for edge in found.reads]
         ours = [self._through_wanted(edge) for edge in wanted.reads]
@@ -163,13 +167,13 @@ class _View:
         more, less = _only(theirs, ours, their_words), _only(ours, theirs, our_words)
         if not (more or less):  # the same blobs in another order
             more, less = ", ".join(their_words), ", ".join(our_words)
-        yield Difference(Kind.BOTTOMS, found, wanted, "bottom", (more, less))
+        yield LayerDifference(DifferenceKind.BOTTOMS, found, wanted, "bottom", (more, less))
 
     def describe_reads(self, f: int) -> str:
         """Name what a layer reads, as the inspected network does."""
         return ", ".join(_word(self.found, edge) for edge in self.found.nodes[f].reads)
 
-    def _through_found(self, edge: Edge) -> Read:
+    def _through_found(self, edge: Edge) -> BlobRead:
         source = edge.source
         while source >= 0 and source not in self.pairs and len(self.found.nodes[source].reads) == 1:
             source = self.found.nodes[source].reads[0].source
@@ -177,7 +181,7 @@ class _View:
         place = self.pairs.get(source, stranger) if source >= 0 else source
         return place, edge.top, edge.coefficient
 
-    def _through_wanted(self, edge: Edge) -> Read:
+    def _through_wanted(self, edge: Edge) -> BlobRead:
         source = edge.source
         while source >= 0 and source not in self.paired:
             if len(self.wanted.nodes[source].reads) != 1:
@@ -186,7 +190,7 @@ class _View:
         return source, edge.top, edge.coefficient
 
 
-def _only(reads: list[Read], others: list[Read], words: list[str]) -> str:
+def _only(reads: list[BlobRead], others: list[BlobRead], words: list[str]) -> str:
     """Name what one side reads and the other does not."""
     left = Counter(others)
     only = []

@@ -1,7 +1,7 @@
-"""A difference between a network and the paper's, in words: what, where the paper says so, and why.
+"""A difference between a network and the paper's in words: what, its place in the paper, and why.
 
-Also how grave it is: another function is a difference, another start where He's weights will be
-copied over it is none, and what the paper leaves open cannot be checked against it.
+Also its verdict: another function differs; another initial value that He's weights overwrite is
+equivalent; and what the paper leaves open cannot be checked.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import re
 
-from netgen.audit.inspection.differences import Difference, Kind
-from netgen.audit.inspection.finding import Verdict
+from netgen.audit.inspection.differences import DifferenceKind, LayerDifference
+from netgen.audit.inspection.finding import InspectionVerdict
 from netgen.audit.inspection.graph import Node
 from netgen.cost.layers.table import RULES
 from netgen.network.variants import Architecture
+from netgen.paper import CROSS_CHANNELS
 from netgen.system.text import said
 
-CROSS_CHANNELS = 2048  # section 5.2: "a in R^{1x1x2048}"
 MEASURES = {"Accuracy", "ArgMax", "Softmax"}
 
 # Where the paper describes a layer, by its name in our networks (He's, and a task's suffix).
@@ -33,7 +33,7 @@ PLACES = (
     (r"", "Table 1"),
 )
 
-# In a baseline, what is as in ours: the paper describes it by its source alone.
+# The layers of a baseline that the paper describes; the others it names by their source only.
 OF_TASKS = re.compile(r"fc_|loss_|top\d")
 OPEN = "the paper does not say how baselines were trained; ours is as published with their weights"
 
@@ -56,24 +56,34 @@ UNEVEN_RATES = (
 
 
 def place_of(node: Node, source: Architecture) -> str:
-    """Say where the paper describes a layer of ours; where it does not, what is the source."""
+    """Return where the paper describes a layer of ours, or else the source of the network."""
     if source is not Architecture.RESNET and not OF_TASKS.match(node.name):
         return str(source.value)
     return next(place for pattern, place in PLACES if re.match(pattern, node.name))
 
 
-def verdict_of(difference: Difference, source: Architecture = Architecture.RESNET) -> Verdict:
-    """Judge a difference in a network from that source."""
-    if difference.kind is Kind.EXTRA:
-        return Verdict.EQUIVALENT if _only_measures(difference.found) else Verdict.DIFFERS
-    if difference.kind is Kind.MISSING and difference.node.type == "Softmax":
-        return Verdict.EQUIVALENT
-    if difference.kind is Kind.FIELD:
-        return Verdict.NOT_CHECKABLE if _is_open(difference, source) else _judge_field(difference)
-    return Verdict.DIFFERS
+def verdict_of(
+    difference: LayerDifference, source: Architecture = Architecture.RESNET
+) -> InspectionVerdict:
+    """Return the verdict on a difference in a network from that source."""
+    if difference.kind is DifferenceKind.EXTRA:
+        return (
+            InspectionVerdict.EQUIVALENT
+            if _only_measures(difference.found)
+            else InspectionVerdict.DIFFERS
+        )
+    if difference.kind is DifferenceKind.MISSING and difference.node.type == "Softmax":
+        return InspectionVerdict.EQUIVALENT
+    if difference.kind is DifferenceKind.FIELD:
+        return (
+            InspectionVerdict.NOT_CHECKABLE
+            if _is_open(difference, source)
+            else _judge_field(difference)
+        )
+    return InspectionVerdict.DIFFERS
 
 
-def sentence(difference: Difference, source: Architecture = Architecture.RESNET) -> str:
+def sentence(difference: LayerDifference, source: Architecture = Architecture.RESNET) -> str:
     """Say what differs, the paper's value, its place and, where not plain, why it matters."""
     return SENTENCES[difference.kind](difference, source)
 
@@ -97,41 +107,45 @@ def _only_measures(node: Node | None) -> bool:
     return node is not None and node.type in MEASURES and not weighs
 
 
-def _is_open(difference: Difference, source: Architecture) -> bool:
-    """Tell whether it is in how a baseline starts or at which rates it learns."""
+def _is_open(difference: LayerDifference, source: Architecture) -> bool:
+    """Return whether it concerns the initial values or rates of a baseline, which are left open."""
     learns = difference.field.endswith(("filler", "_mult"))
     return learns and source is not Architecture.RESNET
 
 
-def _judge_field(difference: Difference) -> Verdict:
+def _judge_field(difference: LayerDifference) -> InspectionVerdict:
     node, (found, _) = difference.node, difference.values
     if difference.field.endswith("filler"):
         return _judge_filler(node)
     if difference.field == "moving_average_fraction":
-        return Verdict.NOT_CHECKABLE
+        return InspectionVerdict.NOT_CHECKABLE
     if node.type == "BatchNorm" and difference.field in ("lr_mult", "decay_mult"):
-        return Verdict.EQUIVALENT if _even(found) else Verdict.DIFFERS
-    return Verdict.DIFFERS
+        return InspectionVerdict.EQUIVALENT if _even(found) else InspectionVerdict.DIFFERS
+    return InspectionVerdict.DIFFERS
 
 
-def _judge_filler(node: Node) -> Verdict:
-    """Only cross weights start as the paper says; classifiers as it does not; the rest as He's."""
+def _judge_filler(node: Node) -> InspectionVerdict:
+    """Judge another filler: the paper prints that of cross weights; He's weights replace most."""
     if node.name.startswith("cross"):
-        return Verdict.DIFFERS
-    return Verdict.NOT_CHECKABLE if node.type == "InnerProduct" else Verdict.EQUIVALENT
+        return InspectionVerdict.DIFFERS
+    return (
+        InspectionVerdict.NOT_CHECKABLE
+        if node.type == "InnerProduct"
+        else InspectionVerdict.EQUIVALENT
+    )
 
 
 def _even(rates: object) -> bool:
     return isinstance(rates, tuple) and len(set(rates)) == 1
 
 
-def _field(difference: Difference, source: Architecture) -> str:
+def _field(difference: LayerDifference, source: Architecture) -> str:
     found, wanted = map(said, difference.values)
-    told = f"{difference.field} {found}, the paper's network has {wanted}"
-    return f"{told} ({place_of(difference.node, source)}){_why(difference, source)}"
+    text = f"{difference.field} {found}, the paper's network has {wanted}"
+    return f"{text} ({place_of(difference.node, source)}){_why(difference, source)}"
 
 
-def _why(difference: Difference, source: Architecture) -> str:
+def _why(difference: LayerDifference, source: Architecture) -> str:
     if _is_open(difference, source):
         return f": {OPEN}"
     node, field = difference.node, difference.field
@@ -141,13 +155,15 @@ def _why(difference: Difference, source: Architecture) -> str:
     elif node.type == "BatchNorm" and field in ("lr_mult", "decay_mult"):
         reason = BATCH_NORM_RATES if _even(difference.values[0]) else UNEVEN_RATES
     elif node.name.startswith("cross") and field == "bias_term":
-        reason = "a cross weight is a product a * x and 2,048 parameters, without a bias"
+        reason = (
+            f"a cross weight is a product a * x and {CROSS_CHANNELS:,} parameters, without a bias"
+        )
     elif field == "lr_mult":
         reason = "section 5.2 names one learning rate for all"
     return f": {reason}" if reason else ""
 
 
-def _why_filler(difference: Difference) -> str:
+def _why_filler(difference: LayerDifference) -> str:
     node = difference.node
     if node.type == "InnerProduct":
         return "the paper does not say how classifiers start; ours is Caffe's example's"
@@ -161,7 +177,7 @@ def _why_filler(difference: Difference) -> str:
     return f"{start} (n_l is the average of input and output units)"
 
 
-def _bottoms(difference: Difference, source: Architecture) -> str:
+def _bottoms(difference: LayerDifference, source: Architecture) -> str:
     found, wanted = difference.values
     verb = "sum" if difference.node.type == "Eltwise" else "read"
     place = place_of(difference.node, source)
@@ -172,43 +188,43 @@ def _bottoms(difference: Difference, source: Architecture) -> str:
     return f"{verb}s {found}, the paper's network {wanted} there ({place})"
 
 
-def _type(difference: Difference, source: Architecture) -> str:
+def _type(difference: LayerDifference, source: Architecture) -> str:
     found, wanted = difference.values
     place = place_of(difference.node, source)
     return f"is of type {found}, the paper's of type {wanted} ({place})"
 
 
-def _missing(difference: Difference, source: Architecture) -> str:
+def _missing(difference: LayerDifference, source: Architecture) -> str:
     node = difference.node
-    told = f"is missing: the paper's network has this {node.type} ({place_of(node, source)})"
+    text = f"is missing: the paper's network has this {node.type} ({place_of(node, source)})"
     if node.type == "Softmax":
-        told += ": the classes are ranked alike without it"
-    return told
+        text += ": the classes are ranked alike without it"
+    return text
 
 
-def _extra(difference: Difference, source: Architecture) -> str:
+def _extra(difference: LayerDifference, source: Architecture) -> str:
     node = difference.node
-    told = f"a {node.type[:60]} on {difference.values[0]} that the paper's network does not have"
+    text = f"a {node.type[:60]} on {difference.values[0]} that the paper's network does not have"
     if source is not Architecture.RESNET:
-        return f"{told} ({place_of(node, source)})"
+        return f"{text} ({place_of(node, source)})"
     if node.type == "Dropout":
-        return told + ' (section 5.2: "No dropout was used in residual or cross-residual networks")'
+        return text + ' (section 5.2: "No dropout was used in residual or cross-residual networks")'
     if node.type == "ReLU":
-        return told + (
+        return text + (
             " (on a projection section 5.2's words would allow it; He's network, whose weights it"
             " starts from, has none there)"
         )
     if node.type not in RULES:
-        return told + "; netgen does not know the type"
+        return text + "; netgen does not know the type"
     if _only_measures(node):
-        return told + "; it changes nothing else"
-    return told
+        return text + "; it changes nothing else"
+    return text
 
 
 SENTENCES = {
-    Kind.FIELD: _field,
-    Kind.BOTTOMS: _bottoms,
-    Kind.TYPE: _type,
-    Kind.MISSING: _missing,
-    Kind.EXTRA: _extra,
+    DifferenceKind.FIELD: _field,
+    DifferenceKind.BOTTOMS: _bottoms,
+    DifferenceKind.TYPE: _type,
+    DifferenceKind.MISSING: _missing,
+    DifferenceKind.EXTRA: _extra,
 }

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Verdict(Enum):
-    """How what was found stands to the paper; the value is how it is printed."""
+class InspectionVerdict(Enum):
+    """How a file compares with the paper; the value is how it is printed."""
 
     SAME = "same"
     EQUIVALENT = "equivalent"  # another name, order or spelling: the same function
     DIFFERS = "differs"
-    NOT_CHECKABLE = "not checkable"  # the paper is silent, or the file does not tell
+    NOT_CHECKABLE = "not checkable"  # the paper does not specify it, or the file does not show it
 
 
 @dataclass(frozen=True)
-class Finding:
+class InspectionFinding:
     """One thing that was compared with the paper.
 
     Attributes
@@ -26,13 +26,13 @@ class Finding:
     what
         One sentence: the value found, the paper's (or our reading of it), and its place there.
     verdict
-        How the two stand to each other.
+        How the two compare.
     """
 
     where: str
     what: str
-    verdict: Verdict
+    verdict: InspectionVerdict
 
 
 class InspectionError(ValueError):
-    """Something that cannot be inspected; the message says what, where and what next."""
+    """Something that cannot be inspected; the message says what, where, and what to do next."""

@@ -1,4 +1,4 @@
-"""A phase of a network as a graph that does not know names: what each layer computes, from what.
+"""A phase of a network as a graph without names: what each layer computes, and from what.
 
 Layers in place, Splits and Silences, sources of data and what only carries labels dissolve: left
 are the image, the labels, and the layers between. Two fingerprints a layer, one of all that leads
@@ -28,8 +28,8 @@ Key = int
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What counting a network tells, as far as it goes.
+class GraphCount:
+    """What is known from counting a network, as far as it could be counted.
 
     Attributes
     ----------
@@ -84,14 +84,14 @@ class Graph:
     labels
         For each node that reads labels, the names that its labels come from: sources' paths first.
     counted
-        What counting told.
+        What is known from counting it.
     """
 
     phase: Phase
     nodes: tuple[Node, ...]
     images: tuple[LayerParameter, ...]
     labels: Mapping[int, tuple[LayerParameter, ...]]
-    counted: Counted
+    counted: GraphCount
 
     @cached_property
     def readers(self) -> list[list[tuple[int, int]]]:
@@ -158,7 +158,7 @@ def graph_of(net: NetParameter, phase: Phase) -> Graph:
     Raises
     ------
     SchemaError
-        When its layers do not connect: a bottom that nobody makes, a cycle.
+        When its layers do not connect: a bottom that no layer makes, a cycle.
     """
     layers = layers_in(net, phase)
     try:
@@ -168,8 +168,8 @@ def graph_of(net: NetParameter, phase: Phase) -> Graph:
     return graph_of_layers(layers, phase, _counted(net, phase, _sizes(wired)))
 
 
-def graph_of_layers(layers: Sequence[LayerParameter], phase: Phase, counted: Counted) -> Graph:
-    """Return the graph of the layers of a phase, given what counting them told."""
+def graph_of_layers(layers: Sequence[LayerParameter], phase: Phase, counted: GraphCount) -> Graph:
+    """Return the graph of the layers of a phase, given what is known from counting them."""
     wired = wire(layers)
     made = _Maker(phase, counted.bottoms, _label_versions(wired))
     for one in wired:
@@ -191,7 +191,7 @@ def _ordered(
 
 
 def _sizes(wired: Sequence[Wired]) -> dict[str, tuple[int, int, int]]:
-    """Tell the counting that a source which is sliced into labels has one number a label."""
+    """Return the shape of sources that are sliced into labels: one number per label."""
     labels = _label_versions(wired)
     sources = {top for one in wired if one.layer.type == "Data" for top in one.tops}
     return {
@@ -201,18 +201,20 @@ def _sizes(wired: Sequence[Wired]) -> dict[str, tuple[int, int, int]]:
     }
 
 
-def _counted(net: NetParameter, phase: Phase, sizes: Mapping[str, tuple[int, int, int]]) -> Counted:
+def _counted(
+    net: NetParameter, phase: Phase, sizes: Mapping[str, tuple[int, int, int]]
+) -> GraphCount:
     try:
         cost = count(net, phase, inputs=sizes)
     except SchemaError as error:
-        return Counted(refused=str(error))
+        return GraphCount(refused=str(error))
     current: dict[str, Shape | None] = {}
     bottoms = []
     for layer, made in zip(layers_in(net, phase), cost.layers, strict=True):
         bottoms.append(current.get(layer.bottom[0]) if layer.bottom else None)
         current |= {top.name: top.shape for top in made.tops}
     parameters = cost.parameters if cost.complete else None
-    return Counted(tuple(bottoms), parameters, cost.notices)
+    return GraphCount(tuple(bottoms), parameters, cost.notices)
 
 
 def _label_versions(wired: Sequence[Wired]) -> set[Version]:

@@ -1,4 +1,4 @@
-"""Are these databases the paper's? Counts, classes, alignment, pairs and the split (section 5)."""
+"""Compare databases with section 5: counts, classes, alignment, pairs and the split."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ from netgen.audit.inspection.database_folder import (
     rounding,
     shift_of,
 )
-from netgen.audit.inspection.finding import Finding, InspectionError, Verdict
+from netgen.audit.inspection.finding import InspectionError, InspectionFinding, InspectionVerdict
 from netgen.caffe.databases import Databases, Labels, first_shape, image_digests, read_labels
 from netgen.cost.layers.table import text
+from netgen.paper import IMAGE_SHAPE
+from netgen.paper.implied import Rounding, training_images
 
 RECORDS = {"TRAIN": paper.TRAIN_IMAGES, "TEST": paper.TEST_IMAGES}
-IMAGE = (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)
 FEWEST, MOST = paper.LEAST_IMAGES, paper.MOST_IMAGES
+ROUNDED = {Rounding.NEAREST: "to nearest", Rounding.CEIL: "up"}
 
 Splits = Mapping[str, Mapping[str, Ints]]  # phase to task to labels
 
 
-def inspect_data(path: str | os.PathLike[str], deep: bool = False) -> list[Finding]:
+def inspect_data(path: str | os.PathLike[str], deep: bool = False) -> list[InspectionFinding]:
     """Compare databases with section 5.1 and 5.2.
 
     Parameters
     ----------
     path
-        A folder with a ``dataset.toml``, or with LMDBs whose names say split and task.
+        A folder with a ``dataset.toml``, or with LMDBs whose names contain the split and the task.
     deep
         Read every image too, to find those that are in both splits.
 
     Raises
     ------
     ValueError
-        When there are no databases, or one is not what it is said to be.
+        When there are no databases, or one cannot be read as such.
     """
     splits = find_databases(Path(path))
     file = os.fspath(path)
@@ -59,39 +61,41 @@ def inspect_data(path: str | os.PathLike[str], deep: bool = False) -> list[Findi
     return findings
 
 
-def _tasks(file: str, splits: Mapping[str, Databases]) -> Iterator[Finding]:
+def _tasks(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFinding]:
     for phase, split in splits.items():
         found = set(split.labels)
         what = f"labels of {', '.join(sorted(found)) or 'no task'}, the paper's tasks are"
         what += f" {', '.join(paper.TASKS)} (section 5.1)"
-        verdict = Verdict.SAME if found == set(paper.TASKS) else Verdict.DIFFERS
-        yield Finding(f"{file}: {phase}", what, verdict)
+        verdict = InspectionVerdict.SAME if found == set(paper.TASKS) else InspectionVerdict.DIFFERS
+        yield InspectionFinding(f"{file}: {phase}", what, verdict)
     for phase in RECORDS.keys() - splits.keys():
         what = f"no databases of {phase}: the paper splits 80/20 (section 5.2)"
-        yield Finding(f"{file}: {phase}", what, Verdict.NOT_CHECKABLE)
+        yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.NOT_CHECKABLE)
 
 
-def _split(file: str, phase: str, split: Databases, read: Labels) -> Iterator[Finding]:
+def _split(file: str, phase: str, split: Databases, read: Labels) -> Iterator[InspectionFinding]:
     """Compare a split's counts with the paper's and with each other."""
     wanted = RECORDS[phase]
     for name, records in read.records.items():
-        verdict = Verdict.SAME if records == wanted else Verdict.DIFFERS
+        verdict = InspectionVerdict.SAME if records == wanted else InspectionVerdict.DIFFERS
         what = f"{records:,} records, the paper's has {wanted:,} (section 5.2)"
-        yield Finding(f"{file}: {phase} {name}", what, verdict)
+        yield InspectionFinding(f"{file}: {phase} {name}", what, verdict)
     counts = set(read.records.values())
     if len(counts) > 1:
         what = "databases of different lengths: Caffe starts each over at its end, and from then"
         what += " on they are out of step"
-        yield Finding(f"{file}: {phase}", what, Verdict.DIFFERS)
+        yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.DIFFERS)
     if read.apart:
         what = f"{read.apart}: Caffe reads by order, so labels and images may be of others"
-        yield Finding(f"{file}: {phase}", what, Verdict.DIFFERS)
+        yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.DIFFERS)
     elif len(read.records) > 1:
-        yield Finding(f"{file}: {phase}", "the same keys in all databases", Verdict.SAME)
+        yield InspectionFinding(
+            f"{file}: {phase}", "the same keys in all databases", InspectionVerdict.SAME
+        )
     yield from _ranges(file, phase, read)
 
 
-def _ranges(file: str, phase: str, read: Labels) -> Iterator[Finding]:
+def _ranges(file: str, phase: str, read: Labels) -> Iterator[InspectionFinding]:
     for task, values in read.values.items():
         classes = paper.TASKS.get(task)
         if classes is None:
@@ -101,11 +105,11 @@ def _ranges(file: str, phase: str, read: Labels) -> Iterator[Finding]:
             first = int(outside[0])
             what = f"record {first:,} has label {values[first]}, and {outside.size - 1:,} more are"
             what += f" not in 0 to {classes - 1} ({classes} classes, section 5.1)"
-            yield Finding(f"{file}: {phase} {task}", what, Verdict.DIFFERS)
+            yield InspectionFinding(f"{file}: {phase} {task}", what, InspectionVerdict.DIFFERS)
 
 
 def _in_range(labels: Mapping[str, Labels]) -> bool:
-    """Tell whether labels can be counted: none is negative, or far beyond the classes there are."""
+    """Return whether labels can be counted: none is negative or far above the number of classes."""
     return all(
         values.size and values.min() >= 0 and values.max() < 10 * max(paper.TASKS.values())
         for read in labels.values()
@@ -113,26 +117,26 @@ def _in_range(labels: Mapping[str, Labels]) -> bool:
     )
 
 
-def _classes(file: str, labels: Mapping[str, Labels]) -> Iterator[Finding]:
+def _classes(file: str, labels: Mapping[str, Labels]) -> Iterator[InspectionFinding]:
     for task, classes in paper.TASKS.items():
         values = [read.values[task] for read in labels.values() if task in read.values]
         if not values:
             continue
         found = np.unique(np.concatenate(values)).size
-        verdict = Verdict.SAME if found == classes else Verdict.DIFFERS
+        verdict = InspectionVerdict.SAME if found == classes else InspectionVerdict.DIFFERS
         what = f"{found} classes have images, the paper's are {classes} (section 5.1)"
-        yield Finding(f"{file}: {task}", what, verdict)
+        yield InspectionFinding(f"{file}: {task}", what, verdict)
 
 
-def _pairs(file: str, labels: Mapping[str, Labels]) -> Iterator[Finding]:
-    """Hold nouns and adjectives against the pairs, in each split and over both."""
+def _pairs(file: str, labels: Mapping[str, Labels]) -> Iterator[InspectionFinding]:
+    """Check nouns and adjectives against the pairs, in each split and over both."""
     complete = {
         phase: read.values for phase, read in labels.items() if paper.TASKS.keys() <= {*read.values}
     }
     sound = True
     for phase, values in complete.items():
         finding = _consistency(f"{file}: {phase}", values)
-        sound = sound and finding.verdict is Verdict.SAME
+        sound = sound and finding.verdict is InspectionVerdict.SAME
         yield finding
     if len(complete) == len(RECORDS):
         if sound:
@@ -140,11 +144,11 @@ def _pairs(file: str, labels: Mapping[str, Labels]) -> Iterator[Finding]:
         yield from _histograms(file, complete)
 
 
-def _consistency(where: str, values: Mapping[str, Ints]) -> Finding:
+def _consistency(where: str, values: Mapping[str, Ints]) -> InspectionFinding:
     odd = odd_one_out(values)
     if odd is None:
         what = "noun and adjective are functions of the pair, in every record (section 5.1)"
-        return Finding(where, what, Verdict.SAME)
+        return InspectionFinding(where, what, InspectionVerdict.SAME)
     task, records = odd
     what = f"in {records:,} records {task}'s label does not go with the other two: its database is"
     what += " the odd one out"
@@ -152,37 +156,39 @@ def _consistency(where: str, values: Mapping[str, Ints]) -> Finding:
     if shift is not None:
         late = "late" if shift > 0 else "early"
         what += f"; it goes with them if its labels come {abs(shift)} record(s) too {late}"
-    return Finding(f"{where} {task}", what, Verdict.DIFFERS)
+    return InspectionFinding(f"{where} {task}", what, InspectionVerdict.DIFFERS)
 
 
-def _between_splits(file: str, splits: Splits) -> Iterator[Finding]:
-    """Tell whether a pair means the same noun and adjective in both splits."""
+def _between_splits(file: str, splits: Splits) -> Iterator[InspectionFinding]:
+    """Check that a pair has the same noun and adjective in both splits."""
     parts = {task: [split[task] for split in splits.values()] for task in paper.TASKS}
     both = {task: np.concatenate(values) for task, values in parts.items()}
     odd = odd_one_out(both)
     if odd is not None:
         what = f"{odd[0]}'s class numbers mean something else in TRAIN than in TEST"
-        yield Finding(f"{file}: {odd[0]}", what, Verdict.DIFFERS)
+        yield InspectionFinding(f"{file}: {odd[0]}", what, InspectionVerdict.DIFFERS)
 
 
-def _histograms(file: str, splits: Splits) -> Iterator[Finding]:
+def _histograms(file: str, splits: Splits) -> Iterator[InspectionFinding]:
     classes = 1 + max(int(split["anp"].max()) for split in splits.values())
     train, test = (histogram(splits[phase]["anp"], classes) for phase in RECORDS)
     total = train + test
     yield _sizes(file, total)
     rule, where = rounding(train, total), f"{file}: anp, split"
-    if rule == "floor":
+    if rule is Rounding.FLOOR:
         what = "of every pair floor(0.8 n) images are in TRAIN, as the paper's totals imply"
-        yield Finding(where, what + " (section 5.2: 80/20, stratified)", Verdict.SAME)
+        yield InspectionFinding(
+            where, what + " (section 5.2: 80/20, stratified)", InspectionVerdict.SAME
+        )
     elif rule:
-        what = f"of every pair 80% are in TRAIN, rounded {rule}; the paper's totals imply floor"
-        yield Finding(where, what + " (section 5.2)", Verdict.DIFFERS)
+        what = f"of every pair 80% are in TRAIN, rounded {ROUNDED[rule]}; the paper's totals imply"
+        yield InspectionFinding(where, what + " floor (section 5.2)", InspectionVerdict.DIFFERS)
     else:
-        yield Finding(where, _unstratified(train, total), Verdict.DIFFERS)
+        yield InspectionFinding(where, _unstratified(train, total), InspectionVerdict.DIFFERS)
 
 
 def _unstratified(train: Counts, total: Counts) -> str:
-    wanted = 8 * total // 10
+    wanted = training_images(total)
     off = np.flatnonzero(train != wanted)
     first = int(off[0])
     return (
@@ -192,31 +198,33 @@ def _unstratified(train: Counts, total: Counts) -> str:
     )
 
 
-def _sizes(file: str, total: Counts) -> Finding:
+def _sizes(file: str, total: Counts) -> InspectionFinding:
     where = f"{file}: anp, images a pair"
     outside = np.flatnonzero((total < FEWEST) | (total > MOST))
     place = f"the paper's have {FEWEST} to {MOST:,} (section 5.1)"
     if not outside.size:
-        return Finding(where, f"{total.min():,} to {total.max():,}; {place}", Verdict.SAME)
+        return InspectionFinding(
+            where, f"{total.min():,} to {total.max():,}; {place}", InspectionVerdict.SAME
+        )
     first = int(outside[0])
     what = f"{outside.size} pairs are outside: pair {first} has {total[first]:,}; {place}"
-    return Finding(where, what, Verdict.DIFFERS)
+    return InspectionFinding(where, what, InspectionVerdict.DIFFERS)
 
 
-def _images(file: str, splits: Mapping[str, Databases]) -> Iterator[Finding]:
+def _images(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFinding]:
     for phase, split in splits.items():
         shape = first_shape(split.images) if split.images else None
         where = f"{file}: {phase} images"
         if shape is None:
             what = "no images at hand, or stored encoded: their size was not looked at"
-            yield Finding(where, what, Verdict.NOT_CHECKABLE)
+            yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
         else:
-            verdict = Verdict.SAME if shape == IMAGE else Verdict.DIFFERS
-            what = f"the first is {text(shape)}, the paper's are {text(IMAGE)} (section 5.2)"
-            yield Finding(where, what, verdict)
+            verdict = InspectionVerdict.SAME if shape == IMAGE_SHAPE else InspectionVerdict.DIFFERS
+            what = f"the first is {text(shape)}, the paper's are {text(IMAGE_SHAPE)} (section 5.2)"
+            yield InspectionFinding(where, what, verdict)
 
 
-def _both_splits(file: str, splits: Mapping[str, Databases]) -> Iterator[Finding]:
+def _both_splits(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFinding]:
     """Look for images that are in both splits, or twice in one, pixel by pixel the same."""
     paths = {phase: split.images for phase, split in splits.items() if split.images}
     if len(paths) < len(RECORDS):
@@ -228,11 +236,13 @@ def _both_splits(file: str, splits: Mapping[str, Databases]) -> Iterator[Finding
         places = [int(np.flatnonzero(digests[phase] == shared[0])[0]) for phase in RECORDS]
         what = f"{shared.size:,} images are in TRAIN and in TEST: record {places[0]:,} of the one"
         what += f" is record {places[1]:,} of the other; the paper's splits are apart (section 5.2)"
-        yield Finding(where, what, Verdict.DIFFERS)
+        yield InspectionFinding(where, what, InspectionVerdict.DIFFERS)
     else:
-        yield Finding(where, "no image is in both (section 5.2)", Verdict.SAME)
+        yield InspectionFinding(where, "no image is in both (section 5.2)", InspectionVerdict.SAME)
     for phase, values in digests.items():
         again = values.size - np.unique(values).size
         if again:
             what = f"{again:,} records repeat an image of {phase}: the paper does not say whether"
-            yield Finding(f"{file}: {phase} images", what + " its own do", Verdict.NOT_CHECKABLE)
+            yield InspectionFinding(
+                f"{file}: {phase} images", what + " its own do", InspectionVerdict.NOT_CHECKABLE
+            )

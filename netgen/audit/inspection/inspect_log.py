@@ -1,7 +1,7 @@
-"""Is what this log tells the paper's training? Solver, nets, rates, weights and final accuracies.
+"""Compare a log with the paper's training: solver, nets, rates, weights and final accuracies.
 
-Logs of Caffe from 2015 to 1.0. What a log does not say cannot be checked; what it says only in some
-builds ("Ignoring source layer") proves nothing by its absence.
+For logs of Caffe from 2015 to 1.0. What a log does not contain cannot be checked; a line that only
+some builds write ("Ignoring source layer") proves nothing when it is missing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from netgen import paper
 from netgen.audit.inspection.accuracies import inspect_accuracies
-from netgen.audit.inspection.finding import Finding, Verdict
+from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
 from netgen.audit.inspection.inspect_network import inspect_parsed
 from netgen.audit.inspection.inspect_solver import batches_of, inspect_parsed_solver
 from netgen.audit.inspection.references import Reference
@@ -41,7 +41,7 @@ def inspect_log(
     path: str | os.PathLike[str],
     reference: Reference | None = None,
     trained: NetParameter | None = None,
-) -> list[Finding]:
+) -> list[InspectionFinding]:
     """Compare the log of a training with section 5.2 and Table 2.
 
     Parameters
@@ -49,9 +49,9 @@ def inspect_log(
     path
         What ``caffe train`` wrote.
     reference
-        Which of the paper's networks was trained, where it is known; else the log's own nets tell.
+        Which of the paper's networks was trained; by default found by the nets in the log.
     trained
-        That network, where it is at hand.
+        That network, if available.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def inspect_log(
     log = read_log(Path(path))
     messages = [match["text"] for line in lines if (match := PREFIX.match(line))]
     net = _net(lines)
-    findings: list[Finding] = []
+    findings: list[InspectionFinding] = []
     if net:
         inspected = inspect_parsed(net, f"{file}: the net in it")
         reference = reference or inspected.reference
@@ -120,9 +120,9 @@ def _in_phase(layer: LayerParameter, phase: int) -> LayerParameter:
 
 
 def _fed(messages: Sequence[str]) -> dict[Phase, Shape]:
-    """Find what each phase's net is fed: the size of the first data that is told after its making.
+    """Return the shape of each phase's images: the first data size printed once its net is created.
 
-    A net's first Data layer is that of images, as it has to be to be printed as an image's size.
+    Every Data layer prints its size; the first of a net is taken to read the images.
     """
     fed: dict[Phase, Shape] = {}
     phase: Phase = "TRAIN"
@@ -134,30 +134,34 @@ def _fed(messages: Sequence[str]) -> dict[Phase, Shape]:
     return fed
 
 
-def _sizes(file: str, fed: Mapping[Phase, Shape]) -> Iterator[Finding]:
-    wanted = (3, paper.IMAGE_SIZE, paper.IMAGE_SIZE)
+def _sizes(file: str, fed: Mapping[Phase, Shape]) -> Iterator[InspectionFinding]:
+    wanted = paper.IMAGE_SHAPE
     for phase, shape in fed.items():
-        verdict = Verdict.SAME if shape[1:] == wanted else Verdict.DIFFERS
+        verdict = InspectionVerdict.SAME if shape[1:] == wanted else InspectionVerdict.DIFFERS
         what = f"batches of {text(shape)}, the paper's images are {text(wanted)} (section 5.2)"
-        yield Finding(f"{file}: data ({phase})", what, verdict)
+        yield InspectionFinding(f"{file}: data ({phase})", what, verdict)
 
 
 def _solver(
     file: str, lines: Sequence[str], batches: Mapping[Phase, int], reference: Reference | None
-) -> list[Finding]:
+) -> list[InspectionFinding]:
     where = f"{file}: the solver in it"
     prototxt = next(_blocks(lines, SOLVER), None)
     if prototxt is None:
-        return [Finding(where, "the log does not print one", Verdict.NOT_CHECKABLE)]
+        return [
+            InspectionFinding(where, "the log does not print one", InspectionVerdict.NOT_CHECKABLE)
+        ]
     try:
         solver = parse_solver(prototxt, where)
     except SchemaError as error:
-        return [Finding(where, f"cannot be read: {error}", Verdict.NOT_CHECKABLE)]
+        return [
+            InspectionFinding(where, f"cannot be read: {error}", InspectionVerdict.NOT_CHECKABLE)
+        ]
     baseline = reference is not None and len(reference.variant.tasks) == 1
     return inspect_parsed_solver(solver, where, batches, baseline)
 
 
-def _progress(file: str, log: TrainingLog, batch: int) -> Iterator[Finding]:
+def _progress(file: str, log: TrainingLog, batch: int) -> Iterator[InspectionFinding]:
     last = max(reading.iteration for reading in (*log.train, *log.test))
     epochs = last * batch / paper.TRAIN_IMAGES
     what = f"trained to iteration {last:,}, {epochs:.3g} epochs at batch {batch};"
@@ -165,7 +169,7 @@ def _progress(file: str, log: TrainingLog, batch: int) -> Iterator[Finding]:
         what += ' finished; the paper trains "until convergence" (section 5.2)'
     else:
         what += " not finished, or the log was cut off"
-    yield Finding(f"{file}: iterations", what, Verdict.NOT_CHECKABLE)
+    yield InspectionFinding(f"{file}: iterations", what, InspectionVerdict.NOT_CHECKABLE)
     losses = {
         name: value
         for reading in log.train
@@ -174,10 +178,10 @@ def _progress(file: str, log: TrainingLog, batch: int) -> Iterator[Finding]:
     }
     if losses:
         what = f"losses that are no numbers: {listed(sorted(losses))}: the training diverged"
-        yield Finding(f"{file}: losses", what, Verdict.DIFFERS)
+        yield InspectionFinding(f"{file}: losses", what, InspectionVerdict.DIFFERS)
 
 
-def _rates(file: str, messages: Sequence[str]) -> Iterator[Finding]:
+def _rates(file: str, messages: Sequence[str]) -> Iterator[InspectionFinding]:
     """Compare where the learning rate starts, and by what it falls."""
     where = f"{file}: learning rate"
     rates: list[tuple[int, float]] = []
@@ -187,49 +191,53 @@ def _rates(file: str, messages: Sequence[str]) -> Iterator[Finding]:
             if not rates or not math.isclose(rate, rates[-1][1], rel_tol=SMALLEST):
                 rates.append((iteration, rate))
     if not rates:
-        yield Finding(where, "the log prints none", Verdict.NOT_CHECKABLE)
+        yield InspectionFinding(where, "the log prints none", InspectionVerdict.NOT_CHECKABLE)
         return
     first, wanted = rates[0], Recipe().base_lr
     same = math.isclose(first[1], wanted, rel_tol=SMALLEST)
-    verdict = Verdict.SAME if same else Verdict.DIFFERS
+    verdict = InspectionVerdict.SAME if same else InspectionVerdict.DIFFERS
     if first[0] and not same:
-        verdict = Verdict.NOT_CHECKABLE  # a resumed training: it may have fallen before
+        verdict = InspectionVerdict.NOT_CHECKABLE  # a resumed training: it may have fallen before
     what = f"{said(first[1])} at iteration {first[0]:,}, the paper starts at {said(wanted)}"
-    yield Finding(where, f"{what} (section 5.2)", verdict)
+    yield InspectionFinding(where, f"{what} (section 5.2)", verdict)
     yield from _falls(where, rates)
 
 
-def _falls(where: str, rates: Sequence[tuple[int, float]]) -> Iterator[Finding]:
+def _falls(where: str, rates: Sequence[tuple[int, float]]) -> Iterator[InspectionFinding]:
     place = 'section 5.2: "decreased it by a factor of ten whenever the loss plateaued"'
     if len(rates) == 1:
-        yield Finding(where, f"it never falls ({place})", Verdict.NOT_CHECKABLE)
+        yield InspectionFinding(where, f"it never falls ({place})", InspectionVerdict.NOT_CHECKABLE)
     odd = [
         (iteration, before / rate if rate else math.inf)
         for (_, before), (iteration, rate) in pairwise(rates)
         if not (rate and math.isclose(before / rate, TENFOLD, rel_tol=SMALLEST))
     ]
     if odd:
-        told = f"at iteration {odd[0][0]:,} it is divided by {odd[0][1]:.4g}"
+        what = f"at iteration {odd[0][0]:,} it is divided by {odd[0][1]:.4g}"
         more = f", and otherwise than tenfold {len(odd) - 1:,} times more" if odd[1:] else ""
-        yield Finding(where, f"{told}{more}; the paper by 10 ({place})", Verdict.DIFFERS)
+        yield InspectionFinding(
+            where, f"{what}{more}; the paper by 10 ({place})", InspectionVerdict.DIFFERS
+        )
     elif rates[1:]:
         falls = listed([f"{iteration:,}" for iteration, _ in rates[1:]])
-        yield Finding(where, f"falls tenfold at iteration {falls} ({place})", Verdict.SAME)
+        yield InspectionFinding(
+            where, f"falls tenfold at iteration {falls} ({place})", InspectionVerdict.SAME
+        )
 
 
-def _weights(file: str, messages: Sequence[str]) -> Iterator[Finding]:
+def _weights(file: str, messages: Sequence[str]) -> Iterator[InspectionFinding]:
     where = f"{file}: weights"
     loaded = [match[1].strip() for match in map(LOADED.match, messages) if match]
     place = "section 5.2 starts from a ResNet of ILSVRC"
     if loaded:
         what = f"loaded from {listed(loaded)}; {place}: compare that file"
-        yield Finding(where, what, Verdict.NOT_CHECKABLE)
+        yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
     else:
         what = f"no line says that any were loaded; {place}; pycaffe loads them silently"
-        yield Finding(where, what, Verdict.NOT_CHECKABLE)
+        yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
     ignored = [match[1] for match in map(IGNORED.match, messages) if match]
     if ignored:
         what = (
             f"the file's layers {listed(sorted(set(ignored)))} were ignored: the network has none"
         )
-        yield Finding(where, f"{what} of these names", Verdict.NOT_CHECKABLE)
+        yield InspectionFinding(where, f"{what} of these names", InspectionVerdict.NOT_CHECKABLE)

@@ -1,4 +1,4 @@
-"""Is this solver the paper's? Field by field against section 5.2."""
+"""Compare a solver with section 5.2, field by field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from netgen import paper
 from netgen.audit.inspection.data_layers import PARAMETERS, batch_of
-from netgen.audit.inspection.finding import Finding, Verdict
+from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
 from netgen.caffe.caffe_pb2 import NetParameter, SolverParameter
 from netgen.caffe.schema import Phase, SchemaError, SchemaWarning, layers_in, read_net, read_solver
 from netgen.paper import Recipe
@@ -21,12 +21,12 @@ from netgen.system.text import said
 OURS = Recipe()
 FALLS = 'section 5.2: "decreased it by a factor of ten whenever the loss plateaued"'
 TENTH = 0.1
-Judged = tuple[str, Verdict]
+Judged = tuple[str, InspectionVerdict]
 
 
 @dataclass(frozen=True)
-class Situation:
-    """A solver, and the batches of the network that it trains; None where that is not at hand."""
+class SolverAndBatches:
+    """A solver, and the batch sizes of the network that it trains; None where unknown."""
 
     solver: SolverParameter
     train_batch: int | None
@@ -35,7 +35,7 @@ class Situation:
 
 def inspect_solver(
     path: str | os.PathLike[str], net: NetParameter | None = None, baseline: bool = False
-) -> list[Finding]:
+) -> list[InspectionFinding]:
     """Compare a solver's prototxt with section 5.2.
 
     Parameters
@@ -43,11 +43,10 @@ def inspect_solver(
     path
         The solver's file.
     net
-        The network that it trains; without it the one that the solver names is read, where it is
-        there.
+        The network that it trains; by default the one that the solver names, if that file exists.
     baseline
-        Whether the network is one of the single-task ones. Section 5.2 gives batch and rates for
-        the cross-residual networks only: what differs in a baseline's cannot be checked.
+        Whether it trains a single-task network. Section 5.2 gives batch size and rates for the
+        cross-residual networks only, so a baseline's cannot be checked.
 
     Raises
     ------
@@ -71,24 +70,26 @@ def batches_of(net: NetParameter) -> dict[Phase, int]:
 
 def inspect_parsed_solver(
     solver: SolverParameter, file: str, batches: Mapping[Phase, int], baseline: bool = False
-) -> list[Finding]:
+) -> list[InspectionFinding]:
     """Compare a parsed solver, given the batches that are known; `file` is its name in findings."""
-    situation = Situation(solver, batches.get("TRAIN"), batches.get("TEST"))
+    situation = SolverAndBatches(solver, batches.get("TRAIN"), batches.get("TEST"))
     findings = []
     for field, rule in RULES.items():
         judged = list(rule(situation))
         if baseline and field in OF_CROSS_RESIDUAL_NETWORKS:
             judged = list(map(_of_baseline, judged))
-        findings += [Finding(f"{file}: {field}", what, verdict) for what, verdict in judged]
+        findings += [
+            InspectionFinding(f"{file}: {field}", what, verdict) for what, verdict in judged
+        ]
     return findings
 
 
 def _of_baseline(judged: Judged) -> Judged:
     what, verdict = judged
-    if verdict is not Verdict.DIFFERS:
+    if verdict is not InspectionVerdict.DIFFERS:
         return judged
     what += "; but that is said of the cross-residual networks: the baselines' is open"
-    return what, Verdict.NOT_CHECKABLE
+    return what, InspectionVerdict.NOT_CHECKABLE
 
 
 def _named_net(solver: SolverParameter) -> NetParameter | None:
@@ -104,103 +105,119 @@ def _batch(net: NetParameter, phase: Phase) -> int | None:
     return next((batch_of(layer) for layer in sources), None)
 
 
-def _type(at: Situation) -> Iterator[Judged]:
+def _type(at: SolverAndBatches) -> Iterator[Judged]:
     same = at.solver.type.upper() == "SGD"
     what = f'type "{at.solver.type}", the paper\'s is "SGD" (section 5.2: "stochastic gradient'
-    yield what + ' descent")', Verdict.SAME if same else Verdict.DIFFERS
+    yield what + ' descent")', InspectionVerdict.SAME if same else InspectionVerdict.DIFFERS
 
 
-def _number(field: str) -> Callable[[Situation], Iterator[Judged]]:
+def _number(field: str) -> Callable[[SolverAndBatches], Iterator[Judged]]:
     """Return the rule of a number that section 5.2 prints."""
 
-    def rule(at: Situation) -> Iterator[Judged]:
+    def rule(at: SolverAndBatches) -> Iterator[Judged]:
         found, wanted = getattr(at.solver, field), getattr(OURS, field)
         same = math.isclose(found, wanted, rel_tol=1e-6)
         what = f"{field} {said(found)}, the paper's is {said(wanted)} (section 5.2)"
-        yield what, Verdict.SAME if same else Verdict.DIFFERS
+        yield what, InspectionVerdict.SAME if same else InspectionVerdict.DIFFERS
 
     return rule
 
 
-def _lr_policy(at: Situation) -> Iterator[Judged]:
+def _lr_policy(at: SolverAndBatches) -> Iterator[Judged]:
     policy = at.solver.lr_policy
-    told = f'lr_policy "{policy}"'
+    setting = f'lr_policy "{policy}"'
     if policy == "fixed":
-        yield f"{told}: the rate as it starts; the falls are made by hand ({FALLS})", Verdict.SAME
+        yield (
+            f"{setting}: the rate as it starts; the falls are made by hand ({FALLS})",
+            InspectionVerdict.SAME,
+        )
     elif policy in ("step", "multistep"):
-        what = f"{told}, gamma {said(at.solver.gamma)}: the paper's rate falls to a tenth ({FALLS})"
+        what = (
+            f"{setting}, gamma {said(at.solver.gamma)}: the paper's rate falls to a tenth ({FALLS})"
+        )
         tenfold = math.isclose(at.solver.gamma, TENTH, rel_tol=1e-6)
-        yield what, Verdict.EQUIVALENT if tenfold else Verdict.DIFFERS
+        yield what, InspectionVerdict.EQUIVALENT if tenfold else InspectionVerdict.DIFFERS
     else:
-        yield f"{told}: the paper's rate falls in steps of ten ({FALLS})", Verdict.DIFFERS
+        yield (
+            f"{setting}: the paper's rate falls in steps of ten ({FALLS})",
+            InspectionVerdict.DIFFERS,
+        )
 
 
-def _decay(at: Situation) -> Iterator[Judged]:
+def _decay(at: SolverAndBatches) -> Iterator[Judged]:
     same = at.solver.regularization_type == "L2"
     what = f'regularization_type "{at.solver.regularization_type}", the paper\'s "weight decay" is'
-    yield what + ' "L2" (section 5.2)', Verdict.SAME if same else Verdict.DIFFERS
+    yield (
+        what + ' "L2" (section 5.2)',
+        InspectionVerdict.SAME if same else InspectionVerdict.DIFFERS,
+    )
 
 
-def _images(at: Situation) -> Iterator[Judged]:
-    """Hold the images an iteration against 24: iter_size adds up so many batches' gradients."""
+def _images(at: SolverAndBatches) -> Iterator[Judged]:
+    """Compare the images per iteration with 24: iter_size sums the gradients of as many batches."""
     size, wanted = at.solver.iter_size, OURS.batch_size
     if at.train_batch is None:
         what = f"iter_size {size}: times the network's batch it should be {wanted} (section 5.2)"
-        yield f"{what}; the network is not at hand", Verdict.NOT_CHECKABLE
+        yield f"{what}; the network is not at hand", InspectionVerdict.NOT_CHECKABLE
         return
     total = size * at.train_batch
     what = f"iter_size {size} x batch_size {at.train_batch} = {total}, the paper's is {wanted}"
-    verdict = Verdict.SAME if size == 1 else Verdict.EQUIVALENT
+    verdict = InspectionVerdict.SAME if size == 1 else InspectionVerdict.EQUIVALENT
     if total == wanted and size > 1:
         what += f" (section 5.2); BatchNorm normalises over {at.train_batch} images at a time"
     else:
         what += " (section 5.2)"
-    yield what, verdict if total == wanted else Verdict.DIFFERS
+    yield what, verdict if total == wanted else InspectionVerdict.DIFFERS
 
 
-def _test_iter(at: Situation) -> Iterator[Judged]:
+def _test_iter(at: SolverAndBatches) -> Iterator[Judged]:
     wanted = paper.TEST_IMAGES
     for count in at.solver.test_iter:
-        told = f"test_iter {count:,}"
+        setting = f"test_iter {count:,}"
         if at.test_batch is None:
-            what = f"{told}: times the test batch it should be {wanted:,} (section 5.2)"
-            yield f"{what}; the network is not at hand", Verdict.NOT_CHECKABLE
+            what = f"{setting}: times the test batch it should be {wanted:,} (section 5.2)"
+            yield f"{what}; the network is not at hand", InspectionVerdict.NOT_CHECKABLE
             continue
         total = count * at.test_batch
-        what = f"{told} x batch_size {at.test_batch} = {total:,}, the test set is {wanted:,} images"
-        yield f"{what} (section 5.2)", Verdict.SAME if total == wanted else Verdict.DIFFERS
+        what = (
+            f"{setting} x batch_size {at.test_batch} = {total:,}, the test set is {wanted:,} images"
+        )
+        yield (
+            f"{what} (section 5.2)",
+            InspectionVerdict.SAME if total == wanted else InspectionVerdict.DIFFERS,
+        )
     if not at.solver.test_iter:
-        yield "it never tests: Table 2's numbers need another run", Verdict.NOT_CHECKABLE
+        yield "it never tests: Table 2's numbers need another run", InspectionVerdict.NOT_CHECKABLE
 
 
-def _clipping(at: Situation) -> Iterator[Judged]:
+def _clipping(at: SolverAndBatches) -> Iterator[Judged]:
     if at.solver.clip_gradients > 0:
         what = f"clip_gradients {said(at.solver.clip_gradients)}: the paper names no such thing"
-        yield f"{what} (section 5.2)", Verdict.DIFFERS
+        yield f"{what} (section 5.2)", InspectionVerdict.DIFFERS
 
 
-def _first_test(at: Situation) -> Iterator[Judged]:
+def _first_test(at: SolverAndBatches) -> Iterator[Judged]:
     if at.solver.test_initialization and at.solver.test_iter:
         what = "test_initialization true, ours is false: tested before training, BatchNorm's"
         what += " averages are zero and the loss prints as nan; what is learned is the same"
-        yield what, Verdict.EQUIVALENT
+        yield what, InspectionVerdict.EQUIVALENT
 
 
-def _average_loss(at: Situation) -> Iterator[Judged]:
+def _average_loss(at: SolverAndBatches) -> Iterator[Judged]:
     if at.solver.average_loss != 1:
         what = f"average_loss {at.solver.average_loss}: the loss is printed smoothed; of no effect"
-        yield what, Verdict.EQUIVALENT
+        yield what, InspectionVerdict.EQUIVALENT
 
 
-def _max_iter(at: Situation) -> Iterator[Judged]:
+def _max_iter(at: SolverAndBatches) -> Iterator[Judged]:
     per_epoch = paper.TRAIN_IMAGES / (at.solver.iter_size * (at.train_batch or OURS.batch_size))
     epochs = at.solver.max_iter / per_epoch
     what = f"max_iter {at.solver.max_iter:,}: {epochs:.3g} epochs; the paper trains"
-    yield what + ' "until convergence" (section 5.2)', Verdict.NOT_CHECKABLE
+    yield what + ' "until convergence" (section 5.2)', InspectionVerdict.NOT_CHECKABLE
 
 
-# In section 5.2's order; then what it does not name.
-RULES: dict[str, Callable[[Situation], Iterator[Judged]]] = {
+# In section 5.2's order, then the fields that it does not mention.
+RULES: dict[str, Callable[[SolverAndBatches], Iterator[Judged]]] = {
     "type": _type,
     "iter_size": _images,
     "momentum": _number("momentum"),

@@ -12,7 +12,8 @@ import numpy as np
 
 from netgen import paper
 from netgen.audit.inspection.explanations import starts_at
-from netgen.audit.inspection.finding import Finding, Verdict
+from netgen.audit.inspection.finding import InspectionFinding as Finding
+from netgen.audit.inspection.finding import InspectionVerdict as Verdict
 from netgen.audit.inspection.references import Reference
 from netgen.caffe.caffemodel import Weights, published_by_he, read_weights, sha1, shapes_text
 from netgen.caffe.caffemodel_check import (

@@ -1,4 +1,4 @@
-"""Which layer of one graph stands for which of another, whatever they are called.
+"""Which layer of one graph corresponds to which of another, whatever their names.
 
 A single change leaves every other layer with one fingerprint intact: what does not come after it
 has the same past, what does not come before it the same future. So layers are paired best first,
@@ -117,7 +117,7 @@ def _names(graph: Graph) -> list[tuple[str, str]]:
 
 
 def _names_agree(found: Graph, wanted: Graph) -> bool:
-    """Tell whether names are to be trusted: most are the same, and they are not merely permuted."""
+    """Return whether names can be trusted: most are the same, and not merely permuted."""
     shared = len(set(_names(found)) & set(_names(wanted)))
     if 2 * shared < len(wanted.nodes):
         return False

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal
 
 from netgen import paper
-from netgen.audit.inspection.graph import Counted, Graph, graph_of_layers, similarity
+from netgen.audit.inspection.graph import Graph, GraphCount, graph_of_layers, similarity
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net
 from netgen.network.architecture import network
@@ -18,8 +18,8 @@ from netgen.network.render import render
 from netgen.network.variants import READINGS, Architecture, Variant, variants
 from netgen.paper import Recipe
 
-Kind = Literal["train_val", "deploy"]
-TEST_BATCH = 3  # 77,073 = 3 x 25,691
+NetKind = Literal["train_val", "deploy"]
+TEST_BATCH = 3  # divides the test set
 STARTS = 2  # where two readings are changed, another row may seem nearest at first
 
 
@@ -28,7 +28,7 @@ class Reference:
     """One of the paper's networks, in one reading."""
 
     variant: Variant
-    kind: Kind
+    kind: NetKind
 
     @property
     def title(self) -> str:
@@ -57,7 +57,7 @@ class Reference:
         return self if self.is_counted("TEST") else replace(self, kind="train_val")
 
     def is_counted(self, phase: Phase) -> bool:
-        """Tell whether Table 2 counts what is built in a phase: auxiliary heads, in TRAIN only."""
+        """Return whether Table 2 counts a phase's net: auxiliary heads are in TRAIN only."""
         return phase == "TRAIN" or self.variant.row.architecture is not Architecture.INCEPTION
 
     def net(self) -> NetParameter:
@@ -72,12 +72,12 @@ class Reference:
 Scored = tuple[Reference, float]
 
 
-def nearest(found: Graph, kind: Kind) -> Scored:
+def nearest(found: Graph, kind: NetKind) -> Scored:
     """Return the paper's network that a graph is most like, and how alike (1: the same function).
 
-    All rows of Table 2 are tried that are residual networks, which sums make, as it is one or not;
-    then, unless one of them is it, other readings of the nearest,
-    one change of reading at a time for as long as it gets nearer.
+    A graph with sums is compared with Table 2's residual networks, another with the rest. Unless
+    one of them is equal, other readings of the nearest are tried, one change at a time for as long
+    as the likeness grows.
     """
     residual = any(node.type == "Eltwise" for node in found.nodes)
     rows = [
@@ -123,12 +123,12 @@ def _neighbours(reference: Reference) -> Iterator[Reference]:
 
 
 @cache
-def _graph(variant: Variant, kind: Kind, phase: Phase) -> Graph:
-    return graph_of_layers(layers_in(_net(variant, kind), phase), phase, Counted())
+def _graph(variant: Variant, kind: NetKind, phase: Phase) -> Graph:
+    return graph_of_layers(layers_in(_net(variant, kind), phase), phase, GraphCount())
 
 
 @cache
-def _net(variant: Variant, kind: Kind) -> NetParameter:
+def _net(variant: Variant, kind: NetKind) -> NetParameter:
     text = render(
         f"{kind}.prototxt",
         net=network(variant, MTVSO),

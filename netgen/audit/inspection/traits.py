@@ -118,12 +118,12 @@ def _filler(filler: FillerParameter) -> str:
     kind = filler.type
     if kind in ("msra", "xavier"):
         return f"{kind}, {FillerParameter.VarianceNorm.Name(filler.variance_norm)}"
-    said = {
+    values = {
         "constant": f" {filler.value:g}",
         "gaussian": f", mean {filler.mean:g}, std {filler.std:g}",
         "uniform": f", {filler.min:g} to {filler.max:g}",
     }
-    return kind + said.get(kind, "")
+    return kind + values.get(kind, "")
 
 
 def _learning(layer: LayerParameter, blobs: int) -> dict[str, Value]:
@@ -162,7 +162,7 @@ def _convolution(
     _drop(fields, WINDOW_FIELDS)
     try:
         windows = convolution_windows(layer.convolution_param, axes)
-    except ShapeError:  # Caffe would refuse it, and the counting has said so
+    except ShapeError:  # Caffe would refuse it, which counting has reported
         windows = []
     if windows:
         names = ("kernel", "stride", "pad", "dilation")

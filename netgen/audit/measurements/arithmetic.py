@@ -1,26 +1,32 @@
-"""What can be computed: counts, chance, and arithmetic on the paper's own printed numbers."""
+"""Arithmetic on printed accuracies; equations (3) and (4) in NumPy; Figure 5's words."""
 
 from __future__ import annotations
 
-from math import prod, sqrt
+from math import sqrt
 
 from netgen import paper
-from netgen.audit.measurements.measurement import Context, Found, measurement
-from netgen.audit.measurements.parsed_networks import TASKS
-from netgen.paper import TABLE_2
-from netgen.paper.claims.results import ROWS
+from netgen.audit.measurements.measurement import AuditInputs, Found, measures
+from netgen.paper import TABLE_2, implied
+from netgen.paper.claims import ROWS, Measure
 
-Interval = tuple[float, float]
-# Parameters of a classifier's output: its inputs and a bias. AlexNet's and VGG's fc7 has 4,096,
-# GoogLeNet's pool (and each auxiliary head) 1,024, ResNet-50's pool 2,048.
-OUTPUT = {"CaffeNet": 4_097, "Inception-v1": 1_025, "VggNet-16": 4_097, "ResNet-50": 2_049}
 TRAINING = "Table 2's accuracies, which need training"
 
 
-# ---- parameters ---------------------------------------------------------------------------------
-
-
-# ---- accuracies ---------------------------------------------------------------------------------
+@measures(Measure.CHANCE)
+def chance(_: AuditInputs, task: str, k: str) -> Found:
+    """Return what guessing would score, in percent."""
+    classes, guesses = paper.TASKS[task], int(k)
+    value = 100 * implied.chance(classes, guesses)
+    formula = f"1 - (1 - 1/{classes})^{k}" if guesses > 1 else f"1/{classes}"
+    beside = f"; {k}/{classes} would be {100 * guesses / classes:.2f}" if guesses > 1 else ""
+    neighbour = 100 * implied.chance(classes - 1, guesses)
+    printed = float(ROWS["Chance", task].top1 if guesses == 1 else ROWS["Chance", task].top5)
+    return Found(
+        f"{value:.4f} %", f"{formula}{beside}", (value,),
+        fits=f"{classes - 1} classes: {neighbour:.3f} %, or 0.85 misread"
+        if round(neighbour, 2) == printed != round(value, 2)
+        else "",
+    )  # fmt: skip
 
 
 def _accuracies(network: str) -> dict[tuple[str, int], float]:
@@ -43,24 +49,24 @@ def _top1(network: str, task: str) -> str:
     return ROWS[network, task].top1
 
 
-@measurement
-def gain(_: Context, better: str, worse: str, task: str) -> Found:
+@measures(Measure.GAIN)
+def gain(_: AuditInputs, better: str, worse: str, task: str) -> Found:
     """Relative gain in top-1 accuracy, in percent; of the other tasks too."""
     gains = _gains(better, worse)
     evidence = f"{_top1(better, task)} / {_top1(worse, task)} - 1; {TRAINING}; {_text(gains)}"
     return Found(f"{gains[task, 1]:.3f} %", evidence, (gains[task, 1],), proves=False)
 
 
-@measurement
-def drop(_: Context, worse: str, better: str, task: str) -> Found:
+@measures(Measure.DROP)
+def drop(_: AuditInputs, worse: str, better: str, task: str) -> Found:
     """Relative loss in top-1 accuracy, in percent."""
     losses = {key: -value for key, value in _gains(worse, better).items()}
     evidence = f"1 - {_top1(worse, task)} / {_top1(better, task)}; {TRAINING}; {_text(losses)}"
     return Found(f"{losses[task, 1]:.3f} %", evidence, (losses[task, 1],), proves=False)
 
 
-@measurement
-def largest_gain(_: Context) -> Found:
+@measures(Measure.LARGEST_GAIN)
+def largest_gain(_: AuditInputs) -> Found:
     """Whether ANP detection is hardest, and gains most from cross-residuals."""
     gains = {t: g for (t, k), g in _gains("X_S-ResNet-50", "X_0-ResNet-50").items() if k == 1}
     scores = {t: top for (t, k), top in _accuracies("X_S-ResNet-50").items() if k == 1}
@@ -73,8 +79,8 @@ def largest_gain(_: Context) -> Found:
     )
 
 
-@measurement
-def order_of_tasks(_: Context) -> Found:
+@measures(Measure.ORDER_OF_TASKS)
+def order_of_tasks(_: AuditInputs) -> Found:
     """Whether noun is above adjective above ANP in every network with all three."""
     names = dict.fromkeys(row.network for row in TABLE_2 if row.task == "noun")
     names.pop("Chance")
@@ -89,23 +95,24 @@ def order_of_tasks(_: Context) -> Found:
     )
 
 
-@measurement
-def more_pairs(_: Context) -> Found:
+@measures(Measure.MORE_PAIRS)
+def more_pairs(_: AuditInputs) -> Found:
     """Whether there are more pairs than nouns and adjectives."""
-    noun, adj, anp = (paper.TASKS[task] for task in TASKS)
+    noun, adj, anp = paper.TASKS.values()
     return Found(f"{anp} > {noun} + {adj}", "section 5.1", holds=anp > noun + adj, proves=False)
 
 
-@measurement
-def almost_half(_: Context) -> Found:
+@measures(Measure.ALMOST_HALF)
+def almost_half(_: AuditInputs) -> Found:
     """How far X_S's ANP accuracy is below its noun accuracy, as a share."""
     top = _accuracies("X_S-ResNet-50")
-    share = 1 - top["anp", 1] / top["noun", 1]
-    return Found(f"{100 * share:.1f} %", f"1 - 22.89 / 42.18; {TRAINING}", (share,), proves=False)
+    anp, noun = top["anp", 1], top["noun", 1]
+    share = 1 - anp / noun
+    return Found(f"{100 * share:.1f} %", f"1 - {anp} / {noun}; {TRAINING}", (share,), proves=False)
 
 
-@measurement
-def below(_: Context, lower: str, upper: str) -> Found:
+@measures(Measure.BELOW)
+def below(_: AuditInputs, lower: str, upper: str) -> Found:
     """Whether a network is below another in every task and column."""
     gains = _gains(upper, lower)
     return Found(
@@ -116,15 +123,15 @@ def below(_: Context, lower: str, upper: str) -> Found:
     )
 
 
-@measurement
-def standard_errors(_: Context) -> Found:
+@measures(Measure.STANDARD_ERRORS)
+def standard_errors(_: AuditInputs) -> Found:
     """How far X_S is above ResNet-50, in standard errors of their difference."""
     ours, single = _accuracies("X_S-ResNet-50"), _accuracies("ResNet-50")
     ratios = {key: _z(ours[key], single[key]) for key in ours}
     top1 = [ratio for (_task, k), ratio in ratios.items() if k == 1]
     return Found(
         _text(ratios) + " standard errors",
-        "as two independent binomials of 77,073 images; one run each",
+        f"as two independent binomials of {paper.TEST_IMAGES:,} images; one run each",
         holds=min(top1) < 2,
         proves=False,
     )
@@ -135,11 +142,11 @@ def _z(first: float, second: float) -> float:
     return (first - second) / 100 / sqrt(sum(p * (1 - p) for p in shares) / paper.TEST_IMAGES)
 
 
-# ---- Figure 5's words, and the split ------------------------------------------------------------
+# ---- Figure 5's words ---------------------------------------------------------------------------
 
 
-@measurement
-def same_words(_: Context, *words: str) -> Found:
+@measures(Measure.SAME_WORDS)
+def same_words(_: AuditInputs, *words: str) -> Found:
     """Whether the paper says the same in two places."""
     return Found(
         " against ".join(f"“{word}”" for word in words),
@@ -149,62 +156,55 @@ def same_words(_: Context, *words: str) -> Found:
     )
 
 
-@measurement
-def magnitudes_or_signs(_: Context) -> Found:
+@measures(Measure.MAGNITUDES_OR_SIGNS)
+def magnitudes_or_signs(_: AuditInputs) -> Found:
     """Magnitudes cannot be "mostly" non-negative: whether signed weights were plotted."""
     import numpy as np
 
-    drawn = np.random.default_rng(0).standard_normal(2048)
+    drawn = np.random.default_rng(0).standard_normal(paper.CROSS_CHANNELS)
     return Found(
         f"{(np.abs(drawn) >= 0).mean():.0%} of magnitudes are non-negative, whatever the weights",
-        "|w| >= 0 for 2,048 random w",
+        f"|w| >= 0 for {paper.CROSS_CHANNELS:,} random w",
         holds=bool((np.abs(drawn) < 0).any()),
         fits="signed weights were plotted: “unnormalized cross-residual weights”, its caption",
     )
 
 
-@measurement
-def images(_: Context) -> Found:
-    """Images in both halves together."""
-    total = paper.TRAIN_IMAGES + paper.TEST_IMAGES
-    return Found(f"{total:,}", "307,185 + 77,073", (total,), proves=False)
+# ---- Equations (3) and (4) in NumPy: what is left of a highway and of an LSTM without gates -----
+
+WIDTH, EXAMPLES = 16, 1000
 
 
-@measurement
-def images_a_pair(_: Context) -> Found:
-    """Mean number of images a pair: between 500 and 1,000 if all are."""
-    total, pairs = paper.TRAIN_IMAGES + paper.TEST_IMAGES, paper.TASKS["anp"]
-    mean = total / pairs
-    return Found(f"{mean:.1f} on average", f"{total:,} / {pairs}", (mean,), proves=False)
+@measures(Measure.HIGHWAY)
+def highway(_: AuditInputs) -> Found:
+    """Equation (3), y = H(x) T(x) + x C(x), with T = C = 1, less H(x) + x: equation (1)."""
+    import numpy as np
 
-
-@measurement
-def split_sum(_: Context) -> Found:
-    """Whether both halves are the whole, and which test batches cover the test set once."""
-    factors = _factors(paper.TEST_IMAGES)
-    whole = 384_258
-    values = (whole - paper.TEST_IMAGES, whole - paper.TRAIN_IMAGES)
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((EXAMPLES, WIDTH)), rng.standard_normal((WIDTH, WIDTH))
+    h = np.maximum(x @ w, 0)
+    gates = np.ones_like(x)
+    difference = np.abs((h * gates + x * gates) - (h + x)).max()
     return Found(
-        f"{whole:,} less the other half; 77,073 = {' x '.join(f'{f:,}' for f in factors)}",
-        "test batches of 3 or 23 cover the test set exactly",
-        tuple(map(float, values)),
-        holds=prod(factors) == paper.TEST_IMAGES,
-        proves=False,
+        f"differs from equation (1) by {difference:g}", "NumPy, 1,000 random x, both gates 1",
+        holds=bool(difference == 0),
+    )  # fmt: skip
+
+
+@measures(Measure.LSTM)
+def lstm(_: AuditInputs) -> Found:
+    """Equation (4) with i = f = o = 1, no h(k-1) and c(k-1) = x, less a residual layer."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((EXAMPLES, WIDTH)), rng.standard_normal((WIDTH, WIDTH))
+    residual = np.tanh(x @ w)
+    cell = 1.0 * x + 1.0 * residual
+    hidden = 1.0 * np.tanh(cell)
+    output, state = (np.abs(blob - (residual + x)).max() for blob in (hidden, cell))
+    return Found(
+        f"output h differs from tanh(.) + x by up to {output:.2f}, cell c by {state:g}",
+        "NumPy, 1,000 random x",
+        holds=bool(output == 0),
+        fits="the cell state c is one; h is only up to the outer tanh" if state == 0 else "",
     )
-
-
-def _factors(number: int) -> list[int]:
-    found = []
-    for divisor in range(2, number + 1):
-        while number % divisor == 0:
-            found.append(divisor)
-            number //= divisor
-    return found
-
-
-@measurement
-def split_shares(_: Context) -> Found:
-    """Shares of training and test images, in percent."""
-    total = paper.TRAIN_IMAGES + paper.TEST_IMAGES
-    values = (100 * paper.TRAIN_IMAGES / total, 100 * paper.TEST_IMAGES / total)
-    return Found(" / ".join(f"{v:.3f}" for v in values), "307,185 and 77,073", values, proves=False)

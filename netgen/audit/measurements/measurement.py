@@ -1,4 +1,4 @@
-"""What a measurement is: what it finds, what it can lack, and the table of all of them."""
+"""What a measurement is: what it looks at, finds and can lack; and the table of all of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from netgen.audit.measurements.parsed_networks import ParsedNetwork, emitted
+from netgen.paper.claims import Measure
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value measured on a sample, and the interval that holds the true one (95%)."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -15,11 +27,11 @@ class Found:
     Attributes
     ----------
     shown
-        What we get, in words.
+        What was measured, in words.
     evidence
-        Where it is to be seen: files, layers, commands; or the numbers it follows from.
+        Where to see it: files, layers, commands; or the numbers from which it follows.
     values
-        One a printed number, in its unit.
+        What was measured for each printed number, in its unit.
     holds
         For a statement: whether it does.
     proves
@@ -30,30 +42,26 @@ class Found:
 
     shown: str
     evidence: str
-    values: tuple[float, ...] = ()
+    values: tuple[float | Estimate, ...] = ()
     holds: bool = True
     proves: bool = True
     fits: str = ""
 
 
 class Missing(Exception):  # noqa: N818 - not an error: what a measurement waits for
-    """What a measurement cannot do now: `shown` is what is known meanwhile, the message why."""
+    """What cannot be measured now: `shown` is what is known meanwhile, the message why."""
 
     def __init__(self, why: str, shown: str = "") -> None:
         super().__init__(why)
         self.shown = shown
 
 
-class NotBuilt(Missing):
-    """A network that netgen cannot build (yet)."""
-
-
 class NeedsTraining(Missing):
-    """Something that only a trained network tells."""
+    """Something that only a trained network shows."""
 
 
 class NeedsData(Missing):
-    """Something that only data tells which are not here."""
+    """Something that only data show which are not here."""
 
 
 class LeftOpen(Missing):
@@ -61,23 +69,40 @@ class LeftOpen(Missing):
 
 
 @dataclass(frozen=True)
-class Context:
-    """What measurements may look at besides the generator.
+class AuditInputs:
+    """What measurements look at.
 
-    `ontology` is a folder with the class lists that section 5.1 speaks of; see
-    `netgen.audit.measurements.sub_ontology`. `results` is one with what `netgen eval --out` wrote.
+    Attributes
+    ----------
+    ontology
+        A folder with the class lists of section 5.1; see `netgen.audit.measurements.public_lists`.
+    results
+        A folder with what `netgen eval --out` wrote.
+    network
+        Returns the network to measure for a variant; by default the one that netgen generates.
     """
 
     ontology: Path | None = None
     results: Path | None = None
+    network: Callable[[str], ParsedNetwork] = emitted
 
 
-Measure = Callable[..., Found]
-M = TypeVar("M", bound=Measure)
-MEASUREMENTS: dict[str, Measure] = {}
+Function = TypeVar("Function", bound=Callable[..., Found])
+MEASUREMENTS: dict[Measure, Callable[..., Found]] = {}
 
 
-def measurement(function: M) -> M:
-    """Enter a function of a `Context` and the claim's `of` in the table, under its name."""
-    MEASUREMENTS[function.__name__] = function
-    return function
+def measures(measure: Measure) -> Callable[[Function], Function]:
+    """Enter a function of `AuditInputs` and a claim's `of` as the one that takes this measure.
+
+    Raises
+    ------
+    ValueError
+        When another function takes it already.
+    """
+
+    def enter(function: Function) -> Function:
+        if MEASUREMENTS.setdefault(measure, function) is not function:
+            raise ValueError(f"{measure} is measured by {MEASUREMENTS[measure].__name__} already")
+        return function
+
+    return enter

@@ -6,33 +6,32 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 from netgen import paper
-from netgen.audit.measurements.measurement import NotBuilt
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net, parse_solver
 from netgen.cost.complexity import NetCost, count
 from netgen.network.architecture import network
 from netgen.network.build import Order, files
-from netgen.network.dataset import MTVSO
 from netgen.network.render import render
-from netgen.network.variants import Variant, variants
+from netgen.network.variants import Variant, find, variants
 from netgen.paper import Recipe
 
 TASKS = tuple(paper.TASKS)
 MULTITASK = ("x0", "x1", "xs")
 TRAINED = tuple(name for name, variant in variants(TASKS).items() if variant.row.is_trained)
 RESIDUAL = (*(f"resnet50-{task}" for task in TASKS), *MULTITASK)
-IMAGE = {"data": (MTVSO.images.channels, MTVSO.images.height, MTVSO.images.width)}
+IMAGE = {"data": paper.IMAGE_SHAPE}
 # What does not fit the paper's card can still be counted.
 ANY_CARD = Recipe(memory=1e6)
 
 
 @dataclass(frozen=True)
-class Emitted:
-    """The files of a network, parsed; one that is not trained has its deploy net and no solver."""
+class ParsedNetwork:
+    """A network's files, parsed; one that is not trained has its deploy net and no solver."""
 
     net: NetParameter
     solver: SolverParameter
     inputs: dict[str, tuple[int, int, int]] = field(default_factory=lambda: IMAGE)
+    _costs: dict[Phase, NetCost] = field(default_factory=dict, repr=False, compare=False)
 
     def layers(self, phase: Phase = "TRAIN") -> list[LayerParameter]:
         """Return the layers that Caffe builds in a phase."""
@@ -46,35 +45,45 @@ class Emitted:
     def _test(self) -> list[LayerParameter]:
         return layers_in(self.net, "TEST")
 
+    @cached_property
+    def by_name(self) -> dict[str, LayerParameter]:
+        """The layers of the training net, by name."""
+        return {layer.name: layer for layer in self.layers()}
+
     def cost(self, phase: Phase = "TRAIN") -> NetCost:
-        """Return what the network costs."""
-        return count(self.net, phase, inputs=self.inputs)
+        """Return what the network costs in a phase."""
+        if phase not in self._costs:
+            self._costs[phase] = count(self.net, phase, inputs=self.inputs)
+        return self._costs[phase]
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every blob of the training net, by name."""
+        return {top.name: top.shape or () for layer in self.cost().layers for top in layer.tops}
 
 
-def emit(variant: Variant, recipe: Recipe | None = None) -> Emitted:
+def emit(variant: Variant, recipe: Recipe | None = None) -> ParsedNetwork:
     """Return a network of the paper's dataset, generated and parsed."""
     order = Order(variant, recipe=recipe or Recipe())
     texts = files(order)
     if not variant.row.is_trained:
-        return Emitted(parse_net(texts[order.folder / "deploy.prototxt"]), SolverParameter(), {})
-    return Emitted(
+        net = parse_net(texts[order.folder / "deploy.prototxt"])
+        return ParsedNetwork(net, SolverParameter(), {})
+    return ParsedNetwork(
         parse_net(texts[order.folder / "train_val.prototxt"]), parse_solver(texts[order.solver])
     )
 
 
 @cache
-def emitted(name: str) -> Emitted:
+def emitted(name: str) -> ParsedNetwork:
     """Return a variant as it is committed.
 
     Raises
     ------
-    NotBuilt
+    ValueError
         netgen has no such variant.
     """
-    known = variants(TASKS)
-    if name not in known:
-        raise NotBuilt(f"`netgen list` has no {name}")
-    return emit(known[name])
+    return emit(find(name, TASKS))
 
 
 @cache
@@ -98,29 +107,18 @@ def parameters_of(variant: Variant) -> int:
     return count(read_otherwise(variant), "TEST").parameters
 
 
-@cache
-def cost(name: str, phase: Phase = "TRAIN") -> NetCost:
-    """Return what a variant costs; raises as `emitted`."""
-    return emitted(name).cost(phase)
-
-
-def shapes(name: str) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every blob of a variant's training net, by name."""
-    return {top.name: top.shape or () for layer in cost(name).layers for top in layer.tops}
-
-
 def variant_of(title: str, task: str) -> str:
     """Return the variant that is this row of Table 2.
 
     Raises
     ------
-    NotBuilt
-        There is none: `netgen list` does not have this network yet.
+    ValueError
+        netgen has no such network.
     """
     for name, variant in variants(TASKS).items():
         if _plain(variant.row.title) == _plain(title) and task in variant.tasks:
             return name
-    raise NotBuilt(f"`netgen list` has no {title}")
+    raise ValueError(f"no variant is {title!r} for {task!r}: `netgen list` has those that are")
 
 
 def _plain(title: str) -> str:

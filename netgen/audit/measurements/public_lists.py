@@ -14,7 +14,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from netgen.audit.measurements.measurement import Context, NeedsData
+from netgen.audit.measurements.measurement import AuditInputs, NeedsData
 from netgen.paper.ontology import CLASS_LISTS, listed, split_pair, with_rich_adjectives
 
 FILES = {
@@ -31,7 +31,7 @@ ORIGINS = {
 PAIRS = {"1200", "3244", "anp", "deepsentibank"}
 
 
-def labels(context: Context, name: str) -> list[str]:
+def labels(inputs: AuditInputs, name: str) -> list[str]:
     """Return a list of classes.
 
     Raises
@@ -41,9 +41,9 @@ def labels(context: Context, name: str) -> list[str]:
     ValueError
         The file is not the list that it should be.
     """
-    if context.ontology is None:
+    if inputs.ontology is None:
         raise NeedsData(f"{ORIGINS[FILES[name].partition('/')[0]]}: --ontology DIR")
-    file = context.ontology / FILES[name]
+    file = inputs.ontology / FILES[name]
     found = list(_read(file))
     if not found:
         raise ValueError(f"{file}: no classes in it: get it again")
@@ -74,14 +74,14 @@ def _from_json(text: str, file: Path) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
-def chain(context: Context) -> tuple[int, int, int, int, int]:
+def chain(inputs: AuditInputs) -> tuple[int, int, int, int, int]:
     """Return how many pairs are left: of VSO; by criterion (1); noun kept; adjective kept; final.
 
     The criteria stop before the last step: what removed the rest is not in public data.
     """
-    pairs = labels(context, "1200")
-    nouns, adjectives = set(labels(context, "noun")), set(labels(context, "adj"))
+    pairs = labels(inputs, "1200")
+    nouns, adjectives = set(labels(inputs, "noun")), set(labels(inputs, "adj"))
     first = with_rich_adjectives(pairs)
     second = [pair for pair in first if split_pair(pair)[1] in nouns]
     third = [pair for pair in second if split_pair(pair)[0] in adjectives]
-    return len(pairs), len(first), len(second), len(third), len(labels(context, "anp"))
+    return len(pairs), len(first), len(second), len(third), len(labels(inputs, "anp"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from netgen.audit.measurements.measurement import Context, Found, NeedsData, measurement
+from netgen import paper
+from netgen.audit.measurements.measurement import AuditInputs, Found, NeedsData, measures
 from netgen.audit.measurements.public_lists import FILES, chain, labels
+from netgen.paper.claims import Measure
 from netgen.paper.ontology import (
     adjectives_of,
     isolated,
@@ -13,27 +15,27 @@ from netgen.paper.ontology import (
 )
 
 
-@measurement
-def lines_of(context: Context, name: str) -> Found:
+@measures(Measure.LINES_OF)
+def lines_of(inputs: AuditInputs, name: str) -> Found:
     """Classes in a list."""
-    count = len(set(labels(context, name)))
+    count = len(set(labels(inputs, name)))
     return Found(f"{count:,} different classes", FILES[name], (count,))
 
 
-@measurement
-def fewer_adjectives(context: Context) -> Found:
+@measures(Measure.FEWER_ADJECTIVES)
+def fewer_adjectives(inputs: AuditInputs) -> Found:
     """Whether fewer adjectives than nouns compose the 1,200."""
-    pairs = labels(context, "1200")
+    pairs = labels(inputs, "1200")
     adjectives, nouns = len(nouns_of(pairs)), len(adjectives_of(pairs))
     return Found(
         f"{adjectives} adjectives, {nouns} nouns", FILES["1200"], holds=adjectives < nouns
     )  # fmt: skip
 
 
-@measurement
-def singletons(context: Context) -> Found:
+@measures(Measure.SINGLETONS)
+def singletons(inputs: AuditInputs) -> Found:
     """Pairs that share nothing, before and after."""
-    before, after = isolated(labels(context, "1200")), isolated(labels(context, "anp"))
+    before, after = isolated(labels(inputs, "1200")), isolated(labels(inputs, "anp"))
     return Found(
         f"{len(before)} of the 1,200; {len(after)} are left in the 553: {', '.join(after)}",
         f"{FILES['1200']}, {FILES['anp']}",
@@ -41,29 +43,30 @@ def singletons(context: Context) -> Found:
     )
 
 
-@measurement
-def fewest_nouns(context: Context, name: str) -> Found:
+@measures(Measure.FEWEST_NOUNS)
+def fewest_nouns(inputs: AuditInputs, name: str) -> Found:
     """Nouns of the kept adjective that has fewest, among the 1,200 or the final pairs."""
-    pairs = nouns_of(labels(context, "1200" if name == "1200" else "anp"))
-    before = nouns_of(labels(context, "1200"))
-    kept = labels(context, "adj")
+    pairs = nouns_of(labels(inputs, "1200" if name == "1200" else "anp"))
+    before = nouns_of(labels(inputs, "1200"))
+    kept = labels(inputs, "adj")
     counts = [len(pairs.get(adjective, ())) for adjective in kept]
     meant = min(len(before.get(adjective, ())) for adjective in kept)
-    few = sum(count < 3 for count in counts)
+    least = paper.LEAST_NOUNS
+    few = sum(count < least for count in counts)
     return Found(
-        f"at least {min(counts)}; {few} of {len(kept)} adjectives have fewer than 3",
+        f"at least {min(counts)}; {few} of {len(kept)} adjectives have fewer than {least}",
         f"{FILES['1200' if name == '1200' else 'anp']}, {FILES['adj']}",
         (min(counts),),
         fits="the criterion was applied to the 1,200, before the others"
-        if name != "1200" and meant >= 3
+        if name != "1200" and meant >= least
         else "",
     )
 
 
-@measurement
-def nouns_dropped(context: Context, *nouns: str) -> Found:
+@measures(Measure.NOUNS_DROPPED)
+def nouns_dropped(inputs: AuditInputs, *nouns: str) -> Found:
     """Whether the nouns named as dropped are among the 1,200's and not among the kept."""
-    kept, before = set(labels(context, "noun")), adjectives_of(labels(context, "1200"))
+    kept, before = set(labels(inputs, "noun")), adjectives_of(labels(inputs, "1200"))
     most = sorted(kept, key=lambda noun: -len(before.get(noun, ())))[0]
     return Found(
         "; ".join(f"{noun} ({len(before.get(noun, ()))} pairs) dropped" for noun in nouns)
@@ -73,40 +76,41 @@ def nouns_dropped(context: Context, *nouns: str) -> Found:
     )
 
 
-@measurement
-def edge_coverage(context: Context) -> Found:
+@measures(Measure.EDGE_COVERAGE)
+def edge_coverage(inputs: AuditInputs) -> Found:
     """Kept pairs against those that the kept nouns and adjectives allow."""
-    vso, first, second, third, final = chain(context)
+    vso, first, second, third, final = chain(inputs)
     raise NeedsData(
         f"the corpus' number of images a pair: criterion (3) may have removed {third - final}",
-        f"{vso:,} → {first:,} (adjectives with 3 nouns) → {second} (noun kept) → {third} (adjective"
-        f" kept) → {final}: coverage is not maximal unless those fell to criterion (3)",
+        f"{vso:,} → {first:,} (adjectives with {paper.LEAST_NOUNS} nouns) → {second} (noun kept) →"
+        f" {third} (adjective kept) → {final}: coverage is not maximal unless those fell to"
+        " criterion (3)",
     )
 
 
-@measurement
-def unexplained(context: Context) -> Found:
+@measures(Measure.UNEXPLAINED)
+def unexplained(inputs: AuditInputs) -> Found:
     """Report what went although criterion (1) and the kept words would let it stay."""
-    pairs = labels(context, "1200")
-    nouns, adjectives = set(labels(context, "noun")), set(labels(context, "adj"))
+    pairs = labels(inputs, "1200")
+    nouns, adjectives = set(labels(inputs, "noun")), set(labels(inputs, "adj"))
     gone = set(nouns_of(with_rich_adjectives(pairs))) - adjectives
     left = [pair for pair in pairs if split_pair(pair)[0] in gone and split_pair(pair)[1] in nouns]
     dropped = set(adjectives_of(pairs)) - nouns
     abstract = sorted(nouns & {"beauty", "wonder"})
     raise NeedsData(
         "the number of images a pair, and which nouns the authors took to be biasing or abstract",
-        f"{len(gone)} adjectives with at least 3 nouns are gone, {len(nouns_of(left))} of them with"
-        f" {len(left)} pairs whose noun stays; {len(dropped)} nouns are gone, while"
-        f" {' and '.join(abstract)} stay",
+        f"{len(gone)} adjectives with at least {paper.LEAST_NOUNS} nouns are gone,"
+        f" {len(nouns_of(left))} of them with {len(left)} pairs whose noun stays; {len(dropped)}"
+        f" nouns are gone, while {' and '.join(abstract)} stay",
     )
 
 
-@measurement
-def normalised_nodes(context: Context) -> Found:
+@measures(Measure.NORMALISED_NODES)
+def normalised_nodes(inputs: AuditInputs) -> Found:
     """Whether the ratio of nouns to adjectives came nearer to one."""
-    pairs = labels(context, "1200")
+    pairs = labels(inputs, "1200")
     before = len(adjectives_of(pairs)) / len(nouns_of(pairs))
-    after = len(labels(context, "noun")) / len(labels(context, "adj"))
+    after = len(labels(inputs, "noun")) / len(labels(inputs, "adj"))
     return Found(
         f"{before:.2f} nouns an adjective before, {after:.2f} after",
         f"{FILES['1200']}, {FILES['noun']}, {FILES['adj']}",
@@ -114,23 +118,23 @@ def normalised_nodes(context: Context) -> Found:
     )
 
 
-@measurement
-def pairs_well_formed(context: Context) -> Found:
+@measures(Measure.PAIRS_WELL_FORMED)
+def pairs_well_formed(inputs: AuditInputs) -> Found:
     """Whether every pair is a kept adjective and a kept noun, each used, and is in the 1,200."""
-    pairs = labels(context, "anp")
-    nouns, adjectives = set(labels(context, "noun")), set(labels(context, "adj"))
+    pairs = labels(inputs, "anp")
+    nouns, adjectives = set(labels(inputs, "noun")), set(labels(inputs, "adj"))
     holds = set(nouns_of(pairs)) == adjectives and set(adjectives_of(pairs)) == nouns
     return Found(
         "every pair is of a listed adjective and noun, and one of the 1,200",
         f"{FILES['anp']}, {FILES['noun']}, {FILES['adj']}, {FILES['1200']}",
-        holds=holds and set(pairs) <= set(labels(context, "1200")),
+        holds=holds and set(pairs) <= set(labels(inputs, "1200")),
     )
 
 
-@measurement
-def deepsentibank_subset(context: Context) -> Found:
+@measures(Measure.DEEPSENTIBANK_SUBSET)
+def deepsentibank_subset(inputs: AuditInputs) -> Found:
     """Whether DeepSentiBank has an output for every kept pair."""
-    outputs, pairs = set(labels(context, "deepsentibank")), labels(context, "anp")
+    outputs, pairs = set(labels(inputs, "deepsentibank")), labels(inputs, "anp")
     found = sum(pair in outputs for pair in pairs)
     return Found(
         f"{found} of {len(pairs)} are among its outputs",
@@ -139,12 +143,12 @@ def deepsentibank_subset(context: Context) -> Found:
     )
 
 
-@measurement
-def pairs_in(context: Context, *pairs: str) -> Found:
+@measures(Measure.PAIRS_IN)
+def pairs_in(inputs: AuditInputs, *pairs: str) -> Found:
     """Whether the pairs that the text names as examples are in VSO."""
-    where = {pair: _where(context, pair) for pair in pairs}
+    where = {pair: _where(inputs, pair) for pair in pairs}
     absent = [pair for pair, place in where.items() if place == "in no list"]
-    nearest = adjectives_of(labels(context, "3244"))
+    nearest = adjectives_of(labels(inputs, "3244"))
     others = [_pair_with(noun, nearest) for noun in map(_noun, absent)]
     return Found(
         "; ".join(f"{pair} {place}" for pair, place in where.items()),
@@ -165,14 +169,14 @@ def _pair_with(noun: str, adjectives: dict[str, set[str]]) -> str:
     return next((f"{adjective}_{noun}" for adjective in sorted(adjectives.get(noun, ()))), "")
 
 
-def _where(context: Context, pair: str) -> str:
+def _where(inputs: AuditInputs, pair: str) -> str:
     places = {"anp": "in the 553", "1200": "in the 1,200", "3244": "in the 3,244"}
-    found = (place for name, place in places.items() if pair in labels(context, name))
+    found = (place for name, place in places.items() if pair in labels(inputs, name))
     return next(found, "in no list")
 
 
-@measurement
-def labels_in(context: Context, adjectives: str, pairs: str, nouns: str) -> Found:
+@measures(Measure.LABELS_IN)
+def labels_in(inputs: AuditInputs, adjectives: str, pairs: str, nouns: str) -> Found:
     """Whether every label that Figure 6 shows is a class of its task."""
     words = pairs.split()
     shown = {
@@ -180,7 +184,7 @@ def labels_in(context: Context, adjectives: str, pairs: str, nouns: str) -> Foun
         "noun": nouns.split(),
         "anp": ["_".join(pair) for pair in zip(words[::2], words[1::2], strict=True)],
     }
-    absent = [x for task, found in shown.items() for x in found if x not in labels(context, task)]
+    absent = [x for task, found in shown.items() for x in found if x not in labels(inputs, task)]
     total = sum(map(len, shown.values()))
     return Found(
         f"{total - len(absent)} of {total} labels are classes",

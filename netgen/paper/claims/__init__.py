@@ -5,7 +5,14 @@ Nothing here is computed: a printed value is never regenerated from a measuremen
 
 from __future__ import annotations
 
-from netgen.paper.claims.claim import Claim, Number, Relation, Uncheckable, numbers_in
+from netgen.paper.claims.claim import (
+    Claim,
+    Measure,
+    PrintedNumber,
+    Relation,
+    Uncheckable,
+    numbers_in,
+)
 from netgen.paper.claims.left_open import LEFT_OPEN, NOT_CHECKABLE
 from netgen.paper.claims.results import RESULTS, ROWS, TABLE_1, table_2
 from netgen.paper.claims.section_5 import DATA, EXPERIMENTS
@@ -29,7 +36,8 @@ __all__ = [
     "PARTS",
     "ROWS",
     "Claim",
-    "Number",
+    "Measure",
+    "PrintedNumber",
     "Relation",
     "Uncheckable",
     "numbers_in",

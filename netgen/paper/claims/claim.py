@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 
 # Numbers as papers print them; a few are words. "One" and "single" are left out: they are articles.
 WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "ten": 10.0, "half": 0.5}
@@ -15,7 +15,7 @@ NUMBER = re.compile(
 
 
 class Relation(Enum):
-    """How a measured value is to stand to the printed one."""
+    """How a measured value must compare with the printed one."""
 
     EQUAL = "="
     ABOVE = ">"
@@ -24,8 +24,106 @@ class Relation(Enum):
     AT_MOST = "≤"
 
 
+class Measure(Enum):
+    """What is measured for a claim; `netgen.audit.measurements` has one function for each."""
+
+    TASKS = auto()
+    RESIDUAL_SUMS = auto()
+    IDENTITY_SHORTCUTS = auto()
+    EQUATION_2 = auto()
+    WEIGHTS_BY_SOURCE = auto()
+    CROSS_SUMS = auto()
+    HIGHWAY = auto()
+    LSTM = auto()
+    DIFFERENT_INPUTS = auto()
+    ONE_HEAD_A_TASK = auto()
+    BRANCHING_POINT = auto()
+    MEMORY_OF_BRANCHES = auto()
+    UNCUT_TOWERS = auto()
+    MOVED_NORMALISATION = auto()
+    UNWEIGHTED_LOSSES = auto()
+    PROJECTION_KERNELS = auto()
+    CONVOLUTIONS_A_BLOCK = auto()
+    CROSS_CONNECTIONS = auto()
+    CHANCE = auto()
+    PARAMETERS = auto()
+    ACCURACY = auto()
+    STEM = auto()
+    CONV1_FILTERS = auto()
+    STAGE = auto()
+    STAGE_SHAPE = auto()
+    OWN_BLOCKS = auto()
+    POOL5 = auto()
+    HEADS = auto()
+    SOFTMAXES = auto()
+    WEIGHT_LAYERS = auto()
+    DOWNSAMPLING = auto()
+    PARAMETERS_SAVED = auto()
+    PARAMETERS_KEPT = auto()
+    TOTAL_PARAMETERS = auto()
+    MARGINAL_COST = auto()
+    GAIN = auto()
+    LARGEST_GAIN = auto()
+    DROP = auto()
+    ORDER_OF_TASKS = auto()
+    MORE_PAIRS = auto()
+    ALMOST_HALF = auto()
+    BELOW = auto()
+    STANDARD_ERRORS = auto()
+    CROSS_LAYERS = auto()
+    COST_OF_BRANCHING_EARLIER = auto()
+    CROSS_PAIRS = auto()
+    SAME_WORDS = auto()
+    MAGNITUDES_OR_SIGNS = auto()
+    LEARNED_WEIGHTS = auto()
+    LINES_OF = auto()
+    FEWER_ADJECTIVES = auto()
+    SINGLETONS = auto()
+    FEWEST_NOUNS = auto()
+    NOUNS_DROPPED = auto()
+    IMAGES_A_PAIR = auto()
+    UNEXPLAINED = auto()
+    EDGE_COVERAGE = auto()
+    NORMALISED_NODES = auto()
+    PAIRS_WELL_FORMED = auto()
+    IMAGES = auto()
+    DEEPSENTIBANK_SUBSET = auto()
+    PAIRS_IN = auto()
+    LABELS_IN = auto()
+    SPLIT_SHARES = auto()
+    SPLIT_RULE = auto()
+    SPLIT_SUM = auto()
+    IMAGE_SIZE = auto()
+    PROJECTION_STRIDES = auto()
+    PROJECTION_RELUS = auto()
+    PROJECTION_NORMS = auto()
+    SELF_SHORTCUTS = auto()
+    CROSS_PARAMETERS = auto()
+    CROSS_INPUT = auto()
+    CROSS_WEIGHT = auto()
+    INITIAL_WEIGHTS = auto()
+    CROSS_FILLER = auto()
+    NO_DROPOUT = auto()
+    FLIPS = auto()
+    BATCH = auto()
+    SOLVER = auto()
+    OPTIMISER = auto()
+    RATE_DROPS = auto()
+    RECIPE_OF_BASELINES = auto()
+    MEMORY_ON_THE_CARD = auto()
+    BASELINES = auto()
+    BASELINE_LAYERS = auto()
+    WIDEST_KERNEL = auto()
+    AUXILIARY_HEADS = auto()
+    ACCURACIES = auto()
+    CLASSIFIER_WIDTHS = auto()
+    DEEPSENTIBANK_SIZE = auto()
+    CHOICE = auto()
+    MEAN_PIXEL = auto()
+
+
 @dataclass(frozen=True)
-class Number:
+class PrintedNumber:
     """A printed number: `value`, and half a unit in its last printed digit."""
 
     text: str
@@ -33,7 +131,7 @@ class Number:
     tolerance: float
 
     def agrees(self, measured: float, relation: Relation = Relation.EQUAL) -> bool:
-        """Return whether `measured` would be printed as this, or stands in that relation to it."""
+        """Return whether `measured` would be printed as this, or is in that relation to it."""
         return {
             # Rounding a half up or down is the printer's business, hence the last 1e-9.
             Relation.EQUAL: abs(measured - self.value) <= self.tolerance + 1e-9,
@@ -44,16 +142,16 @@ class Number:
         }[relation]
 
 
-def numbers_in(text: str) -> tuple[Number, ...]:
+def numbers_in(text: str) -> tuple[PrintedNumber, ...]:
     """Return the numbers that `text` prints, in order."""
     return tuple(map(_number, NUMBER.findall(text)))
 
 
-def _number(text: str) -> Number:
+def _number(text: str) -> PrintedNumber:
     if text.lower() in WORDS:
-        return Number(text, WORDS[text.lower()], 0.05)
+        return PrintedNumber(text, WORDS[text.lower()], 0.05)
     _, _, decimals = text.partition(".")
-    return Number(text, float(text.replace(",", "")), 0.5 * 10.0 ** -len(decimals))
+    return PrintedNumber(text, float(text.replace(",", "")), 0.5 * 10.0 ** -len(decimals))
 
 
 @dataclass(frozen=True)
@@ -65,40 +163,40 @@ class Claim:
     id
         Its name, for `netgen audit --only`.
     place
-        Section, table or figure; more than one where it is said again.
+        Section, table or figure; more than one where it is repeated.
     quote
         The exact words; of a table, the cells of a row. Markup and citations left out.
     printed
-        The values among them, as printed: each number in them is to be met by a measured one.
+        The values among them, as printed: each number must agree with a measured one.
         Empty for a statement that holds or does not.
     measure, of
-        The measurement (a name in `netgen.audit.measurements`) and what it is taken of.
+        What is measured, and of what.
     relation
-        How the measured values are to stand to the printed ones.
+        How the measured values must compare with the printed ones.
     one_glyph
         Whether it rests on one character of a text that was converted from PDF.
     again
-        The same said elsewhere: more quotes, with the same printed values.
+        Quotes of other places that repeat it, with the same printed values.
     """
 
     id: str
     place: str
     quote: str
     printed: tuple[str, ...]
-    measure: str
+    measure: Measure
     of: tuple[str, ...] = ()
     relation: Relation = Relation.EQUAL
     one_glyph: bool = False
     again: tuple[str, ...] = ()
 
     @property
-    def numbers(self) -> tuple[Number, ...]:
+    def numbers(self) -> tuple[PrintedNumber, ...]:
         """The numbers among the printed values."""
         return numbers_in(" ".join(self.printed))
 
     @property
     def quotes(self) -> tuple[str, ...]:
-        """Every place in the text where it is said."""
+        """Every quote that states it."""
         return (self.quote, *self.again)
 
 
@@ -112,6 +210,6 @@ class Uncheckable:
     because: str
 
     @property
-    def numbers(self) -> tuple[Number, ...]:
+    def numbers(self) -> tuple[PrintedNumber, ...]:
         """The numbers among the printed values."""
         return numbers_in(" ".join(self.printed))

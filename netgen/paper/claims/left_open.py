@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from netgen.paper.claims.claim import Claim, Uncheckable
-from netgen.paper.printed import Recipe
+from netgen.paper.claims.claim import Claim, Measure, Uncheckable
+from netgen.paper.printed import TABLE_2_PARAMETERS, Recipe
 
 # fmt: off
 LEFT_OPEN = (
     *(
         Claim(f"open-{field.name.replace('_', '-')}", "Left open by the paper", "", (),
-              "choice", (field.name,))
+              Measure.CHOICE, (field.name,))
         for field in fields(Recipe)
         if "choice" in field.metadata
     ),
-    Claim("open-mean", "Left open by the paper", "", (), "mean_pixel"),
+    Claim("open-mean", "Left open by the paper", "", (), Measure.MEAN_PIXEL),
 )
 
 NOT_CHECKABLE = (
@@ -40,9 +40,15 @@ NOT_CHECKABLE = (
 # ---- what the text leaves open but a number decides ------------------------------------------
 # Sentences in “ ” are the paper's own words.
 
-TOTALS = {"x0": "43.16", "xs": "43.18"}  # Table 2, #Params, as printed
-SCALED = {"xs": "43.18"}
-ONE_TASK = {"resnet50-noun": "23.90", "resnet50-adj": "23.80", "resnet50-anp": "24.69"}
+
+def _printed(*variants: str) -> dict[str, str]:
+    """Return Table 2's #Params, as printed."""
+    return {name: TABLE_2_PARAMETERS[name] for name in variants}
+
+
+TOTALS = _printed("x0", "xs")
+SCALED = _printed("xs")
+ONE_TASK = _printed("resnet50-noun", "resnet50-adj", "resnet50-anp")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netgen.paper.claims.claim import Claim, Relation
+from netgen.paper.claims.claim import Claim, Measure, Relation
 from netgen.paper.printed import TABLE_2
 
 ROWS = {(row.network, row.task): row for row in TABLE_2}
@@ -19,17 +19,19 @@ def table_2() -> Iterator[Claim]:
         if row.network == "Chance":
             glyph = row.top1 == "0.86"
             yield Claim(
-                f"{name}-top1", place, row.quote, (row.top1,), "chance", (row.task, "1"),
+                f"{name}-top1", place, row.quote, (row.top1,), Measure.CHANCE, (row.task, "1"),
                 one_glyph=glyph,
             )  # fmt: skip
-            yield Claim(f"{name}-top5", place, row.quote, (row.top5,), "chance", (row.task, "5"))
+            yield Claim(
+                f"{name}-top5", place, row.quote, (row.top5,), Measure.CHANCE, (row.task, "5")
+            )
             continue
         if row.parameters:
             yield Claim(
-                f"{row.variant}-params", place, row.quote, (row.parameters,), "parameters", of
+                f"{row.variant}-params", place, row.quote, (row.parameters,), Measure.PARAMETERS, of
             )
-        yield Claim(f"{name}-top1", place, row.quote, (row.top1,), "accuracy", (*of, "1"))
-        yield Claim(f"{name}-top5", place, row.quote, (row.top5,), "accuracy", (*of, "5"))
+        yield Claim(f"{name}-top1", place, row.quote, (row.top1,), Measure.ACCURACY, (*of, "1"))
+        yield Claim(f"{name}-top5", place, row.quote, (row.top5,), Measure.ACCURACY, (*of, "5"))
 
 
 # Table 1: output size, and what makes it. The last stage is drawn once a task.
@@ -37,35 +39,35 @@ LAST = r"\begin{bmatrix} 1 \times 1, 512 \\ 3 \times 3, 512 \\ 1 \times 1, 2048 
 # fmt: off
 TABLE_1 = (
     Claim("table1-conv1", "Table 1, row 1", "112×112 7 × 7, 60 /2",
-          ("112×112", "7 × 7", "/2"), "stem", ("conv1",)),
+          ("112×112", "7 × 7", "/2"), Measure.STEM, ("conv1",)),
     Claim("table1-conv1-filters", "Table 1, row 1", "7 × 7, 60 /2",
-          ("60",), "conv1_filters", one_glyph=True),
+          ("60",), Measure.CONV1_FILTERS, one_glyph=True),
     Claim("table1-pool1", "Table 1, row 2", "56 × 56 3 × 3 max pool /2",
-          ("56 × 56", "3 × 3", "/2"), "stem", ("pool1",)),
+          ("56 × 56", "3 × 3", "/2"), Measure.STEM, ("pool1",)),
     Claim("table1-res2", "Table 1, row 3", "56 × 56 1 × 1, 64 3 × 3, 64 1 × 1, 256 ×3",
-          ("56 × 56", "1 × 1, 64", "3 × 3, 64", "1 × 1, 256", "×3"), "stage", ("2",)),
+          ("56 × 56", "1 × 1, 64", "3 × 3, 64", "1 × 1, 256", "×3"), Measure.STAGE, ("2",)),
     Claim("table1-res3", "Table 1, row 4", "28 × 28 1 × 1, 128 3 × 3, 128 1 × 1, 512 ×4",
-          ("28 × 28", "1 × 1, 128", "3 × 3, 128", "1 × 1, 512", "×4"), "stage", ("3",)),
+          ("28 × 28", "1 × 1, 128", "3 × 3, 128", "1 × 1, 512", "×4"), Measure.STAGE, ("3",)),
     Claim("table1-res4", "Table 1, row 5", "14 × 14 1 × 1, 256 3 × 3, 256 1 × 1, 1024 ×6",
-          ("14 × 14", "1 × 1, 256", "3 × 3, 256", "1 × 1, 1024", "×6"), "stage", ("4",)),
+          ("14 × 14", "1 × 1, 256", "3 × 3, 256", "1 × 1, 1024", "×6"), Measure.STAGE, ("4",)),
     Claim("table1-res5", "Table 1, row 6", f"7 × 7 ${LAST}$",
-          ("7 × 7", "1 × 1, 512", "3 × 3, 512", "1 × 1, 2048"), "stage_shape", ("5",),
+          ("7 × 7", "1 × 1, 512", "3 × 3, 512", "1 × 1, 2048"), Measure.STAGE_SHAPE, ("5",),
           again=(f"${LAST}$",)),
-    Claim("table1-res5-blocks", "Table 1, row 6", f"${LAST}$ ×3", ("×3",), "own_blocks"),
+    Claim("table1-res5-blocks", "Table 1, row 6", f"${LAST}$ ×3", ("×3",), Measure.OWN_BLOCKS),
     Claim("table1-pool5", "Table 1, row 7", "1 × 1 avg pool avg pool avg pool",
-          ("1 × 1",), "pool5"),
+          ("1 × 1",), Measure.POOL5),
     Claim("table1-heads", "Table 1, row 8", "117-d fc 553-d fc 167-d fc",
-          ("117-d", "553-d", "167-d"), "heads", ("adj", "anp", "noun")),
-    Claim("table1-softmax", "Table 1, row 9", "softmax softmax softmax", (), "softmaxes"),
+          ("117-d", "553-d", "167-d"), Measure.HEADS, ("adj", "anp", "noun")),
+    Claim("table1-softmax", "Table 1, row 9", "softmax softmax softmax", (), Measure.SOFTMAXES),
     Claim("table1-layers", "Table 1 and Figure 4, captions",
-          "Multitask Residual Network with 50 layers", ("50",), "weight_layers",
+          "Multitask Residual Network with 50 layers", ("50",), Measure.WEIGHT_LAYERS,
           again=("we show 50-layer multitask residual networks",
                  "single-task residual networks, respectively, with 50 layers",
                  "residual network with 50-layers (ResNet-50) as the basis",
                  "ResNet architecture with 50-layers (ResNet-50)")),
     Claim("table1-downsampling", "Table 1, caption",
           "Downsampling is performed by stride 2 after stacked residual blocks",
-          ("2",), "downsampling"),
+          ("2",), Measure.DOWNSAMPLING),
 )
 # fmt: on
 
@@ -76,91 +78,95 @@ TABLE_1 = (
 RESULTS = (
     Claim("fewer-parameters", "Abstract; section 6",
           r"a single multitask cross-residual network with $>40\%$ less parameters", (">40%",),
-          "parameters_saved", relation=Relation.ABOVE,
+          Measure.PARAMETERS_SAVED, relation=Relation.ABOVE,
           again=("specialized single-task networks but with >40% less parameters",)),
     Claim("less-memory", "Section 1, contributions",
-          "uses >40% less model memory via branching", (">40%",), "parameters_saved",
+          "uses >40% less model memory via branching", (">40%",), Measure.PARAMETERS_SAVED,
           relation=Relation.ABOVE),
     Claim("less-than-60", "Section 5.2.2",
           "requiring less than 60% of the combined parameters of the three single-task networks",
-          ("60%",), "parameters_kept", relation=Relation.BELOW),
+          ("60%",), Measure.PARAMETERS_KEPT, relation=Relation.BELOW),
     Claim("three-networks", "Section 5.2.2",
           "comparable performance to the three specialized single-task networks", ("three",),
-          "tasks",
+          Measure.TASKS,
           again=("of the combined parameters of the three single-task networks",)),
     Claim("total-parameters", "Section 5.2.2",
           r"$\sim 43.2\text{M}$ vs. $\sim 72.4\text{M}$", ("~43.2M", "~72.4M"),
-          "total_parameters"),
+          Measure.TOTAL_PARAMETERS),
     Claim("marginal-cost", "Section 5.2.2", "at a very marginal parameter cost", (),
-          "marginal_cost"),
+          Measure.MARGINAL_COST),
     Claim("gain-rounded", "Abstract; sections 1 and 6",
-          "by about 10.4% over a standard multitask residual network", ("10.4%",), "gain",
+          "by about 10.4% over a standard multitask residual network", ("10.4%",), Measure.GAIN,
           ("X_S-ResNet-50", "X_0-ResNet-50", "anp"),
           again=("standard multitask configuration without cross-residuals by about 10.4%",
                  "by about 10.4% relative on adjective-noun pair detection")),
     Claim("gain", "Section 5.2.2",
-          r"by as much as $\sim 10.37\%$ relative on the ANP detection task", ("~10.37%",), "gain",
+          r"by as much as $\sim 10.37\%$ relative on the ANP detection task", ("~10.37%",),
+          Measure.GAIN,
           ("X_S-ResNet-50", "X_0-ResNet-50", "anp")),
     Claim("gain-largest", "Section 5.2.2",
           "the highest gain from using cross-residuals was on the most difficult of the three"
-          " tasks: ANP detection", ("three",), "largest_gain"),
-    Claim("drop", "Section 5.2.2", r"$\sim 9\%$ worse relative on ANP detection", ("~9%",), "drop",
+          " tasks: ANP detection", ("three",), Measure.LARGEST_GAIN),
+    Claim("drop", "Section 5.2.2", r"$\sim 9\%$ worse relative on ANP detection", ("~9%",),
+          Measure.DROP,
           ("X_0-ResNet-50", "ResNet-50", "anp")),
     Claim("drop-again", "Section 6", "we observed a ~9% drop in accuracy on ANP detection",
-          ("~9%",), "drop", ("X_0-ResNet-50", "X_S-ResNet-50", "anp")),
+          ("~9%",), Measure.DROP, ("X_0-ResNet-50", "X_S-ResNet-50", "anp")),
     Claim("hardest", "Section 6", "the hardest of the three related target tasks", ("three",),
-          "largest_gain"),
+          Measure.LARGEST_GAIN),
     Claim("order-of-tasks", "Section 5.2.1",
           "noun prediction is indeed “easier” as visual recognition task than adjective prediction",
-          (), "order_of_tasks"),
+          (), Measure.ORDER_OF_TASKS),
     Claim("anp-below-adjective", "Section 5.2.1", "and not lower than adjective detection",
-          (), "order_of_tasks"),
+          (), Measure.ORDER_OF_TASKS),
     Claim("more-anps", "Section 5.2.1",
-          "there are indeed more ANP classes than nouns and adjectives", (), "more_pairs"),
+          "there are indeed more ANP classes than nouns and adjectives", (), Measure.MORE_PAIRS),
     Claim("almost-half", "Section 5.2.1",
           "this difference by almost a half at top-1 between noun and ANP detection", ("half",),
-          "almost_half"),
+          Measure.ALMOST_HALF),
     Claim("x0-sums", "Section 5.2.2", "i.e. equivalent to a multitask network without"
-          " cross-residuals", (), "cross_sums", ("x0",)),
+          " cross-residuals", (), Measure.CROSS_SUMS, ("x0",)),
     Claim("x1-sums", "Section 5.2.2, where X_1 is printed X_I",
-          "with all identity cross-residual weights", (), "cross_sums", ("x1",)),
+          "with all identity cross-residual weights", (), Measure.CROSS_SUMS, ("x1",)),
     Claim("x1-drops", "Section 5.2.2",
-          "the accuracy of the multitask network across all tasks drastically reduces", (), "below",
+          "the accuracy of the multitask network across all tasks drastically reduces", (),
+          Measure.BELOW,
           ("X_1-ResNet-50", "CaffeNet")),
     Claim("x0-below-single", "Section 5.2.2",
           "consistently achieves lower accuracy across all tasks compared to its single-task"
-          " equivalents", (), "below", ("X_0-ResNet-50", "ResNet-50")),
+          " equivalents", (), Measure.BELOW, ("X_0-ResNet-50", "ResNet-50")),
     Claim("xs-above-x0", "Section 5.2.2",
-          "outperforming both the case when no cross-residuals are used", (), "below",
+          "outperforming both the case when no cross-residuals are used", (), Measure.BELOW,
           ("X_0-ResNet-50", "X_S-ResNet-50")),
     Claim("xs-above-x1", "Section 5.2.2", "as well as equally weighted cross-residuals", (),
-          "below", ("X_1-ResNet-50", "X_S-ResNet-50")),
+          Measure.BELOW, ("X_1-ResNet-50", "X_S-ResNet-50")),
     Claim("xs-above-single", "Section 5.2.2",
           "we observed marginally better concept detection rates with our network across all tasks",
-          (), "below", ("ResNet-50", "X_S-ResNet-50")),
+          (), Measure.BELOW, ("ResNet-50", "X_S-ResNet-50")),
     Claim("not-significant", "Section 5.2.2",
           "we do not claim that our cross-residual multitask network ( $X_S$ -ResNet-50)"
-          " definitively achieves a significantly higher accuracy", (), "standard_errors"),
+          " definitively achieves a significantly higher accuracy", (), Measure.STANDARD_ERRORS),
     Claim("cross-layers", "Section 5.2.2; Figure 5",
           "we only used two cross-residual layers in our multitask network", ("two",),
-          "cross_layers",
+          Measure.CROSS_LAYERS,
           again=("two cross-residual layers in a network structured as in Figure 4 (center)",)),
     Claim("cost-of-more", "Section 5.2.2", "would naturally come at increased parameter cost",
-          (), "cost_of_branching_earlier"),
+          (), Measure.COST_OF_BRANCHING_EARLIER),
     Claim("figure-5-curves", "Figure 5",
           "Left and right plots show cross-residual weights of the first and second"
-          " (feed-forward direction) cross-residual layers", (), "cross_connections"),
+          " (feed-forward direction) cross-residual layers", (), Measure.CROSS_CONNECTIONS),
     Claim("figure-5-legend", "Figure 5",
-          "cross-residual connections as SourceTask-TargetTask", (), "cross_pairs"),
+          "cross-residual connections as SourceTask-TargetTask", (), Measure.CROSS_PAIRS),
     Claim("figure-5-sorted", "Figure 5 and section 5.2.2",
-          "cross-residual weights (sorted)", ("sorted", "sorted by channel index"), "same_words",
+          "cross-residual weights (sorted)", ("sorted", "sorted by channel index"),
+          Measure.SAME_WORDS,
           ("sorted", "sorted by channel index"), again=("network sorted by channel",)),
     Claim("figure-5-magnitudes", "Figure 5 and section 5.2.2",
           "the unnormalized weight magnitudes", ("weight magnitudes", "non-negative"),
-          "magnitudes_or_signs", again=("mostly non-negative cross-task weights",)),
+          Measure.MAGNITUDES_OR_SIGNS, again=("mostly non-negative cross-task weights",)),
     Claim("figure-5-signs", "Section 5.2.2", "mostly non-negative cross-task weights were learned",
-          (), "learned_weights"),
+          (), Measure.LEARNED_WEIGHTS),
     Claim("figure-5-small", "Section 5.2.2", "though the weight magnitudes are indeed small",
-          (), "learned_weights"),
+          (), Measure.LEARNED_WEIGHTS),
 )
 # fmt: on

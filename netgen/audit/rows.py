@@ -1,0 +1,145 @@
+"""What an audit shows: the rows of its tables (terminal, Markdown), and plain data for JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, takewhile
+from typing import Any
+
+from netgen import paper
+from netgen.audit.inspection import InspectionFinding
+from netgen.audit.measurements.counts import fitting_roundings, printed_excess, roundings
+from netgen.audit.readings import CountedReading
+from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, tally
+
+LATEX = (
+    (r"\\(?:mathbf|mathcal|mathbb|text)\{([^{}]*)\}", r"\1"),
+    (r"\\times", "×"),
+    (r"\\geq", "≥"),
+    (r"\\sim", "~"),
+    (r"\\sum", "Σ"),
+    (r"\\sqrt", "√"),
+    (r"\\in\b", "∈"),
+    (r"\\(?:quad|begin\{bmatrix\}|end\{bmatrix\})|\\\\|[$\\{}]", ""),
+)
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A row of a table of verdicts: one claim, or several in a row that wait for the same."""
+
+    verdict: ClaimVerdict
+    claim: str
+    place: str
+    printed: str
+    quote: str
+    found: str
+    evidence: str
+
+
+def claim_rows(judgements: Iterable[ClaimJudgement]) -> Iterator[ClaimRow]:
+    """Return the rows of a part; claims that wait for the same training share one."""
+    for _, group in groupby(judgements, key=_waits_for):
+        found = list(group)
+        first = found[0]
+        ids = [judgement.claim.id for judgement in found]
+        names = ids[0] if len(ids) == 1 else f"{_beginning(ids)}*"
+        place = _beginning([judgement.claim.place for judgement in found]).rstrip(", ")
+        printed = ", ".join(" ".join(judgement.claim.printed) for judgement in found)
+        result = first.found + (f". Fits: {first.fits}" if first.fits else "")
+        quote = plain(first.claim.quote) if len(found) == 1 else ""
+        yield ClaimRow(first.verdict, names, place, printed, quote, result, first.evidence)
+
+
+def _waits_for(judgement: ClaimJudgement) -> object:
+    """Return what several claims in a row have in common when they all wait."""
+    if judgement.verdict is ClaimVerdict.NEEDS_TRAINING and len(judgement.claim.of) > 1:
+        return judgement.claim.of[0]
+    return judgement.claim.id
+
+
+def _beginning(names: Sequence[str]) -> str:
+    """Return what all names begin with."""
+    letters = takewhile(lambda column: len(set(column)) == 1, zip(*names, strict=False))
+    return "".join(column[0] for column in letters)
+
+
+def plain(quote: str) -> str:
+    """Return a quote without LaTeX: what the paper's page shows."""
+    for pattern, text in LATEX:
+        quote = re.sub(pattern, text, quote)
+    return " ".join(quote.split())
+
+
+def counts_of(reading: CountedReading) -> str:
+    """Return a reading's counts, each with the printed one."""
+    totals = ", ".join(
+        f"{name} {counted.parameters:,} ({reading.question.printed[name]})"
+        for name, counted in reading.counts.items()
+    )
+    each, most = reading.largest_cross_weight, paper.CROSS_CHANNELS
+    return totals + (f"; {each:,} a cross weight (≤ {most:,})" if each > most else "")
+
+
+def split_rows() -> list[tuple[str, str, str]]:
+    """Return status, meaning and expectation of each rule by which a split rounds."""
+    fitting = fitting_roundings()
+    return [
+        (
+            ("implied" if len(fitting) == 1 else "chosen") if rule in fitting else "excluded",
+            f"a pair's training images: {rule.name} of 80%",
+            f"{rule.expected:+.1f} ± {rule.deviation:.1f} test images beyond 20%, printed"
+            f" {printed_excess():+.1f}: {rule.sigmas:.1f} sigma",
+        )
+        for rule in roundings()
+    ]
+
+
+# ---- JSON ---------------------------------------------------------------------------------------
+
+
+def audit_as_data(
+    judgements: Sequence[ClaimJudgement], readings: Sequence[CountedReading]
+) -> dict[str, Any]:
+    """Return an audit as JSON has it."""
+    return {
+        "summary": {verdict.label: count for verdict, count in tally(judgements).items()},
+        "claims": [claim_as_data(judgement) for judgement in judgements],
+        "readings": [
+            {
+                "question": reading.question.asks,
+                "reading": reading.answer.meaning,
+                "made": reading.answer.made,
+                "status": reading.status,
+                "ours": reading.answer.ours,
+                "counts": {name: counted.parameters for name, counted in reading.counts.items()},
+                "each_cross_weight": reading.largest_cross_weight,
+                "printed": reading.question.printed,
+                "for": reading.answer.pro,
+                "against": reading.answer.con,
+            }
+            for reading in readings
+        ],
+    }
+
+
+def claim_as_data(judgement: ClaimJudgement) -> dict[str, str]:
+    """Return a judgement as JSON has it."""
+    return {
+        "id": judgement.claim.id,
+        "part": judgement.part,
+        "verdict": judgement.verdict.label,
+        "place": judgement.claim.place,
+        "quote": judgement.claim.quote,
+        "printed": " ".join(judgement.claim.printed),
+        "found": judgement.found,
+        "fits": judgement.fits,
+        "evidence": judgement.evidence,
+    }
+
+
+def findings_as_data(findings: Iterable[InspectionFinding]) -> list[dict[str, str]]:
+    """Return the findings of an inspection as JSON has them."""
+    return [{"verdict": x.verdict.value, "where": x.where, "what": x.what} for x in findings]

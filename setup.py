@@ -74,6 +74,7 @@ setup(
             "kubernetes-validate",
             # A newer checker finds something new in old code, and a green check turns red.
             "mypy==2.4.*",
+            "pre-commit",
             "pytest>=8",
             "pytest-xdist",
             "pyyaml",

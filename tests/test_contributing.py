@@ -55,7 +55,7 @@ def write(house: Path, block: str) -> None:
         return
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     (at,) = (number for number, text in enumerate(lines) if text.rstrip().startswith(line))
-    lines.insert(at + (where == "after"), code)
+    lines.insert(at + (where == "after"), code if where == "after" else f"{code}\n\n")
     file.write_text("".join(lines), encoding="utf-8")
 
 

@@ -76,6 +76,15 @@ def test_what_a_page_links_to_exists(page: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_of_the_tree_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(
+        r"`((?:netgen|data_prep|templates|tests|benchmarks|docs|examples)/[\w/.-]+)`",
+        page.read_text(encoding="utf-8"),
+    )
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
 def test_the_readme_is_a_front_door() -> None:
     assert len(README.splitlines()) <= 150
 

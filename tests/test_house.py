@@ -25,7 +25,8 @@ PACKAGES_IN_ROOMS = (
 MOST_MODULES, MOST_ENTRIES = 205, 15
 # Modules of different rooms that share a name because they do the same thing.
 SAME_WORK = {
-    "build": "the command `netgen build`, and the function that it calls",
+    "build": "the command `netgen build`, and what it calls",
+    "experiment": "the command `netgen experiment`, and what it runs",
 }
 
 

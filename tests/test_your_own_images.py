@@ -1,4 +1,4 @@
-"""The README's "Your own images", word for word with fewer iterations, in a newcomer's folder."""
+"""docs/your-own-images.md, word for word with fewer iterations, in a newcomer's folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from support.paths import ROOT
 from support.photographs import PICTURES, photograph, saved
 
-README = ROOT / "README.md"
+GUIDE = ROOT / "docs/your-own-images.md"
 SUBJECTS = {  # of each picture, and where it was taken
     "astronaut.png": ("person", "indoors"),
     "chelsea.png": ("cat", "indoors"),
@@ -23,9 +23,9 @@ SUBJECTS = {  # of each picture, and where it was taken
 
 
 def section() -> str:
-    """Return the README's section."""
-    text = README.read_text(encoding="utf-8")
-    found = re.search(r"^#+ Your own images\n(.*?)^#", text, re.M | re.S)
+    """Return the guide's section on several tasks."""
+    text = GUIDE.read_text(encoding="utf-8")
+    found = re.search(r"^#+ Several tasks\n(.*?)^#", text, re.M | re.S)
     assert found
     return found[1]
 

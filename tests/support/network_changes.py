@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netgen.audit.inspection import InspectionVerdict
+from netgen.audit.inspection import InspectionVerdict as Verdict
 from netgen.caffe.caffe_pb2 import TEST, TRAIN, NetParameter, PoolingParameter
 from support.inspection import add, layer, remove, replace_layers
 
 Change = Callable[[NetParameter], object]
-CHANGES: dict[str, tuple[Change, str, str, InspectionVerdict]] = {}
+CHANGES: dict[str, tuple[Change, str, str, Verdict]] = {}
 
 
-def change(
-    where: str, what: str, verdict: InspectionVerdict = InspectionVerdict.DIFFERS
-) -> Callable[[Change], Change]:
+def change(where: str, what: str, verdict: Verdict = Verdict.DIFFERS) -> Callable[[Change], Change]:
     """Register a single change to X_S, the layer and field it is to be named with, and what."""
 
     def register(function: Change) -> Change:
@@ -160,7 +158,7 @@ def frozen_statistics(net: NetParameter) -> None:
     layer(net, "bn2a_branch2a").batch_norm_param.use_global_stats = True
 
 
-@change("bn2a_branch2a, lr_mult", "Caffe 1.0 forces them to 0", InspectionVerdict.EQUIVALENT)
+@change("bn2a_branch2a, lr_mult", "Caffe 1.0 forces them to 0", Verdict.EQUIVALENT)
 def learned_statistics(net: NetParameter) -> None:
     layer(net, "bn2a_branch2a").ClearField("param")
 
@@ -175,9 +173,7 @@ def frozen_layer(net: NetParameter) -> None:
     layer(net, "res2b_branch2a").param.add(lr_mult=0)
 
 
-@change(
-    "fc_adj, weight_filler", "does not say how classifiers start", InspectionVerdict.NOT_CHECKABLE
-)
+@change("fc_adj, weight_filler", "does not say how classifiers start", Verdict.NOT_CHECKABLE)
 def classifier_starting_otherwise(net: NetParameter) -> None:
     layer(net, "fc_adj").inner_product_param.weight_filler.type = "xavier"
 

@@ -17,7 +17,7 @@ SHOWN = 4  # layers that a message names
 
 
 class DeployedError(ValueError):
-    """A network or weights that cannot be used together; the message says what next."""
+    """A network or weights that cannot be used together; the message says what to do."""
 
 
 @dataclass(frozen=True)

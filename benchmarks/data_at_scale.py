@@ -34,10 +34,10 @@ from data_prep.reading import ImageReader
 from data_prep.storage import Appender
 from data_prep.writing import BATCH, CHUNK
 
-# Assumed, of machines that can be had; nothing of it is measured.
+# Assumed of available machines, not measured.
 CORES = (1, 2, 4, 8, 64)
-NETWORK = 10e9 / 8  # bytes a second to the machine that writes
-DISK = 1e9  # bytes a second that it writes
+NETWORK = 10e9 / 8  # bytes per second to the machine that writes
+DISK = 1e9  # bytes per second that it writes
 TASKS = 3
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class ImageCosts:
 
 @dataclass(frozen=True)
 class LedgerCosts:
-    """Seconds a row, and bytes, of a ledger with so many rows."""
+    """Seconds and bytes per row of a ledger with this many rows."""
 
     rows: int
     entering: float
@@ -218,7 +218,7 @@ def print_plan(target: int, images: ImageCosts, small: LedgerCosts, large: Ledge
 
 
 def grown(small: float, large: float, rows: int, target: int) -> float:
-    """Return a row's cost at the target, if it goes on to grow with the logarithm of the size."""
+    """Return a row's cost at the target, if it continues to grow with the logarithm of the size."""
     return large + max(0.0, large - small) / math.log(4) * math.log(target / rows)
 
 

@@ -1,4 +1,4 @@
-"""How `netgen data` does beside `convert_imageset`: speed, disk, memory, time to the first batch.
+"""`netgen data` compared with `convert_imageset`: speed, disk, memory, time to the first batch.
 
     python benchmarks/data_speed.py [--images N] [--rounds N] [--memory-images N]
 
@@ -41,11 +41,11 @@ LABELS = {
 
 
 def main() -> int:
-    """Measure, print a table of what was found and what was to be, say whether all is well."""
+    """Measure, print results and targets; return 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory-images", type=int, default=50_000, help="0: leave it out")
+    parser.add_argument("--memory-images", type=int, default=50_000, help="0: omit it")
     options = parser.parse_args()
     root = photographs(options.images)
     print(f"{options.images:,} photographs, {_mean_size(root):,.0f} bytes each; {_machine()}")
@@ -93,7 +93,7 @@ class Bench:
         return [self.images / each[0] for each in seconds]
 
     def peer_round(self, found: Compared, tasks: list[str]) -> None:
-        """Run convert_imageset once a task, as its users must."""
+        """Run convert_imageset once per task, as its users must."""
         found.peer.append(np.sum([self.convert_imageset(task) for task in tasks], axis=0))
 
     def convert_imageset(self, task: str) -> Seconds:
@@ -210,7 +210,7 @@ def seconds(command: Iterable[str | Path]) -> Seconds:
 
 
 def peak(command: list[str | Path], out: Path) -> int:
-    """Run a command anew; return the most bytes of anonymous memory that it had at a time."""
+    """Run a command; return the largest number of bytes of anonymous memory it used."""
     shutil.rmtree(out, ignore_errors=True)
     highest = 0
     run = subprocess.Popen(
@@ -235,7 +235,7 @@ def anonymous(pid: int) -> int:
 def verdict(
     what: str, found: list[float], at_least: float = 0, at_most: float = float("inf")
 ) -> bool:
-    """Print a ratio beside its target; return whether it is reached."""
+    """Print a ratio and its target; return whether it is reached."""
     middle = statistics.median(found)
     passed = at_least <= middle <= at_most
     goal = f"at least {at_least:g}" if at_least else f"at most {at_most:g}"

@@ -1,4 +1,4 @@
-"""How fast `netgen eval` goes through a test set, beside `caffe test` on the same data.
+"""The speed of `netgen eval` on a test set, compared with `caffe test` on the same data.
 
     python benchmarks/evaluation.py [--folder demo] [--dataset FILE] [--rounds N]
 
@@ -37,7 +37,7 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "GLOG_logtostderr": "1"}
 
 @dataclass(frozen=True)
 class Timed:
-    """Images a second once it is going, and the seconds of the whole program."""
+    """Images per second after the first batch, and the seconds of the whole program."""
 
     rate: float
     seconds: float
@@ -61,14 +61,14 @@ class Subject:
         """Run `caffe test`."""
         batches = self.dataset.test.records // self.batch
         start = time.monotonic()
-        said = subprocess.run(
+        log = subprocess.run(
             [Path(sys.prefix) / "bin/caffe", "test", "-iterations", str(batches),
              "-model", self.folder / "models/xs/train_val.prototxt", "-weights", self.weights],
             capture_output=True, text=True, check=True,
         ).stderr  # fmt: skip
         seconds = time.monotonic() - start
         ends = {
-            int(index): datetime.strptime(at, "%H:%M:%S.%f") for at, index in BATCH.findall(said)
+            int(index): datetime.strptime(at, "%H:%M:%S.%f") for at, index in BATCH.findall(log)
         }
         took = (ends[batches - 1] - ends[0]).total_seconds() % 86_400
         return Timed(self.batch * (batches - 1) / took, seconds)

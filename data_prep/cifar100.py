@@ -40,7 +40,7 @@ AGAIN = "get it again from its origin"
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """A training or test set: N x 3072 pixels, N labels a task, the N names that images had."""
+    """A training or test set: N x 3072 pixels, N labels per task, and the images' N names."""
 
     data: NDArray[np.uint8]
     labels: Mapping[str, list[int]]
@@ -123,7 +123,7 @@ class _Table:
     def labels(self, key: str, count: int, classes: int) -> list[int]:
         found = self[key]
         if not _are(found, int, count):
-            raise self.error(f"{key!r} is not {count:,} whole numbers, one an image")
+            raise self.error(f"{key!r} is not {count:,} whole numbers, one per image")
         outside = [label for label in found if not 0 <= label < classes]
         if outside:
             raise self.error(f"{key!r} has the label {outside[0]}, expected 0 to {classes - 1}")
@@ -145,7 +145,7 @@ def _class_names(meta: _Table) -> dict[str, tuple[str, ...]]:
 def _batch(table: _Table) -> Batch:
     data = table["data"]
     if not isinstance(data, np.ndarray) or data.shape[1] != ROW or not len(data):
-        raise table.error(f"'data' is not a table of {ROW:,} numbers an image")
+        raise table.error(f"'data' is not a table of {ROW:,} numbers per image")
     labels = {
         task: table.labels(f"{task}_labels", len(data), count) for task, count in CLASSES.items()
     }

@@ -66,7 +66,7 @@ def convert(
 
 @dataclass(frozen=True)
 class _Run:
-    """The making of one dataset."""
+    """Makes one dataset."""
 
     source: ImageSource
     options: DataOptions
@@ -146,7 +146,7 @@ class _Run:
 
 
 def _tasks(tasks: Mapping[str, tuple[str, ...]], folder: Path) -> tuple[Task, ...]:
-    """Write the class names of every task, one a line in label order, and return the tasks."""
+    """Write the class names of every task, one per line in label order, and return the tasks."""
     (folder / "classes").mkdir(exist_ok=True)
     made = []
     for task, names in tasks.items():

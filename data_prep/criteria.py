@@ -189,7 +189,7 @@ def read_counts(file: Path) -> dict[str, int]:
     Raises
     ------
     DataError
-        A line is not a pair and a whole number, or a pair is there twice.
+        A line is not a pair and a whole number, or a pair is listed twice.
     """
     rows = list(csv.reader(io.StringIO(_text(file))))
     if not rows or rows[0] != COUNTS_HEADING:

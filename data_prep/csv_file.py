@@ -29,8 +29,8 @@ def csv_file(file: Path, root: Path | None = None, classes: Path | None = None) 
     root
         The folder that the paths start in; the file's own by default.
     classes
-        A folder with ``<task>.txt`` for every task: class names, one a line, in label order.
-        By default they are what stands in the columns, sorted; whole numbers by value.
+        A folder with ``<task>.txt`` for every task: class names, one per line, in label order.
+        By default they are the values in the columns, sorted; whole numbers by value.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def _labels(names: tuple[str, ...]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class _Table:
-    """A CSV file with a header; read anew each time."""
+    """A CSV file with a header; read again each time."""
 
     file: Path
     columns: tuple[str, ...] = field(init=False)

@@ -85,7 +85,7 @@ def _load(folder: Path, name: str) -> Pixels:
 
 @cache
 def _published(folder: Path, split: SplitName) -> tuple[Pixels, NDArray[np.uint8]]:
-    """Read a split's images, N x 28 x 28 x 1, and items; once a process."""
+    """Read a split's images, N x 28 x 28 x 1, and items; once per process."""
     images_file, labels_file = (_find(folder, name) for name in FILES[split])
     images, items = _read_idx(images_file, IMAGE_SHAPE), _read_idx(labels_file, ())
     if len(images) != len(items):

@@ -1,4 +1,4 @@
-"""What an image file's content is, by its first bytes and its header, without decoding it."""
+"""What an image file contains, by its first bytes and its header, without decoding it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMATS = {
     "BMP": rb"BM",
     "TIFF": rb"II\*\0|MM\0\*",
 }
-# What people have among their images beside these.
+# Other files that are found among images.
 OTHER_FORMATS = {
     "a GIF": rb"GIF8",
     "an AVIF or HEIC image": rb"....ftyp(avi|hei|mif|msf)",
@@ -36,18 +36,18 @@ END_OF_JPEG = b"\xff\xd9"
 ORIENTATION = 0x0112  # EXIF's tag
 UPRIGHT = 1
 
-# Sizes are checked here, and what is odd about a file is no news for the terminal.
+# Sizes are checked here; Pillow's warnings about odd files would clutter the terminal.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class Rejected(ValueError):  # noqa: N818 - the word that the reports use
-    """An image that is not taken; the message is the reason, as `rejects.csv` prints it."""
+    """An image that is rejected; the message is the reason, as in `rejects.csv`."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What an image file's header says; height and width in pixels, as they are stored."""
+    """Facts from an image file's header; height and width in pixels, as they are stored."""
 
     format: str
     height: int
@@ -61,7 +61,7 @@ class Facts:
 
 
 def read_header(content: bytes, lenient: bool) -> Facts:
-    """Return what the header of an image file's `content` says.
+    """Return the facts in the header of an image file's `content`.
 
     Raises
     ------
@@ -81,11 +81,11 @@ def read_header(content: bytes, lenient: bool) -> Facts:
 
 
 def looks_whole(content: bytes, format_: str) -> bool:
-    """Say whether an image is there to its end, as far as that can be known without decoding it.
+    """Return whether an image looks complete, as far as that can be known without decoding it.
 
-    To be asked once `read_header` (not lenient) took it. A PNG's checksums are right, then; a JPEG
-    has an end marker behind its header, where an EXIF preview may have one of its own. The other
-    formats have nothing of the kind.
+    Call it after `read_header` (not lenient) has accepted the image. A PNG's checksums are right,
+    then; a JPEG must have an end marker behind its header, where an EXIF preview may have its own.
+    The other formats have neither.
     """
     if format_ == "JPEG":
         header = max((end for _, _, end in _jpeg_segments(content)), default=0)
@@ -161,7 +161,7 @@ def _pillow_header(content: bytes, format_: str, lenient: bool) -> Facts:
 
 
 def _check_png(content: bytes) -> None:
-    """Check every chunk's checksum up to the last; OpenCV would print what is wrong, and go on."""
+    """Check every chunk's checksum up to the last; OpenCV would print an error and continue."""
     at, kind = 8, b""
     while kind != b"IEND":
         length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
@@ -175,5 +175,5 @@ def _check_png(content: bytes) -> None:
 
 
 def unreadable(format_: str) -> Rejected:
-    """Return the reason for what a decoder refuses without saying why."""
+    """Return the reject for a file that a decoder refuses without a reason."""
     return Rejected(f"truncated or damaged {format_}, or of an uncommon kind")

@@ -19,18 +19,18 @@ SplitName = Literal["train", "test"]
 
 
 class DataError(ValueError):
-    """Images, labels or a place to put them that cannot be used; says what, where and what next."""
+    """Images, labels or an output folder that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """An image as its source lists it, before anything of it has been read.
+    """An image as its source lists it, before the image is read.
 
     Attributes
     ----------
     name
-        What tells it from all others of its source, the same on every machine: for a file, its
-        path below the source's root, with ``/``.
+        Its unique name in the source, the same on every machine: for a file, its path below the
+        source's root, with ``/``.
     labels
         Task name -> index into that task's class names.
     split
@@ -51,14 +51,14 @@ class Reject:
 
 
 def stamp(path: Path | str) -> str:
-    """Return what changes when the file at `path` does: its size and time of change."""
+    """Return a string that changes when the file at `path` does: its size and time of change."""
     status = os.stat(path)
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSource:
-    """Images and labels as their makers laid them out.
+    """Images and labels in the layout of those who published them.
 
     Attributes
     ----------
@@ -67,15 +67,15 @@ class ImageSource:
     tasks
         Task name -> class names in label order.
     items
-        Lists the images anew at each call, one by one, so that they need not fit in memory; what
-        cannot even be listed as an image with labels comes as a `Reject` with the reason.
+        Lists the images again at each call, one by one, so that they need not fit in memory; what
+        is no image with labels comes as a `Reject` with the reason.
     load
         Image's name -> an image file's content (bytes), or pixels of a source that keeps no files.
         It is pickled when other machines do the reading. An `OSError` is a reject.
     stamp
-        Image's name -> what changes when its file does (`stamp` below does it for a path). What a
-        killed run found out about an image is used again while its stamp is the same; without
-        stamps, images are looked at again.
+        Image's name -> a string that changes when its file does (`stamp` below is for a path). What
+        a killed run found out about an image is used again while its stamp is the same; without
+        stamps, images are scanned again.
     size
         Height and width in pixels that all images of the source have and keep, unless others are
         asked for; None for images of any size.
@@ -110,7 +110,7 @@ def _check_task(task: str, classes: tuple[str, ...]) -> None:
         raise DataError(f"task {task!r}: {error}") from None
     seen: dict[str, str] = {}
     for name in classes:
-        if name.splitlines() != [name]:  # the file of class names has one a line
+        if name.splitlines() != [name]:  # the file of class names has one per line
             raise DataError(f"task {task!r}: class name {name!r} is not one line of text")
         twin = seen.get(name.casefold())
         if twin is not None:

@@ -5,9 +5,9 @@ what its content says, whatever its name. Formats: JPEG, PNG, WebP, BMP and TIFF
 but not the same way in each of its versions.
 
 ================================  ==================================================================
-what comes                        what happens
+image                             result
 ================================  ==================================================================
-a PNG named ``.jpg``              taken: the name is not looked at
+a PNG named ``.jpg``              taken: the name is ignored
 GIF, AVIF, HEIC, a web page, …    rejected: not one of the five formats
 zero bytes; no known format       rejected
 more than `MAX_PIXELS`            rejected by its header, before it is decoded
@@ -24,7 +24,7 @@ CMYK                              taken: converted as OpenCV does, without colou
 grey, black and white, palette    taken: as three channels
 16 bits a channel                 taken: the 8 higher bits
 alpha                             taken: dropped, what it hides becomes visible, as in OpenCV
-EXIF orientation                  not applied, unless asked for; a TIFF's always, by OpenCV
+EXIF orientation                  not applied without `rotate`; a TIFF's always is, by OpenCV
 1 x 1                             taken: one pixel can be resized like any other
 bytes after the image's end       taken: cameras append previews there
 ================================  ==================================================================
@@ -68,7 +68,7 @@ TURNS: dict[int, Callable[[Pixels], cv2.typing.MatLike]] = {
 
 # Many threads decode at once: none needs threads of its own.
 cv2.setNumThreads(1)
-# The reason for a reject goes into the report, not onto the terminal.
+# The reason for a reject goes into a list, not onto the terminal.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -92,10 +92,10 @@ class Decoding:
 
 
 def glance(content: bytes, decoding: Decoding) -> Facts:
-    """Check what can be checked at a small part of what `scan` costs.
+    """Check an image at a fraction of the cost of `scan`.
 
-    An image that looks whole may still be damaged inside; `decode` finds that out. Whatever it
-    rejects, `scan` does, for the same reason.
+    An image that looks complete may still be damaged inside; `decode` finds that out. Whatever
+    `glance` rejects, `scan` rejects for the same reason.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def glance(content: bytes, decoding: Decoding) -> Facts:
 
 
 def scan(content: bytes, decoding: Decoding) -> Facts:
-    """Check that `content` is an image that `decode` will decode, as cheaply as that can be known.
+    """Check that `content` is an image that `decode` will decode, as cheaply as possible.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _decode_by_opencv(content: bytes, format_: str) -> Pixels:
 
 
 def _check_tiff(content: bytes) -> None:
-    """Decode with Pillow, which stops where OpenCV goes on after a message."""
+    """Decode with Pillow, which stops at damage where OpenCV prints a message and continues."""
     try:
         with Image.open(io.BytesIO(content), formats=["TIFF"]) as image:
             image.load()
@@ -188,7 +188,7 @@ def _check_tiff(content: bytes) -> None:
 
 
 class ImageError(ValueError):
-    """A file that is no image; the message says what next."""
+    """A file that is no image; the message says what to do."""
 
 
 def read_pixels(file: Path, shape: tuple[int, ...]) -> Pixels:

@@ -1,4 +1,4 @@
-"""The lists beside the databases: every image that is in them, every one left out, and twins.
+"""The lists of a dataset: every image in the databases, every one left out, and duplicates.
 
 All are CSV in UTF-8 with every field in quotation marks, so that a name may hold commas, quotation
 marks and line breaks; a file name that is no valid UTF-8 keeps its bytes.
@@ -16,10 +16,10 @@ from data_prep.datums import key
 from data_prep.ledger import Ledger, decoded
 
 RECORDS, REJECTS, DUPLICATES = "records.csv", "rejects.csv", "duplicates.csv"
-# After these, every task's class name and its label: `class:noun`, `label:noun`, …
+# After these, each task's class name and label: `class:noun`, `label:noun`, …
 RECORDS_COLUMNS = ("split", "key", "name", "sha256")
 REJECTS_COLUMNS = ("name", "reason")
-# A family is a number that images have in common which count as the same.
+# `family` is a number that images which count as the same share.
 DUPLICATES_COLUMNS = ("family", *RECORDS_COLUMNS)
 
 

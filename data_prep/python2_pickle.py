@@ -1,6 +1,6 @@
 """Python 2's pickles of arrays, lists and strings, read without running anything that they name.
 
-A pickle names functions and says what to call them with; the standard reader calls any. A published
+A pickle names functions and their arguments; the standard reader calls any of them. A published
 file of arrays needs three names, all of them NumPy's. Here they stand for small classes of our own
 that only note what they are given; any other name is refused before it is looked up. So no code
 comes out of a pickle, and no array either: bytes and a shape do, and are checked.
@@ -22,17 +22,17 @@ class PickleError(ValueError):
 
 
 class _Dtype:
-    """Notes which type of number it is asked for: ``dtype('u1', 0, 1)``."""
+    """Records a type of number: ``dtype('u1', 0, 1)``."""
 
     def __init__(self, name: bytes = b"", *_: object) -> None:
         self.name = name
 
     def __setstate__(self, state: object) -> None:
-        """Take no notice: byte order and alignment say nothing of single bytes."""
+        """Ignore byte order and alignment, which single bytes do not have."""
 
 
 class _Array:
-    """Notes an array's shape, type and bytes: what ``_reconstruct`` makes and then fills."""
+    """Records an array's shape, type and bytes: what ``_reconstruct`` makes and then fills."""
 
     def __init__(self, *_: object) -> None:
         self.state: object = None

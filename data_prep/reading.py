@@ -131,7 +131,7 @@ class ImageReader:
         raise DataError(f"{row.name}: changed while it was being used: run again")
 
     def _pixels(self, content: bytes | Pixels) -> Pixels:
-        """Return an image at the size asked for."""
+        """Return an image at the dataset's size."""
         if not isinstance(content, np.ndarray):
             return images.decode(content, self.decoding)
         height, width = self.decoding.size

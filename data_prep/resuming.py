@@ -2,9 +2,9 @@
 
 An image that is rejected is in no database, and the split is drawn among those that are left; so an
 image that turns out to be damaged while it is written changes the plan. It is recorded as a reject,
-all images that nobody has decoded yet are scanned thoroughly, and there is a new plan: the dataset
-has the same bytes as if the first scan had been thorough. So a run starts over at most once, and
-hardly any does.
+all images that have not been decoded yet are scanned thoroughly, and there is a new plan: the
+dataset has the same bytes as if the first scan had been thorough. So a run starts over at most
+once, and most never do.
 """
 
 from __future__ import annotations

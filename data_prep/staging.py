@@ -1,6 +1,6 @@
 """A folder that appears completely or not at all.
 
-It is made under another name beside its place, so that a kill, a full disk or an error leaves what
+It is made under another name next to its place, so that a kill, a full disk or an error leaves what
 was there before; then it takes its place in one step. What a killed run left is deleted, or
 resumed, by the next run for the same place.
 """
@@ -79,7 +79,7 @@ def staged(
 
 
 def workplace(out: Path) -> Path:
-    """Return the folder beside `out` that the new one is made in."""
+    """Return the folder, next to `out`, in which the new one is made."""
     out = Path(os.path.realpath(out))
     return out.with_name(f".{out.name}.partial")
 
@@ -88,7 +88,7 @@ def workplace(out: Path) -> Path:
 def _workplace(
     out: Path, check: Callable[[], None], resume: bool, message: Callable[[str], None]
 ) -> Iterator[Path]:
-    """Give a folder beside `out` that no other run uses, once `check` raises nothing."""
+    """Give a folder next to `out` that no other run uses, once `check` raises nothing."""
     work = workplace(out)
     work.mkdir(parents=True, exist_ok=True)
     with (work / LOCK).open("a+") as lock:

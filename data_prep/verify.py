@@ -66,8 +66,8 @@ def verify(
     Returns
     -------
     list
-        Every check, also those that could not be made. Of a split, 8 bytes an image and 4 a label
-        are kept in memory.
+        Every check, also those that could not be made. For each split, 8 bytes per image and 4
+        per label are kept in memory.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def _split(part: _Part, dataset: Dataset) -> Iterator[DatasetCheck]:
 def _records(file: Path, parts: list[_Part], dataset: Dataset) -> DatasetCheck:
     """Compare ``records.csv`` with the databases, line by line."""
     if not file.exists():
-        found = "no such file: who has which label is not known from anywhere else"
+        found = "no such file: nothing else records which image has which label"
         return DatasetCheck(RECORDS, CheckOutcome.SKIPPED, found)
     try:
         pairs = zip_longest(read_list(file), _in_databases(parts, dataset))
@@ -235,12 +235,12 @@ def _channel_mean(dataset: Dataset, seen: ImagesSeen) -> DatasetCheck:
     stated, found = dataset.images.mean, mean_pixel(seen.sums, seen.digests.size)
     pixels = seen.digests.size * dataset.images.height * dataset.images.width
     off = max(abs(a - b) * pixels for a, b in zip(stated, found, strict=True))
-    said = ", ".join(f"{value:.4f}" for value in found)
+    shown = ", ".join(f"{value:.4f}" for value in found)
     wrong = None
     if off >= 0.5:
         wrong = f"{TOML} says {', '.join(f'{x:.4f}' for x in stated)}; the training images' is"
-        wrong += f" {said}, off by {off:,.0f} in all: an image or the mean was changed: {ANEW}"
-    return _check("channel mean", wrong, said)
+        wrong += f" {shown}, off by {off:,.0f} in all: an image or the mean was changed: {ANEW}"
+    return _check("channel mean", wrong, shown)
 
 
 def _pixel_mean(file: Path, seen: ImagesSeen) -> DatasetCheck:

@@ -1,4 +1,4 @@
-"""Who reads the images: threads here, or the workers of a Dask cluster, to the same bytes.
+"""Workers that read images: threads here, or those of a Dask cluster, with the same results.
 
 Work is done ahead of the writing, in order and within bounds. For a cluster, a task is a few names
 on its way there, and what was found out, or finished records, on its way back. The workers read the

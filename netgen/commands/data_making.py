@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from data_prep.request import DataOptions
 
 
-SHOWN = 10  # classes of a task, reasons for rejects
+SHOWN = 10  # classes of a task, and reasons for rejects
 
 
 def make(source: ImageSource, options: DataOptions) -> None:

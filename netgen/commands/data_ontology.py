@@ -19,7 +19,7 @@ from netgen.system.files import write_all
 if TYPE_CHECKING:
     from data_prep.criteria import FilterStep
 
-# What is written beside the class lists.
+# The files written with the class lists.
 REPORTS = ("filters.csv", "pairs.csv", "graph.svg", "graph.png")
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 

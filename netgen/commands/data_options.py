@@ -31,7 +31,7 @@ def _size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int
     return int(found[1]), int(found[2] or found[1])
 
 
-# What the command line knows of a field beside its name, help and default; the others are flags.
+# Settings of click that a field does not have; fields without settings are flags.
 SETTINGS: dict[str, dict[str, Any]] = {
     "out": {"type": click.Path(file_okay=False, path_type=Path)},
     "size": {"callback": _size, "metavar": "N|HEIGHTxWIDTH"},

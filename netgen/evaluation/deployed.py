@@ -14,7 +14,7 @@ from netgen.network.dataset import Dataset
 
 
 class DeployedError(ValueError):
-    """A network or weights that cannot be used together; the message says what next."""
+    """A network or weights that cannot be used together; the message says what to do."""
 
 
 @dataclass(frozen=True)

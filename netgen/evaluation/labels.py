@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TestSetError(ValueError):
-    """Databases that do not belong together, or to the dataset; the message says what next."""
+    """Databases that do not belong together, or to the dataset; the message says what to do."""
 
     __test__ = False  # pytest: it is none of yours
 

@@ -17,7 +17,7 @@ SHOWN = 10  # names that a message lists
 
 
 class NamingError(ValueError):
-    """Names of outputs that do not match the network or the dataset; the message says what next."""
+    """Output names that do not match the network or the dataset; the message says what to do."""
 
 
 def read_outputs(file: Path) -> list[str]:

@@ -21,7 +21,7 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class ResultError(ValueError):
-    """A file that is no result of an evaluation; the message says what next."""
+    """A file that is no result of an evaluation; the message says what to do."""
 
 
 class Proportion(Struct, frozen=True, forbid_unknown_fields=True):

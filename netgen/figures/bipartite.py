@@ -15,7 +15,7 @@ from matplotlib.path import Path as Curve
 from netgen.figures.style import CROSS_COLOR, FONT, INK, TASK_COLORS
 from netgen.paper.ontology import adjectives_of, nouns_of, split_pair
 
-# Pixels: from word to word, between kept and left out, above, below; the whole, the lines' ends.
+# Pixels: from word to word, between kept and left out, above, below; the width, the lines' ends.
 ROW, GAP, TOP, BOTTOM = 11, 26, 78, 20
 WIDTH, LEFT, RIGHT = 1000, 170, 830
 WORD, TEXT, TITLE = 6.2, 7.5, 10  # points
@@ -108,7 +108,7 @@ def _draw_pairs(
 
 
 def _curve(start: float, end: float) -> Curve:
-    """Return a line from an adjective to a noun that leaves and arrives level."""
+    """Return a curve from an adjective to a noun that starts and ends horizontally."""
     bend = (RIGHT - LEFT) * 0.35
     points = [(LEFT, start), (LEFT + bend, start), (RIGHT - bend, end), (RIGHT, end)]
     return Curve(points, [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4])

@@ -1,4 +1,4 @@
-"""Which class is taken for which: a result's confusions, a matrix a task."""
+"""A result's confusion matrices, one per task."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def draw_confusions(result: Result, tasks: Sequence[str], out: Path) -> None:
 
 
 def confusions_figure(tasks: Sequence[TaskResult]) -> Figure:
-    """Return a matrix a task: rows are the right classes, columns the network's first guesses.
+    """Return one matrix per task: rows are the right classes, columns the network's first guesses.
 
     Of many classes it shows those that are most often in a confusion.
     """

@@ -1,4 +1,4 @@
-"""Figure 5 from any caffemodel: what each task takes of each other, sorted, a chart a layer."""
+"""Figure 5 from any caffemodel: its cross weights, sorted, one chart per layer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class NoCrossWeightsError(ValueError):
 def cross_weights(file: Path, own: bool = True) -> Curves:
     """Read a caffemodel's cross weights: layer by layer, "source-target" -> sorted, falling.
 
-    With `own`, a network's learned self weights too.
+    With `own`, also a network's learned self weights.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def draw_cross_weights(file: Path, out: Path) -> None:
 
 
 def cross_weights_figure(curves: Mapping[str, Mapping[str, NDArray[np.floating]]]) -> Figure:
-    """Return a chart a layer, one y axis for all: weights over the channels, sorted."""
+    """Return one chart per layer with a common y axis: weights over the channels, sorted."""
     figure, axes = chart_row(len(curves))
     for place, (panel, (layer, connections)) in enumerate(zip(axes, curves.items(), strict=True)):
         panel.axhline(0, color=INK, linewidth=0.7, zorder=1.5)

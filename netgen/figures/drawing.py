@@ -27,7 +27,7 @@ from netgen.figures.shapes import (
 from netgen.figures.style import CROSS_COLOR, FONT, INK, TASK_COLORS, save_figure
 
 PALE = "#F4F6F8"  # behind every other row
-# As in the paper's Figure 4, where a line is not solid: drawn, left out, drawn, ...
+# The dashes of the paper's Figure 4: lengths drawn and omitted, by turns.
 DASHES = {
     WireKind.PROJECTION: (4.5, 1.8, 1.0, 1.8),
     WireKind.WEIGHTED: (3.2, 1.8),
@@ -136,7 +136,7 @@ def _draw_wire(axes: Axes, wire: Wire) -> None:
 def _halves(points: Sequence[Point]) -> list[Sequence[Point]]:
     """Return a line as two, from its ends to its middle.
 
-    Dashes begin where a line begins: so those that leave or arrive together keep their gaps.
+    Dashes begin at both ends, so lines that leave or arrive together show the same gaps.
     """
     (x1, y1), (x2, y2) = points[len(points) // 2 - 1 : len(points) // 2 + 1]
     middle = ((x1 + x2) / 2, (y1 + y2) / 2)

@@ -1,8 +1,8 @@
 """The rows and columns of the paper's Figure 4, and the text in its boxes.
 
 A path from the image to a head is a column; a row is the same place of the backbone in every
-column, so that panels align. In a stage, blocks alike are one box; the last stage, where the
-networks differ, has a box a block, and so have the tasks' blocks before it.
+column, so that panels align. In a stage, equal blocks are one box; the last stage, where the
+networks differ, has one box per block, and so have the tasks' blocks before it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def groups(net: Network, task: str) -> list[list[Block]]:
 
 
 def _look(block: Block) -> object:
-    """Return what blocks in one box have in common; a task's own have a box each."""
+    """Return what blocks in one box have in common; a task's own blocks have a box each."""
     return (block_lines(block), is_projected(block), block.task and block.name)
 
 
@@ -150,7 +150,7 @@ def block_lines(block: Block) -> tuple[str, ...]:
 
 
 def norm_lines(norm: TaskNorm) -> tuple[str, ...]:
-    """Return the text in the box of a normalisation a task."""
+    """Return the text in the box of a task's normalisation."""
     whole = norm.norm.batch_norm and norm.norm.scale
     name = "BN" if whole else "BatchNorm" if norm.norm.batch_norm else "Scale"
     return (f"{name}, ReLU",)
@@ -212,7 +212,7 @@ def _panel(networks: tuple[Network, ...], box: float, left: float) -> Panel:
 
 
 def _by_title(networks: Sequence[Network]) -> list[list[Network]]:
-    """Return the networks a panel: single-task networks that follow each other share one."""
+    """Return the networks of each panel: adjacent single-task networks share one."""
 
     def key(numbered: tuple[int, Network]) -> str | int:
         number, net = numbered

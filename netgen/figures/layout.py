@@ -229,7 +229,7 @@ def _crossing(
 def _parting(
     net: Network, xs: dict[str, float], centre: float, box: float, places: dict[str, GridRow]
 ) -> Iterator[Element]:
-    """Yield what is in the rows where tasks part: in this network or, beside it, in another."""
+    """Yield the parts of the rows where tasks branch, in this network or in another."""
     own = places[key].top if (key := fork(net)) else math.inf
     for row in (row for row in places.values() if row.key.startswith("fork")):
         for task, x in xs.items():

@@ -1,4 +1,4 @@
-"""Figure 6: photographs, and beside each what a network sees in it, task by task."""
+"""Figure 6: photographs, each with a network's predictions for every task."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEADING, BAR = 0.19, 0.15  # of a row's height: from line to line; of the bar be
 
 
 def draw_predictions(predictions: Sequence[Prediction], read_pixels: ReadPixels, out: Path) -> None:
-    """Draw predictions below each other into a .png, .svg or .pdf.
+    """Draw predictions, one row per image, into a .png, .svg or .pdf.
 
     `read_pixels` reads their images, as `netgen.evaluation.prediction.PredictionRequest` says.
 

@@ -1,6 +1,6 @@
-"""What a picture of networks is made of: boxes, labels, sums, wires and bands, each in its place.
+"""The parts of a picture of networks: boxes, labels, sums, wires and bands, each in its place.
 
-`layout` says what goes where, `figures` draws it. Lengths are pixels of the picture's natural size,
+`layout` places them, `drawing` draws them. Lengths are pixels of the picture's natural size,
 y grows downwards.
 """
 

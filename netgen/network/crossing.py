@@ -108,7 +108,7 @@ def _weights(block: Block, place: str, others: Mapping[str | None, str], row: Ro
             constant=CONSTANTS[row.cross_start],
             fixed=row.cross_learning is CrossLearning.FIXED,
             bias=row.cross_bias is CrossBias.YES,
-            channels=block.shape[0] if row.cross_form is CrossForm.CONVOLUTION else None,
+            num_output=block.shape[0] if row.cross_form is CrossForm.CONVOLUTION else None,
         )
         for source, blob in others.items()
     ]

@@ -27,7 +27,11 @@ from netgen.commands.cli import main
 from netgen.cost.complexity import count
 from netgen.network.build import Order
 from netgen.network.options import (
+    EXTENSIONS,
+    OPTIONS,
+    READINGS,
     Branch,
+    BranchStage,
     Conv1,
     Conv1Bias,
     CrossBias,
@@ -44,10 +48,8 @@ from netgen.network.options import (
 )
 from netgen.network.residual import Backbone, Stem
 from netgen.network.variants import (
-    EXTENSIONS,
     NETWORKS,
-    READINGS,
-    Row,
+    NetworkRow,
     UnsuitedError,
     Variant,
     find,
@@ -70,10 +72,11 @@ def built(variant: str = "xs", backbone: Backbone = DEEPER, **choices: Any) -> l
 
 
 def test_the_paper_is_the_default_of_every_row() -> None:
-    defaults = {field.name: field.default for field in fields(Row)}
+    defaults = {field.name: field.default for field in fields(NetworkRow)}
     for name in MULTITASK:
-        for field, extension in EXTENSIONS.items():
-            assert getattr(NETWORKS[name], field) is extension.values[0] is defaults[field]
+        for option in EXTENSIONS.values():
+            field = option.field
+            assert getattr(NETWORKS[name], field) is option.values[0] is defaults[field]
 
 
 def test_every_choice_has_a_name_of_its_own_a_meaning_and_a_place_in_the_paper() -> None:
@@ -86,8 +89,8 @@ def test_every_choice_has_a_name_of_its_own_a_meaning_and_a_place_in_the_paper()
 
 
 def test_every_field_of_a_row_that_is_a_choice_is_in_one_of_the_tables() -> None:
-    given = {field.name for field in fields(Row)} - {"title", "cross", "architecture"}
-    assert given - {"weights", "outputs"} == READINGS.keys() | EXTENSIONS.keys()
+    given = {field.name for field in fields(NetworkRow)} - {"title", "architecture"}
+    assert sorted(given - {"weights", "outputs"}) == sorted(option.field for option in OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +210,7 @@ def count_train(found: list[LayerParameter]) -> Any:
 
 
 def test_after_res4a_the_identity_blocks_of_two_stages_are_crossed() -> None:
-    found = built(branch=Branch.AFTER_RES4A)
+    found = built(branch_stage=BranchStage.AFTER_RES4A)
     assert {layer.name.split("_")[0] for layer in crosses(found)} == {
         "cross4b",
         "cross5b",
@@ -218,31 +221,33 @@ def test_after_res4a_the_identity_blocks_of_two_stages_are_crossed() -> None:
 
 
 def test_all_blocks_add_the_other_tasks_projections() -> None:
-    found = built(branch=Branch.AFTER_RES4A, crossed=Crossed.ALL_BLOCKS)
+    found = built(branch_stage=BranchStage.AFTER_RES4A, crossed=Crossed.ALL_BLOCKS)
     assert list(named("res5a_adj", found).bottom)[2:] == ["cross5a_noun_adj", "cross5a_anp_adj"]
     assert list(named("cross5a_noun_adj", found).bottom) == ["res5a_branch1_noun"]
     assert reads_before_made(found) == []
 
 
 @pytest.mark.parametrize(
-    ("branch", "first"), [(Branch.AFTER_RES5A, "cross5b"), (Branch.AFTER_RES4A, "cross4b")]
+    ("stage", "first"),
+    [(BranchStage.AFTER_RES5A, "cross5b"), (BranchStage.AFTER_RES4A, "cross4b")],
 )
-def test_only_the_first_block_can_be_crossed(branch: Branch, first: str) -> None:
-    found = crosses(built(branch=branch, crossed=Crossed.FIRST_BLOCK))
+def test_only_the_first_block_can_be_crossed(stage: BranchStage, first: str) -> None:
+    found = crosses(built(branch_stage=stage, crossed=Crossed.FIRST_BLOCK))
     assert {layer.name.split("_")[0] for layer in found} == {first}
 
 
 # ---- any combination ----------------------------------------------------------------------------
 
 
-def is_contradiction(row: Row, backbone: Backbone) -> bool:
-    own_projected = row.branch is Branch.BEFORE_RES5A or row.branch is Branch.AFTER_RES4A
+def is_contradiction(row: NetworkRow, backbone: Backbone) -> bool:
+    earlier = row.branch_stage is BranchStage.AFTER_RES4A
+    own_projected = row.branch is Branch.BEFORE_RES5A or earlier
     _, _, fourth, fifth = backbone.blocks
-    alike = fifth - 1 + (fourth - 1) * (row.branch is Branch.AFTER_RES4A)
+    alike = fifth - 1 + (fourth - 1) * earlier
     return (
         (row.cross_form is CrossForm.CONVOLUTION and row.cross_start is CrossStart.ONE)
         or (row.crossed is Crossed.ALL_BLOCKS and not own_projected)
-        or (row.branch is Branch.AFTER_RES5A and fifth == 1)
+        or (row.branch is Branch.AFTER_RES5A and not earlier and fifth == 1)
         or (
             row.cross is not CrossWeight.NONE
             and not alike
@@ -266,19 +271,20 @@ def block(inputs: int, width: int, projected: bool) -> int:
     return found + projected * (inputs * wide + norm(wide))
 
 
-def expected(row: Row, backbone: Backbone, channels: int, classes: list[int]) -> int:
+def expected(row: NetworkRow, backbone: Backbone, channels: int, classes: list[int]) -> int:
     """Parameters by arithmetic, from what the paper and the choices say."""
     tasks = len(classes)
     filters = 60 if row.conv1 is Conv1.SIXTY else backbone.width
     kernel = 7 if backbone.stem is Stem.IMAGENET else 3
     total = channels * filters * kernel**2 + norm(filters)
     total += filters * (row.conv1_bias is Conv1Bias.YES)
-    parting = {Branch.AFTER_RES5A: (3, 1), Branch.BEFORE_RES5A: (3, 0), Branch.AFTER_RES4A: (2, 1)}
+    stage_parted = 2 if row.branch_stage is BranchStage.AFTER_RES4A else 3
+    parting = (stage_parted, int(row.branch is Branch.AFTER_RES5A))
     inputs, own = filters, []
     for stage, blocks in enumerate(backbone.blocks):
         width = backbone.width * 2**stage
         for index in range(blocks):
-            is_own = (stage, index) >= parting[row.branch]
+            is_own = (stage, index) >= parting
             total += block(inputs, width, index == 0) * (tasks if is_own else 1)
             if is_own:
                 own.append((4 * width, index == 0))
@@ -303,7 +309,7 @@ def moved(moved_norm: MovedNorm, wide: int, projected: bool, tasks: int) -> int:
     return each * (tasks - branches) if moved_norm is not MovedNorm.NOTHING else 0
 
 
-def crossing(row: Row, wide: int, tasks: int) -> int:
+def crossing(row: NetworkRow, wide: int, tasks: int) -> int:
     self_weights = tasks * wide * (row.self_weight is SelfWeight.LEARNED)
     if row.cross is not CrossWeight.SCALE:
         return self_weights
@@ -316,14 +322,14 @@ def crossing(row: Row, wide: int, tasks: int) -> int:
 
 def chosen(variant: Variant, data: st.DataObject) -> Variant:
     """`variant` with a few fields of its row changed, by name, as the command line does it."""
-    beyond = [field for field, e in EXTENSIONS.items() if variant.row.has(e.needs)]
+    beyond = [name for name, e in EXTENSIONS.items() if variant.row.has(e.needs)]
     for field in data.draw(st.lists(st.sampled_from(beyond), unique=True, max_size=6)):
         value = data.draw(st.sampled_from(EXTENSIONS[field].values))
-        variant = go_beyond(variant, field.replace("_", "-"), value.slug)
+        variant = go_beyond(variant, field, value.slug)
     readings = sorted(READINGS.keys() - ({"branch"} if data.draw(st.booleans()) else set()))
     for field in data.draw(st.lists(st.sampled_from(readings), unique=True, max_size=3)):
-        value = data.draw(st.sampled_from(READINGS[field]))
-        variant = read_as(variant, field.replace("_", "-"), value.slug)
+        value = data.draw(st.sampled_from(READINGS[field].values))
+        variant = read_as(variant, field, value.slug)
     return variant
 
 
@@ -374,8 +380,8 @@ def test_list_shows_what_goes_beyond_the_paper_and_where_that_speaks_of_it() -> 
 
     rows = json.loads(netgen("list", "--beyond", "--json").stdout)
     assert [row["--beyond"] for row in rows] == [
-        f"{field.replace('_', '-')}={value.slug}"
-        for field, extension in EXTENSIONS.items()
+        f"{name}={value.slug}"
+        for name, extension in EXTENSIONS.items()
         for value in extension.values
     ]
     assert sum(row["ours"] == "*" for row in rows) == len(EXTENSIONS)

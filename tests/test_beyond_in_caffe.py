@@ -18,7 +18,7 @@ from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
 from netgen.network.build import files
 from netgen.network.options import (
-    Branch,
+    BranchStage,
     CrossBias,
     CrossForm,
     CrossLearning,
@@ -34,7 +34,7 @@ TINY = Backbone(width=8, blocks=(1, 1, 2, 3), stem=Stem.SMALL)
 CLASSES = {"noun": 7, "adj": 4, "anp": 9}
 SIZE = (3, 16, 24)
 FIXED = {"cross_learning": CrossLearning.FIXED}
-EARLIER = {"branch": Branch.AFTER_RES4A}
+EARLIER = {"branch_stage": BranchStage.AFTER_RES4A}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "x0": ("x0", {}),
     "x1": ("x1", {}),

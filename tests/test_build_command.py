@@ -22,7 +22,7 @@ from netgen import paper
 from netgen.caffe.schema import read_net, read_solver
 from netgen.commands.cli import main
 from netgen.network.dataset import write_dataset
-from netgen.network.variants import READINGS
+from netgen.network.options import READINGS
 
 NARROW = ("--width", "4", "--blocks", "1,1,1,2")
 FILES = [
@@ -268,8 +268,8 @@ CHANGES = [
     ("--variant", "xs", "--width", 32),
     ("--variant", "xs", "--blocks", "1,2,3,2"),
     ("--variant", "xs", "--stem", "small", "--memory", 300),
-    *(("--variant", "xs", "--reading", f"{field.replace('_', '-')}={value.slug}", "--memory", 20)
-      for field, values in READINGS.items() for value in values[1:]),
+    *(("--variant", "xs", "--reading", f"{name}={value.slug}", "--memory", 20)
+      for name, option in READINGS.items() for value in option.values[1:]),
 ]  # fmt: skip
 
 
@@ -626,9 +626,7 @@ def test_list_shows_every_reading_and_which_is_ours() -> None:
     rows = json.loads(succeed("list", "--readings", "--json").stdout)
     shown = [row["--reading"] for row in rows]
     assert shown == [
-        f"{field.replace('_', '-')}={value.slug}"
-        for field, values in READINGS.items()
-        for value in values
+        f"{name}={value.slug}" for name, option in READINGS.items() for value in option.values
     ]
     assert sum(row["ours"] == "*" for row in rows) == len(READINGS)
     for reading in shown:

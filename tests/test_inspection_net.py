@@ -41,7 +41,8 @@ from netgen.caffe.caffe_pb2 import (
 )
 from netgen.caffe.schema import SchemaError, parse_net
 from netgen.network.build import Order, files
-from netgen.network.variants import READINGS, find
+from netgen.network.options import READINGS
+from netgen.network.variants import find
 
 LEARNS_1 = "  blobs_lr: 1\n  weight_decay: 1\n"
 
@@ -568,12 +569,14 @@ def test_the_committed_networks_are_the_papers(name: str, kind: str) -> None:
 
 
 OTHER_READINGS = [
-    (name, field, reading)
+    (name, option.field, reading)
     for name in MULTITASK
-    for field, readings in READINGS.items()
-    for reading in readings[1:]
+    for option in READINGS.values()
+    for reading in option.values[1:]
     # Equation 2's weights are what these two are about.
-    if name == "xs" or (name == "x1" and field == "normalization") or field == "moved_norm"
+    if name == "xs"
+    or (name == "x1" and option.field == "normalization")
+    or option.field == "moved_norm"
 ]
 
 
@@ -590,7 +593,7 @@ def test_every_other_reading_is_known(name: str, field: str, reading: object) ->
 
 def test_two_other_readings_at_once_are_known() -> None:
     chosen = find("xs", list(paper.TASKS))
-    moved, sharing = READINGS["moved_norm"][1], READINGS["sharing"][1]
+    moved, sharing = READINGS["moved-norm"].values[1], READINGS["sharing"].values[1]
     order = Order(replace(chosen, row=replace(chosen.row, moved_norm=moved, sharing=sharing)))
     found = inspect_text(files(order)[order.folder / "deploy.prototxt"])
     assert "xs read as moved-norm=last, sharing=per-source" in found[0].what

@@ -24,10 +24,10 @@ from helpers import (
 )
 
 from netgen import paper
-from netgen.network import variants
+from netgen.network import options
 from netgen.network.build import files
 from netgen.network.dataset import MTVSO, Dataset
-from netgen.network.options import Branch, MovedNorm, Normalization, Sharing
+from netgen.network.options import Branch, BranchStage, MovedNorm, Normalization, Sharing
 from netgen.network.residual import Backbone
 from netgen.paper import Recipe
 from netgen.system.files import write_all
@@ -260,9 +260,9 @@ def test_every_reading_can_be_built_and_has_its_own_count(tmp_path: Path) -> Non
     assert answer.complaints == []
     assert {value for _, reading, _ in READINGS for value in reading.values()} >= {
         value
-        for values in variants.READINGS.values()
-        for value in values
-        if value not in vars(variants.Row).values()  # ours is what every other row shows
+        for option in options.READINGS.values()
+        for value in option.values
+        if value is not option.ours  # ours is what every other row shows
     }
 
 
@@ -298,13 +298,13 @@ OTHERS = {
         )
     },
     **{
-        f"beyond the paper, {field}: {choice.slug}": order(
+        f"beyond the paper, {extension.field}: {choice.slug}": order(
             "xs",
             dataset(FIVE, (3, 32, 32)),
             EARLIER,
-            **{"branch": Branch.AFTER_RES4A, field: choice},
+            **{"branch_stage": BranchStage.AFTER_RES4A, extension.field: choice},
         )
-        for field, extension in variants.EXTENSIONS.items()
+        for extension in options.EXTENSIONS.values()
         for choice in extension.values[1:]
     },
 }

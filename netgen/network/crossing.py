@@ -17,7 +17,7 @@ from netgen.network.options import (
     SelfWeight,
     Sharing,
 )
-from netgen.network.variants import Row, UnsuitedError, Variant
+from netgen.network.variants import NetworkRow, UnsuitedError, Variant
 
 CONSTANTS = {CrossStart.RANDOM: None, CrossStart.ZERO: 0, CrossStart.ONE: 1}
 
@@ -51,7 +51,7 @@ def check(variant: Variant, own: Sequence[Place]) -> None:
         )
 
 
-def crossed_places(own: Sequence[Place], row: Row) -> list[Place]:
+def crossed_places(own: Sequence[Place], row: NetworkRow) -> list[Place]:
     """Return those of the tasks' places whose shortcuts are weighed or added (section 5.2.2)."""
     # Ours: a projection's other tasks are of another shape than its sum.
     alike = [place for place in own if not place.projected]
@@ -62,7 +62,7 @@ def crossed_places(own: Sequence[Place], row: Row) -> list[Place]:
     }[row.crossed]
 
 
-def cross_residual(level: Sequence[Block], place: str, row: Row) -> list[Block]:
+def cross_residual(level: Sequence[Block], place: str, row: NetworkRow) -> list[Block]:
     """Return the tasks' blocks of one place with the terms of equation (2) in their sums."""
     weighed = [_weigh_self(block, place, row) for block in level]
     if row.cross is CrossWeight.NONE:
@@ -87,7 +87,7 @@ def cross_residual(level: Sequence[Block], place: str, row: Row) -> list[Block]:
     return _projected_first(crossed)
 
 
-def _weigh_self(block: Block, place: str, row: Row) -> Block:
+def _weigh_self(block: Block, place: str, row: NetworkRow) -> Block:
     """Weigh a task's own shortcut, if it is to be."""
     if row.self_weight is SelfWeight.IDENTITY:
         return block
@@ -96,7 +96,9 @@ def _weigh_self(block: Block, place: str, row: Row) -> Block:
     return replace(block, self_weight=weight, addends=(weight.name, *rest))
 
 
-def _weights(block: Block, place: str, others: Mapping[str | None, str], row: Row) -> list[Weight]:
+def _weights(
+    block: Block, place: str, others: Mapping[str | None, str], row: NetworkRow
+) -> list[Weight]:
     """Return what weighs the other tasks' shortcuts; none where these are added as they are."""
     if row.cross is not CrossWeight.SCALE:
         return []

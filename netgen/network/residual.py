@@ -16,8 +16,8 @@ from string import ascii_lowercase
 from netgen.network.blocks import Block, ConvUnit, Norm, Place, Size, bottleneck
 from netgen.network.crossing import check, cross_residual, crossed_places
 from netgen.network.dataset import Dataset, Images
-from netgen.network.options import Branch, Conv1, Conv1Bias, MovedNorm, Towers
-from netgen.network.variants import Row, Variant
+from netgen.network.options import Branch, BranchStage, Conv1, Conv1Bias, MovedNorm, Towers
+from netgen.network.variants import NetworkRow, Variant
 
 
 class Stem(Enum):
@@ -97,7 +97,7 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -
         The backbone leaves the tasks no block of their own, or none that is crossed, or has more
         blocks in a stage than letters can name.
     """
-    shared, own = _part(_places(backbone), variant.row.branch)
+    shared, own = _part(_places(backbone), variant.row)
     check(variant, own)
     crossed = crossed_places(own, variant.row)
     conv1, pool1, size = _stem(backbone, dataset.images, variant.row)
@@ -149,16 +149,14 @@ def _places(backbone: Backbone) -> list[Place]:
     ]
 
 
-def _part(places: list[Place], branch: Branch) -> tuple[list[Place], list[Place]]:
-    """Return the places whose blocks the tasks share, and those with a block a task."""
-    *_, earlier, reduction = (index for index, place in enumerate(places) if place.projected)
-    shared = {
-        Branch.AFTER_RES5A: reduction + 1,
-        Branch.BEFORE_RES5A: reduction,
-        Branch.AFTER_RES4A: earlier + 1,
-        Branch.NEVER: len(places),
-    }[branch]
-    if branch is not Branch.NEVER and shared == len(places):
+def _part(places: list[Place], row: NetworkRow) -> tuple[list[Place], list[Place]]:
+    """Return the places whose blocks the tasks share, and those with one block per task."""
+    if row.branch is Branch.NEVER:
+        return places, []
+    *_, res4a, res5a = (index for index, place in enumerate(places) if place.projected)
+    first = res5a if row.branch_stage is BranchStage.AFTER_RES5A else res4a
+    shared = first + (row.branch is Branch.AFTER_RES5A)
+    if shared == len(places):
         raise ValueError(
             "the last stage has one block, which the tasks share: give it two or more, so that the"
             " tasks have blocks of their own"
@@ -166,7 +164,7 @@ def _part(places: list[Place], branch: Branch) -> tuple[list[Place], list[Place]
     return places[:shared], places[shared:]
 
 
-def _stem(backbone: Backbone, images: Images, row: Row) -> tuple[ConvUnit, str | None, Size]:
+def _stem(backbone: Backbone, images: Images, row: NetworkRow) -> tuple[ConvUnit, str | None, Size]:
     """Return conv1, pool1's name (None without one) and the size after them."""
     imagenet = backbone.stem is Stem.IMAGENET
     conv1 = ConvUnit(

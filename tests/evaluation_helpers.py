@@ -10,7 +10,7 @@ from helpers import order
 from netgen.caffe.caffemodel import Weights, to_caffemodel
 from netgen.caffe.schema import read_net
 from netgen.cost.complexity import count
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.network.dataset import Dataset
 from netgen.system.files import write_all
 
@@ -18,7 +18,7 @@ from netgen.system.files import write_all
 def random_network(variant: str, data: Dataset, folder: Path, seed: int = 0) -> tuple[Path, Path]:
     """Write a narrow network for `data` and random weights; return both files."""
     ordered = order(variant, data, out=folder)
-    write_all(files(ordered))
+    write_all(network_files(ordered))
     network = ordered.folder / "deploy.prototxt"
     rng = np.random.default_rng(seed)
     layers = []

@@ -25,7 +25,7 @@ from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import parse_net
 from netgen.commands.cli import main
 from netgen.cost.complexity import count
-from netgen.network.build import Order
+from netgen.network.build import BuildSpec
 from netgen.network.options import (
     EXTENSIONS,
     OPTIONS,
@@ -351,7 +351,7 @@ def test_every_combination_is_refused_or_built_and_counted(
 ) -> None:
     images = dataset({f"t{i}": n for i, n in enumerate(classes)}, (channels, 32, 32))
     variant = chosen(find(name, [task.name for task in images.tasks]), data)
-    ordered = Order(variant, images, backbone, ANY_CARD)
+    ordered = BuildSpec(variant, images, backbone, ANY_CARD)
     if is_contradiction(variant.row, backbone):
         event("refused")
         with pytest.raises(ValueError, match=r": (say|let|give)"):

@@ -16,7 +16,7 @@ from test_networks_in_caffe import run_at_random
 
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.network.options import (
     BranchStage,
     CrossBias,
@@ -65,7 +65,7 @@ def write(name: str, folder: Path) -> str:
     data = dataset(CLASSES, SIZE, folder=str(place / "data"))
     make_databases(data, place)
     recipe = Recipe(batch_size=4, base_lr=0.05, memory=1)
-    write_all(files(order(variant, data, TINY, recipe, place, **choices)))
+    write_all(network_files(order(variant, data, TINY, recipe, place, **choices)))
     return f"{place}/{{}}/{variant}"
 
 

@@ -35,7 +35,7 @@ from netgen.network.options import (
     Crossed,
     SelfWeight,
 )
-from netgen.network.residual import RESNET50, Backbone, Network, Stem, network
+from netgen.network.residual import RESNET50, Backbone, ResidualNetwork, Stem, network
 from netgen.network.variants import find, go_beyond, read_as, variants
 
 ROOT = Path(__file__).parent.parent
@@ -69,7 +69,7 @@ def dataset(tasks: list[str], height: int = 224, width: int = 224) -> Dataset:
     )
 
 
-def networks(data: Dataset, backbone: Backbone = RESNET50) -> list[Network]:
+def networks(data: Dataset, backbone: Backbone = RESNET50) -> list[ResidualNetwork]:
     """Every network there is for a dataset, those of one task last."""
     known = sorted(
         (of for of in variants([task.name for task in data.tasks]).values() if of.row.is_residual),
@@ -88,7 +88,7 @@ BEYOND: list[dict[str, Choice]] = [
 ]
 
 
-def beyond(name: str, choices: dict[str, Choice], backbone: Backbone) -> Network:
+def beyond(name: str, choices: dict[str, Choice], backbone: Backbone) -> ResidualNetwork:
     """A network of three tasks that goes beyond the paper."""
     variant = find(name, ["a", "b", "c"])
     for field, choice in choices.items():

@@ -20,8 +20,8 @@ from netgen.caffe.caffe_pb2 import (
 )
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
-from netgen.network.build import net_text
-from netgen.network.dataset import RESERVED_NAMES, DatasetError, check
+from netgen.network.build import paper_prototxt
+from netgen.network.dataset import RESERVED_NAMES, DatasetError, check_dataset
 from netgen.network.options import Branch, MovedNorm, Normalization, Sharing
 from netgen.network.residual import Backbone, network
 
@@ -38,7 +38,7 @@ EVERY_FILE: list[tuple[Kind, Phase]] = [
 @cache
 def built(variant: str, kind: Kind = "train_val", phase: Phase = "TRAIN") -> list[LayerParameter]:
     """The layers of one of the paper's networks, as Caffe builds them in a phase."""
-    return layers(net_text(variant, kind), phase)
+    return layers(paper_prototxt(variant, kind), phase)
 
 
 def of_type(kind: str, found: list[LayerParameter]) -> list[LayerParameter]:
@@ -265,7 +265,7 @@ def test_a_multitask_network_is_hes_up_to_res5a_then_once_a_task(variant: str) -
 
 @pytest.mark.parametrize("variant", RESIDUAL)
 def test_stages_have_the_output_sizes_and_channels_of_table_1(variant: str) -> None:
-    net = parse_net(net_text(variant, "deploy"))
+    net = parse_net(paper_prototxt(variant, "deploy"))
     shapes = {top.name: top.shape for layer in count(net, "TEST").layers for top in layer.tops}
     tail = "_anp" if "res5c_anp" in shapes else ""
     assert {
@@ -470,9 +470,9 @@ def test_layer_and_blob_names_are_unique_for_any_task_names(
     data = dataset(dict.fromkeys(names, 6), (1, 8, 8))
     if set(names) & RESERVED_NAMES:
         with pytest.raises(DatasetError, match="choose another"):
-            check(data)
+            check_dataset(data)
         return
-    check(data)
+    check_dataset(data)
     ordered = order(variant, data, NARROW, moved_norm=moved, sharing=sharing)
     for kind, phase in EVERY_FILE:
         found = layers(text(ordered, kind), phase)

@@ -25,7 +25,7 @@ from helpers import (
 
 from netgen import paper
 from netgen.network import options
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.network.dataset import MTVSO, Dataset
 from netgen.network.options import Branch, BranchStage, MovedNorm, Normalization, Sharing
 from netgen.network.residual import Backbone
@@ -376,7 +376,7 @@ def two_tasks(once: Once, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ans
         data = dataset(TWO, (3, 16, 24), records=12)
         ordered = order("xs", data, NARROW, Recipe(batch_size=12, memory=1), folder)
         shown = make_databases(data, folder)
-        write_all(files(ordered))
+        write_all(network_files(ordered))
         return in_caffe(train_and_test, str(ordered.solver), 1, folder=folder), shown
 
     answer: tuple[Answer, Any] = once("two_tasks", train)

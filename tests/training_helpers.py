@@ -20,7 +20,7 @@ from helpers import NARROW, order
 
 from data_prep.convert import convert
 from data_prep.request import Options
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.network.dataset import read_dataset
 from netgen.paper import Recipe
 from netgen.system.files import write_all
@@ -112,7 +112,7 @@ def make_place(folder: Path, recipe: Recipe = RECIPE) -> Place:
     os.chdir(folder)
     try:
         data = read_dataset(Path("data/dataset.toml"))
-        write_all(files(order("xs", data, NARROW, recipe)))
+        write_all(network_files(order("xs", data, NARROW, recipe)))
     finally:
         os.chdir(before)
     return Place(folder)

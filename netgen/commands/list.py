@@ -17,7 +17,9 @@ from netgen.network.variants import variants
 @dataset_option
 @click.option("--readings", is_flag=True, help="List the readings of what the paper leaves open.")
 @click.option(
-    "--beyond", is_flag=True, help="List what goes beyond the paper, and its place there."
+    "--beyond",
+    is_flag=True,
+    help="List the extensions beyond the paper, and where it speaks of them.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(dataset: Path | None, readings: bool, beyond: bool, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from netgen.cost.complexity import count
 from netgen.cost.memory import FLOAT
 from netgen.doctor.caffe_and_gpu import NoGpuError, cards
 from netgen.doctor.probe import Asked, Finding, lack, ok
-from netgen.network.build import Order, files
+from netgen.network.build import BuildSpec, network_files
 from netgen.network.dataset import MTVSO, Dataset, DatasetError, read_dataset
 from netgen.network.variants import find
 from netgen.training.memory_check import needed_by
@@ -45,8 +45,8 @@ def plan(asked: Asked) -> Plan:
         There is no such variant or dataset, or it cannot be built.
     """
     dataset = read_dataset(asked.dataset) if asked.dataset else MTVSO
-    order = Order(find(asked.variant, [task.name for task in dataset.tasks]), dataset)
-    net = parse_net(files(order)[order.folder / "train_val.prototxt"])
+    order = BuildSpec(find(asked.variant, [task.name for task in dataset.tasks]), dataset)
+    net = parse_net(network_files(order)[order.folder / "train_val.prototxt"])
     images = dataset.images
     hint = {"data": (images.channels, images.height, images.width)}
     hint |= {f"label_{task.name}": (1, 1, 1) for task in dataset.tasks}

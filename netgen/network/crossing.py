@@ -1,4 +1,4 @@
-"""Equation (2): which of the tasks' blocks add each other's shortcuts, and how they are weighed."""
+"""Equation (2): which blocks of the tasks add each other's shortcuts, and with which weights."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from netgen.network.variants import NetworkRow, UnsuitedError, Variant
 CONSTANTS = {CrossStart.RANDOM: None, CrossStart.ZERO: 0, CrossStart.ONE: 1}
 
 
-def check(variant: Variant, own: Sequence[Place]) -> None:
-    """Refuse what would not be what was asked for; `own` are the places with a block a task.
+def check_options(variant: Variant, own: Sequence[Place]) -> None:
+    """Refuse options that contradict each other; `own` are the places with one block per task.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def check(variant: Variant, own: Sequence[Place]) -> None:
 
 
 def crossed_places(own: Sequence[Place], row: NetworkRow) -> list[Place]:
-    """Return those of the tasks' places whose shortcuts are weighed or added (section 5.2.2)."""
+    """Return the places of the tasks whose shortcuts are weighted or added (section 5.2.2)."""
     # Ours: a projection's other tasks are of another shape than its sum.
     alike = [place for place in own if not place.projected]
     return {
@@ -83,12 +83,12 @@ def cross_residual(level: Sequence[Block], place: str, row: NetworkRow) -> list[
                 shortcut_coefficient=coefficient,
             )
         )
-        made.update(weights)  # a weight a source is made where it is first used
+        made.update(weights)  # one weight per source is made where it is first used
     return _projected_first(crossed)
 
 
 def _weigh_self(block: Block, place: str, row: NetworkRow) -> Block:
-    """Weigh a task's own shortcut, if it is to be."""
+    """Put a weight on a task's own shortcut, if the row has one."""
     if row.self_weight is SelfWeight.IDENTITY:
         return block
     shortcut, *rest = block.addends
@@ -99,7 +99,7 @@ def _weigh_self(block: Block, place: str, row: NetworkRow) -> Block:
 def _weights(
     block: Block, place: str, others: Mapping[str | None, str], row: NetworkRow
 ) -> list[Weight]:
-    """Return what weighs the other tasks' shortcuts; none where these are added as they are."""
+    """Return the weights on the other tasks' shortcuts; none where these are added as they are."""
     if row.cross is not CrossWeight.SCALE:
         return []
     target = f"_{block.task}" if row.sharing is Sharing.PER_PAIR else ""

@@ -1,8 +1,8 @@
-"""A residual variant and a dataset -> stem, blocks and heads, in the field's words.
+"""A residual variant and a dataset -> stem, blocks and classifier heads.
 
 Layer names are those of He's ResNet-50, because Caffe copies weights by name; a task is a suffix
 (``res5b_branch2a_noun``), a cross weight is named source then target (``cross5b_adj_noun``). The
-text formats are the templates' business.
+text formats are in the templates.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum
 from string import ascii_lowercase
 
 from netgen.network.blocks import Block, ConvUnit, Norm, Place, Size, bottleneck
-from netgen.network.crossing import check, cross_residual, crossed_places
+from netgen.network.crossing import check_options, cross_residual, crossed_places
 from netgen.network.dataset import Dataset, Images
 from netgen.network.options import Branch, BranchStage, Conv1, Conv1Bias, MovedNorm, Towers
 from netgen.network.variants import NetworkRow, Variant
@@ -32,7 +32,7 @@ class Backbone:
     """The residual network that a variant is made from; the default is ResNet-50 (Table 1).
 
     `width` is the first stage's bottleneck width (each stage doubles it), `blocks` the number of
-    blocks a stage.
+    blocks in each stage.
     """
 
     width: int = 64
@@ -45,7 +45,7 @@ RESNET50 = Backbone()
 
 @dataclass(frozen=True)
 class TaskNorm:
-    """What moved outside the branching block: one normalisation and ReLU a task (section 4)."""
+    """What moved outside the branching block: one normalisation and ReLU per task (section 4)."""
 
     name: str
     bottom: str
@@ -54,7 +54,7 @@ class TaskNorm:
 
 
 @dataclass(frozen=True)
-class Head:
+class ClassifierHead:
     """Average pool, classifier, loss and accuracies of one task."""
 
     task: str
@@ -66,7 +66,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Network:
+class ResidualNetwork:
     """A whole network, from the images to the heads, in the order in which Caffe runs it."""
 
     variant: Variant
@@ -76,8 +76,7 @@ class Network:
     trunk: tuple[Block, ...]
     branching: tuple[TaskNorm, ...]
     towers: tuple[Block, ...]
-    heads: tuple[Head, ...]
-    body: str = "residual.j2"  # the template of what train_val and deploy share
+    heads: tuple[ClassifierHead, ...]
     auxiliary: tuple[()] = ()  # no heads that only train
 
     @property
@@ -86,7 +85,7 @@ class Network:
         return self.variant.row.towers is Towers.FROZEN
 
 
-def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -> Network:
+def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -> ResidualNetwork:
     """Return the network of `variant` for the images and tasks of `dataset`.
 
     Raises
@@ -98,7 +97,7 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -
         blocks in a stage than letters can name.
     """
     shared, own = _part(_places(backbone), variant.row)
-    check(variant, own)
+    check_options(variant, own)
     crossed = crossed_places(own, variant.row)
     conv1, pool1, size = _stem(backbone, dataset.images, variant.row)
 
@@ -128,7 +127,7 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -
         _head(task, dataset, bottom, size, f"pool5_{task}" if towers else "pool5")
         for task, bottom in zip(variant.tasks, bottoms, strict=True)
     )
-    return Network(
+    return ResidualNetwork(
         variant, dataset.images, conv1, pool1, tuple(trunk), branching, tuple(towers), heads
     )
 
@@ -197,7 +196,7 @@ def _pooled(size: Size) -> Size:
 def _move_norm(
     block: Block, moved: MovedNorm, tasks: Sequence[str]
 ) -> tuple[Block, tuple[TaskNorm, ...]]:
-    """Move normalisation and ReLU of the branching block outside, one a task (section 4)."""
+    """Move normalisation and ReLU of the branching block outside, one per task (section 4)."""
     if moved is MovedNorm.NOTHING:
         return block, ()
 
@@ -224,11 +223,11 @@ def _move_norm(
     return bared, branching
 
 
-def guesses(classes: int) -> tuple[int, ...]:
-    """Return the k of the top-k accuracies to test; five say nothing where they are all."""
+def top_k(classes: int) -> tuple[int, ...]:
+    """Return the k of the top-k accuracies to test; 5 only where there are more classes."""
     return (1, 5) if classes > 5 else (1,)
 
 
-def _head(task: str, dataset: Dataset, bottom: str, kernel: Size, pool: str) -> Head:
+def _head(task: str, dataset: Dataset, bottom: str, kernel: Size, pool: str) -> ClassifierHead:
     classes = dataset.task(task).classes
-    return Head(task, classes, bottom, pool, kernel, guesses(classes))
+    return ClassifierHead(task, classes, bottom, pool, kernel, top_k(classes))

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MOST_NAMES = 3
+GIB = 2**30  # bytes
+
+
+def gib(size: float) -> float:
+    """Return a number of bytes in GiB."""
+    return size / GIB
 
 
 def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:

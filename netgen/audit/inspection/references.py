@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
 
 from netgen import paper
 from netgen.audit.inspection.graph import Counted, Graph, graph_of_layers, similarity
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net
-from netgen.network.architecture import network
-from netgen.network.dataset import MTVSO
+from netgen.network.build import BuildSpec, Kind, prototxt
 from netgen.network.options import READINGS, Branch
-from netgen.network.render import render
 from netgen.network.variants import Architecture, Variant, variants
-from netgen.paper import Recipe
 
-Kind = Literal["train_val", "deploy"]
 TEST_BATCH = 3  # 77,073 = 3 x 25,691
 STARTS = 2  # where two readings are changed, another row may seem nearest at first
 
@@ -129,14 +124,7 @@ def _graph(variant: Variant, kind: Kind, phase: Phase) -> Graph:
 
 @cache
 def _net(variant: Variant, kind: Kind) -> NetParameter:
-    text = render(
-        f"{kind}.prototxt",
-        net=network(variant, MTVSO),
-        dataset=MTVSO,
-        recipe=Recipe(),
-        command="",
-        test_batch=TEST_BATCH,
-    )
+    text = prototxt(BuildSpec(variant), kind, TEST_BATCH)
     return NetParameter(layer=[_layer(chunk) for chunk in text.split("\nlayer {")[1:]])
 
 

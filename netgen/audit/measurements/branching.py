@@ -15,9 +15,9 @@ from netgen.audit.measurements.parsed_networks import (
     parameters_of,
 )
 from netgen.audit.measurements.table_1 import FILES, blocks, height_and_width, words
-from netgen.network.build import GIB
 from netgen.network.options import Branch
 from netgen.network.variants import find, read_as
+from netgen.system.text import GIB
 
 
 @measurement

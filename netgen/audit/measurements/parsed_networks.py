@@ -10,10 +10,8 @@ from netgen.audit.measurements.measurement import NotBuilt
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net, parse_solver
 from netgen.cost.complexity import NetCost, count
-from netgen.network.architecture import network
-from netgen.network.build import Order, files
+from netgen.network.build import BuildSpec, network_files, prototxt
 from netgen.network.dataset import MTVSO
-from netgen.network.render import render
 from netgen.network.variants import Variant, variants
 from netgen.paper import Recipe
 
@@ -53,8 +51,8 @@ class Emitted:
 
 def emit(variant: Variant, recipe: Recipe | None = None) -> Emitted:
     """Return a network of the paper's dataset, generated and parsed."""
-    order = Order(variant, recipe=recipe or Recipe())
-    texts = files(order)
+    order = BuildSpec(variant, recipe=recipe or Recipe())
+    texts = network_files(order)
     if not variant.row.is_trained:
         return Emitted(parse_net(texts[order.folder / "deploy.prototxt"]), SolverParameter(), {})
     return Emitted(
@@ -84,12 +82,7 @@ def read_otherwise(variant: Variant) -> NetParameter:
     Readings are only counted, for which the smaller of the two files does: both have the same
     parameters.
     """
-    order = Order(variant)
-    net = network(order.variant, order.dataset, order.backbone)
-    text = render(
-        "deploy.prototxt", net=net, dataset=order.dataset, recipe=order.recipe, command=""
-    )
-    return parse_net(text)
+    return parse_net(prototxt(BuildSpec(variant), "deploy"))
 
 
 @cache

@@ -26,10 +26,10 @@ from netgen.audit.measurements.parsed_networks import (
 from netgen.audit.measurements.table_1 import FILES
 from netgen.cost.wiring import loss_weight
 from netgen.evaluation.results import Result, read_result
-from netgen.network.build import GIB
 from netgen.network.dataset import MTVSO
 from netgen.paper import Recipe
 from netgen.paper.claims.results import ROWS
+from netgen.system.text import GIB
 
 SOLVERS = "solvers/*.prototxt"
 BASELINES = ("CaffeNet", "Inception-v1", "VggNet-16", "ResNet-50")  # section 5.2's four

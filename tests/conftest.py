@@ -21,7 +21,7 @@ from support.once import Once
 from support.paths import ROOT
 from support.trained_network import Trained, train
 
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.paper import Recipe
 from netgen.system.files import write_all
 
@@ -59,7 +59,7 @@ def real_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_databases(data, folder)
     recipe = Recipe(batch_size=4, max_iter=8, test_interval=4, snapshot=100, display=1)
     ordered = order("xs", data, recipe=recipe, out=folder)
-    write_all(files(ordered))
+    write_all(network_files(ordered))
     caffe = Path(sys.executable).parent / "caffe"
     run = subprocess.run(
         [caffe, "train", "-solver", ordered.solver],

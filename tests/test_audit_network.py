@@ -42,8 +42,9 @@ from netgen.caffe.caffe_pb2 import (
     PoolingParameter,
 )
 from netgen.caffe.schema import SchemaError, parse_net
-from netgen.network.build import Order, files
-from netgen.network.variants import READINGS, find
+from netgen.network.build import BuildSpec, network_files
+from netgen.network.options import READINGS
+from netgen.network.variants import find
 
 LEARNS_1 = "  blobs_lr: 1\n  weight_decay: 1\n"
 
@@ -276,12 +277,14 @@ def test_the_committed_networks_are_the_papers(name: str, kind: str) -> None:
 
 
 OTHER_READINGS = [
-    (name, field, reading)
+    (name, option.field, reading)
     for name in MULTITASK
-    for field, readings in READINGS.items()
-    for reading in readings[1:]
+    for option in READINGS.values()
+    for reading in option.values[1:]
     # Equation 2's weights are what these two are about.
-    if name == "xs" or (name == "x1" and field == "normalization") or field == "moved_norm"
+    if name == "xs"
+    or (name == "x1" and option.field == "normalization")
+    or option.field == "moved_norm"
 ]
 
 
@@ -289,8 +292,10 @@ OTHER_READINGS = [
 def test_every_other_reading_is_known(name: str, field: str, reading: object) -> None:
     chosen = find(name, list(paper.TASKS))
     row = replace(chosen.row, **{field: reading})
-    order = Order(replace(chosen, row=row), recipe=replace(Order(chosen).recipe, memory=1e6))
-    text = files(order)[order.folder / "deploy.prototxt"]
+    order = BuildSpec(
+        replace(chosen, row=row), recipe=replace(BuildSpec(chosen).recipe, memory=1e6)
+    )
+    text = network_files(order)[order.folder / "deploy.prototxt"]
     inspected = inspect_text(text)
     told = f"equivalent to {name} read as {field.replace('_', '-')}={reading.slug}"
     assert any(told in finding.what for finding in inspected), shown(inspected)
@@ -298,9 +303,9 @@ def test_every_other_reading_is_known(name: str, field: str, reading: object) ->
 
 def test_two_other_readings_at_once_are_known() -> None:
     chosen = find("xs", list(paper.TASKS))
-    moved, sharing = READINGS["moved_norm"][1], READINGS["sharing"][1]
-    order = Order(replace(chosen, row=replace(chosen.row, moved_norm=moved, sharing=sharing)))
-    found = inspect_text(files(order)[order.folder / "deploy.prototxt"])
+    moved, sharing = READINGS["moved-norm"].values[1], READINGS["sharing"].values[1]
+    order = BuildSpec(replace(chosen, row=replace(chosen.row, moved_norm=moved, sharing=sharing)))
+    found = inspect_text(network_files(order)[order.folder / "deploy.prototxt"])
     assert "xs read as moved-norm=last, sharing=per-source" in found[0].what
 
 

@@ -16,7 +16,8 @@ from netgen.audit.readings import CountedReading, readings
 from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, audit, judge, tally, verdict_of
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.network import variants as known
-from netgen.network.variants import Row
+from netgen.network.options import READINGS
+from netgen.network.variants import NetworkRow
 from netgen.paper.claims import CLAIMS, PARTS, Claim, Measure
 
 NOWHERE = AuditInputs()
@@ -106,7 +107,7 @@ def test_a_network_is_reproduced_as_soon_as_it_is_in_the_list(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As the baselines will be: the title of Table 2's row is enough."""
-    row = Row("Some-Net", cross=known.CrossWeight.SCALE)
+    row = NetworkRow("Some-Net", cross=known.CrossWeight.SCALE)
     monkeypatch.setitem(known.NETWORKS, "somenet", row)
     claim = replace(CLAIMS["xs-params"], of=("SomeNet", "anp"))
     assert verdict(claim) is ClaimVerdict.REPRODUCED
@@ -362,8 +363,8 @@ def test_what_is_implied_and_what_is_chosen(read: list[CountedReading]) -> None:
 
 def test_every_value_of_every_reading_field_is_shown(read: list[CountedReading]) -> None:
     shown = {step for r in read for step in r.answer.made.split(" + ")}
-    for field, values in known.READINGS.items():
-        assert {f"{field.replace('_', '-')}={value.slug}" for value in values} <= shown
+    for name, option in READINGS.items():
+        assert {f"{name}={value.slug}" for value in option.values} <= shown
 
 
 def test_counting_readings_leaves_the_networks_as_they_were(read: list[CountedReading]) -> None:

@@ -16,7 +16,7 @@ from support.build_command import NARROW, ODD, make_dataset, netgen, succeed, tr
 from support.paths import ROOT
 
 from netgen import paper
-from netgen.network.variants import READINGS
+from netgen.network.options import READINGS
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -57,8 +57,8 @@ CHANGES = [
     ("--variant", "xs", "--width", 32),
     ("--variant", "xs", "--blocks", "1,2,3,2"),
     ("--variant", "xs", "--stem", "small", "--memory", 300),
-    *(("--variant", "xs", "--reading", f"{field.replace('_', '-')}={value.slug}", "--memory", 20)
-      for field, values in READINGS.items() for value in values[1:]),
+    *(("--variant", "xs", "--reading", f"{name}={value.slug}", "--memory", 20)
+      for name, option in READINGS.items() for value in option.values[1:]),
 ]  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def test_a_rate_drops_tenfold_where_asked_and_else_stays(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("values", ["900,90", "90,90", "0,90", "", "90,", "1e3", "-5"])
 def test_iterations_that_do_not_rise_are_refused(values: str) -> None:
-    assert "is no rising list of iterations, such as 900,1200" in refused(
+    assert "is not an increasing list of iterations, such as 900,1200" in refused(
         2, "build", "--variant", "x0", "--stepvalues", values
     )
 

@@ -73,9 +73,9 @@ def test_a_test_network_shares_its_parameters_with_the_training_network() -> Non
 
 
 def test_the_papers_network_takes_what_was_measured() -> None:
-    from netgen.network.build import net_text
+    from netgen.network.build import paper_prototxt
 
-    net = parse_net(net_text("xs", "train_val").replace("batch_size: 3", "batch_size: 23"))
+    net = parse_net(paper_prototxt("xs", "train_val").replace("batch_size: 3", "batch_size: 23"))
     size = {"data": (3, 224, 224)}
     train, test = count(net, "TRAIN", inputs=size), count(net, "TEST", inputs=size)
     gib = 2**30

@@ -18,7 +18,7 @@ from netgen import paper
 from netgen.caffe.schema import parse_net
 from netgen.commands.cli import COMMANDS, main
 from netgen.cost.complexity import count
-from netgen.network.build import net_text
+from netgen.network.build import paper_prototxt
 from netgen.network.variants import variants
 
 if sys.version_info >= (3, 11):
@@ -59,7 +59,7 @@ def test_the_readme_shows_the_two_commands() -> None:
 def test_the_guide_has_every_variant_with_its_printed_and_its_counted_parameters(
     name: str,
 ) -> None:
-    counted = count(parse_net(net_text(name)), "TRAIN").parameters
+    counted = count(parse_net(paper_prototxt(name)), "TRAIN").parameters
     row = next(line for line in TABLE_2.splitlines() if line.startswith(f"| `{name}` |"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[-2:] == [paper.TABLE_2_PARAMETERS[name], f"{counted:,}"]

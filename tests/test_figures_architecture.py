@@ -28,9 +28,17 @@ from netgen.figures.layout import network_picture
 from netgen.figures.shapes import Box, Edges, Label, Picture, Wire, WireKind
 from netgen.figures.style import TASK_COLORS
 from netgen.network.dataset import MTVSO, RESERVED_NAMES, Dataset, Images, Task, split_in
-from netgen.network.options import Branch, Choice, Crossed, SelfWeight
-from netgen.network.residual import RESNET50, Backbone, Network, Stem, network
-from netgen.network.variants import EXTENSIONS, READINGS, find, go_beyond, read_as, variants
+from netgen.network.options import (
+    EXTENSIONS,
+    READINGS,
+    Branch,
+    BranchStage,
+    Choice,
+    Crossed,
+    SelfWeight,
+)
+from netgen.network.residual import RESNET50, Backbone, ResidualNetwork, Stem, network
+from netgen.network.variants import find, go_beyond, read_as, variants
 
 FIGURE_4 = ("x0", "xs", "resnet50-noun", "resnet50-adj", "resnet50-anp")
 SMALL = Backbone(width=16, blocks=(1, 2, 1, 3), stem=Stem.SMALL)
@@ -62,7 +70,7 @@ def dataset(tasks: list[str], height: int = 224, width: int = 224) -> Dataset:
     )
 
 
-def networks(data: Dataset, backbone: Backbone = RESNET50) -> list[Network]:
+def networks(data: Dataset, backbone: Backbone = RESNET50) -> list[ResidualNetwork]:
     """Every network there is for a dataset, those of one task last."""
     known = sorted(
         (of for of in variants([task.name for task in data.tasks]).values() if of.row.is_residual),
@@ -73,20 +81,20 @@ def networks(data: Dataset, backbone: Backbone = RESNET50) -> list[Network]:
 
 # What goes beyond the paper and changes the picture: fields of a row, of those that it has.
 BEYOND: list[dict[str, Choice]] = [
-    {"branch": Branch.AFTER_RES4A},
-    {"branch": Branch.AFTER_RES4A, "crossed": Crossed.ALL_BLOCKS},
-    {"branch": Branch.AFTER_RES4A, "crossed": Crossed.FIRST_BLOCK},
-    {"self_weight": SelfWeight.LEARNED},
-    {"branch": Branch.AFTER_RES4A, "self_weight": SelfWeight.LEARNED},
+    {"branch": BranchStage.AFTER_RES4A},
+    {"branch": BranchStage.AFTER_RES4A, "crossed": Crossed.ALL_BLOCKS},
+    {"branch": BranchStage.AFTER_RES4A, "crossed": Crossed.FIRST_BLOCK},
+    {"self-weight": SelfWeight.LEARNED},
+    {"branch": BranchStage.AFTER_RES4A, "self-weight": SelfWeight.LEARNED},
 ]
 
 
-def beyond(name: str, choices: dict[str, Choice], backbone: Backbone) -> Network:
+def beyond(name: str, choices: dict[str, Choice], backbone: Backbone) -> ResidualNetwork:
     """A network of three tasks that goes beyond the paper."""
     variant = find(name, ["a", "b", "c"])
     for field, choice in choices.items():
         if variant.row.has(EXTENSIONS[field].needs):
-            variant = go_beyond(variant, field.replace("_", "-"), choice.slug)
+            variant = go_beyond(variant, field, choice.slug)
     return network(variant, dataset(["a", "b", "c"]), backbone)
 
 
@@ -175,7 +183,7 @@ def test_each_cross_connection_leaves_its_source_and_ends_at_its_target(tasks: i
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [(field, value.slug) for field, values in READINGS.items() for value in values],
+    [(field, value.slug) for field, option in READINGS.items() for value in option.values],
 )
 def test_every_reading_can_be_drawn_beside_ours(field: str, value: str) -> None:
     tasks = [task.name for task in MTVSO.tasks]
@@ -258,7 +266,7 @@ def test_networks_of_different_backbones_are_no_picture() -> None:
 
 def test_networks_that_branch_at_different_stages_are_no_picture() -> None:
     nets = [network(find("x0", ["a", "b", "c"]), dataset(["a", "b", "c"]))]
-    nets.append(beyond("x0", {"branch": Branch.AFTER_RES4A}, RESNET50))
+    nets.append(beyond("x0", {"branch": BranchStage.AFTER_RES4A}, RESNET50))
     with pytest.raises(ValueError, match="draw the others in a picture of their own"):
         network_picture(nets)
 

@@ -88,7 +88,7 @@ def test_every_contract_is_kept() -> None:
         ),
         (
             "data_prep",
-            "from netgen.network.build import files",
+            "from netgen.network.build import network_files",
             "data_prep imports only the paper, Caffe's files and dataset.toml",
         ),
         (

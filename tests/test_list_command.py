@@ -10,7 +10,7 @@ from support.build_command import make_dataset, succeed
 from support.networks import VARIANTS
 
 from netgen import paper
-from netgen.network.variants import READINGS
+from netgen.network.options import READINGS
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -33,9 +33,7 @@ def test_list_shows_every_reading_and_which_is_ours() -> None:
     rows = json.loads(succeed("list", "--readings", "--json").stdout)
     shown = [row["--reading"] for row in rows]
     assert shown == [
-        f"{field.replace('_', '-')}={value.slug}"
-        for field, values in READINGS.items()
-        for value in values
+        f"{name}={value.slug}" for name, option in READINGS.items() for value in option.values
     ]
     assert sum(row["ours"] == "*" for row in rows) == len(READINGS)
     for reading in shown:

@@ -13,7 +13,7 @@ from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import parse_net
 from netgen.commands.cli import main
 from netgen.cost.complexity import count
-from netgen.network.build import net_text
+from netgen.network.build import paper_prototxt
 from netgen.network.dataset import MTVSO
 from netgen.network.residual import Backbone
 from netgen.paper import Recipe
@@ -43,7 +43,7 @@ BRANCHES = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
 
 @cache
 def trained(name: str) -> list[LayerParameter]:
-    return layers(net_text(name), "TRAIN")
+    return layers(paper_prototxt(name), "TRAIN")
 
 
 def learning(name: str) -> Iterator[LayerParameter]:
@@ -53,7 +53,7 @@ def learning(name: str) -> Iterator[LayerParameter]:
 def sizes(name: str) -> dict[str, tuple[int, ...]]:
     """Elements of each layer's blobs."""
     inputs = {} if name == "deepsentibank" else IMAGE
-    found = count(parse_net(net_text(name)), "TRAIN", inputs=inputs).layers
+    found = count(parse_net(paper_prototxt(name)), "TRAIN", inputs=inputs).layers
     return {y.name: tuple(_product(blob) for blob in y.blobs) for y in found if y.blobs}
 
 
@@ -102,7 +102,7 @@ def test_auxiliary_heads_train_and_are_left_out_of_test_and_deploy() -> None:
         "loss_noun": [], "loss1/loss_noun": [0.3], "loss2/loss_noun": [0.3],
     }  # fmt: skip
     for kind in ("train_val", "deploy"):
-        others = layers(net_text("inception-v1-noun", kind), "TEST")  # type: ignore[arg-type]
+        others = layers(paper_prototxt("inception-v1-noun", kind), "TEST")  # type: ignore[arg-type]
         assert not [y.name for y in others if y.name.startswith(("loss1", "loss2"))]
 
 

@@ -21,7 +21,7 @@ from data_prep.image_source import SplitName
 from netgen.caffe.schema import layers_in, parse_net
 from netgen.caffe.training_log import read_log
 from netgen.cost.complexity import count
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.network.dataset import MTVSO, Dataset, Split
 from netgen.network.residual import Backbone
 from netgen.paper import Recipe
@@ -144,7 +144,7 @@ def test_a_narrow_baseline_learns_to_tell_clothes(name: str, tmp_path: Path) -> 
     )
     data = clothes(tmp_path, side)
     ordered = order(f"{name}-item", data, Backbone(width=width), recipe, tmp_path)
-    texts = files(ordered)
+    texts = network_files(ordered)
     if name == "caffenet":  # the fillers of 2012 take a million images to leave the start
         net = ordered.folder / "train_val.prototxt"
         texts[net] = BIAS.sub("value: 0 }", FILLER.sub('{ type: "msra" }', texts[net]))

@@ -14,7 +14,10 @@ from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
 from netgen.network.options import (
+    EXTENSIONS,
+    OPTIONS,
     Branch,
+    BranchStage,
     CrossBias,
     Crossed,
     CrossForm,
@@ -26,10 +29,8 @@ from netgen.network.options import (
 )
 from netgen.network.residual import Backbone, Stem
 from netgen.network.variants import (
-    EXTENSIONS,
     NETWORKS,
-    READINGS,
-    Row,
+    NetworkRow,
     UnsuitedError,
     find,
     go_beyond,
@@ -39,10 +40,11 @@ from netgen.network.variants import (
 
 
 def test_the_paper_is_the_default_of_every_row() -> None:
-    defaults = {field.name: field.default for field in fields(Row)}
+    defaults = {field.name: field.default for field in fields(NetworkRow)}
     for name in MULTITASK:
-        for field, extension in EXTENSIONS.items():
-            assert getattr(NETWORKS[name], field) is extension.values[0] is defaults[field]
+        for option in EXTENSIONS.values():
+            field = option.field
+            assert getattr(NETWORKS[name], field) is option.values[0] is defaults[field]
 
 
 def test_every_choice_has_a_name_of_its_own_a_meaning_and_a_place_in_the_paper() -> None:
@@ -55,8 +57,8 @@ def test_every_choice_has_a_name_of_its_own_a_meaning_and_a_place_in_the_paper()
 
 
 def test_every_field_of_a_row_that_is_a_choice_is_in_one_of_the_tables() -> None:
-    given = {field.name for field in fields(Row)} - {"title", "cross", "architecture"}
-    assert given - {"weights", "outputs"} == READINGS.keys() | EXTENSIONS.keys()
+    given = {field.name for field in fields(NetworkRow)} - {"title", "architecture"}
+    assert sorted(given - {"weights", "outputs"}) == sorted(option.field for option in OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def count_train(found: list[LayerParameter]) -> Any:
 
 
 def test_after_res4a_the_identity_blocks_of_two_stages_are_crossed() -> None:
-    found = built(branch=Branch.AFTER_RES4A)
+    found = built(branch_stage=BranchStage.AFTER_RES4A)
     assert {layer.name.split("_")[0] for layer in crosses(found)} == {
         "cross4b",
         "cross5b",
@@ -187,17 +189,18 @@ def test_after_res4a_the_identity_blocks_of_two_stages_are_crossed() -> None:
 
 
 def test_all_blocks_add_the_other_tasks_projections() -> None:
-    found = built(branch=Branch.AFTER_RES4A, crossed=Crossed.ALL_BLOCKS)
+    found = built(branch_stage=BranchStage.AFTER_RES4A, crossed=Crossed.ALL_BLOCKS)
     assert list(named("res5a_adj", found).bottom)[2:] == ["cross5a_noun_adj", "cross5a_anp_adj"]
     assert list(named("cross5a_noun_adj", found).bottom) == ["res5a_branch1_noun"]
     assert reads_before_made(found) == []
 
 
 @pytest.mark.parametrize(
-    ("branch", "first"), [(Branch.AFTER_RES5A, "cross5b"), (Branch.AFTER_RES4A, "cross4b")]
+    ("stage", "first"),
+    [(BranchStage.AFTER_RES5A, "cross5b"), (BranchStage.AFTER_RES4A, "cross4b")],
 )
-def test_only_the_first_block_can_be_crossed(branch: Branch, first: str) -> None:
-    found = crosses(built(branch=branch, crossed=Crossed.FIRST_BLOCK))
+def test_only_the_first_block_can_be_crossed(stage: BranchStage, first: str) -> None:
+    found = crosses(built(branch_stage=stage, crossed=Crossed.FIRST_BLOCK))
     assert {layer.name.split("_")[0] for layer in found} == {first}
 
 

@@ -12,9 +12,10 @@ from support.networks import ANY_CARD, MULTITASK, dataset, layers, text
 
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
-from netgen.network.build import Order
+from netgen.network.build import BuildSpec
 from netgen.network.options import (
     Branch,
+    BranchStage,
     Conv1,
     Conv1Bias,
     CrossBias,
@@ -27,17 +28,26 @@ from netgen.network.options import (
     Sharing,
 )
 from netgen.network.residual import Backbone, Stem
-from netgen.network.variants import EXTENSIONS, READINGS, Row, Variant, find, go_beyond, read_as
+from netgen.network.variants import (
+    EXTENSIONS,
+    READINGS,
+    NetworkRow,
+    Variant,
+    find,
+    go_beyond,
+    read_as,
+)
 
 
-def is_contradiction(row: Row, backbone: Backbone) -> bool:
-    own_projected = row.branch is Branch.BEFORE_RES5A or row.branch is Branch.AFTER_RES4A
+def is_contradiction(row: NetworkRow, backbone: Backbone) -> bool:
+    earlier = row.branch_stage is BranchStage.AFTER_RES4A
+    own_projected = row.branch is Branch.BEFORE_RES5A or earlier
     _, _, fourth, fifth = backbone.blocks
-    alike = fifth - 1 + (fourth - 1) * (row.branch is Branch.AFTER_RES4A)
+    alike = fifth - 1 + (fourth - 1) * earlier
     return (
         (row.cross_form is CrossForm.CONVOLUTION and row.cross_start is CrossStart.ONE)
         or (row.crossed is Crossed.ALL_BLOCKS and not own_projected)
-        or (row.branch is Branch.AFTER_RES5A and fifth == 1)
+        or (row.branch is Branch.AFTER_RES5A and not earlier and fifth == 1)
         or (
             row.cross is not CrossWeight.NONE
             and not alike
@@ -61,19 +71,20 @@ def block(inputs: int, width: int, projected: bool) -> int:
     return found + projected * (inputs * wide + norm(wide))
 
 
-def expected(row: Row, backbone: Backbone, channels: int, classes: list[int]) -> int:
+def expected(row: NetworkRow, backbone: Backbone, channels: int, classes: list[int]) -> int:
     """Parameters by arithmetic, from what the paper and the choices say."""
     tasks = len(classes)
     filters = 60 if row.conv1 is Conv1.SIXTY else backbone.width
     kernel = 7 if backbone.stem is Stem.IMAGENET else 3
     total = channels * filters * kernel**2 + norm(filters)
     total += filters * (row.conv1_bias is Conv1Bias.YES)
-    parting = {Branch.AFTER_RES5A: (3, 1), Branch.BEFORE_RES5A: (3, 0), Branch.AFTER_RES4A: (2, 1)}
+    stage_parted = 2 if row.branch_stage is BranchStage.AFTER_RES4A else 3
+    parting = (stage_parted, int(row.branch is Branch.AFTER_RES5A))
     inputs, own = filters, []
     for stage, blocks in enumerate(backbone.blocks):
         width = backbone.width * 2**stage
         for index in range(blocks):
-            is_own = (stage, index) >= parting[row.branch]
+            is_own = (stage, index) >= parting
             total += block(inputs, width, index == 0) * (tasks if is_own else 1)
             if is_own:
                 own.append((4 * width, index == 0))
@@ -98,7 +109,7 @@ def moved(moved_norm: MovedNorm, wide: int, projected: bool, tasks: int) -> int:
     return each * (tasks - branches) if moved_norm is not MovedNorm.NOTHING else 0
 
 
-def crossing(row: Row, wide: int, tasks: int) -> int:
+def crossing(row: NetworkRow, wide: int, tasks: int) -> int:
     self_weights = tasks * wide * (row.self_weight is SelfWeight.LEARNED)
     if row.cross is not CrossWeight.SCALE:
         return self_weights
@@ -111,14 +122,14 @@ def crossing(row: Row, wide: int, tasks: int) -> int:
 
 def chosen(variant: Variant, data: st.DataObject) -> Variant:
     """`variant` with a few fields of its row changed, by name, as the command line does it."""
-    beyond = [field for field, e in EXTENSIONS.items() if variant.row.has(e.needs)]
+    beyond = [name for name, e in EXTENSIONS.items() if variant.row.has(e.needs)]
     for field in data.draw(st.lists(st.sampled_from(beyond), unique=True, max_size=6)):
         value = data.draw(st.sampled_from(EXTENSIONS[field].values))
-        variant = go_beyond(variant, field.replace("_", "-"), value.slug)
+        variant = go_beyond(variant, field, value.slug)
     readings = sorted(READINGS.keys() - ({"branch"} if data.draw(st.booleans()) else set()))
     for field in data.draw(st.lists(st.sampled_from(readings), unique=True, max_size=3)):
-        value = data.draw(st.sampled_from(READINGS[field]))
-        variant = read_as(variant, field.replace("_", "-"), value.slug)
+        value = data.draw(st.sampled_from(READINGS[field].values))
+        variant = read_as(variant, field, value.slug)
     return variant
 
 
@@ -140,7 +151,7 @@ def test_every_combination_is_refused_or_built_and_counted(
 ) -> None:
     images = dataset({f"t{i}": n for i, n in enumerate(classes)}, (channels, 32, 32))
     variant = chosen(find(name, [task.name for task in images.tasks]), data)
-    ordered = Order(variant, images, backbone, ANY_CARD)
+    ordered = BuildSpec(variant, images, backbone, ANY_CARD)
     if is_contradiction(variant.row, backbone):
         event("refused")
         with pytest.raises(ValueError, match=r": (say|let|give)"):

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from support.networks import MULTITASK
 
 from netgen.commands.cli import main
-from netgen.network.variants import EXTENSIONS
+from netgen.network.options import EXTENSIONS
 
 
 def netgen(*arguments: object) -> Result:
@@ -21,8 +21,8 @@ def test_list_shows_what_goes_beyond_the_paper_and_where_that_speaks_of_it() -> 
 
     rows = json.loads(netgen("list", "--beyond", "--json").stdout)
     assert [row["--beyond"] for row in rows] == [
-        f"{field.replace('_', '-')}={value.slug}"
-        for field, extension in EXTENSIONS.items()
+        f"{name}={value.slug}"
+        for name, extension in EXTENSIONS.items()
         for value in extension.values
     ]
     assert sum(row["ours"] == "*" for row in rows) == len(EXTENSIONS)

@@ -16,9 +16,9 @@ from support.once import Once
 
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.network.options import (
-    Branch,
+    BranchStage,
     CrossBias,
     CrossForm,
     CrossLearning,
@@ -34,7 +34,7 @@ TINY = Backbone(width=8, blocks=(1, 1, 2, 3), stem=Stem.SMALL)
 CLASSES = {"noun": 7, "adj": 4, "anp": 9}
 SIZE = (3, 16, 24)
 FIXED = {"cross_learning": CrossLearning.FIXED}
-EARLIER = {"branch": Branch.AFTER_RES4A}
+EARLIER = {"branch_stage": BranchStage.AFTER_RES4A}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "x0": ("x0", {}),
     "x1": ("x1", {}),
@@ -65,7 +65,7 @@ def write(name: str, folder: Path) -> str:
     data = dataset(CLASSES, SIZE, folder=str(place / "data"))
     make_databases(data, place)
     recipe = Recipe(batch_size=4, base_lr=0.05, memory=1)
-    write_all(files(order(variant, data, TINY, recipe, place, **choices)))
+    write_all(network_files(order(variant, data, TINY, recipe, place, **choices)))
     return f"{place}/{{}}/{variant}"
 
 

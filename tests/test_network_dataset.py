@@ -19,7 +19,7 @@ from netgen.network.dataset import (
     MTVSO,
     DatasetError,
     Task,
-    check,
+    check_dataset,
     class_names,
     read_dataset,
     write_dataset,
@@ -184,7 +184,7 @@ def test_class_names_that_do_not_fit_are_refused(
 
 def test_the_built_in_dataset_is_the_papers() -> None:
     """Sections 5.1 and 5.2."""
-    check(MTVSO)
+    check_dataset(MTVSO)
     assert {task.name: task.classes for task in MTVSO.tasks} == {
         "noun": 167,
         "adj": 117,

@@ -15,7 +15,7 @@ from support.once import Once
 from support.paths import ROOT
 
 from netgen import paper
-from netgen.network import variants
+from netgen.network import options
 from netgen.network.dataset import MTVSO, Dataset
 from netgen.network.options import Branch, MovedNorm, Normalization, Sharing
 from netgen.network.residual import Backbone
@@ -186,7 +186,7 @@ def test_every_reading_can_be_built_and_has_its_own_count(tmp_path: Path) -> Non
     assert answer.complaints == []
     assert {value for _, reading, _ in READINGS for value in reading.values()} >= {
         value
-        for values in variants.READINGS.values()
-        for value in values
-        if value not in vars(variants.Row).values()  # ours is what every other row shows
+        for option in options.READINGS.values()
+        for value in option.values
+        if value is not option.ours  # ours is what every other row shows
     }

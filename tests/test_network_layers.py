@@ -29,7 +29,7 @@ from support.networks import (
     text,
 )
 
-from netgen.network.dataset import RESERVED_NAMES, DatasetError, check
+from netgen.network.dataset import RESERVED_NAMES, DatasetError, check_dataset
 from netgen.network.options import MovedNorm, Sharing
 from netgen.network.residual import Backbone, network
 
@@ -177,9 +177,9 @@ def test_layer_and_blob_names_are_unique_for_any_task_names(
     data = dataset(dict.fromkeys(names, 6), (1, 8, 8))
     if set(names) & RESERVED_NAMES:
         with pytest.raises(DatasetError, match="choose another"):
-            check(data)
+            check_dataset(data)
         return
-    check(data)
+    check_dataset(data)
     ordered = order(variant, data, NARROW, moved_norm=moved, sharing=sharing)
     for kind, phase in EVERY_FILE:
         found = layers(text(ordered, kind), phase)

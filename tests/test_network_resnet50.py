@@ -9,7 +9,7 @@ from support.networks import MULTITASK, RESIDUAL
 from netgen.caffe.caffe_pb2 import PoolingParameter
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
-from netgen.network.build import net_text
+from netgen.network.build import paper_prototxt
 
 
 def he_block(place: str, tail: str = "") -> list[tuple[str, str]]:
@@ -85,7 +85,7 @@ def test_a_multitask_network_is_hes_up_to_res5a_then_once_a_task(variant: str) -
 
 @pytest.mark.parametrize("variant", RESIDUAL)
 def test_stages_have_the_output_sizes_and_channels_of_table_1(variant: str) -> None:
-    net = parse_net(net_text(variant, "deploy"))
+    net = parse_net(paper_prototxt(variant, "deploy"))
     shapes = {top.name: top.shape for layer in count(net, "TEST").layers for top in layer.tops}
     tail = "_anp" if "res5c_anp" in shapes else ""
     assert {

@@ -13,9 +13,9 @@ from support.networks import NARROW, dataset, make_databases, order, text
 from support.networks_in_caffe import agree, in_opencv, run_each
 from support.once import Once
 
-from netgen.network import variants
-from netgen.network.build import files
-from netgen.network.options import Branch, MovedNorm, Normalization, Sharing
+from netgen.network import options
+from netgen.network.build import network_files
+from netgen.network.options import Branch, BranchStage, MovedNorm, Normalization, Sharing
 from netgen.network.residual import Backbone
 from netgen.paper import Recipe
 from netgen.system.files import write_all
@@ -53,13 +53,13 @@ OTHERS = {
         )
     },
     **{
-        f"beyond the paper, {field}: {choice.slug}": order(
+        f"beyond the paper, {extension.field}: {choice.slug}": order(
             "xs",
             dataset(FIVE, (3, 32, 32)),
             EARLIER,
-            **{"branch": Branch.AFTER_RES4A, field: choice},
+            **{"branch_stage": BranchStage.AFTER_RES4A, extension.field: choice},
         )
-        for field, extension in variants.EXTENSIONS.items()
+        for extension in options.EXTENSIONS.values()
         for choice in extension.values[1:]
     },
 }
@@ -114,7 +114,7 @@ def two_tasks(once: Once, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ans
         data = dataset(TWO, (3, 16, 24), records=12)
         ordered = order("xs", data, NARROW, Recipe(batch_size=12, memory=1), folder)
         shown = make_databases(data, folder)
-        write_all(files(ordered))
+        write_all(network_files(ordered))
         return in_caffe(train_and_test, str(ordered.solver), 1, folder=folder), shown
 
     answer: tuple[Answer, Any] = once("two_tasks", train)

@@ -12,9 +12,9 @@ from support.networks import MULTITASK, TRAINED, VARIANTS, committed, dataset, o
 from netgen import paper
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
-from netgen.network.options import Branch, MovedNorm
+from netgen.network.options import READINGS, Branch, MovedNorm
 from netgen.network.residual import RESNET50
-from netgen.network.variants import NETWORKS, READINGS, Row, find, read_as, variants
+from netgen.network.variants import NETWORKS, NetworkRow, find, read_as, variants
 
 TASKS = list(paper.TASKS)
 IMAGE = {"data": (3, 224, 224)}
@@ -76,14 +76,14 @@ def test_an_unknown_variant_is_refused_with_those_there_are() -> None:
 @pytest.mark.parametrize("variant", MULTITASK)
 def test_our_reading_is_the_default_of_every_row(variant: str) -> None:
     row = find(variant, TASKS).row
-    defaults = {field.name: field.default for field in fields(Row)}
-    for field, values in READINGS.items():
-        assert getattr(row, field) is defaults[field]
-        assert defaults[field] in values
+    defaults = {field.name: field.default for field in fields(NetworkRow)}
+    for option in READINGS.values():
+        assert getattr(row, option.field) is defaults[option.field]
+        assert defaults[option.field] in option.values
 
 
 def test_every_reading_has_a_name_of_its_own_and_a_meaning() -> None:
-    for values in READINGS.values():
+    for values in [option.values for option in READINGS.values()]:
         assert len({value.slug for value in values}) == len(values)
         assert len({value.meaning for value in values}) == len(values)
         assert all(value.slug.replace("-", "").isalnum() for value in values)
@@ -91,12 +91,13 @@ def test_every_reading_has_a_name_of_its_own_and_a_meaning() -> None:
 
 
 def test_every_reading_can_be_asked_for_by_name_and_changes_nothing_else() -> None:
-    for field, values in READINGS.items():
-        for value in values:
+    for name, option in READINGS.items():
+        field = option.field
+        for value in option.values:
             variant = find("xs", TASKS)
-            read = read_as(variant, field.replace("_", "-"), value.slug)
+            read = read_as(variant, name, value.slug)
             assert getattr(read.row, field) is value
-            for other in fields(Row):
+            for other in fields(NetworkRow):
                 if other.name != field:
                     assert getattr(read.row, other.name) == getattr(variant.row, other.name)
 

@@ -28,6 +28,7 @@ from support.networks import NARROW
 
 from netgen.network.options import (
     Branch,
+    BranchStage,
     Crossed,
     CrossForm,
     CrossStart,
@@ -67,7 +68,7 @@ def test_a_fresh_moved_normalisation_has_no_averages_yet(source: Layers, tmp_pat
         {},
         {"moved_norm": MovedNorm.LAST},
         {"branch": Branch.BEFORE_RES5A},
-        {"branch": Branch.AFTER_RES4A},
+        {"branch_stage": BranchStage.AFTER_RES4A},
         {"moved_norm": MovedNorm.NOTHING},
     ],
     ids=["both", "last", "before-res5a", "after-res4a", "nothing"],
@@ -132,7 +133,7 @@ def test_what_is_beyond_the_paper_starts_from_its_filler_and_the_rest_from_the_s
     build(
         tmp_path,
         "xs",
-        branch=Branch.AFTER_RES4A,
+        branch_stage=BranchStage.AFTER_RES4A,
         crossed=Crossed.ALL_BLOCKS,
         cross_form=CrossForm.CONVOLUTION,
         cross_start=CrossStart.ZERO,

@@ -10,7 +10,8 @@ from functools import cache
 
 from netgen.audit.measurements.parsed_networks import TASKS, emitted, read_otherwise
 from netgen.cost.complexity import NetCost, count
-from netgen.network.variants import READINGS, Variant, find, go_beyond, read_as
+from netgen.network.options import READINGS
+from netgen.network.variants import Variant, find, go_beyond, read_as
 from netgen.paper.claims import CLAIMS
 from netgen.paper.claims.left_open import QUESTIONS, Answer, Question
 
@@ -102,5 +103,4 @@ def _cost(variant: str, steps: list[list[str]]) -> NetCost:
 
 
 def _changed(variant: Variant, field: str, value: str) -> Variant:
-    is_reading = field.replace("-", "_") in READINGS
-    return (read_as if is_reading else go_beyond)(variant, field, value)
+    return (read_as if field in READINGS else go_beyond)(variant, field, value)

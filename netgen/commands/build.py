@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.network_options import Asked, network_options
+from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.shared_options import (
     PrintablePath,
     dataset_option,
@@ -27,13 +27,13 @@ from netgen.paper import Recipe
 from netgen.system.files import write_all
 
 if TYPE_CHECKING:
-    from netgen.network.build import Order
+    from netgen.network.build import BuildSpec
 
 NOT_IN_HEADERS = {"variant", "all_variants", "check"}
 
 
 class Iterations(click.ParamType[tuple[int, ...]]):
-    """Iterations one after another, as in ``900,1200``."""
+    """Increasing iterations, as in ``900,1200``."""
 
     name = "N[,N]"
 
@@ -45,12 +45,14 @@ class Iterations(click.ParamType[tuple[int, ...]]):
             return value
         found = tuple(int(part) for part in str(value).split(",") if re.fullmatch("[0-9]+", part))
         if len(found) != str(value).count(",") + 1 or list(found) != sorted({*found} - {0}):
-            self.fail(f"{value!r} is no rising list of iterations, such as 900,1200", param, ctx)
+            self.fail(
+                f"{value!r} is not an increasing list of iterations, such as 900,1200", param, ctx
+            )
         return found
 
 
 class Finite(click.FloatRange):
-    """A number in a range, which nan is not (though it is not outside either)."""
+    """A number in a range; nan is refused, which click's own type accepts."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -63,7 +65,7 @@ class Finite(click.FloatRange):
 
 
 def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option a field of `Recipe`, in its order."""
+    """Add to a command one option per field of `Recipe`, in its order."""
     for field in reversed(fields(Recipe)):
         command = _recipe_option(field)(command)
     return command
@@ -101,7 +103,7 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
     "--all",
     "all_variants",
     is_flag=True,
-    help="Every network in `netgen list` that the dataset and the options suit.",
+    help="Every network in `netgen list` that suits the dataset and the options.",
 )
 @dataset_option
 @click.option(
@@ -117,7 +119,7 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
     type=click.Choice(["cpu", "gpu"]),
     default="gpu",
     show_default=True,
-    help="Where Caffe is to train.",
+    help="Where Caffe trains.",
 )
 @network_options
 @recipe_options
@@ -135,12 +137,12 @@ def command(
     """Write networks and solvers as prototxt.
 
     Each network gives models/NAME/train_val.prototxt, models/NAME/deploy.prototxt and
-    solvers/NAME.prototxt; deepsentibank, which is not trained, only the second. Without options
-    they are the paper's.
+    solvers/NAME.prototxt; deepsentibank, which is not trained, gives only the second. Without
+    options, the networks are the paper's.
     """
     data = load_dataset(dataset)
     chosen = _chosen(variant, all_variants, data)
-    made = _made(chosen, lambda one: _order(ctx, one, data, **options))
+    made = _made(chosen, lambda one: _spec(ctx, one, data, **options))
     texts = {path: text for _, files in made for path, text in files.items()}
     if check:
         _check(texts)
@@ -157,16 +159,16 @@ def command(
 
 
 def _made(
-    chosen: list[Variant], ordered: Callable[[Variant], Order]
-) -> list[tuple[Order, dict[Path, str]]]:
-    """Return each network's files; of several, those that cannot be as asked are left out, told."""
-    from netgen.network.build import files
+    chosen: list[Variant], to_spec: Callable[[Variant], BuildSpec]
+) -> list[tuple[BuildSpec, dict[Path, str]]]:
+    """Return each network's files; of several, unsuited ones are left out, with a message."""
+    from netgen.network.build import network_files
 
     made = []
     for variant in chosen:
         try:
-            order = ordered(variant)
-            made.append((order, files(order)))
+            spec = to_spec(variant)
+            made.append((spec, network_files(spec)))
         except UnsuitedError as error:
             if len(chosen) == 1:
                 raise
@@ -176,22 +178,22 @@ def _made(
     return made
 
 
-def _order(
+def _spec(
     ctx: click.Context,
     variant: Variant,
     dataset: Dataset,
     *,
     out: Path,
     solver_mode: str,
-    asked: Asked,
+    requested: RequestedNetwork,
     **recipe: Any,
-) -> Order:
-    from netgen.network.build import Order
+) -> BuildSpec:
+    from netgen.network.build import BuildSpec
 
-    return Order(
-        variant=asked.of(variant),
+    return BuildSpec(
+        variant=requested.of(variant),
         dataset=dataset,
-        backbone=asked.backbone,
+        backbone=requested.backbone,
         recipe=Recipe(**recipe),
         out=out,
         solver_mode="CPU" if solver_mode == "cpu" else "GPU",
@@ -208,9 +210,9 @@ def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Vari
 
 
 def _command_line(ctx: click.Context, variant: str) -> str:
-    """Return the command that makes one variant: what was said, less what was left at its default.
+    """Return the command that makes one variant, without options at their defaults.
 
-    It stands in the files' headers, so it must not depend on how many variants were made at once.
+    The files' headers hold it, so it must not depend on how many variants were made at once.
     """
     words = ["netgen", "build", "--variant", variant]
     for option in ctx.command.params:

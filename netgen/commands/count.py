@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.network_options import Asked, network_options
+from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.shared_options import dataset_option, find_variant, load_dataset, table_console
+from netgen.system.text import GIB, gib
 
-if TYPE_CHECKING:  # protobuf takes its time: `netgen --help` does without
+if TYPE_CHECKING:  # protobuf loads slowly, and `netgen --help` does not need it
     from rich.table import Table
 
     from netgen.caffe.caffe_pb2 import NetParameter
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # protobuf takes its time: `netgen --help` does without
 
 Image = tuple[int, int, int]  # channels, height, width
 
-MIB, GIB = 2**20, 2**30
+MIB = 2**20
 
 
 class BlobShape(click.ParamType[tuple[str, Image]]):
@@ -58,15 +59,15 @@ class BlobShape(click.ParamType[tuple[str, Image]]):
     "inputs",
     type=BlobShape(),
     multiple=True,
-    help="An image's shape, where the prototxt and its database do not say; repeatable.",
+    help="An image's shape, where the prototxt and its database do not give it; repeatable.",
 )
-@click.option("--layers", "by_layer", is_flag=True, help="One row a layer, with shapes.")
+@click.option("--layers", "by_layer", is_flag=True, help="One row per layer, with shapes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     file: str | None,
     variant: str | None,
     dataset: Path | None,
-    asked: Asked,
+    requested: RequestedNetwork,
     phase: str | None,
     inputs: tuple[tuple[str, Image], ...],
     by_layer: bool,
@@ -74,23 +75,23 @@ def command(
 ) -> None:
     """Count parameters, multiply-adds and memory of FILE, any network's prototxt.
 
-    Or of a network of `netgen list`, with the options that `netgen build` has.
+    With --variant: of a network of `netgen list`, with the options of `netgen build`.
 
     Multiply-adds are those of Convolution, Deconvolution, InnerProduct and the recurrent layers;
-    memory is an estimate of what Caffe holds on a CPU, in the train phase with the solver's.
+    memory is an estimate of what Caffe holds on a CPU, with the solver's in the train phase.
     """
     from netgen.caffe.schema import SchemaWarning, read_net
 
     if (file is None) == (variant is None):
         raise click.UsageError("give either a FILE or --variant NAME (`netgen list`)")
-    if file is not None and not (dataset is None and asked.is_papers):
+    if file is not None and not (dataset is None and requested.is_papers):
         raise click.UsageError(f"options that say how to build a network are not for {file}")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         if file is not None:
             cost = _count(read_net(file), file, phase, dict(inputs))
         else:
-            net, images = _built(str(variant), dataset, asked)
+            net, images = _built(str(variant), dataset, requested)
             cost = _count(net, f"variant {variant}", phase, images | dict(inputs))
     notices = [*(str(warning.message) for warning in caught), *cost.notices]
     if as_json:
@@ -110,32 +111,32 @@ def _count(net: NetParameter, name: str, phase: str | None, inputs: Mapping[str,
 
 
 def _built(
-    variant: str, dataset: Path | None, asked: Asked
+    variant: str, dataset: Path | None, requested: RequestedNetwork
 ) -> tuple[NetParameter, dict[str, Image]]:
-    """Return a network as it is built, and its images' shape, which its databases do not say."""
+    """Return a network as it is built, and its images' shape, which the prototxt lacks."""
     from netgen.caffe.schema import parse_net
-    from netgen.network.build import Order, text_of
+    from netgen.network.build import BuildSpec, prototxt
 
     data = load_dataset(dataset)
-    found = asked.of(find_variant(variant, data))
-    net = parse_net(text_of(Order(found, data, asked.backbone)), f"variant {variant}")
+    found = requested.of(find_variant(variant, data))
+    net = parse_net(prototxt(BuildSpec(found, data, requested.backbone)), f"variant {variant}")
     images = data.images
     shape = (images.channels, images.height, images.width)
     return net, {"data": shape} if found.row.is_trained else {}
 
 
-def _phase(net: NetParameter, asked: str | None) -> Phase:
+def _phase(net: NetParameter, phase: str | None) -> Phase:
     from netgen.caffe.schema import layers_in
     from netgen.cost.wiring import loss_weight
 
-    if asked:
-        return "TRAIN" if asked == "train" else "TEST"
+    if phase:
+        return "TRAIN" if phase == "train" else "TEST"
     learns = any(loss_weight(layer, 0) for layer in layers_in(net, "TRAIN"))
     return "TRAIN" if learns else "TEST"
 
 
 def _json(cost: NetCost, notices: list[str]) -> dict[str, Any]:
-    """Give the cost's own fields, and what the table derives from them."""
+    """Return the cost's own fields, and what the table derives from them."""
     from netgen.cost.memory import PROGRAM_BYTES
 
     return asdict(cost) | {
@@ -214,4 +215,4 @@ def _billions(number: int) -> str:
 
 
 def _bytes(number: int) -> str:
-    return f"{number / GIB:.2f} GiB" if number >= GIB else f"{number / MIB:.1f} MiB"
+    return f"{gib(number):.2f} GiB" if number >= GIB else f"{number / MIB:.1f} MiB"

@@ -10,9 +10,9 @@ import click
 from netgen.commands.shared_options import (
     READABLE,
     deploy_file,
+    deployed_network_options,
     find_variant,
     load_dataset,
-    network_options,
     table_console,
 )
 
@@ -23,7 +23,7 @@ PIPED_WIDTH = 140
 
 
 @click.command("eval", short_help="Test a trained network and compare with Table 2.")
-@network_options
+@deployed_network_options
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from netgen.commands.network_options import Asked, network_options
+from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.shared_options import dataset_option, find_variant, load_dataset, newest_of_run
 from netgen.network.dataset import Dataset
 from netgen.network.options import Branch
@@ -63,14 +63,16 @@ out_option = click.option(
 )
 @dataset_option
 @network_options
-def architecture(out: Path, names: tuple[str, ...], dataset: Path | None, asked: Asked) -> None:
+def architecture(
+    out: Path, names: tuple[str, ...], dataset: Path | None, requested: RequestedNetwork
+) -> None:
     """Draw networks side by side, as in Figure 4.
 
     Options that say how networks are built apply to all networks in the picture.
     """
     data = load_dataset(dataset)
-    backbone = asked.backbone or RESNET50
-    nets = [network(asked.of(variant), data, backbone) for variant in _chosen(names, data)]
+    backbone = requested.backbone or RESNET50
+    nets = [network(requested.of(variant), data, backbone) for variant in _chosen(names, data)]
 
     from netgen.figures.drawing import draw_picture
     from netgen.figures.layout import network_picture

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import click
 
 from netgen import paper
 from netgen.commands.shared_options import dataset_option, load_dataset, print_table
-from netgen.network.variants import EXTENSIONS, READINGS, Row, variants
+from netgen.network.options import EXTENSIONS, READINGS
+from netgen.network.variants import variants
 
 
 @click.command("list")
 @dataset_option
 @click.option("--readings", is_flag=True, help="List the readings of what the paper leaves open.")
 @click.option(
-    "--beyond", is_flag=True, help="List what goes beyond the paper, and its place there."
+    "--beyond",
+    is_flag=True,
+    help="List the extensions beyond the paper, and where it speaks of them.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(dataset: Path | None, readings: bool, beyond: bool, as_json: bool) -> None:
@@ -46,26 +48,25 @@ def _networks(dataset: Path | None) -> list[dict[str, str]]:
 
 
 def _readings() -> list[dict[str, str]]:
-    defaults = {field.name: field.default for field in fields(Row)}
     return [
         {
-            "--reading": f"{field.replace('_', '-')}={reading.slug}",
-            "ours": "*" if reading is defaults[field] else "",
-            "meaning": reading.meaning,
+            "--reading": f"{name}={choice.slug}",
+            "ours": "*" if choice is option.ours else "",
+            "meaning": choice.meaning,
         }
-        for field, readings in READINGS.items()
-        for reading in readings
+        for name, option in READINGS.items()
+        for choice in option.values
     ]
 
 
 def _beyond() -> list[dict[str, str]]:
     return [
         {
-            "--beyond": f"{field.replace('_', '-')}={choice.slug}",
-            "ours": "*" if choice is extension.values[0] else "",
-            "place": extension.place,
+            "--beyond": f"{name}={choice.slug}",
+            "ours": "*" if choice is option.ours else "",
+            "place": option.place,
             "what is built": choice.meaning,
         }
-        for field, extension in EXTENSIONS.items()
-        for choice in extension.values
+        for name, option in EXTENSIONS.items()
+        for choice in option.values
     ]

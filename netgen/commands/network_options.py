@@ -1,4 +1,4 @@
-"""The options that say which network: one set, so that one counts and draws what one builds."""
+"""The options that select a network: the same for building, counting and drawing it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READING, BEYOND = "--reading", "--beyond"
 
 
 class Blocks(click.ParamType[tuple[int, ...]]):
-    """Blocks a stage, as in ``3,4,6,3``."""
+    """Blocks per stage, as in ``3,4,6,3``."""
 
     name = "N,N,N,N"
 
@@ -36,10 +36,10 @@ class Blocks(click.ParamType[tuple[int, ...]]):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was asked for: other readings, what goes beyond the paper, another width or depth.
+class RequestedNetwork:
+    """What the options request: other readings, extensions, another width or depth.
 
-    `backbone` is None where none was asked for.
+    `backbone` is None for the network's own.
     """
 
     readings: tuple[str, ...]
@@ -48,16 +48,16 @@ class Asked:
 
     @property
     def is_papers(self) -> bool:
-        """Whether nothing was asked for."""
+        """Whether it is the paper's network: no option was given."""
         return not (self.readings or self.beyond or self.backbone)
 
     def of(self, variant: Variant) -> Variant:
-        """Return `variant` as it was asked for.
+        """Return `variant` with the requested options.
 
         Raises
         ------
         UnsuitedError
-            What was asked for is not for this variant.
+            An option is not for this variant.
         click.BadParameter
             There is no such field or value, or a field is given twice.
         """
@@ -91,7 +91,7 @@ OPTIONS = (
         "readings",
         multiple=True,
         metavar="FIELD=VALUE",
-        help="Read an ambiguous sentence otherwise (`netgen list --readings`); repeatable.",
+        help="Use another reading of an ambiguous sentence (`netgen list --readings`); repeatable.",
     ),
     click.option(
         BEYOND,
@@ -103,28 +103,28 @@ OPTIONS = (
         "--width",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Beyond the paper: filters of the first convolution; all else grows or shrinks with"
-        f" it.  [default: the network's own, {RESNET50.width} or CaffeNet's 96]",
+        help="Beyond the paper: filters of the first convolution; all other layers scale with it."
+        f"  [default: the network's own, {RESNET50.width} or CaffeNet's 96]",
     ),
     click.option(
         "--blocks",
         type=Blocks(),
         default=RESNET50.blocks,
-        help="Beyond the paper: a ResNet's blocks a stage.  [default: 3,4,6,3]",
+        help="Beyond the paper: a ResNet's blocks per stage.  [default: 3,4,6,3]",
     ),
     click.option(
         "--stem",
         type=click.Choice([stem.value for stem in Stem]),
         default=RESNET50.stem.value,
         show_default=True,
-        help="Beyond the paper, of ResNets: 'small' (3 x 3, stride 1, no pool) suits images of 32"
-        " pixels or so.",
+        help="Beyond the paper, of ResNets: 'small' (3 x 3, stride 1, no pool) suits images of"
+        " about 32 pixels.",
     ),
 )
 
 
 def network_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options, which it gets as one argument: ``asked``."""
+    """Add these options to a command, which gets them as one argument: ``requested``."""
 
     @wraps(command)
     def called(
@@ -136,8 +136,8 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
         stem: str,
         **others: Any,
     ) -> None:
-        asked = Asked(readings, beyond, _backbone(width, blocks, Stem(stem)))
-        command(*arguments, asked=asked, **others)
+        requested = RequestedNetwork(readings, beyond, _backbone(width, blocks, Stem(stem)))
+        command(*arguments, requested=requested, **others)
 
     decorated: Callable[..., None] = called
     for option in reversed(OPTIONS):
@@ -146,6 +146,6 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _backbone(width: int | None, blocks: tuple[int, ...], stem: Stem) -> Backbone | None:
-    """Return the backbone that was asked for; None when none was."""
-    asked = Backbone(width or RESNET50.width, blocks, stem)
-    return None if width is None and asked == RESNET50 else asked
+    """Return the requested backbone; None for the network's own."""
+    requested = Backbone(width or RESNET50.width, blocks, stem)
+    return None if width is None and requested == RESNET50 else requested

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.figure import ACCEPTED, PictureFile
-from netgen.commands.shared_options import deploy_file, find_variant, load_dataset, network_options
+from netgen.commands.shared_options import (
+    deploy_file,
+    deployed_network_options,
+    find_variant,
+    load_dataset,
+)
 
 if TYPE_CHECKING:
     from netgen.evaluation.prediction import Prediction
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
 )
-@network_options
+@deployed_network_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--out",

@@ -41,7 +41,7 @@ def load_dataset(file: Path | None) -> Dataset:
 
 
 def find_variant(name: str, dataset: Dataset) -> Variant:
-    """Return the variant of that name; there being none is a usage error."""
+    """Return the variant of that name; an unknown name is a usage error."""
     try:
         return find(name, [task.name for task in dataset.tasks])
     except ValueError as error:
@@ -75,7 +75,7 @@ def print_table(rows: Sequence[dict[str, str]]) -> None:
 
 
 def differs(file: Path, text: str) -> bool:
-    """Tell whether `file` holds other bytes than `text`, or is not there; print the difference."""
+    """Return whether `file` lacks or differs from `text`; print the difference."""
     on_disk = file.read_bytes() if file.exists() else b""
     if on_disk == text.encode():
         return False
@@ -106,14 +106,16 @@ def newest_of_run(_ctx: click.Context, _param: click.Parameter, path: Path) -> P
     from netgen.training.run_folder import RunFolder
     from netgen.training.snapshots import newest_whole
 
-    snapshot = newest_whole(RunFolder(path).snapshots, lambda said: click.echo(said, err=True))
+    snapshot = newest_whole(
+        RunFolder(path).snapshots, lambda message: click.echo(message, err=True)
+    )
     if snapshot is None:
         raise click.BadParameter(f"{path}: a folder without a snapshot of `netgen train`")
     return snapshot.model
 
 
-def network_options(command: Command) -> Command:
-    """Give a command the options that say which network runs, and on what."""
+def deployed_network_options(command: Command) -> Command:
+    """Add to a command the options that say which network runs, and on what."""
     options = (
         click.option(
             "--variant", required=True, metavar="NAME", help="The network: see `netgen list`."

@@ -36,7 +36,7 @@ class Situation(NamedTuple):
 
     @property
     def bottom(self) -> tuple[int, ...]:
-        """Shape of the first bottom, which is known where buffers are asked for."""
+        """Shape of the first bottom, which is known where buffers are counted."""
         return self.wired.bottoms[0].shape or ()
 
     @property

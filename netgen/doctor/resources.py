@@ -13,7 +13,7 @@ from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
 from netgen.cost.memory import FLOAT
 from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack, ok
-from netgen.network.build import Order, files
+from netgen.network.build import BuildSpec, network_files
 from netgen.network.dataset import MTVSO, Dataset, DatasetError, read_dataset
 from netgen.network.variants import find
 from netgen.system import machine
@@ -48,8 +48,8 @@ def training_needs(request: DoctorRequest) -> TrainingNeeds:
         There is no such variant or dataset, or it cannot be built.
     """
     dataset = read_dataset(request.dataset) if request.dataset else MTVSO
-    order = Order(find(request.variant, [task.name for task in dataset.tasks]), dataset)
-    net = parse_net(files(order)[order.folder / "train_val.prototxt"])
+    order = BuildSpec(find(request.variant, [task.name for task in dataset.tasks]), dataset)
+    net = parse_net(network_files(order)[order.folder / "train_val.prototxt"])
     images = dataset.images
     hint = {"data": (images.channels, images.height, images.width)}
     hint |= {f"label_{task.name}": (1, 1, 1) for task in dataset.tasks}

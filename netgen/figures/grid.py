@@ -16,7 +16,7 @@ from itertools import groupby
 from netgen.figures.shapes import RADIUS, TEXT, box_height, text_width
 from netgen.network.blocks import Block, ConvUnit, Size, stages
 from netgen.network.options import Branch, CrossWeight
-from netgen.network.residual import Head, Network, TaskNorm
+from netgen.network.residual import ClassifierHead, ResidualNetwork, TaskNorm
 
 TITLE = 15.0  # size of letters
 TITLES = 54.0  # height of what stands over the rows
@@ -76,7 +76,7 @@ class GridRow:
 class Panel:
     """What stands under one title: a network of several tasks, or several of one task each."""
 
-    networks: tuple[Network, ...]
+    networks: tuple[ResidualNetwork, ...]
     box: float  # width of a box
     pitch: float  # from column to column
     width: float
@@ -101,12 +101,12 @@ class Panel:
         return [first + self.pitch * index for index in range(tasks)]
 
 
-def path(net: Network, task: str) -> list[Block]:
+def path(net: ResidualNetwork, task: str) -> list[Block]:
     """Return the blocks from the image to the head of `task`."""
     return [block for block in (*net.trunk, *net.towers) if block.task in (None, task)]
 
 
-def groups(net: Network, task: str) -> list[list[Block]]:
+def groups(net: ResidualNetwork, task: str) -> list[list[Block]]:
     """Return the path of `task`, the blocks of one box together."""
     *early, last = stages(path(net, task))
     alike = [list(group) for stage in early for _, group in groupby(stage, key=_look)]
@@ -128,12 +128,12 @@ def place(block: Block) -> str:
     return block.name.removeprefix("res").split("_")[0]
 
 
-def fork(net: Network) -> str | None:
+def fork(net: ResidualNetwork) -> str | None:
     """Return the key of the row in which the tasks part; None where they do not."""
     return f"fork after {place(net.trunk[-1])}" if net.towers else None
 
 
-def is_crossed(net: Network, key: str) -> bool:
+def is_crossed(net: ResidualNetwork, key: str) -> bool:
     """Return whether tasks add each other's activations in a row."""
     return any(len(block.addends) > 2 for block in net.towers if place(block) == key)
 
@@ -156,12 +156,12 @@ def norm_lines(norm: TaskNorm) -> tuple[str, ...]:
     return (f"{name}, ReLU",)
 
 
-def head_lines(head: Head) -> tuple[str, ...]:
+def head_lines(head: ClassifierHead) -> tuple[str, ...]:
     """Return the text in a head's box."""
     return ("avg pool", f"{head.classes}-d fc", "softmax")
 
 
-def rows(networks: Sequence[Network]) -> dict[str, GridRow]:
+def rows(networks: Sequence[ResidualNetwork]) -> dict[str, GridRow]:
     """Return the rows from the image to the heads, by their keys, each in its place."""
     stacked, top = {}, TITLES
     for row in _rows(networks):
@@ -170,7 +170,7 @@ def rows(networks: Sequence[Network]) -> dict[str, GridRow]:
     return stacked
 
 
-def _rows(networks: Sequence[Network]) -> Iterator[GridRow]:
+def _rows(networks: Sequence[ResidualNetwork]) -> Iterator[GridRow]:
     net = networks[0]
     height, width = net.images.height, net.images.width
     yield GridRow("image", (height, width), 4, TEXT, 4)
@@ -189,7 +189,7 @@ def _rows(networks: Sequence[Network]) -> Iterator[GridRow]:
     yield GridRow("head", (1, 1), 12, box_height(3), 30)
 
 
-def panels(networks: Sequence[Network], left: float, width: float = 0.0) -> list[Panel]:
+def panels(networks: Sequence[ResidualNetwork], left: float, width: float = 0.0) -> list[Panel]:
     """Return the panels side by side from `left`, together at least `width` wide."""
     box = max(text_width(text) for net in networks for text in _texts(net)) + 10
     found = [_panel(tuple(group), box, left) for group in _by_title(networks)]
@@ -201,7 +201,7 @@ def panels(networks: Sequence[Network], left: float, width: float = 0.0) -> list
     return placed
 
 
-def _panel(networks: tuple[Network, ...], box: float, left: float) -> Panel:
+def _panel(networks: tuple[ResidualNetwork, ...], box: float, left: float) -> Panel:
     tasks = [head.task for net in networks for head in net.heads]
     crossed = any(is_crossed(net, place(block)) for net in networks for block in net.towers)
     gap = CROSS_GAP + CROSSING * len(tasks) if crossed else GAP
@@ -211,17 +211,17 @@ def _panel(networks: tuple[Network, ...], box: float, left: float) -> Panel:
     return replace(panel, width=max(panel.width, *(text_width(t, TITLE) for t in panel.titles)))
 
 
-def _by_title(networks: Sequence[Network]) -> list[list[Network]]:
+def _by_title(networks: Sequence[ResidualNetwork]) -> list[list[ResidualNetwork]]:
     """Return the networks of each panel: adjacent single-task networks share one."""
 
-    def key(numbered: tuple[int, Network]) -> str | int:
+    def key(numbered: tuple[int, ResidualNetwork]) -> str | int:
         number, net = numbered
         return net.variant.row.title if net.variant.row.branch is Branch.NEVER else number
 
     return [[net for _, net in group] for _, group in groupby(enumerate(networks), key)]
 
 
-def _texts(net: Network) -> Iterator[str]:
+def _texts(net: ResidualNetwork) -> Iterator[str]:
     yield from (unit_text(net.conv1), *POOL1)
     for block in (*net.trunk, *net.towers):
         yield from block_lines(block)

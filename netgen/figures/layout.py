@@ -43,7 +43,7 @@ from netgen.figures.shapes import (
     text_width,
 )
 from netgen.network.blocks import Block
-from netgen.network.residual import Head, Network
+from netgen.network.residual import ClassifierHead, ResidualNetwork
 
 MARGIN, LEGEND = 10.0, 42.0  # the latter's height
 DETOUR = 10.0  # how far beside its box a shortcut runs
@@ -51,7 +51,7 @@ MERGE = 4.0  # how far from the middle of a sum a shortcut and what crosses arri
 SHARED, SUM, ALIKE = "shared by the tasks", "sum", "n blocks alike"  # beside lines, the legend
 
 
-def network_picture(networks: Sequence[Network]) -> Picture:
+def network_picture(networks: Sequence[ResidualNetwork]) -> Picture:
     """Return the picture of `networks`, one panel each; single-task networks share one.
 
     Raises
@@ -78,7 +78,7 @@ def network_picture(networks: Sequence[Network]) -> Picture:
     return Picture(width, bottom + LEGEND, tasks, elements)
 
 
-def _outline(net: Network) -> object:
+def _outline(net: ResidualNetwork) -> object:
     """Return what networks in one picture must agree on."""
     blocks = path(net, net.heads[0].task)
     boxes = tuple(place(group[0]) for group in groups(net, net.heads[0].task))
@@ -118,7 +118,7 @@ def _panel(panel: Panel, places: dict[str, GridRow]) -> Iterator[Element]:
 
 
 def _network(
-    net: Network, xs: dict[str, float], panel: Panel, places: dict[str, GridRow]
+    net: ResidualNetwork, xs: dict[str, float], panel: Panel, places: dict[str, GridRow]
 ) -> Iterator[Element]:
     """Yield a network whose tasks have their columns at `xs`; what they share is in the middle."""
     centre = sum(xs.values()) / len(xs)
@@ -182,7 +182,7 @@ def _reach(offset: float) -> float:
 
 
 def _cross_wires(
-    net: Network, block: Block, xs: dict[str, float], panel: Panel, row: GridRow
+    net: ResidualNetwork, block: Block, xs: dict[str, float], panel: Panel, row: GridRow
 ) -> Iterator[Wire]:
     """Yield what other tasks add to a block's sum: each runs down the gap beside that block."""
     weighted = {cross.name for other in net.towers for cross in other.cross}
@@ -227,7 +227,11 @@ def _crossing(
 
 
 def _parting(
-    net: Network, xs: dict[str, float], centre: float, box: float, places: dict[str, GridRow]
+    net: ResidualNetwork,
+    xs: dict[str, float],
+    centre: float,
+    box: float,
+    places: dict[str, GridRow],
 ) -> Iterator[Element]:
     """Yield the parts of the rows where tasks branch, in this network or in another."""
     own = places[key].top if (key := fork(net)) else math.inf
@@ -245,7 +249,7 @@ def _parting(
             yield Wire(WireKind.FLOW, ((end, row.box_bottom), (end, row.bottom)))
 
 
-def _head(head: Head, x: float, width: float, row: GridRow) -> Iterator[Element]:
+def _head(head: ClassifierHead, x: float, width: float, row: GridRow) -> Iterator[Element]:
     yield Wire(WireKind.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
     yield Box(x, row.middle, width, head_lines(head), head.task)
     yield Label(x, row.box_bottom + 16, head.task, TITLE, bold=True, task=head.task)

@@ -9,7 +9,7 @@ from netgen.network.inception import Inception, inception
 from netgen.network.residual import RESNET50, Backbone
 from netgen.network.variants import Architecture, UnsuitedError, Variant
 
-AnyNetwork = residual.Network | Chain | Inception
+AnyNetwork = residual.ResidualNetwork | Chain | Inception
 
 
 def network(variant: Variant, dataset: Dataset, backbone: Backbone | None = None) -> AnyNetwork:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from netgen.network.blocks import Size
 from netgen.network.dataset import Dataset
-from netgen.network.residual import guesses
+from netgen.network.residual import top_k
 from netgen.network.variants import UnsuitedError, Variant
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -75,7 +75,7 @@ class Classifier:
 
 
 @dataclass(frozen=True)
-class Scale:
+class WidthScale:
     """How wide a network is built: `width` filters in its first convolution instead of `own`."""
 
     width: int
@@ -91,9 +91,9 @@ def classifier(variant: Variant, dataset: Dataset, bottom: str) -> Classifier:
     (task,) = variant.tasks
     outputs = variant.row.outputs
     if outputs:  # its own classifier, under the name in its caffemodel
-        return Classifier("fc8-t", task, outputs, bottom, guesses(outputs))
+        return Classifier("fc8-t", task, outputs, bottom, top_k(outputs))
     classes = dataset.task(task).classes
-    return Classifier(f"fc_{task}", task, classes, bottom, guesses(classes))
+    return Classifier(f"fc_{task}", task, classes, bottom, top_k(classes))
 
 
 def convolved(size: Size, conv: Conv) -> Size:

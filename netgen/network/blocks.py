@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import ClassVar
 
 Size = tuple[int, int]  # height, width
 
@@ -47,18 +48,20 @@ class ConvUnit:
 
 @dataclass(frozen=True)
 class Weight:
-    """A cross or self weight on a shortcut, of shape (C): a number a channel.
+    """A cross or self weight on a shortcut, of shape (C): one number per channel.
 
-    With `channels` it is a 1 x 1 convolution instead, of shape (C, C, 1, 1). It starts at
-    `constant`, or is drawn where that is None.
+    With `num_output` it is a 1 x 1 convolution instead, of shape (C, C, 1, 1). It starts at
+    `constant`, or at random where that is None.
     """
+
+    kernel_size: ClassVar[int] = 1
 
     name: str
     bottom: str
     constant: int | None = None
     fixed: bool = False
     bias: bool = False
-    channels: int | None = None
+    num_output: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,15 @@ class Block:
     shortcut_coefficient: float = 1.0
 
     @property
+    def weights(self) -> tuple[Weight, ...]:
+        """What weighs shortcuts in this block: equation (2)'s one difference from equation (1)."""
+        return (*((self.self_weight,) if self.self_weight else ()), *self.cross)
+
+    @property
     def coefficients(self) -> tuple[float, ...]:
-        """One number an addend: the residual's is always 1."""
+        """One number per addend, the residual's always 1; empty where all are 1."""
+        if self.shortcut_coefficient == 1:
+            return ()
         others = (self.shortcut_coefficient,) * (len(self.addends) - 2)
         return (self.shortcut_coefficient, 1.0, *others)
 

@@ -1,7 +1,7 @@
 """A variant, a dataset and a recipe -> the texts of train_val, deploy and solver.
 
-This is where the rooms meet: `architecture` says what the network is, the templates what prototxt
-looks like, and `complexity`, which reads what came out, how large a test batch fits the card.
+`architecture` makes the network, the templates turn it into prototxt, and `netgen.cost` reads that
+prototxt to choose a test batch that fits the GPU's memory.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ from netgen import paper
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
 from netgen.network.architecture import network
+from netgen.network.chain import Chain
 from netgen.network.dataset import MTVSO, Dataset
+from netgen.network.inception import Inception
 from netgen.network.render import render
-from netgen.network.residual import Backbone
+from netgen.network.residual import Backbone, ResidualNetwork
 from netgen.network.variants import UnsuitedError, Variant, find
 from netgen.paper import Recipe
+from netgen.system.text import gib
 
 SolverMode = Literal["CPU", "GPU"]
-Kind = Literal["train_val", "deploy"]
+NetKind = Literal["train_val", "deploy"]
 
-GIB = 2**30
+# The template of the layers that train_val and deploy share.
+TEMPLATES = {ResidualNetwork: "residual", Chain: "chain", Inception: "inception"}
 # Caffe writes snapshots here and does not make the folder: it has to exist, and to stay out of git.
 SNAPSHOTS_IGNORED = "# Caffe's snapshots: made by training, not kept in git.\n*\n!.gitignore\n"
 
@@ -35,11 +39,11 @@ class TooLargeError(ValueError):
 
 
 @dataclass(frozen=True)
-class Order:
+class BuildSpec:
     """What to build: a network, for a dataset, trained by a recipe, written below `out`.
 
-    `backbone` is None for the network's own width and depth; `command` is what made it, for the
-    files' headers.
+    `backbone` is None for the network's own width and depth; `command` is the command line that
+    the files' headers name.
     """
 
     variant: Variant
@@ -62,7 +66,7 @@ class Order:
 
     @property
     def train_command(self) -> str:
-        """How to train the network with Caffe."""
+        """The command that trains the network with Caffe."""
         gpu = " -gpu 0" if self.solver_mode == "GPU" else ""
         return f"caffe train -solver {shlex.quote(self.solver.as_posix())}{gpu}"
 
@@ -76,10 +80,10 @@ class Schedule:
     max_iter: int
 
 
-def files(order: Order) -> dict[Path, str]:
+def network_files(spec: BuildSpec) -> dict[Path, str]:
     """Return the files of a network and their texts: train_val, deploy, solver, snapshot folder.
 
-    Of a network that is not trained, deploy alone.
+    A network that is not trained has only deploy.
 
     Raises
     ------
@@ -88,86 +92,102 @@ def files(order: Order) -> dict[Path, str]:
     ValueError
         The network cannot be built, or does not fit the memory.
     """
-    _check_recipe(order)
-    common = _common(order)
-    deploy = {order.folder / "deploy.prototxt": render("deploy.prototxt", **common)}
-    if not order.variant.row.is_trained:
+    _check_recipe(spec)
+    context = _template_context(spec)
+    deploy = {spec.folder / "deploy.prototxt": render("deploy.prototxt", **context)}
+    if not spec.variant.row.is_trained:
         return deploy
-    test_batch, gib = _test_batch(order, common)
-    epoch = math.ceil(order.dataset.train.records / order.recipe.batch_size)
+    test_batch, memory = _test_batch(spec, context)
+    epoch = math.ceil(spec.dataset.train.records / spec.recipe.batch_size)
     return {
-        order.folder / "train_val.prototxt": render(
-            "train_val.prototxt", **common, test_batch=test_batch
+        spec.folder / "train_val.prototxt": render(
+            "train_val.prototxt", **context, test_batch=test_batch
         ),
         **deploy,
-        order.solver: render(
+        spec.solver: render(
             "solver.prototxt",
-            **common,
-            net_file=(order.folder / "train_val.prototxt").as_posix(),
-            snapshot_prefix=(order.folder / "snapshots" / order.variant.name).as_posix(),
-            train_command=order.train_command,
+            **context,
+            net_file=(spec.folder / "train_val.prototxt").as_posix(),
+            snapshot_prefix=(spec.folder / "snapshots" / spec.variant.name).as_posix(),
+            train_command=spec.train_command,
             test_batch=test_batch,
-            test_iter=order.dataset.test.records // test_batch,
-            memory=gib,
+            test_iter=spec.dataset.test.records // test_batch,
+            memory=memory,
             epoch=epoch,
-            schedule=_schedule(order.recipe, epoch),
-            solver_mode=order.solver_mode,
+            schedule=_schedule(spec.recipe, epoch),
+            solver_mode=spec.solver_mode,
         ),
-        order.folder / "snapshots" / ".gitignore": SNAPSHOTS_IGNORED,
+        spec.folder / "snapshots" / ".gitignore": SNAPSHOTS_IGNORED,
     }
 
 
-def net_text(variant: str, kind: Kind | None = None) -> str:
+def paper_prototxt(variant: str, kind: NetKind | None = None) -> str:
     """Return the prototxt of a variant for the paper's dataset, as it is committed.
 
-    `kind` is None for what is trained: train_val, or deploy of a network that is not.
+    `kind` is as in `prototxt`.
 
     Raises
     ------
     ValueError
         There is no such variant.
     """
-    return text_of(
-        Order(find(variant, list(paper.TASKS)), command=f"netgen build --variant {variant}"), kind
-    )
+    found = find(variant, list(paper.TASKS))
+    return prototxt(BuildSpec(found, command=f"netgen build --variant {variant}"), kind)
 
 
-def text_of(order: Order, kind: Kind | None = None) -> str:
-    """Return the prototxt of a network, whatever memory it takes; `kind` as in `net_text`.
+def prototxt(spec: BuildSpec, kind: NetKind | None = None, test_batch: int | None = None) -> str:
+    """Return the prototxt of a network, whatever memory it takes.
+
+    Parameters
+    ----------
+    spec
+        What to build.
+    kind
+        None is train_val, or deploy of a network that is not trained.
+    test_batch
+        None is the largest that fits the memory; 1 if none does.
 
     Raises
     ------
     UnsuitedError, ValueError
-        As `files`, except of memory: a network that does not fit is tested one image at a time.
+        As `network_files`, except for the memory.
     """
-    _check_recipe(order)
-    common = _common(order)
-    if kind == "deploy" or not order.variant.row.is_trained:
-        return render("deploy.prototxt", **common)
-    try:
-        test_batch, _ = _test_batch(order, common)
-    except TooLargeError:
-        test_batch = 1
-    return render("train_val.prototxt", **common, test_batch=test_batch)
+    _check_recipe(spec)
+    context = _template_context(spec)
+    if kind == "deploy" or not spec.variant.row.is_trained:
+        return render("deploy.prototxt", **context)
+    if test_batch is None:
+        try:
+            test_batch, _ = _test_batch(spec, context)
+        except TooLargeError:
+            test_batch = 1
+    return render("train_val.prototxt", **context, test_batch=test_batch)
 
 
-def _check_recipe(order: Order) -> None:
-    """Refuse what only batch normalisation has."""
-    recipe, ours = order.recipe, Recipe()
-    asked = (recipe.frozen_statistics, recipe.moving_average)
-    if not order.variant.row.is_residual and asked != (ours.frozen_statistics, ours.moving_average):
+def _check_recipe(spec: BuildSpec) -> None:
+    """Refuse options of batch normalisation for a network without it."""
+    recipe, ours = spec.recipe, Recipe()
+    given = (recipe.frozen_statistics, recipe.moving_average)
+    if not spec.variant.row.is_residual and given != (ours.frozen_statistics, ours.moving_average):
         raise UnsuitedError(
-            f"{order.variant.name} has no batch normalisation: --frozen-statistics and"
+            f"{spec.variant.name} has no batch normalisation: --frozen-statistics and"
             " --moving-average are for ResNets"
         )
 
 
-def _common(order: Order) -> dict[str, object]:
+def _template_context(spec: BuildSpec) -> dict[str, object]:
+    """Return what every template of a network's files gets.
+
+    `layers` is the prototxt from "data" to the classifiers, which train_val and deploy share.
+    """
+    net = network(spec.variant, spec.dataset, spec.backbone)
+    layers = render(TEMPLATES[type(net)], net=net, recipe=spec.recipe)
     return {
-        "net": network(order.variant, order.dataset, order.backbone),
-        "dataset": order.dataset,
-        "recipe": order.recipe,
-        "command": order.command,
+        "net": net,
+        "layers": layers.removesuffix("\n"),
+        "dataset": spec.dataset,
+        "recipe": spec.recipe,
+        "command": spec.command,
     }
 
 
@@ -179,25 +199,25 @@ def _schedule(recipe: Recipe, epoch: int) -> Schedule:
     )
 
 
-def _test_batch(order: Order, common: dict[str, object]) -> tuple[int, float]:
+def _test_batch(spec: BuildSpec, context: dict[str, object]) -> tuple[int, float]:
     """Return the test batch and the GiB that Caffe needs to train with it.
 
     The batch divides the test set, so that a test covers every image exactly once; it is the
     largest that is no larger than the training batch and fits the memory beside the training net.
     """
-    net = parse_net(render("train_val.prototxt", **common, test_batch=1))
-    images = order.dataset.images
+    net = parse_net(render("train_val.prototxt", **context, test_batch=1))
+    images = spec.dataset.images
     hint = {"data": (images.channels, images.height, images.width)}
-    hint |= {f"label_{task}": (1, 1, 1) for task in order.variant.tasks}
+    hint |= {f"label_{task}": (1, 1, 1) for task in spec.variant.tasks}
     train = count(net, "TRAIN", inputs=hint).memory
     test = count(net, "TEST", inputs=hint).memory.beside(train)
-    records = order.dataset.test.records
-    for batch in range(min(order.recipe.batch_size, records), 0, -1):
-        gib = (train.total + test.at(batch)) / GIB
-        if records % batch == 0 and gib <= order.recipe.memory:
-            return batch, gib
+    records = spec.dataset.test.records
+    for batch in range(min(spec.recipe.batch_size, records), 0, -1):
+        needed = gib(train.total + test.at(batch))
+        if records % batch == 0 and needed <= spec.recipe.memory:
+            return batch, needed
     raise TooLargeError(
-        f"{order.variant.name} needs about {(train.total + test.at(1)) / GIB:.1f} GiB to train at"
-        f" batch {order.recipe.batch_size} and test at 1, more than the {order.recipe.memory:g} GiB"
+        f"{spec.variant.name} needs about {gib(train.total + test.at(1)):.1f} GiB to train at"
+        f" batch {spec.recipe.batch_size} and test at 1, more than the {spec.recipe.memory:g} GiB"
         " allowed: lower --batch-size, or raise --memory to what the machine has"
     )

@@ -12,9 +12,9 @@ from netgen.network.baseline_layers import (
     Conv,
     Full,
     Pool,
-    Scale,
     Shape,
     Start,
+    WidthScale,
     classifier,
     convolved,
     pooled,
@@ -48,12 +48,11 @@ class Chain:
     stages: tuple[Stage, ...]
     full: tuple[Full, ...]
     heads: tuple[Classifier, ...]
-    body: str = "chain.j2"
     auxiliary: tuple[()] = ()
 
 
 @dataclass(frozen=True)
-class Row:
+class ConvolutionRow:
     """A convolution of a network's table, and what follows it: a pool of kernel and stride."""
 
     place: str
@@ -68,10 +67,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ChainTable:
     """A network's table: its convolutions, and how they and the fully connected layers start."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ConvolutionRow, ...]
     convolution: Start
     full: Start
 
@@ -79,14 +78,14 @@ class Table:
 # AlexNet's section 3.5, less its two cards but for the groups, pooled before it is normalised.
 # Starts are those of BVLC's bvlc_reference_caffenet.
 # fmt: off
-CAFFENET = Table(
-    #       place filters kernel stride pad group bias  pool   norm
+CAFFENET = ChainTable(
+    #                  place filters kernel stride pad group bias  pool   norm
     rows=(
-        Row("1",  96,     11,    4,     0,  1,    0.0, (3, 2), True),
-        Row("2", 256,      5,    1,     2,  2,    1.0, (3, 2), True),
-        Row("3", 384,      3,    1,     1,  1,    0.0, None,   False),
-        Row("4", 384,      3,    1,     1,  2,    1.0, None,   False),
-        Row("5", 256,      3,    1,     1,  2,    1.0, (3, 2), False),
+        ConvolutionRow("1",  96,     11,    4,     0,  1,    0.0, (3, 2), True),
+        ConvolutionRow("2", 256,      5,    1,     2,  2,    1.0, (3, 2), True),
+        ConvolutionRow("3", 384,      3,    1,     1,  1,    0.0, None,   False),
+        ConvolutionRow("4", 384,      3,    1,     1,  2,    1.0, None,   False),
+        ConvolutionRow("5", 256,      3,    1,     1,  2,    1.0, (3, 2), False),
     ),
     convolution=Start("gaussian", std=0.01),
     full=Start("gaussian", std=0.005, bias=1.0),
@@ -95,9 +94,11 @@ CAFFENET = Table(
 
 # VGG's Table 1, column D. Oxford's prototxt names no fillers; with He's, its layers learn from
 # nothing.
-VGG16 = Table(
+VGG16 = ChainTable(
     rows=tuple(
-        Row(f"{stage}_{place}", filters, 3, 1, 1, 1, 0.0, (2, 2) if place == depth else None, False)
+        ConvolutionRow(
+            f"{stage}_{place}", filters, 3, 1, 1, 1, 0.0, (2, 2) if place == depth else None, False
+        )
         for stage, (depth, filters) in enumerate(
             [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)], start=1
         )
@@ -120,7 +121,7 @@ def chain(variant: Variant, dataset: Dataset, width: int | None = None) -> Chain
     """
     table = CAFFENET if variant.row.architecture is Architecture.CAFFENET else VGG16
     own = table.rows[0].filters
-    scale = Scale(width or own, own)
+    scale = WidthScale(width or own, own)
     size = (dataset.images.height, dataset.images.width)
     stages: list[Stage] = []
     for row in table.rows:
@@ -132,7 +133,9 @@ def chain(variant: Variant, dataset: Dataset, width: int | None = None) -> Chain
     return Chain(variant, dataset.images, tuple(stages), (fc6, fc7), heads)
 
 
-def _stage(row: Row, bottom: str, size: Size, table: Table, scale: Scale) -> Stage:
+def _stage(
+    row: ConvolutionRow, bottom: str, size: Size, table: ChainTable, scale: WidthScale
+) -> Stage:
     conv = Conv(
         name=f"conv{row.place}",
         bottom=bottom,
@@ -151,6 +154,6 @@ def _stage(row: Row, bottom: str, size: Size, table: Table, scale: Scale) -> Sta
     return Stage(conv, (conv.num_output, *size), pool, norm)
 
 
-def _full(place: str, bottom: str, start: Start, scale: Scale) -> Full:
+def _full(place: str, bottom: str, start: Start, scale: WidthScale) -> Full:
     names = (f"fc{place}", bottom, f"relu{place}", f"drop{place}")
     return Full(*names, RATIO, scale.of(FULL), start)

@@ -1,4 +1,4 @@
-"""Equation (2): which of the tasks' blocks add each other's shortcuts, and how they are weighed."""
+"""Equation (2): which blocks of the tasks add each other's shortcuts, and with which weights."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from netgen.network.options import (
     SelfWeight,
     Sharing,
 )
-from netgen.network.variants import Row, UnsuitedError, Variant
+from netgen.network.variants import NetworkRow, UnsuitedError, Variant
 
 CONSTANTS = {CrossStart.RANDOM: None, CrossStart.ZERO: 0, CrossStart.ONE: 1}
 
 
-def check(variant: Variant, own: Sequence[Place]) -> None:
-    """Refuse what would not be what was asked for; `own` are the places with a block a task.
+def check_options(variant: Variant, own: Sequence[Place]) -> None:
+    """Refuse options that contradict each other; `own` are the places with one block per task.
 
     Raises
     ------
@@ -51,8 +51,8 @@ def check(variant: Variant, own: Sequence[Place]) -> None:
         )
 
 
-def crossed_places(own: Sequence[Place], row: Row) -> list[Place]:
-    """Return those of the tasks' places whose shortcuts are weighed or added (section 5.2.2)."""
+def crossed_places(own: Sequence[Place], row: NetworkRow) -> list[Place]:
+    """Return the places of the tasks whose shortcuts are weighted or added (section 5.2.2)."""
     # Ours: a projection's other tasks are of another shape than its sum.
     alike = [place for place in own if not place.projected]
     return {
@@ -62,7 +62,7 @@ def crossed_places(own: Sequence[Place], row: Row) -> list[Place]:
     }[row.crossed]
 
 
-def cross_residual(level: Sequence[Block], place: str, row: Row) -> list[Block]:
+def cross_residual(level: Sequence[Block], place: str, row: NetworkRow) -> list[Block]:
     """Return the tasks' blocks of one place with the terms of equation (2) in their sums."""
     weighed = [_weigh_self(block, place, row) for block in level]
     if row.cross is CrossWeight.NONE:
@@ -83,12 +83,12 @@ def cross_residual(level: Sequence[Block], place: str, row: Row) -> list[Block]:
                 shortcut_coefficient=coefficient,
             )
         )
-        made.update(weights)  # a weight a source is made where it is first used
+        made.update(weights)  # one weight per source is made where it is first used
     return _projected_first(crossed)
 
 
-def _weigh_self(block: Block, place: str, row: Row) -> Block:
-    """Weigh a task's own shortcut, if it is to be."""
+def _weigh_self(block: Block, place: str, row: NetworkRow) -> Block:
+    """Put a weight on a task's own shortcut, if the row has one."""
     if row.self_weight is SelfWeight.IDENTITY:
         return block
     shortcut, *rest = block.addends
@@ -96,8 +96,10 @@ def _weigh_self(block: Block, place: str, row: Row) -> Block:
     return replace(block, self_weight=weight, addends=(weight.name, *rest))
 
 
-def _weights(block: Block, place: str, others: Mapping[str | None, str], row: Row) -> list[Weight]:
-    """Return what weighs the other tasks' shortcuts; none where these are added as they are."""
+def _weights(
+    block: Block, place: str, others: Mapping[str | None, str], row: NetworkRow
+) -> list[Weight]:
+    """Return the weights on the other tasks' shortcuts; none where these are added as they are."""
     if row.cross is not CrossWeight.SCALE:
         return []
     target = f"_{block.task}" if row.sharing is Sharing.PER_PAIR else ""
@@ -108,7 +110,7 @@ def _weights(block: Block, place: str, others: Mapping[str | None, str], row: Ro
             constant=CONSTANTS[row.cross_start],
             fixed=row.cross_learning is CrossLearning.FIXED,
             bias=row.cross_bias is CrossBias.YES,
-            channels=block.shape[0] if row.cross_form is CrossForm.CONVOLUTION else None,
+            num_output=block.shape[0] if row.cross_form is CrossForm.CONVOLUTION else None,
         )
         for source, blob in others.items()
     ]

@@ -1,7 +1,4 @@
-"""A `Dataset`: tasks, counts, database paths and mean; read from and written to ``dataset.toml``.
-
-Where the images come from is `data_prep`'s business; what the networks look like, `architecture`'s.
-"""
+"""A `Dataset`: tasks, counts, database paths and mean, as ``dataset.toml`` holds them."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ class DatasetError(ValueError):
 class Task(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One classification task: its name, number of classes and, optionally, a file of their names.
 
-    `names` is the path of a text file with one class a line, in the order of the labels.
+    `names` is the path of a text file with one class per line, in the order of the labels.
     """
 
     name: Annotated[str, Meta(pattern=TASK_NAME)]
@@ -54,7 +51,7 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 class Images(Struct, frozen=True, forbid_unknown_fields=True):
     """Every image's shape, ``channels`` x ``height`` x ``width`` in pixels, and the mean pixel.
 
-    `mean` holds one value a channel (0 to 255; B, G, R for colour), subtracted in both phases.
+    `mean` holds one value per channel (0 to 255; B, G, R for colour), subtracted in both phases.
     """
 
     channels: Positive
@@ -64,7 +61,7 @@ class Images(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Split(Struct, frozen=True, forbid_unknown_fields=True):
-    """Training or test set: `records` images in one LMDB, and one LMDB of labels a task, aligned.
+    """Training or test set: `records` images in one LMDB, and one LMDB of labels per task, aligned.
 
     Record i of every database belongs to the same image.
     """
@@ -136,7 +133,7 @@ def read_dataset(file: Path) -> Dataset:
     except msgspec.ValidationError as error:
         raise DatasetError(f"{file}: {_in_words(error)}") from None
     try:
-        check(dataset)
+        check_dataset(dataset)
         located = _with_paths(dataset, lambda path: (file.parent / path).as_posix())
         _check_paths(located)
     except DatasetError as error:
@@ -148,7 +145,7 @@ def write_dataset(dataset: Dataset, file: Path) -> None:
     """Write `dataset` as a ``dataset.toml`` that `read_dataset` gives back the same."""
     import tomli_w
 
-    check(dataset)
+    check_dataset(dataset)
     relative = _with_paths(
         dataset, lambda path: Path(os.path.relpath(path, file.parent)).as_posix()
     )
@@ -161,7 +158,7 @@ def class_names(task: Task) -> list[str] | None:
     Raises
     ------
     DatasetError
-        The file is missing, or does not hold one name a class.
+        The file is missing, or does not hold one name per class.
     """
     if task.names is None:
         return None
@@ -177,8 +174,8 @@ def class_names(task: Task) -> list[str] | None:
     return names
 
 
-def check(dataset: Dataset) -> None:
-    """Check what types cannot say: names unique, a mean a channel, a label database a task.
+def check_dataset(dataset: Dataset) -> None:
+    """Check what types cannot: unique names, one mean per channel, one label database per task.
 
     Raises
     ------
@@ -207,7 +204,7 @@ def check(dataset: Dataset) -> None:
 
 
 def _in_words(error: msgspec.ValidationError) -> str:
-    """Say what msgspec found, and what is allowed instead of the pattern for it."""
+    """Return msgspec's message with what is allowed in words, not as a pattern."""
     said = str(error)
     for pattern, words in PATTERNS_IN_WORDS.items():
         said = said.replace(f"Expected `str` matching regex {pattern!r}", f"Expected {words}")

@@ -12,9 +12,9 @@ from netgen.network.baseline_layers import (
     Conv,
     Full,
     Pool,
-    Scale,
     Shape,
     Start,
+    WidthScale,
     classifier,
     convolved,
     pooled,
@@ -101,7 +101,6 @@ class Inception:
     dropout: float
     heads: tuple[Classifier, ...]
     auxiliary: tuple[Auxiliary, ...]
-    body: str = "inception.j2"
 
 
 def inception(variant: Variant, dataset: Dataset, width: int | None = None) -> Inception:
@@ -112,7 +111,7 @@ def inception(variant: Variant, dataset: Dataset, width: int | None = None) -> I
     UnsuitedError
         The images are too small for it.
     """
-    scale = Scale(width or WIDTH, WIDTH)
+    scale = WidthScale(width or WIDTH, WIDTH)
     conv1 = _conv("conv1/7x7_s2", "data", scale.of(64), 7, stride=2)
     pool1 = Pool("pool1/3x3_s2", conv1.name, 3, 2)
     reduce2 = _conv("conv2/3x3_reduce", "pool1/norm1", scale.of(64), 1)
@@ -144,7 +143,7 @@ def _conv(name: str, bottom: str, num_output: int, kernel_size: int, stride: int
     return Conv(name, bottom, relu, num_output, kernel_size, START, stride, pad)
 
 
-def _module(place: str, bottom: str, size: Size, scale: Scale) -> Module:
+def _module(place: str, bottom: str, size: Size, scale: WidthScale) -> Module:
     name = f"inception_{place}"
     widths = [scale.of(number) for number in MODULES[place]]
 
@@ -168,7 +167,7 @@ def _module(place: str, bottom: str, size: Size, scale: Scale) -> Module:
 
 
 def _auxiliary(
-    name: str, module: Module, variant: Variant, dataset: Dataset, scale: Scale
+    name: str, module: Module, variant: Variant, dataset: Dataset, scale: WidthScale
 ) -> Auxiliary:
     _, height, width = module.shape
     # 5 x 5, stride 3 (section 5); less where the image is.

@@ -1,12 +1,13 @@
-"""Every option of a network: its values, what the paper says of it, and whose it is."""
+"""Every option of a network: its values, where the paper speaks of it, and where it comes from."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 
 class Choice(Enum):
-    """One way to build a network, where there are several; the value says it in words."""
+    """One value of an option; the enum's value describes what is then built."""
 
     @property
     def slug(self) -> str:
@@ -19,34 +20,30 @@ class Choice(Enum):
         return str(self.value)
 
 
-# ---- ways to read what the paper leaves ambiguous: the values of a row's fields that are readings
-# `variants.READINGS` says which is ours.
+# ---- Table 2's column --------------------------------------------------------------------------
 
 
-class Reading(Choice):
-    """A way to read a sentence of the paper; the value says it in words."""
-
-
-class CrossWeight(Reading):
-    """W_s^(j), j != t, in equation (2): what weighs another task's activations (section 5.2.2)."""
+class CrossWeight(Choice):
+    """W_s^(j), j != t, in equation (2): the weight on another task's activations (5.2.2)."""
 
     NONE = "none"
     IDENTITY = "identity"
     SCALE = "channelwise scale"
 
 
-class Branch(Reading):
+# ---- readings: what the paper leaves ambiguous -------------------------------------------------
+
+
+class Branch(Choice):
     """Where the tasks part (section 4: "at the last input size reduction")."""
 
     AFTER_RES5A = "after the block that reduces to 7 x 7"
     BEFORE_RES5A = "before it: nothing of the last stage is shared, as Table 1 draws it"
-    NEVER = "nowhere: one network a task"
-    # Beyond the paper.
-    AFTER_RES4A = "a stage earlier, after its first block: more blocks a task, more of them crossed"
+    NEVER = "nowhere: one network a task"  # single-task networks; no reading of the text
 
 
-class MovedNorm(Reading):
-    """Which normalisations of res5a give way to one a task after the sum (section 4).
+class MovedNorm(Choice):
+    """Which normalisations of res5a are replaced by one per task after the sum (section 4).
 
     "We move the last ReLU activation and batch normalization […] outside, placing it after the
     elementwise addition such that there is one per task." Values are the branches concerned and
@@ -81,23 +78,28 @@ class MovedNorm(Reading):
         return f"{' and '.join(self.layers)} of {' and '.join(self.branches)}, and the ReLU"
 
 
-class Sharing(Reading):
+class Sharing(Choice):
     """How many cross weights a layer has: equation (2) indexes them by the source alone."""
 
     PER_PAIR = "a cross weight an ordered pair of tasks (Figure 5's legend)"
     PER_SOURCE = "a cross weight a source task (equation 2's superscript)"
 
 
-class Normalization(Reading):
+class Normalization(Choice):
     """The "normalization factor" that equation (2) omits: the Eltwise coefficient of shortcuts."""
 
     NONE = "shortcuts are added as they are"
     MEAN = "shortcuts are divided by the number of tasks"
 
 
-# ---- what the paper speculates on, or its own numbers speak against --------------------------
-# Ours, the first of each, is the paper's. `variants.EXTENSIONS` says where the paper speaks of
-# them.
+# ---- beyond the paper: what it speculates on, or its own numbers speak against -----------------
+
+
+class BranchStage(Choice):
+    """In which stage the tasks part; `Branch` says on which side of its first block."""
+
+    AFTER_RES5A = Branch.AFTER_RES5A.value
+    AFTER_RES4A = "a stage earlier, after its first block: more blocks a task, more of them crossed"
 
 
 class CrossStart(Choice):
@@ -130,14 +132,14 @@ class CrossBias(Choice):
 
 
 class SelfWeight(Choice):
-    """W_s^(t) in equation (2): what weighs a task's own shortcut where tasks are crossed."""
+    """W_s^(t) in equation (2): the weight on a task's own shortcut where tasks are crossed."""
 
     IDENTITY = "none: the identity"
     LEARNED = "a trained weight a channel, which starts at 1"
 
 
 class Crossed(Choice):
-    """Which blocks of the tasks' own add the other tasks' shortcuts."""
+    """Which of the tasks' own blocks add the other tasks' shortcuts."""
 
     IDENTITY_BLOCKS = "blocks whose shortcut is the identity: res5b and res5c"
     ALL_BLOCKS = "blocks with a projection too: they add the other tasks' projections"
@@ -145,7 +147,7 @@ class Crossed(Choice):
 
 
 class Towers(Choice):
-    """What of the network is trained beside the classifiers and the cross and self weights."""
+    """Whether layers other than the classifiers and the cross and self weights are trained."""
 
     TRAINED = "all layers learn"
     FROZEN = "only classifiers, cross and self weights learn; all else stays at its initial weights"
@@ -163,3 +165,81 @@ class Conv1Bias(Choice):
 
     YES = "a bias, as in He's file"
     NO = "no bias, as in every other convolution"
+
+
+# ---- the table ---------------------------------------------------------------------------------
+
+
+class Part(Enum):
+    """What only some networks have; the value is its name in messages."""
+
+    BLOCKS = "residual blocks"
+    TOWERS = "blocks of several tasks"
+    CROSSING = "cross-residuals"
+    CROSS_WEIGHTS = "learned cross weights"
+
+
+class Source(Enum):
+    """Where an option comes from; the value is its name in messages."""
+
+    TABLE_2 = "column"
+    READING = "reading"
+    BEYOND = "extension"
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field of a network's row: what it can be, and the part that a network needs for it.
+
+    `place` is where the paper speaks of it. The first of `values` is ours, which for extensions is
+    the paper's.
+    """
+
+    field: str
+    source: Source
+    place: str
+    needs: Part
+    values: tuple[Choice, ...]
+
+    @property
+    def name(self) -> str:
+        """The option's name at the command line; a reading and an extension may share one."""
+        return COMMAND_LINE_NAMES.get(self.field, self.field).replace("_", "-")
+
+    @property
+    def ours(self) -> Choice:
+        """What netgen builds by default."""
+        return self.values[0]
+
+
+COMMAND_LINE_NAMES = {"branch_stage": "branch"}
+
+TABLE_2, READING, BEYOND = Source
+
+# fmt: off
+OPTIONS = (
+    #      field of the row  source   place            needs               values
+    Option("cross",          TABLE_2, "Table 2",       Part.TOWERS,        tuple(CrossWeight)),
+    Option("branch",         READING, "section 4",     Part.TOWERS,
+           (Branch.AFTER_RES5A, Branch.BEFORE_RES5A)),
+    Option("moved_norm",     READING, "section 4",     Part.TOWERS,        tuple(MovedNorm)),
+    Option("sharing",        READING, "equation (2)",  Part.TOWERS,        tuple(Sharing)),
+    Option("normalization",  READING, "equation (2)",  Part.TOWERS,        tuple(Normalization)),
+    Option("cross_start",    BEYOND,  "section 5.2.2", Part.CROSS_WEIGHTS, tuple(CrossStart)),
+    Option("cross_learning", BEYOND,  "section 5.2.2", Part.CROSS_WEIGHTS, tuple(CrossLearning)),
+    Option("cross_form",     BEYOND,  "section 5.2.3", Part.CROSS_WEIGHTS, tuple(CrossForm)),
+    Option("cross_bias",     BEYOND,  "section 5.2",   Part.CROSS_WEIGHTS, tuple(CrossBias)),
+    Option("self_weight",    BEYOND,  "section 6",     Part.TOWERS,        tuple(SelfWeight)),
+    Option("branch_stage",   BEYOND,  "section 4",     Part.TOWERS,        tuple(BranchStage)),
+    Option("crossed",        BEYOND,  "section 5.2.2", Part.CROSSING,      tuple(Crossed)),
+    Option("towers",         BEYOND,  "section 6",     Part.TOWERS,        tuple(Towers)),
+    Option("conv1",          BEYOND,  "Table 1",       Part.BLOCKS,        tuple(Conv1)),
+    Option("conv1_bias",     BEYOND,  "section 5.2",   Part.BLOCKS,        tuple(Conv1Bias)),
+)
+# fmt: on
+
+# By their names at the command line.
+READINGS, EXTENSIONS = (
+    {option.name: option for option in OPTIONS if option.source is source}
+    for source in (Source.READING, Source.BEYOND)
+)

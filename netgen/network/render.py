@@ -1,4 +1,4 @@
-"""One strict Jinja environment: a hole without a value is an error, never an empty text."""
+"""One strict Jinja environment: a name without a value is an error, never an empty text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def render(template: str, **values: object) -> str:
-    """Return the text of ``templates/<template>.j2`` with `values` in its holes.
+    """Return the text of ``templates/<template>.j2`` with `values` filled in.
 
     Raises
     ------

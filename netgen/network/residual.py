@@ -1,8 +1,8 @@
-"""A residual variant and a dataset -> stem, blocks and heads, in the field's words.
+"""A residual variant and a dataset -> stem, blocks and classifier heads.
 
 Layer names are those of He's ResNet-50, because Caffe copies weights by name; a task is a suffix
 (``res5b_branch2a_noun``), a cross weight is named source then target (``cross5b_adj_noun``). The
-text formats are the templates' business.
+text formats are in the templates.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from enum import Enum
 from string import ascii_lowercase
 
 from netgen.network.blocks import Block, ConvUnit, Norm, Place, Size, bottleneck
-from netgen.network.crossing import check, cross_residual, crossed_places
+from netgen.network.crossing import check_options, cross_residual, crossed_places
 from netgen.network.dataset import Dataset, Images
-from netgen.network.options import Branch, Conv1, Conv1Bias, MovedNorm, Towers
-from netgen.network.variants import Row, Variant
+from netgen.network.options import Branch, BranchStage, Conv1, Conv1Bias, MovedNorm, Towers
+from netgen.network.variants import NetworkRow, Variant
 
 
 class Stem(Enum):
@@ -32,7 +32,7 @@ class Backbone:
     """The residual network that a variant is made from; the default is ResNet-50 (Table 1).
 
     `width` is the first stage's bottleneck width (each stage doubles it), `blocks` the number of
-    blocks a stage.
+    blocks in each stage.
     """
 
     width: int = 64
@@ -45,7 +45,7 @@ RESNET50 = Backbone()
 
 @dataclass(frozen=True)
 class TaskNorm:
-    """What moved outside the branching block: one normalisation and ReLU a task (section 4)."""
+    """What moved outside the branching block: one normalisation and ReLU per task (section 4)."""
 
     name: str
     bottom: str
@@ -54,7 +54,7 @@ class TaskNorm:
 
 
 @dataclass(frozen=True)
-class Head:
+class ClassifierHead:
     """Average pool, classifier, loss and accuracies of one task."""
 
     task: str
@@ -66,7 +66,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Network:
+class ResidualNetwork:
     """A whole network, from the images to the heads, in the order in which Caffe runs it."""
 
     variant: Variant
@@ -76,8 +76,7 @@ class Network:
     trunk: tuple[Block, ...]
     branching: tuple[TaskNorm, ...]
     towers: tuple[Block, ...]
-    heads: tuple[Head, ...]
-    body: str = "residual.j2"  # the template of what train_val and deploy share
+    heads: tuple[ClassifierHead, ...]
     auxiliary: tuple[()] = ()  # no heads that only train
 
     @property
@@ -86,7 +85,7 @@ class Network:
         return self.variant.row.towers is Towers.FROZEN
 
 
-def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -> Network:
+def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -> ResidualNetwork:
     """Return the network of `variant` for the images and tasks of `dataset`.
 
     Raises
@@ -97,8 +96,8 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -
         The backbone leaves the tasks no block of their own, or none that is crossed, or has more
         blocks in a stage than letters can name.
     """
-    shared, own = _part(_places(backbone), variant.row.branch)
-    check(variant, own)
+    shared, own = _part(_places(backbone), variant.row)
+    check_options(variant, own)
     crossed = crossed_places(own, variant.row)
     conv1, pool1, size = _stem(backbone, dataset.images, variant.row)
 
@@ -128,7 +127,7 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -
         _head(task, dataset, bottom, size, f"pool5_{task}" if towers else "pool5")
         for task, bottom in zip(variant.tasks, bottoms, strict=True)
     )
-    return Network(
+    return ResidualNetwork(
         variant, dataset.images, conv1, pool1, tuple(trunk), branching, tuple(towers), heads
     )
 
@@ -149,16 +148,14 @@ def _places(backbone: Backbone) -> list[Place]:
     ]
 
 
-def _part(places: list[Place], branch: Branch) -> tuple[list[Place], list[Place]]:
-    """Return the places whose blocks the tasks share, and those with a block a task."""
-    *_, earlier, reduction = (index for index, place in enumerate(places) if place.projected)
-    shared = {
-        Branch.AFTER_RES5A: reduction + 1,
-        Branch.BEFORE_RES5A: reduction,
-        Branch.AFTER_RES4A: earlier + 1,
-        Branch.NEVER: len(places),
-    }[branch]
-    if branch is not Branch.NEVER and shared == len(places):
+def _part(places: list[Place], row: NetworkRow) -> tuple[list[Place], list[Place]]:
+    """Return the places whose blocks the tasks share, and those with one block per task."""
+    if row.branch is Branch.NEVER:
+        return places, []
+    *_, res4a, res5a = (index for index, place in enumerate(places) if place.projected)
+    first = res5a if row.branch_stage is BranchStage.AFTER_RES5A else res4a
+    shared = first + (row.branch is Branch.AFTER_RES5A)
+    if shared == len(places):
         raise ValueError(
             "the last stage has one block, which the tasks share: give it two or more, so that the"
             " tasks have blocks of their own"
@@ -166,7 +163,7 @@ def _part(places: list[Place], branch: Branch) -> tuple[list[Place], list[Place]
     return places[:shared], places[shared:]
 
 
-def _stem(backbone: Backbone, images: Images, row: Row) -> tuple[ConvUnit, str | None, Size]:
+def _stem(backbone: Backbone, images: Images, row: NetworkRow) -> tuple[ConvUnit, str | None, Size]:
     """Return conv1, pool1's name (None without one) and the size after them."""
     imagenet = backbone.stem is Stem.IMAGENET
     conv1 = ConvUnit(
@@ -199,7 +196,7 @@ def _pooled(size: Size) -> Size:
 def _move_norm(
     block: Block, moved: MovedNorm, tasks: Sequence[str]
 ) -> tuple[Block, tuple[TaskNorm, ...]]:
-    """Move normalisation and ReLU of the branching block outside, one a task (section 4)."""
+    """Move normalisation and ReLU of the branching block outside, one per task (section 4)."""
     if moved is MovedNorm.NOTHING:
         return block, ()
 
@@ -226,11 +223,11 @@ def _move_norm(
     return bared, branching
 
 
-def guesses(classes: int) -> tuple[int, ...]:
-    """Return the k of the top-k accuracies to test; five say nothing where they are all."""
+def top_k(classes: int) -> tuple[int, ...]:
+    """Return the k of the top-k accuracies to test; 5 only where there are more classes."""
     return (1, 5) if classes > 5 else (1,)
 
 
-def _head(task: str, dataset: Dataset, bottom: str, kernel: Size, pool: str) -> Head:
+def _head(task: str, dataset: Dataset, bottom: str, kernel: Size, pool: str) -> ClassifierHead:
     classes = dataset.task(task).classes
-    return Head(task, classes, bottom, pool, kernel, guesses(classes))
+    return ClassifierHead(task, classes, bottom, pool, kernel, top_k(classes))

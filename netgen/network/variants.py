@@ -1,8 +1,7 @@
-"""One row a network of Table 2, every reading of what is ambiguous, and what goes beyond the paper.
+"""Table 2, one row per network, and the variants of a dataset that can be built from it.
 
-A *reading* is a field of a row: ours is the default, and every other can be built (`replace` a
-field of the row), counted and compared. An *extension* is one that the paper does not mean, but
-speculates on. What networks are made of is `architecture`'s business.
+Every row has the fields that `options` lists; the default of each is ours, and any other value can
+be built, counted and compared.
 """
 
 from __future__ import annotations
@@ -13,8 +12,10 @@ from enum import Enum
 
 from netgen import paper
 from netgen.network.options import (
+    EXTENSIONS,
+    READINGS,
     Branch,
-    Choice,
+    BranchStage,
     Conv1,
     Conv1Bias,
     CrossBias,
@@ -25,7 +26,8 @@ from netgen.network.options import (
     CrossWeight,
     MovedNorm,
     Normalization,
-    Reading,
+    Option,
+    Part,
     SelfWeight,
     Sharing,
     Towers,
@@ -33,16 +35,7 @@ from netgen.network.options import (
 
 
 class UnsuitedError(ValueError):
-    """A network that cannot be built as asked, where others can; the message says why."""
-
-
-class Part(Enum):
-    """What only some networks have; the value says it in words."""
-
-    BLOCKS = "residual blocks"
-    TOWERS = "blocks of several tasks"
-    CROSSING = "cross-residuals"
-    CROSS_WEIGHTS = "learned cross weights"
+    """A network that cannot be built with these options, where others can; the message says why."""
 
 
 class Architecture(Enum):
@@ -55,12 +48,12 @@ class Architecture(Enum):
 
 
 @dataclass(frozen=True)
-class Row:
-    """A network of Table 2, our reading of it, and nothing beyond the paper.
+class NetworkRow:
+    """A network of Table 2, by default in our reading and with nothing beyond the paper.
 
-    `weights` is the caffemodel that it starts from, under the name it was published by. `outputs`
-    is given where they are not the task's classes: such a network is not trained on the dataset,
-    but evaluated with its published weights.
+    `weights` is the published name of the caffemodel that it starts from. `outputs` is the number
+    of its outputs where they are not the task's classes: such a network is not trained on the
+    dataset, but evaluated with its published weights.
     """
 
     title: str
@@ -74,6 +67,7 @@ class Row:
     cross_form: CrossForm = CrossForm.SCALE
     cross_bias: CrossBias = CrossBias.NO
     self_weight: SelfWeight = SelfWeight.IDENTITY
+    branch_stage: BranchStage = BranchStage.AFTER_RES5A
     crossed: Crossed = Crossed.IDENTITY_BLOCKS
     towers: Towers = Towers.TRAINED
     conv1: Conv1 = Conv1.WIDTH
@@ -93,7 +87,7 @@ class Row:
         return self.outputs is None
 
     def has(self, part: Part) -> bool:
-        """Tell whether the network has this part."""
+        """Return whether the network has this part."""
         return {
             Part.BLOCKS: self.is_residual,
             Part.TOWERS: self.branch is not Branch.NEVER,
@@ -104,13 +98,13 @@ class Row:
 
 def _baseline(
     title: str, architecture: Architecture, weights: str, outputs: int | None = None
-) -> Row:
-    """Return the row of a network that is no residual one: it neither branches nor crosses."""
-    row = Row(title, branch=Branch.NEVER, moved_norm=MovedNorm.NOTHING)
+) -> NetworkRow:
+    """Return the row of a network without residual blocks: it neither branches nor crosses."""
+    row = NetworkRow(title, branch=Branch.NEVER, moved_norm=MovedNorm.NOTHING)
     return replace(row, architecture=architecture, weights=weights, outputs=outputs)
 
 
-# Table 2. A row that never branches stands for one network a task.
+# Table 2. A row that never branches stands for one network per task.
 # fmt: off
 NETWORKS = {
     #                title            made of                 published weights
@@ -123,55 +117,16 @@ NETWORKS = {
                      "Inception-v1",  Architecture.INCEPTION, "bvlc_googlenet.caffemodel"),
     "vgg16":         _baseline(
                      "VggNet-16",     Architecture.VGG16,     "VGG_ILSVRC_16_layers.caffemodel"),
-    #               title            cross weight          branch        moved normalisation
-    "resnet50": Row("ResNet-50",     CrossWeight.NONE,     Branch.NEVER, MovedNorm.NOTHING),
-    "x0":       Row("X_0-ResNet-50", CrossWeight.NONE),
-    "x1":       Row("X_1-ResNet-50", CrossWeight.IDENTITY),
-    "xs":       Row("X_S-ResNet-50", CrossWeight.SCALE),
+    #                      title            cross weight          branch        moved normalisation
+    "resnet50": NetworkRow("ResNet-50",     CrossWeight.NONE,     Branch.NEVER, MovedNorm.NOTHING),
+    "x0":       NetworkRow("X_0-ResNet-50", CrossWeight.NONE),
+    "x1":       NetworkRow("X_1-ResNet-50", CrossWeight.IDENTITY),
+    "xs":       NetworkRow("X_S-ResNet-50", CrossWeight.SCALE),
 }
 # fmt: on
 
 
-# The fields of a row that are readings of the text: ours is the default, each can be built.
-READINGS: dict[str, tuple[Reading, ...]] = {
-    "branch": (Branch.AFTER_RES5A, Branch.BEFORE_RES5A),
-    "moved_norm": tuple(MovedNorm),
-    "sharing": tuple(Sharing),
-    "normalization": tuple(Normalization),
-}
-
-
-@dataclass(frozen=True)
-class Extension:
-    """A field of a row that goes beyond the paper: where that speaks of it, and what it can be.
-
-    Ours is the first of `values`; `needs` is what a network must have for the field to mean
-    anything.
-    """
-
-    place: str
-    needs: Part
-    values: tuple[Choice, ...]
-
-
-# fmt: off
-EXTENSIONS = {
-    "cross_start":    Extension("section 5.2.2", Part.CROSS_WEIGHTS, tuple(CrossStart)),
-    "cross_learning": Extension("section 5.2.2", Part.CROSS_WEIGHTS, tuple(CrossLearning)),
-    "cross_form":     Extension("section 5.2.3", Part.CROSS_WEIGHTS, tuple(CrossForm)),
-    "cross_bias":     Extension("section 5.2",   Part.CROSS_WEIGHTS, tuple(CrossBias)),
-    "self_weight":    Extension("section 6",     Part.TOWERS,        tuple(SelfWeight)),
-    "branch":         Extension("section 4",     Part.TOWERS,
-                                (Branch.AFTER_RES5A, Branch.AFTER_RES4A)),
-    "crossed":        Extension("section 5.2.2", Part.CROSSING,      tuple(Crossed)),
-    "towers":         Extension("section 6",     Part.TOWERS,        tuple(Towers)),
-    "conv1":          Extension("Table 1",       Part.BLOCKS,        tuple(Conv1)),
-    "conv1_bias":     Extension("section 5.2",   Part.BLOCKS,        tuple(Conv1Bias)),
-}
-# fmt: on
-
-
-# The task that a network trained on other data can be asked to solve.
+# The task that a network trained on other data can solve.
 PAIRS = "anp"
 
 
@@ -180,7 +135,7 @@ class Variant:
     """A network that can be built for a dataset: a row of Table 2 and the tasks that it solves."""
 
     name: str
-    row: Row
+    row: NetworkRow
     tasks: tuple[str, ...]
 
 
@@ -213,53 +168,48 @@ def find(name: str, tasks: Sequence[str]) -> Variant:
     return known[name]
 
 
-def read_as(variant: Variant, field: str, value: str) -> Variant:
-    """Return `variant` in another reading: `field` of its row set to the value of that name.
+def read_as(variant: Variant, name: str, value: str) -> Variant:
+    """Return `variant` in another reading: the option of that name set to the value of that name.
 
     Raises
     ------
     UnsuitedError
         The variant is no multitask network.
     ValueError
-        There is no such field or value.
+        There is no such option or value.
     """
-    if variant.row.branch is Branch.NEVER:
+    if not variant.row.has(Part.TOWERS):
         raise UnsuitedError(
             f"{variant.name} is a single-task network: nothing in it is a reading; choose a"
             " multitask one"
         )
-    return _with(variant, "reading", field, value, READINGS)
+    return _with(variant, name, value, READINGS)
 
 
-def go_beyond(variant: Variant, field: str, value: str) -> Variant:
-    """Return `variant` beyond the paper: `field` of its row set to the value of that name.
+def go_beyond(variant: Variant, name: str, value: str) -> Variant:
+    """Return `variant` beyond the paper: the option of that name set to the value of that name.
 
     Raises
     ------
     UnsuitedError
-        The variant lacks what the field is about: X_0 and X_1 have no weights to start.
+        The variant lacks what the option is about: X_0 and X_1 have no weights to start.
     ValueError
-        There is no such field or value.
+        There is no such option or value.
     """
-    changed = _with(
-        variant, "extension", field, value, {f: e.values for f, e in EXTENSIONS.items()}
-    )
-    needs = EXTENSIONS[field.replace("-", "_")].needs
-    if not variant.row.has(needs):
-        those = ", ".join(name for name, row in NETWORKS.items() if row.has(needs))
-        raise UnsuitedError(f"{variant.name} has no {needs.value}: {field} is for {those}")
-    return changed
+    return _with(variant, name, value, EXTENSIONS)
 
 
-def _with(
-    variant: Variant, kind: str, field: str, value: str, table: Mapping[str, tuple[Choice, ...]]
-) -> Variant:
-    """Return `variant` with a field of its row set to the value of that name in `table`."""
-    fields = {name.replace("_", "-"): name for name in table}
-    if field not in fields:
-        raise ValueError(f"unknown {kind} {field!r}: choose from {', '.join(fields)}")
-    values = {choice.slug: choice for choice in table[fields[field]]}
+def _with(variant: Variant, name: str, value: str, options: Mapping[str, Option]) -> Variant:
+    """Return `variant` with one of `options` set, both by their names at the command line."""
+    if name not in options:
+        kind = next(iter(options.values())).source.value
+        raise ValueError(f"unknown {kind} {name!r}: choose from {', '.join(options)}")
+    option = options[name]
+    values = {choice.slug: choice for choice in option.values}
     if value not in values:
-        raise ValueError(f"unknown value {value!r} of {field}: choose from {', '.join(values)}")
-    row = replace(variant.row, **{fields[field]: values[value]})  # type: ignore[arg-type]
+        raise ValueError(f"unknown value {value!r} of {name}: choose from {', '.join(values)}")
+    if not variant.row.has(option.needs):
+        those = ", ".join(name for name, row in NETWORKS.items() if row.has(option.needs))
+        raise UnsuitedError(f"{variant.name} has no {option.needs.value}: {name} is for {those}")
+    row = replace(variant.row, **{option.field: values[value]})  # type: ignore[arg-type]
     return replace(variant, row=row)

@@ -16,7 +16,7 @@ from netgen import paper
 from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import NetCost, count
 from netgen.evaluation.results import Accuracy, ResultError, read_result
-from netgen.network.build import net_text
+from netgen.network.build import paper_prototxt
 from netgen.network.dataset import MTVSO
 from netgen.network.variants import Variant, find
 from netgen.paper import TABLE_2, Accuracies, Recipe
@@ -199,7 +199,7 @@ def _result(row: Accuracies) -> Accuracy | None:
 @cache
 def _cost(name: str) -> NetCost:
     """Return the cost of training a network, or of testing one that is not trained."""
-    net = parse_net(net_text(name))
+    net = parse_net(paper_prototxt(name))
     if not find(name, list(paper.TASKS)).row.is_trained:
         return count(net, "TEST")
     images = MTVSO.images

@@ -23,7 +23,7 @@ from netgen.evaluation.results import (
     accuracy,
 )
 from netgen.evaluation.scoring import EngineName, Scores, ScoringJob, StoredImages, score
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.network.dataset import Dataset
 from netgen.system.files import write_all
 from support.networks import order
@@ -33,7 +33,7 @@ from support.trained_network import Trained
 def random_network(variant: str, data: Dataset, folder: Path, seed: int = 0) -> tuple[Path, Path]:
     """Write a narrow network for `data` and random weights; return both files."""
     ordered = order(variant, data, out=folder)
-    write_all(files(ordered))
+    write_all(network_files(ordered))
     network = ordered.folder / "deploy.prototxt"
     rng = np.random.default_rng(seed)
     layers = []

@@ -16,7 +16,7 @@ from netgen.caffe.caffemodel import Weights, read_weights, to_caffemodel
 from netgen.caffe.schema import read_net
 from netgen.commands.cli import main
 from netgen.cost import complexity
-from netgen.network.build import Order, files
+from netgen.network.build import BuildSpec, network_files
 from netgen.network.options import Choice
 from netgen.network.residual import Backbone
 from netgen.paper import Recipe
@@ -63,19 +63,19 @@ def build(
     backbone: Backbone = NARROW,
     recipe: Recipe = ANY_CARD,
     **choices: Choice,
-) -> Order:
+) -> BuildSpec:
     """Write a network's files below `folder`, in paths relative to it."""
     ordered = order(variant, dataset(tasks, size), backbone, recipe, **choices)
-    write_all({folder / path: text for path, text in files(ordered).items()})
+    write_all({folder / path: text for path, text in network_files(ordered).items()})
     return ordered
 
 
-def deploy(ordered: Order) -> str:
+def deploy(ordered: BuildSpec) -> str:
     """The path of a network's deploy.prototxt."""
     return str(ordered.folder / "deploy.prototxt")
 
 
-def train_val(ordered: Order) -> str:
+def train_val(ordered: BuildSpec) -> str:
     """The path of a network's train_val.prototxt."""
     return str(ordered.folder / "train_val.prototxt")
 

@@ -8,7 +8,7 @@ from itertools import permutations
 
 from netgen import paper
 from netgen.caffe.caffe_pb2 import LayerParameter
-from netgen.network.build import net_text
+from netgen.network.build import paper_prototxt
 from support.networks import MULTITASK, RESIDUAL, Kind, Phase, dataset, layers
 
 TASKS = list(paper.TASKS)
@@ -24,7 +24,7 @@ EVERY_FILE: list[tuple[Kind, Phase]] = [
 @cache
 def built(variant: str, kind: Kind = "train_val", phase: Phase = "TRAIN") -> list[LayerParameter]:
     """The layers of one of the paper's networks, as Caffe builds them in a phase."""
-    return layers(net_text(variant, kind), phase)
+    return layers(paper_prototxt(variant, kind), phase)
 
 
 def of_type(kind: str, found: list[LayerParameter]) -> list[LayerParameter]:

@@ -13,7 +13,7 @@ import numpy as np
 from netgen import paper
 from netgen.caffe.caffe_pb2 import Datum, LayerParameter
 from netgen.caffe.schema import layers_in, parse_net
-from netgen.network.build import Order, files
+from netgen.network.build import BuildSpec, network_files
 from netgen.network.dataset import Dataset, Images, Split, Task, split_in
 from netgen.network.options import Choice
 from netgen.network.residual import Backbone, Stem
@@ -59,16 +59,16 @@ def order(
     recipe: Recipe = ANY_CARD,
     out: Path = Path(),
     **choices: Choice,
-) -> Order:
+) -> BuildSpec:
     """An order of `variant` for `data`, narrow unless said otherwise, with the choices given."""
     chosen = find(variant, [task.name for task in data.tasks])
     row = replace(chosen.row, **choices)  # type: ignore[arg-type]
-    return Order(replace(chosen, row=row), data, backbone, recipe, out, "CPU", "a test")
+    return BuildSpec(replace(chosen, row=row), data, backbone, recipe, out, "CPU", "a test")
 
 
-def text(ordered: Order, kind: Kind) -> str:
+def text(ordered: BuildSpec, kind: Kind) -> str:
     """The prototxt of one of an order's networks."""
-    return files(ordered)[ordered.folder / f"{kind}.prototxt"]
+    return network_files(ordered)[ordered.folder / f"{kind}.prototxt"]
 
 
 def layers(prototxt: str, phase: Phase = "TEST") -> list[LayerParameter]:

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from data_prep.fashion_mnist import CLASSES, ITEMS, PACKAGE_FOLDER
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.network.dataset import Dataset, read_dataset, write_dataset
 from netgen.paper import Recipe
 from netgen.system.files import write_all
@@ -79,7 +79,7 @@ def train(folder: Path) -> Trained:
     trained = Trained(folder)
     data = _write_data(folder)
     ordered = order("xs", data, recipe=RECIPE, out=folder)
-    write_all(files(ordered))
+    write_all(network_files(ordered))
     trained.log.write_text(_caffe("train", "-solver", str(ordered.solver)))
     return trained
 

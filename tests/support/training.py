@@ -16,7 +16,7 @@ from pathlib import Path
 
 from data_prep.convert import convert
 from data_prep.request import DataOptions
-from netgen.network.build import files
+from netgen.network.build import network_files
 from netgen.network.dataset import read_dataset
 from netgen.paper import Recipe
 from netgen.system.files import write_all
@@ -111,7 +111,7 @@ def make_place(folder: Path, recipe: Recipe = RECIPE) -> Place:
     os.chdir(folder)
     try:
         data = read_dataset(Path("data/dataset.toml"))
-        write_all(files(order("xs", data, NARROW, recipe)))
+        write_all(network_files(order("xs", data, NARROW, recipe)))
     finally:
         os.chdir(before)
     return Place(folder)

@@ -19,9 +19,10 @@ from netgen.audit.inspection.differences import (
 from netgen.audit.inspection.explanations import sentence, verdict_of
 from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
 from netgen.audit.inspection.graph import Graph, graph_of
-from netgen.audit.inspection.references import NetKind, Reference, nearest
+from netgen.audit.inspection.references import Reference, nearest
 from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.caffe.schema import Phase, SchemaError, SchemaWarning, layers_in, read_net
+from netgen.network.build import NetKind
 from netgen.network.variants import Architecture
 from netgen.system.text import listed
 

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
 
 from netgen import paper
 from netgen.audit.inspection.graph import Graph, GraphCount, graph_of_layers, similarity
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net
-from netgen.network.architecture import network
-from netgen.network.dataset import MTVSO
-from netgen.network.options import Branch
-from netgen.network.render import render
-from netgen.network.variants import READINGS, Architecture, Variant, variants
-from netgen.paper import Recipe
+from netgen.network.build import BuildSpec, NetKind, prototxt
+from netgen.network.options import READINGS, Branch
+from netgen.network.variants import Architecture, Variant, variants
 
-NetKind = Literal["train_val", "deploy"]
 TEST_BATCH = 3  # divides the test set
 STARTS = 2  # where two readings are changed, another row may seem nearest at first
 
@@ -35,9 +30,9 @@ class Reference:
         """What to call it: its name, and the readings that are not ours."""
         row, ours = self.variant.row, variants(self.variant.tasks)[self.variant.name].row
         others = [
-            f"{field.replace('_', '-')}={getattr(row, field).slug}"
-            for field in READINGS
-            if getattr(row, field) is not getattr(ours, field)
+            f"{name}={getattr(row, option.field).slug}"
+            for name, option in READINGS.items()
+            if getattr(row, option.field) is not getattr(ours, option.field)
         ]
         return self.variant.name + (f" read as {', '.join(others)}" if others else "")
 
@@ -115,10 +110,10 @@ def _neighbours(reference: Reference) -> Iterator[Reference]:
     row = reference.variant.row
     if row.branch is Branch.NEVER:
         return
-    for field, readings in READINGS.items():
-        for reading in readings:
-            if reading is not getattr(row, field):
-                other = replace(row, **{field: reading})  # type: ignore[arg-type]  # any field's
+    for option in READINGS.values():
+        for reading in option.values:
+            if reading is not getattr(row, option.field):
+                other = replace(row, **{option.field: reading})  # type: ignore[arg-type]  # any
                 yield Reference(replace(reference.variant, row=other), reference.kind)
 
 
@@ -129,14 +124,7 @@ def _graph(variant: Variant, kind: NetKind, phase: Phase) -> Graph:
 
 @cache
 def _net(variant: Variant, kind: NetKind) -> NetParameter:
-    text = render(
-        f"{kind}.prototxt",
-        net=network(variant, MTVSO),
-        dataset=MTVSO,
-        recipe=Recipe(),
-        command="",
-        test_batch=TEST_BATCH,
-    )
+    text = prototxt(BuildSpec(variant), kind, TEST_BATCH)
     return NetParameter(layer=[_layer(chunk) for chunk in text.split("\nlayer {")[1:]])
 
 

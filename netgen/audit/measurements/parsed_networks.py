@@ -9,9 +9,7 @@ from netgen import paper
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net, parse_solver
 from netgen.cost.complexity import NetCost, count
-from netgen.network.architecture import network
-from netgen.network.build import Order, files
-from netgen.network.render import render
+from netgen.network.build import BuildSpec, network_files, prototxt
 from netgen.network.variants import Variant, find, variants
 from netgen.paper import Recipe
 
@@ -64,8 +62,8 @@ class ParsedNetwork:
 
 def emit(variant: Variant, recipe: Recipe | None = None) -> ParsedNetwork:
     """Return a network of the paper's dataset, generated and parsed."""
-    order = Order(variant, recipe=recipe or Recipe())
-    texts = files(order)
+    order = BuildSpec(variant, recipe=recipe or Recipe())
+    texts = network_files(order)
     if not variant.row.is_trained:
         net = parse_net(texts[order.folder / "deploy.prototxt"])
         return ParsedNetwork(net, SolverParameter(), {})
@@ -93,12 +91,7 @@ def read_otherwise(variant: Variant) -> NetParameter:
     Readings are only counted, for which the smaller of the two files does: both have the same
     parameters.
     """
-    order = Order(variant)
-    net = network(order.variant, order.dataset, order.backbone)
-    text = render(
-        "deploy.prototxt", net=net, dataset=order.dataset, recipe=order.recipe, command=""
-    )
-    return parse_net(text)
+    return parse_net(prototxt(BuildSpec(variant), "deploy"))
 
 
 @cache

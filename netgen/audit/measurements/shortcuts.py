@@ -25,10 +25,10 @@ from netgen.audit.measurements.table_1 import (
     words,
 )
 from netgen.caffe.caffe_pb2 import EltwiseParameter, LayerParameter
-from netgen.network.build import GIB
 from netgen.network.options import Branch
 from netgen.network.variants import find, read_as
 from netgen.paper.claims import Measure
+from netgen.system.text import GIB
 
 
 @measures(Measure.RESIDUAL_SUMS)

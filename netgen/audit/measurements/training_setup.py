@@ -28,11 +28,11 @@ from netgen.audit.measurements.parsed_networks import (
 from netgen.audit.measurements.table_1 import FILES
 from netgen.cost.wiring import loss_weight
 from netgen.evaluation.results import Result, read_result
-from netgen.network.build import GIB
 from netgen.network.dataset import MTVSO
 from netgen.network.variants import variants
 from netgen.paper import TABLE_2, Recipe
 from netgen.paper.claims import ROWS, Measure
+from netgen.system.text import GIB
 
 SOLVERS = "solvers/*.prototxt"
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from data_prep.datums import key, label_datum
 from netgen import paper
+from netgen.paper.implied import training_images
 
 SECONDS, MEBIBYTES = 60, 100
 STATUS = Path("/proc/self/status")
@@ -102,29 +103,30 @@ def write(folder: Path) -> None:
     nouns, adjectives = (
         rng.permutation(pairs % paper.TASKS[part]).astype(np.int32) for part in ("noun", "adj")
     )
-    for split, counts in (("train", 8 * total // 10), ("test", total - 8 * total // 10)):
+    train = training_images(total)
+    for split, counts in (("train", train), ("test", total - train)):
         anp = rng.permutation(np.repeat(pairs, counts))
         for task, values in (("noun", nouns[anp]), ("adj", adjectives[anp]), ("anp", anp)):
             write_labels(folder / split / f"label_{task}.lmdb", values)
 
 
 def class_sizes() -> np.ndarray:
-    """Return images a pair, 500 to 1,000, whose floors add up to the paper's two totals."""
-    classes, images = paper.TASKS["anp"], paper.TRAIN_IMAGES + paper.TEST_IMAGES
+    """Return the images of each pair, 500 to 1,000, whose split adds up to the paper's totals."""
+    classes, images, fewest = paper.TASKS["anp"], paper.ALL_IMAGES, paper.LEAST_IMAGES
     rng = np.random.default_rng(553)
     while True:
-        sizes = rng.integers(500, 891, classes)
+        sizes = rng.integers(fewest, 891, classes)
         sizes += (images - int(sizes.sum())) // classes
         sizes[: images - int(sizes.sum())] += 1
-        for _ in range(1000):  # move images between pairs until the floors add up
-            excess = int((8 * sizes // 10).sum()) - paper.TRAIN_IMAGES
-            if excess == 0 and sizes.min() >= 500 and sizes.max() <= 1000:
+        for _ in range(1000):  # move images between pairs until the split adds up
+            excess = int(training_images(sizes).sum()) - paper.TRAIN_IMAGES
+            if excess == 0 and sizes.min() >= fewest and sizes.max() <= paper.MOST_IMAGES:
                 return sizes
             take, give = rng.integers(0, classes, 2)
             moved = sizes.copy()
             moved[take] -= 1
             moved[give] += 1
-            if abs(int((8 * moved // 10).sum()) - paper.TRAIN_IMAGES) <= abs(excess):
+            if abs(int(training_images(moved).sum()) - paper.TRAIN_IMAGES) <= abs(excess):
                 sizes = moved
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 from itertools import pairwise
+from math import ceil, floor
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from netgen.audit.measurements import AuditInputs
 from netgen.audit.measurements.counts import _factors, printed_excess, roundings
 from netgen.audit.verdicts import judge
 from netgen.paper.claims import CLAIMS
+from netgen.paper.implied import Rounding, training_images
 
 
 def test_an_open_highway_is_a_residual_layer_exactly() -> None:
@@ -42,15 +45,28 @@ def test_rounding_down_is_the_only_rule_within_three_standard_deviations() -> No
     assert sigmas == pytest.approx({"floor": 0.03, "nearest": 33.3, "ceil": 66.5}, abs=0.05)
 
 
+@given(st.lists(st.integers(0, 10**6), min_size=1))
+def test_roundings_are_those_of_four_fifths_for_one_pair_and_for_many(images: list[int]) -> None:
+    for rule, rounded in (
+        (Rounding.FLOOR, floor),
+        (Rounding.NEAREST, round),
+        (Rounding.CEIL, ceil),
+    ):
+        exact = [rounded(Fraction(4 * n, 5)) for n in images]
+        assert [rule.of(n) for n in images] == exact
+        assert rule.of(np.array(images, np.int64)).tolist() == exact
+    assert training_images(images[0]) == floor(Fraction(4 * images[0], 5))
+
+
 def test_the_expected_excess_is_what_random_ontologies_have() -> None:
     rng = random.Random(5)
-    floor = next(rule for rule in roundings() if rule.name == "floor")
+    expectation = next(one for one in roundings() if one.rule is Rounding.FLOOR)
     found = []
     for _ in range(300):
         images = [rng.randint(500, 1000) for _ in range(paper.TASKS["anp"])]
         found.append(sum(n - 4 * n // 5 for n in images) - sum(images) / 5)
-    assert np.mean(found) == pytest.approx(floor.expected, abs=2)
-    assert np.std(found) == pytest.approx(floor.deviation, rel=0.2)
+    assert np.mean(found) == pytest.approx(expectation.expected, abs=2)
+    assert np.std(found) == pytest.approx(expectation.deviation, rel=0.2)
 
 
 def test_the_test_set_factors_into_3_23_and_1117() -> None:

@@ -16,7 +16,7 @@ from netgen.audit.readings import CountedReading, readings
 from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, audit, judge, tally, verdict_of
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.network import variants as known
-from netgen.network.options import READINGS
+from netgen.network.options import READINGS, CrossWeight
 from netgen.network.variants import NetworkRow
 from netgen.paper.claims import CLAIMS, PARTS, Claim, Measure
 
@@ -107,7 +107,7 @@ def test_a_network_is_reproduced_as_soon_as_it_is_in_the_list(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As the baselines will be: the title of Table 2's row is enough."""
-    row = NetworkRow("Some-Net", cross=known.CrossWeight.SCALE)
+    row = NetworkRow("Some-Net", cross=CrossWeight.SCALE)
     monkeypatch.setitem(known.NETWORKS, "somenet", row)
     claim = replace(CLAIMS["xs-params"], of=("SomeNet", "anp"))
     assert verdict(claim) is ClaimVerdict.REPRODUCED
@@ -255,10 +255,6 @@ def batch_of_16(net: NetParameter) -> None:
 
 def top_10(net: NetParameter) -> None:
     named(net, "top5_adj").accuracy_param.top_k = 10
-
-
-def max_pool(net: NetParameter) -> None:
-    named(net, "pool5_noun").pooling_param.pool = 0
 
 
 BROKEN: dict[str, tuple[Callable[[NetParameter], None], set[str]]] = {

@@ -10,8 +10,11 @@ from msgspec.structs import replace
 from rich.console import Console
 from support.evaluation import RESULT, task
 
+from netgen.audit.measurements import MEASUREMENTS, AuditInputs
+from netgen.audit.measurements.measurement import Estimate
 from netgen.evaluation.result_table import print_result
 from netgen.evaluation.results import VERSION, Result, ResultError, read_result, write_result
+from netgen.paper.claims import Measure
 
 
 def shown(result: Result) -> str:
@@ -79,3 +82,15 @@ def test_the_audit_holds_table_2_against_results_of_the_papers_test_set(tmp_path
     assert "42.18 % (41.83 to 42.53)" in told
     assert "xs-adj-top1: not reproduced" in told  # 29.88, where 28.88 is printed
     assert "x0-noun-top1: needs training" in told  # other images
+
+
+def test_the_audit_measures_an_accuracy_and_its_interval_whatever_is_printed(
+    tmp_path: Path,
+) -> None:
+    write_result(RESULT, tmp_path / "xs.json")
+    inputs = AuditInputs(results=tmp_path)
+    found = MEASUREMENTS[Measure.ACCURACY](inputs, "X_S-ResNet-50", "noun", "1")
+    (estimate,) = found.values
+    assert isinstance(estimate, Estimate)
+    assert estimate.value == 100 * 32_509 / paper.TEST_IMAGES  # 42.1795, printed as 42.18
+    assert estimate.low < estimate.value < estimate.high

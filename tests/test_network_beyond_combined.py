@@ -14,6 +14,8 @@ from netgen.caffe.schema import parse_net
 from netgen.cost.complexity import count
 from netgen.network.build import BuildSpec
 from netgen.network.options import (
+    EXTENSIONS,
+    READINGS,
     Branch,
     BranchStage,
     Conv1,
@@ -29,8 +31,6 @@ from netgen.network.options import (
 )
 from netgen.network.residual import Backbone, Stem
 from netgen.network.variants import (
-    EXTENSIONS,
-    READINGS,
     NetworkRow,
     Variant,
     find,

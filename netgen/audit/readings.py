@@ -12,8 +12,7 @@ from netgen.audit.measurements.parsed_networks import TASKS, emitted, read_other
 from netgen.cost.complexity import NetCost, count
 from netgen.network.options import READINGS
 from netgen.network.variants import Variant, find, go_beyond, read_as
-from netgen.paper.claims import CLAIMS
-from netgen.paper.claims.left_open import QUESTIONS, Answer, Question
+from netgen.paper.claims import CLAIMS, QUESTIONS, Answer, Question
 
 WITHOUT_STATISTICS = "trained-only"  # a way to count, not to build
 

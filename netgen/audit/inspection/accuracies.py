@@ -12,7 +12,7 @@ from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
 from netgen.audit.inspection.references import Reference
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.training_log import TrainingLog
-from netgen.paper.claims.results import ROWS
+from netgen.paper.claims import ROWS
 
 DEVIATIONS = 2  # of the accuracy on the paper's test set: about 0.36 percentage points
 

@@ -73,7 +73,7 @@ def _shape(where: str, layer: LayerParameter) -> Iterator[InspectionFinding]:
     wanted = paper.IMAGE_SHAPE
     for shape in layer.input_param.shape[:1]:
         found = tuple(shape.dim)[1:]
-        verdict = InspectionVerdict.SAME if found == wanted else InspectionVerdict.DIFFERS
+        verdict = InspectionVerdict.same_if(found == wanted)
         what = f"images of {_by(found)}, the paper's are {_by(wanted)} (section 5.2)"
         yield InspectionFinding(f"{where}, shape", what, verdict)
 
@@ -108,7 +108,7 @@ def _transformation(where: str, phase: str, layer: LayerParameter) -> Iterator[I
     yield InspectionFinding(
         f"{where}, mirror",
         f"mirror {said(param.mirror)}, the paper's is {said(mirrored)} in {phase} ({flips})",
-        InspectionVerdict.SAME if param.mirror == mirrored else InspectionVerdict.DIFFERS,
+        InspectionVerdict.same_if(param.mirror == mirrored),
     )
     yield _mean(f"{where}, mean_value", layer)
     if param.crop_size:

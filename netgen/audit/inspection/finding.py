@@ -14,6 +14,11 @@ class InspectionVerdict(Enum):
     DIFFERS = "differs"
     NOT_CHECKABLE = "not checkable"  # the paper does not specify it, or the file does not show it
 
+    @classmethod
+    def same_if(cls, same: bool) -> InspectionVerdict:
+        """Return the verdict on a value that is either the paper's or not."""
+        return cls.SAME if same else cls.DIFFERS
+
 
 @dataclass(frozen=True)
 class InspectionFinding:

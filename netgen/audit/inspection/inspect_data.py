@@ -66,7 +66,7 @@ def _tasks(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFin
         found = set(split.labels)
         what = f"labels of {', '.join(sorted(found)) or 'no task'}, the paper's tasks are"
         what += f" {', '.join(paper.TASKS)} (section 5.1)"
-        verdict = InspectionVerdict.SAME if found == set(paper.TASKS) else InspectionVerdict.DIFFERS
+        verdict = InspectionVerdict.same_if(found == set(paper.TASKS))
         yield InspectionFinding(f"{file}: {phase}", what, verdict)
     for phase in RECORDS.keys() - splits.keys():
         what = f"no databases of {phase}: the paper splits 80/20 (section 5.2)"
@@ -77,7 +77,7 @@ def _split(file: str, phase: str, split: Databases, read: Labels) -> Iterator[In
     """Compare a split's counts with the paper's and with each other."""
     wanted = RECORDS[phase]
     for name, records in read.records.items():
-        verdict = InspectionVerdict.SAME if records == wanted else InspectionVerdict.DIFFERS
+        verdict = InspectionVerdict.same_if(records == wanted)
         what = f"{records:,} records, the paper's has {wanted:,} (section 5.2)"
         yield InspectionFinding(f"{file}: {phase} {name}", what, verdict)
     counts = set(read.records.values())
@@ -123,7 +123,7 @@ def _classes(file: str, labels: Mapping[str, Labels]) -> Iterator[InspectionFind
         if not values:
             continue
         found = np.unique(np.concatenate(values)).size
-        verdict = InspectionVerdict.SAME if found == classes else InspectionVerdict.DIFFERS
+        verdict = InspectionVerdict.same_if(found == classes)
         what = f"{found} classes have images, the paper's are {classes} (section 5.1)"
         yield InspectionFinding(f"{file}: {task}", what, verdict)
 
@@ -219,7 +219,7 @@ def _images(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFi
             what = "no images at hand, or stored encoded: their size was not looked at"
             yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
         else:
-            verdict = InspectionVerdict.SAME if shape == IMAGE_SHAPE else InspectionVerdict.DIFFERS
+            verdict = InspectionVerdict.same_if(shape == IMAGE_SHAPE)
             what = f"the first is {text(shape)}, the paper's are {text(IMAGE_SHAPE)} (section 5.2)"
             yield InspectionFinding(where, what, verdict)
 

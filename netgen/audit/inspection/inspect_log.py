@@ -137,7 +137,7 @@ def _fed(messages: Sequence[str]) -> dict[Phase, Shape]:
 def _sizes(file: str, fed: Mapping[Phase, Shape]) -> Iterator[InspectionFinding]:
     wanted = paper.IMAGE_SHAPE
     for phase, shape in fed.items():
-        verdict = InspectionVerdict.SAME if shape[1:] == wanted else InspectionVerdict.DIFFERS
+        verdict = InspectionVerdict.same_if(shape[1:] == wanted)
         what = f"batches of {text(shape)}, the paper's images are {text(wanted)} (section 5.2)"
         yield InspectionFinding(f"{file}: data ({phase})", what, verdict)
 
@@ -195,7 +195,7 @@ def _rates(file: str, messages: Sequence[str]) -> Iterator[InspectionFinding]:
         return
     first, wanted = rates[0], Recipe().base_lr
     same = math.isclose(first[1], wanted, rel_tol=SMALLEST)
-    verdict = InspectionVerdict.SAME if same else InspectionVerdict.DIFFERS
+    verdict = InspectionVerdict.same_if(same)
     if first[0] and not same:
         verdict = InspectionVerdict.NOT_CHECKABLE  # a resumed training: it may have fallen before
     what = f"{said(first[1])} at iteration {first[0]:,}, the paper starts at {said(wanted)}"

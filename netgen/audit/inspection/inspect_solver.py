@@ -108,7 +108,7 @@ def _batch(net: NetParameter, phase: Phase) -> int | None:
 def _type(at: SolverAndBatches) -> Iterator[Judged]:
     same = at.solver.type.upper() == "SGD"
     what = f'type "{at.solver.type}", the paper\'s is "SGD" (section 5.2: "stochastic gradient'
-    yield what + ' descent")', InspectionVerdict.SAME if same else InspectionVerdict.DIFFERS
+    yield what + ' descent")', InspectionVerdict.same_if(same)
 
 
 def _number(field: str) -> Callable[[SolverAndBatches], Iterator[Judged]]:
@@ -118,7 +118,7 @@ def _number(field: str) -> Callable[[SolverAndBatches], Iterator[Judged]]:
         found, wanted = getattr(at.solver, field), getattr(OURS, field)
         same = math.isclose(found, wanted, rel_tol=1e-6)
         what = f"{field} {said(found)}, the paper's is {said(wanted)} (section 5.2)"
-        yield what, InspectionVerdict.SAME if same else InspectionVerdict.DIFFERS
+        yield what, InspectionVerdict.same_if(same)
 
     return rule
 
@@ -127,30 +127,22 @@ def _lr_policy(at: SolverAndBatches) -> Iterator[Judged]:
     policy = at.solver.lr_policy
     setting = f'lr_policy "{policy}"'
     if policy == "fixed":
-        yield (
-            f"{setting}: the rate as it starts; the falls are made by hand ({FALLS})",
-            InspectionVerdict.SAME,
-        )
+        what = f"{setting}: the rate as it starts; the falls are made by hand ({FALLS})"
+        yield what, InspectionVerdict.SAME
     elif policy in ("step", "multistep"):
-        what = (
-            f"{setting}, gamma {said(at.solver.gamma)}: the paper's rate falls to a tenth ({FALLS})"
-        )
+        what = f"{setting}, gamma {said(at.solver.gamma)}: the paper's rate falls to a tenth"
         tenfold = math.isclose(at.solver.gamma, TENTH, rel_tol=1e-6)
-        yield what, InspectionVerdict.EQUIVALENT if tenfold else InspectionVerdict.DIFFERS
+        verdict = InspectionVerdict.EQUIVALENT if tenfold else InspectionVerdict.DIFFERS
+        yield f"{what} ({FALLS})", verdict
     else:
-        yield (
-            f"{setting}: the paper's rate falls in steps of ten ({FALLS})",
-            InspectionVerdict.DIFFERS,
-        )
+        what = f"{setting}: the paper's rate falls in steps of ten ({FALLS})"
+        yield what, InspectionVerdict.DIFFERS
 
 
 def _decay(at: SolverAndBatches) -> Iterator[Judged]:
     same = at.solver.regularization_type == "L2"
     what = f'regularization_type "{at.solver.regularization_type}", the paper\'s "weight decay" is'
-    yield (
-        what + ' "L2" (section 5.2)',
-        InspectionVerdict.SAME if same else InspectionVerdict.DIFFERS,
-    )
+    yield what + ' "L2" (section 5.2)', InspectionVerdict.same_if(same)
 
 
 def _images(at: SolverAndBatches) -> Iterator[Judged]:
@@ -179,13 +171,8 @@ def _test_iter(at: SolverAndBatches) -> Iterator[Judged]:
             yield f"{what}; the network is not at hand", InspectionVerdict.NOT_CHECKABLE
             continue
         total = count * at.test_batch
-        what = (
-            f"{setting} x batch_size {at.test_batch} = {total:,}, the test set is {wanted:,} images"
-        )
-        yield (
-            f"{what} (section 5.2)",
-            InspectionVerdict.SAME if total == wanted else InspectionVerdict.DIFFERS,
-        )
+        what = f"{setting} x batch_size {at.test_batch} = {total:,}, the test set is {wanted:,}"
+        yield f"{what} images (section 5.2)", InspectionVerdict.same_if(total == wanted)
     if not at.solver.test_iter:
         yield "it never tests: Table 2's numbers need another run", InspectionVerdict.NOT_CHECKABLE
 

@@ -13,7 +13,7 @@ from netgen.paper.claims.claim import (
     Uncheckable,
     numbers_in,
 )
-from netgen.paper.claims.left_open import LEFT_OPEN, NOT_CHECKABLE
+from netgen.paper.claims.left_open import LEFT_OPEN, NOT_CHECKABLE, QUESTIONS, Answer, Question
 from netgen.paper.claims.results import RESULTS, ROWS, TABLE_1, table_2
 from netgen.paper.claims.section_5 import DATA, EXPERIMENTS
 from netgen.paper.claims.sections_1_to_4 import METHOD
@@ -34,10 +34,13 @@ __all__ = [
     "CLAIMS",
     "NOT_CHECKABLE",
     "PARTS",
+    "QUESTIONS",
     "ROWS",
+    "Answer",
     "Claim",
     "Measure",
     "PrintedNumber",
+    "Question",
     "Relation",
     "Uncheckable",
     "numbers_in",

@@ -15,8 +15,9 @@ import math
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +31,7 @@ from data_prep.images import Decoding
 from data_prep.ledger import Ledger, Record, Scan, pages
 from data_prep.ledger import ledger as open_ledger
 from data_prep.planning import LABEL_DATUM, database_size
-from data_prep.reading import ImageReader
+from data_prep.reading import ImageReader, Prepared
 from data_prep.storage import Appender
 from data_prep.writing import BATCH, CHUNK
 
@@ -112,12 +113,22 @@ def written(reader: ImageReader, rows: list[Record], folder: Path) -> tuple[floa
     spent = [0.0, 0.0, 0.0]
     for number, page in enumerate(pages(rows, BATCH)):
         keys = [key(number * BATCH + i) for i in range(len(page))]
-        chunks, seconds = timed(lambda page=page: [reader.prepare(c) for c in pages(page, CHUNK)])
+        chunks, seconds = timed(partial(prepared, reader, page))
         spent[0] += seconds
         datums = [datum for chunk in chunks for datum in chunk.datums]
-        spent[1] += timed(lambda k=keys, d=datums: images.append(k, d))[1]
-        spent[2] += timed(lambda k=keys, p=page: labels.append(k, [label_datum(7)] * len(p)))[1]
+        spent[1] += timed(partial(images.append, keys, datums))[1]
+        spent[2] += timed(partial(label_all, labels, keys))[1]
     return spent[0], spent[1], spent[2]
+
+
+def prepared(reader: ImageReader, rows: Sequence[Record]) -> list[Prepared]:
+    """Return the Datums of `rows`, chunk by chunk."""
+    return [reader.prepare(chunk) for chunk in pages(rows, CHUNK)]
+
+
+def label_all(labels: Appender, keys: list[bytes]) -> None:
+    """Append the same label under each of `keys`."""
+    labels.append(keys, [label_datum(7)] * len(keys))
 
 
 def ledger_costs(rows: int) -> LedgerCosts:
@@ -132,8 +143,10 @@ def ledger_costs(rows: int) -> LedgerCosts:
             _, reading = timed(lambda: sum(map(len, ledger.records("train", 0, CHUNK))))
             size = sum(each.stat().st_size for each in Path(folder).iterdir())
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    of_one = (seconds / rows for seconds in (entering, noting, planning, reading))
-    return LedgerCosts(rows, *of_one, file=size / rows, memory=memory)
+    return LedgerCosts(
+        rows, entering / rows, noting / rows, planning / rows, reading / rows,
+        file=size / rows, memory=memory,
+    )  # fmt: skip
 
 
 def synthetic(rows: int) -> Iterator[Item]:

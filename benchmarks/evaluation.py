@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from netgen.caffe.schema import layers_in, read_net
@@ -111,7 +112,7 @@ def main() -> int:
 
     os.environ.update(ENVIRONMENT)
     runs: dict[str, Callable[[], Timed]] = {"caffe test": subject.by_caffe_test}
-    runs |= {engine: lambda engine=engine: subject.by_netgen(engine) for engine in ENGINES}
+    runs |= {engine: partial(subject.by_netgen, engine) for engine in ENGINES}
     timed: dict[str, list[Timed]] = {name: [] for name in runs}
     for _ in range(options.rounds):
         for name, run in runs.items():

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import numpy as np
@@ -17,7 +16,7 @@ import pytest
 from support.images import by_caffe, jpegs, others
 from support.initial_weights import Layers, narrow_source
 from support.networks import dataset, make_databases, order
-from support.once import Once
+from support.once import Once, T
 from support.paths import ROOT
 from support.trained_network import Trained, train
 
@@ -40,13 +39,14 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     if hasattr(request.config, "workerinput"):  # one of pytest-xdist's: its parent is shared
         folder = folder.parent
 
-    def get(name: str, compute: Callable[[], Any]) -> Any:
+    def get(name: str, compute: Callable[[], T]) -> T:
         kept: Path = folder / f"{name}.pickle"
         with (folder / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():
                 kept.write_bytes(pickle.dumps(compute()))
-        return pickle.loads(kept.read_bytes())
+        value: T = pickle.loads(kept.read_bytes())
+        return value
 
     return get
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.inspection import SOLVER, XS, differing, shown
+from support.audit import SOLVER, XS, differing, shown
 from support.paths import TESTS
 
 from netgen.audit.inspection import InspectionFinding, inspect

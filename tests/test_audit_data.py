@@ -9,7 +9,7 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
-from support.inspection import differing, shown
+from support.audit import differing, shown
 
 from data_prep.datums import image_datum, key, label_datum
 from netgen import paper
@@ -49,7 +49,7 @@ def content() -> Content:
 
 def write(folder: Path, made: Content) -> None:
     for split, images in made.images.items():
-        put(folder / split / "images.lmdb", [image_datum(image) for image in images])
+        put(folder / split / "images.lmdb", [bytes(image_datum(image)) for image in images])
         for task, values in made.labels[split].items():
             put(folder / split / f"label_{task}.lmdb", [label_datum(int(v)) for v in values])
 

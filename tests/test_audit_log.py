@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.text_format import MessageToString
-from support.inspection import DEPLOY, SOLVER, XS, differing, network, shown
+from support.audit import DEPLOY, SOLVER, XS, differing, network, shown
 
 from netgen.audit.inspection import InspectionFinding, InspectionVerdict, inspect
-from netgen.caffe.caffe_pb2 import TEST, TRAIN, NetParameter
+from netgen.caffe.caffe_pb2 import TEST, TRAIN, NetParameter, Phase
 from netgen.caffe.schema import layers_in
 from netgen.caffe.training_log import LogError
 
@@ -29,7 +29,7 @@ def log_of_a_training() -> str:
     return "\n".join(said) + "\n"
 
 
-def printed(phase: int) -> str:
+def printed(phase: Phase) -> str:
     """A net as Caffe prints it: the layers of its phase, and the phase."""
     net = network(XS)
     kept = layers_in(net, "TRAIN" if phase == TRAIN else "TEST")
@@ -58,7 +58,7 @@ def inspected(
     path = folder / "xs.log"
     text = log_of_a_training()
     path.write_text(change(text) if change else text, encoding="utf-8")
-    return inspect(log=path, **others)
+    return inspect(log=path, **others, deep=False)
 
 
 def test_a_log_of_the_papers_training_is_found_so(tmp_path: Path) -> None:

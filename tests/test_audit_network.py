@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.text_format import MessageToString
-from support.inspection import (
+from support.audit import (
     DEPLOY,
     XS,
     differing,
@@ -36,6 +37,7 @@ from netgen.audit.inspection.inspect_network import inspect_parsed
 from netgen.caffe.caffe_pb2 import (
     TEST,
     TRAIN,
+    ConvolutionParameter,
     FillerParameter,
     LayerParameter,
     NetParameter,
@@ -43,7 +45,7 @@ from netgen.caffe.caffe_pb2 import (
 )
 from netgen.caffe.schema import SchemaError, parse_net
 from netgen.network.build import BuildSpec, network_files
-from netgen.network.options import READINGS
+from netgen.network.options import READINGS, Choice, MovedNorm, Sharing
 from netgen.network.variants import find
 
 LEARNS_1 = "  blobs_lr: 1\n  weight_decay: 1\n"
@@ -79,7 +81,8 @@ def test_a_single_change_is_found_where_all_names_are_others(name: str, tmp_path
 
 def reordered(net: NetParameter) -> NetParameter:
     """Shuffle the layers as far as Caffe lets one: sources first, towers interleaved, in place."""
-    rng, ready, left, order = random.Random(5), set(), list(net.layer), []
+    rng, ready, left = random.Random(5), set[str](), list(net.layer)
+    order: list[LayerParameter] = []
     while left:
         can = [x for x in left if set(x.bottom) <= ready and _turn(x, left)]
         chosen = rng.choice(can)
@@ -118,12 +121,12 @@ def explicit_defaults(net: NetParameter) -> NetParameter:
     for each in net.layer:
         if each.type == "Convolution":
             param = each.convolution_param
-            size, stride, pad = param.kernel_size[0], *(param.stride or [1]), *(param.pad or [0])
+            [size], [stride], [pad] = param.kernel_size, param.stride or [1], param.pad or [0]
             del param.kernel_size[:], param.stride[:], param.pad[:]
             param.kernel_h = param.kernel_w = size
             param.stride_h = param.stride_w = stride
             param.pad_h = param.pad_w = pad
-            param.group, param.axis, param.engine = 1, 1, 1
+            param.group, param.axis, param.engine = 1, 1, ConvolutionParameter.CAFFE
             param.dilation.append(1)
             each.param.add(lr_mult=1, decay_mult=1)
         if each.type == "BatchNorm":
@@ -289,9 +292,10 @@ OTHER_READINGS = [
 
 
 @pytest.mark.parametrize(("name", "field", "reading"), OTHER_READINGS)
-def test_every_other_reading_is_known(name: str, field: str, reading: object) -> None:
+def test_every_other_reading_is_known(name: str, field: str, reading: Choice) -> None:
     chosen = find(name, list(paper.TASKS))
-    row = replace(chosen.row, **{field: reading})
+    read: dict[str, Any] = {field: reading}
+    row = replace(chosen.row, **read)
     order = BuildSpec(
         replace(chosen, row=row), recipe=replace(BuildSpec(chosen).recipe, memory=1e6)
     )
@@ -303,8 +307,8 @@ def test_every_other_reading_is_known(name: str, field: str, reading: object) ->
 
 def test_two_other_readings_at_once_are_known() -> None:
     chosen = find("xs", list(paper.TASKS))
-    moved, sharing = READINGS["moved-norm"].values[1], READINGS["sharing"].values[1]
-    order = BuildSpec(replace(chosen, row=replace(chosen.row, moved_norm=moved, sharing=sharing)))
+    row = replace(chosen.row, moved_norm=MovedNorm.LAST, sharing=Sharing.PER_SOURCE)
+    order = BuildSpec(replace(chosen, row=row))
     found = inspect_text(network_files(order)[order.folder / "deploy.prototxt"])
     assert "xs read as moved-norm=last, sharing=per-source" in found[0].what
 

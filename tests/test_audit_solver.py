@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.inspection import SOLVER, XS, differing, shown
+from support.audit import SOLVER, XS, differing, shown
 from support.networks import TRAINED
 from support.paths import ROOT
 

@@ -14,7 +14,7 @@ from netgen.audit.measurements.measurement import Estimate, Found
 from netgen.audit.measurements.parsed_networks import ParsedNetwork, emitted
 from netgen.audit.readings import CountedReading, readings
 from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, audit, judge, tally, verdict_of
-from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, PoolingParameter
 from netgen.network import variants as known
 from netgen.network.options import READINGS, CrossWeight
 from netgen.network.variants import NetworkRow
@@ -255,6 +255,10 @@ def batch_of_16(net: NetParameter) -> None:
 
 def top_10(net: NetParameter) -> None:
     named(net, "top5_adj").accuracy_param.top_k = 10
+
+
+def max_pool(net: NetParameter) -> None:
+    named(net, "pool5_noun").pooling_param.pool = PoolingParameter.MAX
 
 
 BROKEN: dict[str, tuple[Callable[[NetParameter], None], set[str]]] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from support.inspection import DEPLOY, XS, differing, network, shown
+from support.audit import DEPLOY, XS, differing, network, shown
 from support.networks import order, text
 
 from netgen import paper

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.recipe import VENV, run
@@ -120,7 +121,7 @@ def test_caffe_says_which_layers_of_the_weights_the_net_does_not_have(tmp_path: 
 def test_neither_rate_nor_decay_touches_the_averages_of_batchnorm(
     tmp_path: Path, params: str
 ) -> None:
-    settings = {"seed": 1, "frozen": "false", "params": params}
+    settings: dict[str, Any] = {"seed": 1, "frozen": "false", "params": params}
     train(tmp_path / "still", **settings)
     train(tmp_path / "moving", rate="base_lr: 0.1 weight_decay: 1", **settings)
     still, moving = blobs_of(tmp_path / "still"), blobs_of(tmp_path / "moving")

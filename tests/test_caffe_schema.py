@@ -130,7 +130,7 @@ def test_every_layer_type_of_2014_has_todays_name() -> None:
     # Whatever netgen counts today under a name of 2014, it must find under today's.
     from netgen.caffe.legacy import type_name
     from netgen.cost.layers.sources import OPEN_ENDED
-    from netgen.cost.shaping import RULES
+    from netgen.cost.layers.table import RULES
 
     known = RULES.keys() | OPEN_ENDED
     types = [value.number for value in V1LayerParameter.LayerType.DESCRIPTOR.values]

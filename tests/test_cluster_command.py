@@ -76,6 +76,7 @@ def test_a_job_told_to_stop_leaves_a_snapshot_and_the_next_one_goes_on_from_ther
     stopped = place.journal("runs/xs")[-1]
     assert stopped["why"] == "stopped"
     with job(place) as second:
+        assert second.stdout is not None
         heard = "".join(line for line in iter(second.stdout.readline, "") if _note(line, second))
     assert f"runs/xs: resuming from iteration {stopped['iteration']:,}" in heard
     assert second.returncode == 128 + signal.SIGTERM

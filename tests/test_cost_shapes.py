@@ -71,6 +71,7 @@ def test_opencvs_reader_takes_our_weights_and_sees_our_shapes(prototxt: str) -> 
     texts = [prototxt.encode(), weightless(cost)]
     net = cv2.dnn.readNetFromCaffe(*(np.frombuffer(text, np.uint8) for text in texts))
     size = shapes(cost)["data"]
+    assert size is not None
     ids, _, made = net.getLayersShapes(size)
     theirs = {
         net.getLayer(int(i)).name: [tuple(map(int, shape)) for shape in tops]

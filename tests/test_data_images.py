@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support.images import LENIENT, PHOTO, ROTATE, STRICT, jpegs, others, rotated
-from support.photographs import photograph, saved
+from support.photographs import by_opencv, photograph, saved
 
 from data_prep.images import Decoding, Facts, decode, scan
 
@@ -62,9 +62,11 @@ def test_any_jpeg_is_decoded_as_opencv_does(
     width: int, height: int, number: int, quality: int, progressive: bool, subsampling: str,
     size: tuple[int, int],
 ) -> None:  # fmt: skip
-    how = {"quality": quality, "progressive": progressive, "subsampling": subsampling}
-    content = saved(photograph(number, width, height), **how)
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    content = saved(
+        photograph(number, width, height),
+        quality=quality, progressive=progressive, subsampling=subsampling,
+    )  # fmt: skip
+    pixels = by_opencv(content)
     found = decode(content, Decoding(size))
     assert np.array_equal(found, cv2.resize(pixels, (size[1], size[0])))
 
@@ -94,7 +96,7 @@ def test_threads_do_not_disturb_one_another(caffes: dict[str, np.ndarray]) -> No
 def test_an_exif_orientation_is_applied_only_when_asked_for(format_: str, orientation: int) -> None:
     content = saved(PHOTO, format_, exif=rotated(orientation))
     assert np.array_equal(decode(content, STRICT), decode(saved(PHOTO, format_), STRICT))
-    upright = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    upright = by_opencv(content)
     assert np.array_equal(decode(content, ROTATE), cv2.resize(upright, (224, 224)))
     facts = scan(content, STRICT)
     assert facts.rotated == (orientation != 1)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,10 @@ def in_databases(out: Path) -> int:
     return sum(map(_size, databases))
 
 
+def holds_more_than(size: int, out: Path) -> bool:
+    return in_databases(out) > size
+
+
 def _size(file: Path) -> int:
     """Return a file's bytes; 0 when it has been moved to its place meanwhile."""
     try:
@@ -78,7 +83,7 @@ def test_twenty_kills_at_random_moments_each_resumed_change_no_byte(
         run = start(root, out, "--resume")
         more = in_databases(out) + chance.randrange(tenth)
         if killed % 4:
-            wait_for(lambda more=more: in_databases(out) > more, run)
+            wait_for(partial(holds_more_than, more, out), run)
         else:
             time.sleep(chance.uniform(0.3, 1.5))
         time.sleep(chance.uniform(0, 0.02))

@@ -11,7 +11,7 @@ import lmdb
 import numpy as np
 import pytest
 from support.paths import SHARED
-from support.photographs import photograph, saved
+from support.photographs import by_opencv, photograph, saved
 from support.sources import found, rejects, write
 
 from data_prep.image_source import DataError, ImageSource, Item
@@ -229,7 +229,7 @@ def test_photographs_laid_out_as_vso_become_a_dataset(tmp_path: Path) -> None:
             names = class_names(dataset.task(task))
             assert names is not None
             assert names[label] == name
-        expected = cv2.imdecode(np.frombuffer(whole[row["name"]], np.uint8), cv2.IMREAD_COLOR)
+        expected = by_opencv(whole[row["name"]])
         pixels = np.frombuffer(datum(split.images, row["key"]).data, np.uint8)
         assert np.array_equal(
             pixels.reshape(3, 224, 224), cv2.resize(expected, (224, 224)).transpose(2, 0, 1)
@@ -239,7 +239,9 @@ def test_photographs_laid_out_as_vso_become_a_dataset(tmp_path: Path) -> None:
 
 def datum(database: str, key: str) -> Datum:
     with lmdb.open(database, readonly=True, lock=False) as environment, environment.begin() as view:
-        return Datum.FromString(view.get(key.encode()))
+        value = view.get(key.encode())
+        assert value is not None
+        return Datum.FromString(value)
 
 
 def test_one_split_list_without_the_other_is_wrong_usage(images: Path, tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_one_changed_pixel_is_found_by_the_mean_to_the_last_digit(data: Path) ->
 
 def test_an_image_of_both_splits_is_found_with_its_places(data: Path) -> None:
     with lmdb.open(str(data / "train/images.lmdb")) as environment, environment.begin() as reading:
-        image = bytes(reading.get(key(17)))
+        image = reading.get(key(17))
     change(data / "test/images.lmdb", replaced(4, image))
     found = failed(data)
     assert list(found) == ["images in both splits"]
@@ -205,7 +205,7 @@ def test_a_label_out_of_range_is_found_with_its_record(label: int, data: Path) -
 def test_an_image_of_another_size_is_found(data: Path) -> None:
     small = image_datum(np.zeros((6, 9, 3), np.uint8))
     short = Datum(channels=3, height=7, width=9, data=bytes(188)).SerializeToString()
-    for index, value, words in ((2, small, "3 x 6 x 9"), (1, short, "it has 188 bytes")):
+    for index, value, words in ((2, bytes(small), "3 x 6 x 9"), (1, short, "it has 188 bytes")):
         change(data / "test/images.lmdb", replaced(index, value))
         assert f"record '{key(index).decode()}': " in failed(data)["test: images"]
         assert words in failed(data)["test: images"]

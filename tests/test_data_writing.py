@@ -26,7 +26,7 @@ from support.data import (
     table,
     walk,
 )
-from support.photographs import photograph, saved
+from support.photographs import by_opencv, photograph, saved
 
 from data_prep import datums, planning, storage
 from data_prep.datums import image_datum, key, label_datum, opened
@@ -118,9 +118,9 @@ def test_caffe_reads_an_epoch_with_every_image_at_its_own_labels(
             assert row["name"].startswith(f"{row['class:class']}/")
             name = sorted(CLASSES)[int(blobs["class"][place].item())]
             assert name == row["class:class"]
-            image = cv2.resize(cv2.imread(str(root / row["name"])), (32, 32))
+            image = cv2.resize(by_opencv((root / row["name"]).read_bytes()), (32, 32))
             if "jpeg" in how:
-                image = cv2.imdecode(cv2.imencode(".jpg", image)[1], cv2.IMREAD_COLOR)
+                image = by_opencv(cv2.imencode(".jpg", image)[1].tobytes())
             assert np.array_equal(blobs["data"][place], image.transpose(2, 0, 1))
 
 

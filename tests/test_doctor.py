@@ -305,6 +305,7 @@ def test_databases_that_are_not_aligned_are_named(small: tuple[Dataset, Path]) -
         environment.begin(write=True) as transaction,
     ):
         value = transaction.pop(b"%08d" % 11)
+        assert value is not None
         transaction.put(b"%08d" % 12, value)
     (found,) = inputs.examine_databases(DoctorRequest(dataset=toml))
     assert found.status is Status.MISSING

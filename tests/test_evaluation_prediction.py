@@ -77,7 +77,7 @@ def test_the_picture_has_a_row_an_image_and_a_column_a_task(
 
 
 def test_the_papers_tasks_stand_as_in_figure_6(photographs: list[Path]) -> None:
-    guesses = (RankedClass(0, "tiny", 0.5), RankedClass(1, "dead", 0.25))
+    guesses: tuple[RankedClass, ...] = (RankedClass(0, "tiny", 0.5), RankedClass(1, "dead", 0.25))
     tasks = dict.fromkeys(("noun", "adj", "anp"), guesses)
     figure = predictions_figure([Prediction(str(photographs[0]), tasks)], read_pixels)
     texts = [text.get_text() for text in figure.axes[0].texts]

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from support.evaluation import RESULT, task
 
+from netgen import paper
 from netgen.audit.measurements import MEASUREMENTS, AuditInputs
 from netgen.audit.measurements.measurement import Estimate
 from netgen.evaluation.result_table import print_result

@@ -77,7 +77,9 @@ def test_weights_of_own_shortcuts_and_of_many_layers_are_drawn_too(tmp_path: Pat
     panels = cross_weights.cross_weights_figure(cross_weights.cross_weights(file)).axes
     shown = [[str(line.get_label()) for line in panel.lines[1:]] for panel in panels]
     assert shown == [["a-b"], ["a-b"], ["a-b", "a-a"]]
-    assert list(panels[2].lines[2].get_ydata()) == pytest.approx(sorted(values + 1, reverse=True))
+    assert np.asarray(panels[2].lines[2].get_ydata()).tolist() == pytest.approx(
+        sorted(values + 1, reverse=True)
+    )
 
 
 def test_convolutions_for_cross_weights_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import parse_net
 from netgen.commands.cli import main
 from netgen.cost.complexity import count
-from netgen.network.build import paper_prototxt
+from netgen.network.build import NetKind, paper_prototxt
 from netgen.network.dataset import MTVSO
 from netgen.network.residual import Backbone
 from netgen.paper import Recipe
@@ -101,8 +101,9 @@ def test_auxiliary_heads_train_and_are_left_out_of_test_and_deploy() -> None:
     assert {name: [round(w, 6) for w in weights] for name, weights in losses.items()} == {
         "loss_noun": [], "loss1/loss_noun": [0.3], "loss2/loss_noun": [0.3],
     }  # fmt: skip
-    for kind in ("train_val", "deploy"):
-        others = layers(paper_prototxt("inception-v1-noun", kind), "TEST")  # type: ignore[arg-type]
+    kinds: tuple[NetKind, ...] = ("train_val", "deploy")
+    for kind in kinds:
+        others = layers(paper_prototxt("inception-v1-noun", kind), "TEST")
         assert not [y.name for y in others if y.name.startswith(("loss1", "loss2"))]
 
 

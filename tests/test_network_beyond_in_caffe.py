@@ -79,7 +79,7 @@ def run_with_the_same_weights(nets: dict[str, str]) -> dict[str, Any]:
     """
     import caffe
 
-    ran = {}
+    ran: dict[str, dict[str, np.ndarray]] = {}
     for name, file in nets.items():
         net = caffe.Net(file, caffe.TEST)
         if not ran:

@@ -93,8 +93,8 @@ def test_exactly_the_named_normalisations_of_res5a_move(moved: MovedNorm) -> Non
 
 
 def test_before_res5a_nothing_of_the_last_stage_is_shared() -> None:
-    reading = {"branch": Branch.BEFORE_RES5A, "moved_norm": MovedNorm.NOTHING}
-    found = layers(text(order("xs", DATA, **reading), "deploy"))
+    ordered = order("xs", DATA, branch=Branch.BEFORE_RES5A, moved_norm=MovedNorm.NOTHING)
+    found = layers(text(ordered, "deploy"))
     last = [layer.name for layer in found if layer.name.startswith("res5")]
     assert len(last) == 3 * (4 + 3 + 3 + 3 * 3 + 3)  # convolutions, inner ReLUs, sums, ReLUs
     assert all(name.split("_")[-1] in ("noun", "adj", "anp") for name in last)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ class Network:
         x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
         windows = sliding_window_view(x, weights.shape[2:], axis=(2, 3))
         y = np.einsum("nchwij,ocij->nohw", windows[:, :, ::stride, ::stride], weights)
-        return y + bias[0][:, None, None] if bias else y
+        biased: Array = y + bias[0][:, None, None] if bias else y
+        return biased
 
     def normalize(self, place: str, x: Array) -> Array:
         """Batch normalisation with the averages that training left: BatchNorm, then Scale."""
@@ -110,9 +112,7 @@ class Network:
         tasks = self.branching_point(x)
         found = {f"res5a_{task}": values for task, values in tasks.items()}
         for place in ("5b", "5c"):
-            tasks = self.cross_residual(
-                place, tasks, lambda j, t, place=place: a(place, j, t), share
-            )
+            tasks = self.cross_residual(place, tasks, partial(a, place), share)
             found |= {f"res{place}_{task}": values for task, values in tasks.items()}
         return found | {f"prob_{task}": self.head(task, tasks[task]) for task in CLASSES}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from support.caffe_child import Answer, in_caffe
-from support.networks import MULTITASK, RESIDUAL, make_databases, order, text
+from support.networks import ANY_CARD, MULTITASK, RESIDUAL, make_databases, order, text
 from support.networks_in_caffe import agree, in_opencv, parameters, run_at_random
 from support.once import Once
 from support.paths import ROOT
@@ -17,7 +18,7 @@ from support.paths import ROOT
 from netgen import paper
 from netgen.network import options
 from netgen.network.dataset import MTVSO, Dataset
-from netgen.network.options import Branch, MovedNorm, Normalization, Sharing
+from netgen.network.options import Branch, Choice, MovedNorm, Normalization, Sharing
 from netgen.network.residual import Backbone
 
 # Blob by blob, in Caffe (Table 2 prints them in millions, with two decimals).
@@ -149,7 +150,7 @@ MOVED_NORM = {
     MovedNorm.LAST_BATCHNORM: (43_159_432, 43_184_008),
     MovedNorm.NOTHING: (43_151_238, 43_175_814),
 }
-READINGS = [
+READINGS: list[tuple[str, Mapping[str, Choice], int]] = [
     *(("x0", {"moved_norm": moved}, counts[0]) for moved, counts in MOVED_NORM.items()),
     *(("xs", {"moved_norm": moved}, counts[1]) for moved, counts in MOVED_NORM.items()),
     ("xs", {"sharing": Sharing.PER_SOURCE}, 43_159_431 + 2 * 3 * 2048),
@@ -174,7 +175,7 @@ def count_each(prototxts: list[str]) -> list[int]:
 def test_every_reading_can_be_built_and_has_its_own_count(tmp_path: Path) -> None:
     prototxts = [
         # Random numbers take most of the time that a network takes to load; none are needed here.
-        text(order(variant, MTVSO, Backbone(), **reading), "deploy").replace(
+        text(order(variant, MTVSO, Backbone(), ANY_CARD, Path(), **reading), "deploy").replace(
             'type: "msra"', 'type: "constant"'
         )
         for variant, reading, _ in READINGS

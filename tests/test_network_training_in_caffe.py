@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.caffe_child import Answer, in_caffe
-from support.networks import NARROW, dataset, make_databases, order, text
+from support.networks import ANY_CARD, NARROW, dataset, make_databases, order, text
 from support.networks_in_caffe import agree, in_opencv, run_each
 from support.once import Once
 
@@ -43,7 +43,9 @@ OTHERS = {
     ),
     "one task of two": order("resnet50-season", dataset(TWO, (3, 30, 50))),
     **{
-        f"{field}: {reading.slug}": order(variant, dataset(FIVE, (3, 32, 32)), **{field: reading})
+        f"{field}: {reading.slug}": order(
+            variant, dataset(FIVE, (3, 32, 32)), NARROW, ANY_CARD, Path(), **{field: reading}
+        )
         for variant, field, reading in (
             *(("xs", "moved_norm", moved) for moved in MovedNorm),
             ("xs", "branch", Branch.BEFORE_RES5A),
@@ -57,6 +59,8 @@ OTHERS = {
             "xs",
             dataset(FIVE, (3, 32, 32)),
             EARLIER,
+            ANY_CARD,
+            Path(),
             **{"branch_stage": BranchStage.AFTER_RES4A, extension.field: choice},
         )
         for extension in options.EXTENSIONS.values()
@@ -73,8 +77,11 @@ def test_opencv_and_caffe_agree_on_other_images_tasks_and_readings(tmp_path: Pat
         weights = tmp_path / f"{number}.caffemodel"
         opencv = in_opencv(tmp_path / f"{number}.prototxt", weights, ran)
         assert len(opencv) == len(OTHERS[name].variant.tasks)
-        width = OTHERS[name].backbone.width
-        assert ran["pooled"] == {(1, 32 * width, 1, 1)}, "the average is over the whole image"
+        backbone = OTHERS[name].backbone
+        assert backbone is not None
+        assert ran["pooled"] == {(1, 32 * backbone.width, 1, 1)}, (
+            "the average is over the whole image"
+        )
         agree(ran["probabilities"], opencv)
 
 

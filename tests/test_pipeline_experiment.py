@@ -184,7 +184,12 @@ def test_a_failed_command_is_told_with_its_own_words(place: Place, tmp_path: Pat
 
 # ---- what follows from numbers -----------------------------------------------------------------
 
-PAPER = {"resnet50": (60, 50, 40), "x0": (58, 48, 36), "x1": (40, 30, 20), "xs": (61, 51, 41)}
+PAPER: dict[str, tuple[float, ...]] = {
+    "resnet50": (60, 50, 40),
+    "x0": (58, 48, 36),
+    "x1": (40, 30, 20),
+    "xs": (61, 51, 41),
+}
 
 
 def _verdicts(

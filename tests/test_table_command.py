@@ -74,7 +74,7 @@ def test_what_is_there_is_done() -> None:
 
 
 def test_a_training_that_was_stopped_is_resumed_and_its_last_snapshot_evaluated() -> None:
-    snapshots = [
+    snapshots: list[dict[str, object]] = [
         {"event": "snapshot", "iteration": n, "model": f"snapshots/{n}.caffemodel", "best": n == 1}
         for n in (1, 2)
     ]

@@ -169,7 +169,9 @@ def test_twenty_kills_at_random_moments_change_no_bit(place: Place) -> None:
 
 def test_a_kill_in_the_middle_of_a_snapshot_changes_no_bit(place: Place) -> None:
     folder = place.path("runs/killed", "snapshots")
-    words = ("train", "--variant", "xs", "--run", "runs/killed", *ROUNDS, "--keep", "20")
+    words: tuple[str, ...] = (
+        *("train", "--variant", "xs", "--run", "runs/killed"), *ROUNDS, "--keep", "20",
+    )  # fmt: skip
     halves = 0
     for iteration in (10, 25, 40):
         model, manifest = folder / f"xs_iter_{iteration}.caffemodel", f"xs_iter_{iteration}.json"

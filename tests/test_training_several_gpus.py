@@ -56,9 +56,9 @@ def program(folder: RunFolder, wording: str) -> Path:
     return file
 
 
-def train(folder: RunFolder, wording: str = "1.0", **more: int) -> Outcome:
+def train(folder: RunFolder, wording: str = "1.0") -> Outcome:
     listener = RunListener(lambda _: None, lambda _: None)
-    return several_gpus.train(folder, record(**more), listener, program(folder, wording))
+    return several_gpus.train(folder, record(), listener, program(folder, wording))
 
 
 @pytest.mark.parametrize("wording", ["2016", "1.0"])

@@ -117,7 +117,7 @@ def old_style(path: Path, layers: Layers) -> Path:
     for layer in layers.values():
         made = net.layers.add(name=layer.name, type=types[layer.type])
         for blob in layer.blobs:
-            num, channels, height, width = (*[1] * (4 - blob.ndim), *blob.shape)
+            num, channels, height, width = [1] * (4 - blob.ndim) + list(blob.shape)
             made.blobs.add(
                 num=num, channels=channels, height=height, width=width, data=blob.ravel()
             )

@@ -65,7 +65,7 @@ def build(
     **choices: Choice,
 ) -> BuildSpec:
     """Write a network's files below `folder`, in paths relative to it."""
-    ordered = order(variant, dataset(tasks, size), backbone, recipe, **choices)
+    ordered = order(variant, dataset(tasks, size), backbone, recipe, Path(), **choices)
     write_all({folder / path: text for path, text in network_files(ordered).items()})
     return ordered
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netgen.audit.inspection import InspectionVerdict as Verdict
-from netgen.caffe.caffe_pb2 import TEST, TRAIN, NetParameter, PoolingParameter
-from support.inspection import add, layer, remove, replace_layers
+from netgen.caffe.caffe_pb2 import (
+    TEST,
+    TRAIN,
+    EltwiseParameter,
+    LossParameter,
+    NetParameter,
+    PoolingParameter,
+)
+from support.audit import add, layer, remove, replace_layers
 
 Change = Callable[[NetParameter], object]
 CHANGES: dict[str, tuple[Change, str, str, Verdict]] = {}
@@ -186,7 +193,7 @@ def joined_otherwise(net: NetParameter) -> None:
 
 @change("res4d, operation", "operation MAX, the paper's network has SUM (equation 1)")
 def maximum_for_sum(net: NetParameter) -> None:
-    layer(net, "res4d").eltwise_param.operation = 2
+    layer(net, "res4d").eltwise_param.operation = EltwiseParameter.MAX
 
 
 @change("res5c_anp, bottom", "sums 0.5 x res5b_relu_anp, the paper's network res5b_relu_anp")
@@ -217,7 +224,7 @@ def weighted_loss(net: NetParameter) -> None:
 
 @change("loss_noun, normalization", "normalization NONE")
 def loss_not_divided(net: NetParameter) -> None:
-    layer(net, "loss_noun").loss_param.normalization = 3
+    layer(net, "loss_noun").loss_param.normalization = LossParameter.NONE
 
 
 @change("top5_noun, top_k", "top_k 10, the paper's network has 5 (Table 2)")

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol, TypeVar
 
-Once = Callable[[str, Callable[[], Any]], Any]
+T = TypeVar("T")
+
+
+class Once(Protocol):
+    """Computes what many tests look at one time a test run."""
+
+    def __call__(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what ``compute()`` returned to the first who asked for `name`."""

@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import skimage.data
+from numpy.typing import NDArray
 from PIL import Image
 
 PICTURES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
@@ -39,3 +41,10 @@ def saved(image: Image.Image, format_: str = "JPEG", **how: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, format_, **how)
     return file.getvalue()
+
+
+def by_opencv(content: bytes) -> NDArray[np.uint8]:
+    """The pixels that OpenCV decodes `content` to, H x W x 3, blue before red."""
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return pixels.astype(np.uint8, copy=False)

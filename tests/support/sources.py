@@ -28,7 +28,7 @@ def found(source: ImageSource) -> dict[str, dict[str, str]]:
 
 def rejects(source: ImageSource) -> dict[str, str]:
     """What is left out and why, also where only reading it tells."""
-    reasons = {}
+    reasons: dict[str, str] = {}
     for item in source.items():
         if isinstance(item, Reject):
             reasons[item.name] = item.reason
@@ -36,5 +36,5 @@ def rejects(source: ImageSource) -> dict[str, str]:
         try:
             source.load(item.name)
         except OSError as error:
-            reasons[item.name] = error.strerror
+            reasons[item.name] = error.strerror or str(error)
     return reasons

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data_prep.convert import convert
 from data_prep.request import DataOptions
@@ -89,7 +90,7 @@ class Place:
         """The bytes of a snapshot's caffemodel."""
         return self.path(run, f"snapshots/xs_iter_{iteration}.caffemodel").read_bytes()
 
-    def journal(self, run: str) -> list[dict[str, object]]:
+    def journal(self, run: str) -> list[dict[str, Any]]:
         """The journal, less what no two runs have in common."""
         lines = self.path(run, "log.jsonl").read_text().splitlines()
         entries = [json.loads(line) for line in lines]

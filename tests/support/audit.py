@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.text_format import MessageToString
 
@@ -32,7 +33,7 @@ def layer(net: NetParameter, name: str, phase: int | None = None) -> LayerParame
     raise KeyError(name)
 
 
-def add(net: NetParameter, after: str, **fields: object) -> None:
+def add(net: NetParameter, after: str, **fields: Any) -> None:
     """Add a layer after the one of that name."""
     layers = list(net.layer)
     place = next(index for index, each in enumerate(layers) if each.name == after) + 1

@@ -29,7 +29,9 @@ class ParsedNetwork:
     net: NetParameter
     solver: SolverParameter
     inputs: dict[str, tuple[int, int, int]] = field(default_factory=lambda: IMAGE)
-    _costs: dict[Phase, NetCost] = field(default_factory=dict, repr=False, compare=False)
+    _costs: dict[Phase, NetCost] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def layers(self, phase: Phase = "TRAIN") -> list[LayerParameter]:
         """Return the layers that Caffe builds in a phase."""

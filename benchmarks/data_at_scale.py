@@ -29,7 +29,7 @@ from data_prep.image_source import ImageSource, Item
 from data_prep.images import Decoding
 from data_prep.ledger import Ledger, Record, Scan, pages
 from data_prep.ledger import ledger as open_ledger
-from data_prep.planning import LABEL_DATUM, database
+from data_prep.planning import LABEL_DATUM, database_size
 from data_prep.reading import ImageReader
 from data_prep.storage import Appender
 from data_prep.writing import BATCH, CHUNK
@@ -101,7 +101,7 @@ def image_costs(count: int) -> ImageCosts:
     return ImageCosts(
         listing / count, scanning / count, preparing / count, appending / count, labels / count,
         sum(scan.bytes or 0 for scan in scans.values()) / count,
-        database(10**6, 3 * 224 * 224) // 10**6,
+        database_size(10**6, 3 * 224 * 224) // 10**6,
         sum(map(len, jpegs.datums)) / len(jpegs.datums),
     )  # fmt: skip
 
@@ -191,7 +191,7 @@ def print_plan(target: int, images: ImageCosts, small: LedgerCosts, large: Ledge
     print(f"  files (each is read twice)        {target * images.file / 1e12:8.1f} TB")
     print(f"  images.lmdb, raw                  {target * images.record / 1e12:8.1f} TB")
     print(f"  images.lmdb, --encoded jpeg       {target * images.jpeg / 1e12:8.1f} TB")
-    label = database(target, LABEL_DATUM)
+    label = database_size(target, LABEL_DATUM)
     print(f"  label databases, {TASKS} tasks         {TASKS * label / 1e12:8.3f} TB")
     print(f"  ledger                            {target * large.file / 1e12:8.3f} TB")
     print(f"  workers: scan and prepare         {target * work / 3600:8,.0f} core hours")

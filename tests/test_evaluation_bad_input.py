@@ -172,7 +172,7 @@ def test_scores_that_are_no_numbers(trained: Trained, tmp_path: Path) -> None:
     ]
     sick = tmp_path / "sick.caffemodel"
     sick.write_bytes(to_caffemodel("sick", layers))
-    assert "scores for item of image 0 are no numbers" in refused(
+    assert "scores for item of image 0 are not finite" in refused(
         trained, tmp_path, "--weights", sick
     )
 

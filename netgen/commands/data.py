@@ -7,14 +7,33 @@ from pathlib import Path
 import click
 
 from netgen.commands import data_ontology
-from netgen.commands.data_sources import SOURCES
 from netgen.commands.shared_options import table_console
 
 STYLES = {"passed": "green", "FAILED": "bold red", "not checked": "yellow"}
 PIPED_WIDTH = 200
 
 
-@click.group(name="data")
+class DataCommands(click.Group):
+    """A group that imports the sources, and `data_prep` with them, when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        self._add_sources()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return the command of that name, or None."""
+        self._add_sources()
+        return super().get_command(ctx, name)
+
+    def _add_sources(self) -> None:
+        from netgen.commands.data_sources import SOURCES
+
+        for source in SOURCES:
+            self.add_command(source)
+
+
+@click.group(name="data", cls=DataCommands)
 def command() -> None:
     """Turn images and labels into databases that Caffe reads.
 
@@ -58,6 +77,4 @@ def verify_dataset(context: click.Context, folder: Path, quick: bool) -> None:
     context.exit(1 if failed else 0)
 
 
-for source in SOURCES:
-    command.add_command(source)
 command.add_command(data_ontology.command)

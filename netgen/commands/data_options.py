@@ -1,7 +1,7 @@
 """The options that every source of `netgen data` has: one for each field of `DataOptions`.
 
-A source's command is a `SourceCommand`, which loads `data_prep` when it is called, and ends with
-`data_making.make(source, options)`.
+A source's command is decorated with `dataset_options`, gets them as one argument `options`, and
+ends with `data_making.make(source, options)`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
+
+from data_prep.request import DataOptions, Encoding
 
 
 def _size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -33,7 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "out": {"type": click.Path(file_okay=False, path_type=Path)},
     "size": {"callback": _size, "metavar": "N|HEIGHTxWIDTH"},
     "seed": {"type": click.IntRange(0, 2**32 - 1), "show_default": True},
-    "encoded": {"type": click.Choice(["png", "jpeg"])},
+    "encoded": {"type": click.Choice(get_args(Encoding))},
     "perceptual": {"type": click.IntRange(0, 8), "metavar": "BITS"},
     "jobs": {
         "type": click.IntRange(1),
@@ -44,18 +47,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-@functools.cache
-def _options() -> tuple[click.Option, ...]:
-    from data_prep.request import DataOptions
-
-    return tuple(_option(field) for field in fields(DataOptions))
-
-
-def _option(field: Field[Any]) -> click.Option:
+def _option(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     default = {"required": True} if field.default is MISSING else {"default": field.default}
     settings = default | SETTINGS.get(field.name, {"is_flag": True})
     name = f"--{field.name.replace('_', '-')}"
-    return click.Option([name], help=field.metadata["help"], **settings)
+    return click.option(name, help=field.metadata["help"], **settings)
 
 
 def _check_readers(context: click.Context) -> None:
@@ -72,20 +68,17 @@ def _check_hashing(context: click.Context) -> None:
         raise click.UsageError("--perceptual needs imagehash: pip install 'netgen[perceptual]'.")
 
 
-class SourceCommand(click.Command):
-    """The command of a source: its callback gets the fields of `DataOptions` as one `options`."""
+def dataset_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every field of `DataOptions`, and these as one argument."""
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the command's own parameters, and an option for every field."""
-        *own, help_option = super().get_params(ctx)
-        return [*own, *_options(), help_option]
+    @functools.wraps(command)
+    def gathered(**arguments: Any) -> None:
+        _check_readers(click.get_current_context())
+        _check_hashing(click.get_current_context())
+        given = {field.name: arguments.pop(field.name) for field in fields(DataOptions)}
+        command(**arguments, options=DataOptions(**given))
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Gather the options and call the command."""
-        from data_prep.request import DataOptions
-
-        _check_readers(ctx)
-        _check_hashing(ctx)
-        given = {field.name: ctx.params.pop(field.name) for field in fields(DataOptions)}
-        ctx.params["options"] = DataOptions(**given)
-        return super().invoke(ctx)
+    decorated: Callable[..., None] = gathered
+    for field in reversed(fields(DataOptions)):
+        decorated = _option(field)(decorated)
+    return decorated

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.data_making import make
-from netgen.commands.data_options import SourceCommand
+from netgen.commands.data_options import dataset_options
 
 if TYPE_CHECKING:
     from data_prep.request import DataOptions
@@ -17,9 +17,10 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("folder", cls=SourceCommand, short_help="Your images, one folder per class.")
+@click.command("folder", short_help="Your images, one folder per class.")
 @click.argument("root", type=FOLDER)
 @click.option("--task", default="class", show_default=True, help="The name of the task.")
+@dataset_options
 def folder(root: Path, task: str, options: DataOptions) -> None:
     """Make one task of folders: each folder in ROOT is a class, with all images below it.
 
@@ -30,11 +31,7 @@ def folder(root: Path, task: str, options: DataOptions) -> None:
     make(class_folders(root, task), options)
 
 
-@click.command(
-    cls=SourceCommand,
-    name="csv",
-    short_help="Your images, listed in a file with one column per task.",
-)
+@click.command("csv", short_help="Your images, listed in a file with one column per task.")
 @click.argument("file", type=FILE)
 @click.option(
     "--root", type=FOLDER, help="The folder that the paths start in.  [default: the file's]"
@@ -45,6 +42,7 @@ def folder(root: Path, task: str, options: DataOptions) -> None:
     help="A folder with TASK.txt for every task: class names, one per line, in label order."
     "  [default: the values in the columns, sorted]",
 )
+@dataset_options
 def csv(file: Path, root: Path | None, classes: Path | None, options: DataOptions) -> None:
     """Make any number of tasks of a list: FILE has images and their classes.
 
@@ -61,9 +59,7 @@ def csv(file: Path, root: Path | None, classes: Path | None, options: DataOption
     make(csv_file(file, root, classes), options)
 
 
-@click.command(
-    cls=SourceCommand, name="mtvso", short_help="The paper's images, one folder per adjective_noun."
-)
+@click.command("mtvso", short_help="The paper's images, one folder per adjective_noun.")
 @click.argument("images", type=FOLDER)
 @click.option(
     "--labels",
@@ -73,6 +69,7 @@ def csv(file: Path, root: Path | None, classes: Path | None, options: DataOption
 )
 @click.option("--train", type=FILE, help="Training images, one per line: path anp noun adj.")
 @click.option("--test", type=FILE, help="Test images, likewise.")
+@dataset_options
 def mtvso(
     images: Path, labels: Path | None, train: Path | None, test: Path | None, options: DataOptions
 ) -> None:
@@ -89,17 +86,14 @@ def mtvso(
     make(source(images, labels, splits), options)
 
 
-@click.command(
-    cls=SourceCommand,
-    name="fashion-mnist",
-    short_help="60,000 + 10,000 small photographs of clothes.",
-)
+@click.command("fashion-mnist", short_help="60,000 + 10,000 small photographs of clothes.")
 @click.option(
     "--source-folder",
     type=FOLDER,
     help="Where the four published files are, plain or gzipped.  [default: where Debian's package"
     " dataset-fashion-mnist puts them]",
 )
+@dataset_options
 def fashion_mnist(source_folder: Path | None, options: DataOptions) -> None:
     """Make three tasks of Fashion-MNIST: 60,000 + 10,000 grey photographs of clothes, 28 x 28.
 
@@ -112,12 +106,9 @@ def fashion_mnist(source_folder: Path | None, options: DataOptions) -> None:
     make(source.fashion_mnist(source_folder or source.PACKAGE_FOLDER), options)
 
 
-@click.command(
-    cls=SourceCommand,
-    name="cifar100",
-    short_help="50,000 + 10,000 small photographs of 100 things.",
-)
+@click.command("cifar100", short_help="50,000 + 10,000 small photographs of 100 things.")
 @click.argument("archive", type=click.Path(exists=True, path_type=Path))
+@dataset_options
 def cifar100(archive: Path, options: DataOptions) -> None:
     """Make two tasks of CIFAR-100: 50,000 + 10,000 colour photographs, 32 x 32.
 

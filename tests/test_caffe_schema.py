@@ -129,8 +129,8 @@ def test_inputs_of_old_become_a_layer_at_the_front(fields: str, shapes: list[lis
 def test_every_layer_type_of_2014_has_todays_name() -> None:
     # Whatever netgen counts today under a name of 2014, it must find under today's.
     from netgen.caffe.legacy import type_name
+    from netgen.cost.layers.layer_types import RULES
     from netgen.cost.layers.sources import OPEN_ENDED
-    from netgen.cost.layers.table import RULES
 
     known = RULES.keys() | OPEN_ENDED
     types = [value.number for value in V1LayerParameter.LayerType.DESCRIPTOR.values]

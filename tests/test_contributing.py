@@ -68,7 +68,7 @@ def follow(house: Path, title: str) -> str:
         program, *words = shlex.split(command, comments=True)
         assert program == "netgen"
         run = subprocess.run(
-            [sys.executable, "-m", "netgen.commands", *words],
+            [sys.executable, "-m", "netgen.commands.cli", *words],
             cwd=house, env=os.environ | {"PYTHONPATH": str(house)},
             capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip

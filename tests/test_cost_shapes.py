@@ -19,8 +19,8 @@ from support.prototxt import caffenet, conv, googlenet, image, node, pool
 from netgen.caffe.caffe_pb2 import BlobShape, NetParameter
 from netgen.caffe.schema import SchemaError, read_net
 from netgen.cost.complexity import NetCost, count
+from netgen.cost.layers.layer_types import RULES, ShapeError
 from netgen.cost.layers.sources import OPEN_ENDED
-from netgen.cost.layers.table import RULES, ShapeError
 from netgen.cost.layers.windows import Window, convolved, deconvolved, pooled
 
 # ---- Against Caffe and OpenCV -------------------------------------------------------------------

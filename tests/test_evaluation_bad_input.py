@@ -233,7 +233,7 @@ def test_weights_that_training_refuses_are_refused_for_photographs_too(
 
 def test_scores_that_are_no_numbers(trained: Trained, tmp_path: Path) -> None:
     sick = changed(trained, tmp_path, with_values(3e38))  # finite, their sums are not
-    assert "scores for item of image 0 are no numbers" in refused(
+    assert "scores for item of image 0 are not finite" in refused(
         trained, tmp_path, "--weights", sick
     )
 

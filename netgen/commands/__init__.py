@@ -1,1 +1,3 @@
 """The command line: one module per command, imported when the command is called."""
+
+__all__ = ["cli"]

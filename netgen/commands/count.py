@@ -179,7 +179,7 @@ def _row(layer: LayerCost) -> list[str]:
 
 
 def _size(top: Top) -> str:
-    from netgen.cost.layers.table import text
+    from netgen.cost.layers.layer_types import text
 
     return "unknown" if top.shape is None else text(top.shape).replace(" ", "")
 

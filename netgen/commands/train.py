@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.commands.shared_options import PrintablePath
-from netgen.training.options import TrainingOptions
+from netgen.training.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from netgen.caffe.caffe_pb2 import EltwiseParameter, LRNParameter, PoolingParameter, SPPParameter
-from netgen.cost.layers.table import Made, axis_of
+from netgen.cost.layers.layer_types import Made, axis_of
 from netgen.cost.layers.windows import convolution_windows
 from netgen.cost.wiring import Wired
 

@@ -14,7 +14,7 @@ from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, SchemaError, layers_in
 from netgen.cost import memory
 from netgen.cost.buffers import Buffers, Situation, buffers
-from netgen.cost.layers.table import Made, Shape
+from netgen.cost.layers.layer_types import Made, Shape
 from netgen.cost.memory import FLOAT, Memory
 from netgen.cost.shaping import Blob, check_hints, give_shapes, owned_blobs, unknown_types
 from netgen.cost.wiring import Wired, WiringError, wire

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
 from netgen.caffe.schema import SchemaError
 from netgen.cost.layers import dense, joins, pointwise, sources, windows
-from netgen.cost.layers.table import RULES, Made, Shape, ShapeError, check_size, made, text
+from netgen.cost.layers.layer_types import RULES, Made, Shape, ShapeError, check_size, made, text
 from netgen.cost.wiring import Wired
 
 # Importing a family enters its types in the table.

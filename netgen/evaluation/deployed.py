@@ -9,7 +9,7 @@ from pathlib import Path
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import layers_in, read_net
 from netgen.cost.complexity import count
-from netgen.cost.layers.table import Shape, text
+from netgen.cost.layers.layer_types import Shape, text
 from netgen.network.dataset import Dataset
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from netgen.caffe.caffemodel_check import check_weights
-from netgen.cost.layers.table import Shape
+from netgen.cost.layers.layer_types import Shape
 from netgen.evaluation.composition import log_softmax
 from netgen.evaluation.deployed import check_classes, check_images, read_deployed
 from netgen.evaluation.scoring import EngineName, Scores, ScoringJob, check_engine, score

@@ -16,7 +16,7 @@ from netgen.caffe.caffe_pb2 import Datum
 from netgen.caffe.child import call, send
 from netgen.caffe.databases import DatabaseError, open_database, shown
 from netgen.caffe.engine import find_engine, require_gpu
-from netgen.cost.layers.table import Shape, text
+from netgen.cost.layers.layer_types import Shape, text
 from netgen.evaluation.deployed import Deployed, DeployedError
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ def start(words: Words, **options: Any) -> subprocess.Popen[bytes]:
     A training then leaves a snapshot. The process has its own session, so it gets signals such as
     Ctrl-C from this process only. `options` are those of `subprocess.Popen`.
     """
-    program = [sys.executable, "-m", "netgen.commands", str(os.getpid())]
+    program = [sys.executable, "-m", "netgen.commands.as_child", str(os.getpid())]
     return subprocess.Popen([*program, *words], start_new_session=True, **options)
 
 

@@ -6,10 +6,10 @@ __all__ = [
     "fingerprint",
     "journal",
     "memory_check",
-    "options",
     "prepare",
     "run_folder",
     "several_gpus",
     "snapshots",
     "state",
+    "training_options",
 ]

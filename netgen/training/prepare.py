@@ -16,9 +16,9 @@ from netgen.cost.wiring import loss_weight
 from netgen.system.files import digest
 from netgen.system.text import listed
 from netgen.training.feeds import check_feed
-from netgen.training.options import TrainingOptions
 from netgen.training.plan import TrainingPlan
 from netgen.training.plateau import Rule
+from netgen.training.training_options import TrainingOptions
 from netgen.weights.weighted_layers import read_weighted_network
 
 # Layers that use Caffe's main random generator in training; no snapshot has its state.

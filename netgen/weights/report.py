@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from netgen.cost.layers.table import text
+from netgen.cost.layers.layer_types import text
 from netgen.weights.origins import Origin, Start
 from netgen.weights.weighted_layers import WeightedLayer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, SchemaError, layers_in, read_net
 from netgen.cost.complexity import LayerCost, count
+from netgen.cost.layers.layer_types import Shape
 from netgen.cost.layers.sources import OPEN_ENDED, Image
-from netgen.cost.layers.table import Shape
 
 LABEL, PROBABILITIES = "label_", "prob_"  # a task's blobs, in train_val and in deploy
 

@@ -12,7 +12,7 @@ import re
 from netgen.audit.inspection.differences import DifferenceKind, LayerDifference
 from netgen.audit.inspection.finding import InspectionVerdict
 from netgen.audit.inspection.graph import Node
-from netgen.cost.layers.table import RULES
+from netgen.cost.layers.layer_types import RULES
 from netgen.network.variants import Architecture
 from netgen.paper import CROSS_CHANNELS
 from netgen.system.text import said

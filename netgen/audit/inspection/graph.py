@@ -16,7 +16,7 @@ from netgen.audit.inspection.traits import Traits, traits_of
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, SchemaError, layers_in
 from netgen.cost.complexity import READS_LABELS, count
-from netgen.cost.layers.table import Shape
+from netgen.cost.layers.layer_types import Shape
 from netgen.cost.wiring import Version, Wired, WiringError, wire
 
 IMAGE, LABEL = -2, -3  # the two leaves; Python hashes -1 as it does -2

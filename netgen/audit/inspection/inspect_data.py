@@ -20,7 +20,7 @@ from netgen.audit.inspection.database_folder import (
 )
 from netgen.audit.inspection.finding import InspectionError, InspectionFinding, InspectionVerdict
 from netgen.caffe.databases import Databases, Labels, first_shape, image_digests, read_labels
-from netgen.cost.layers.table import text
+from netgen.cost.layers.layer_types import text
 from netgen.paper import IMAGE_SHAPE
 from netgen.paper.implied import Rounding, training_images
 

@@ -23,7 +23,7 @@ from netgen.audit.inspection.references import Reference
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, SchemaError, parse_net, parse_solver
 from netgen.caffe.training_log import NET, PREFIX, LogError, TrainingLog, read_log
-from netgen.cost.layers.table import Shape, text
+from netgen.cost.layers.layer_types import Shape, text
 from netgen.paper import Recipe
 from netgen.system.text import listed, said
 

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from netgen.caffe.caffe_pb2 import FillerParameter, LayerParameter, ParamSpec
 from netgen.caffe.schema import Phase
-from netgen.cost.layers.table import Shape, ShapeError
+from netgen.cost.layers.layer_types import Shape, ShapeError
 from netgen.cost.layers.windows import convolution_windows
 from netgen.cost.wiring import loss_weight
 

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from math import prod
 
 from netgen.caffe.caffe_pb2 import LayerParameter
-from netgen.cost.layers.table import Made, Shape, axis_of, layer_types, require, same_shape, text
+from netgen.cost.layers.layer_types import (
+    Made,
+    Shape,
+    axis_of,
+    layer_types,
+    require,
+    same_shape,
+    text,
+)
 
 
 @layer_types("InnerProduct")

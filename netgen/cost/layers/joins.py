@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import prod
 
 from netgen.caffe.caffe_pb2 import ConcatParameter, LayerParameter, SliceParameter
-from netgen.cost.layers.table import (
+from netgen.cost.layers.layer_types import (
     ANY,
     Made,
     Shape,

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from netgen.caffe.caffe_pb2 import LayerParameter
-from netgen.cost.layers.table import Made, Shape, axis_of, layer_types, require, same_shape, text
+from netgen.cost.layers.layer_types import (
+    Made,
+    Shape,
+    axis_of,
+    layer_types,
+    require,
+    same_shape,
+    text,
+)
 
 
 @layer_types(

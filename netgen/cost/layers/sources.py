@@ -13,7 +13,7 @@ from pathlib import Path
 
 from netgen.caffe.caffe_pb2 import BlobShape, DataParameter, Datum, LayerParameter
 from netgen.caffe.databases import DatabaseError, open_database
-from netgen.cost.layers.table import ANY, Made, Shape, ShapeError, layer_types, require, text
+from netgen.cost.layers.layer_types import ANY, Made, Shape, ShapeError, layer_types, require, text
 
 PAPERS_IMAGE = (3, 224, 224)
 OPEN_ENDED = {"Data", "HDF5Data", "ImageData", "Input", "WindowData"}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import prod
 
 from netgen.caffe.caffe_pb2 import ConvolutionParameter, LayerParameter, PoolingParameter
-from netgen.cost.layers.table import ANY, Made, Shape, axis_of, layer_types, require, text
+from netgen.cost.layers.layer_types import ANY, Made, Shape, axis_of, layer_types, require, text
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from netgen.paper.claims.claim import (
     numbers_in,
 )
 from netgen.paper.claims.left_open import LEFT_OPEN, NOT_CHECKABLE, QUESTIONS, Answer, Question
-from netgen.paper.claims.results import RESULTS, ROWS, TABLE_1, table_2
 from netgen.paper.claims.section_5 import DATA, EXPERIMENTS
 from netgen.paper.claims.sections_1_to_4 import METHOD
+from netgen.paper.claims.tables import RESULTS, ROWS, TABLE_1, table_2
 
 # By the part of the paper that they come from, in its order.
 PARTS: dict[str, tuple[Claim, ...]] = {

@@ -1,4 +1,4 @@
-"""`python -m netgen.commands PARENT WORDS`: a command that ends when the process PARENT does."""
+"""`python -m netgen.commands.as_child PARENT WORDS`: a command that ends when PARENT does."""
 
 from __future__ import annotations
 

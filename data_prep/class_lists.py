@@ -1,15 +1,13 @@
-"""Class names: read from a list, or put in order where there is none; and names in messages."""
+"""Class names: read from a list, or put in order where there is none."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.image_source import DataError
 from netgen.network.dataset import PATTERNS_IN_WORDS, RESERVED_NAMES, TASK_NAME
-
-SHOWN = 5  # names in a message
 
 
 def read_classes(file: Path) -> tuple[str, ...]:
@@ -75,9 +73,3 @@ def check_classes(task: str, classes: Iterable[str], where: Path) -> None:
 def dataset_name(path: Path) -> str:
     """Return a dataset's name made from that of its file or folder."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", path.absolute().stem).strip("-._") or "images"
-
-
-def listing(names: Sequence[str]) -> str:
-    """Return the first of `names`, and how many more there are."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -15,20 +15,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from data_prep.class_lists import listing
 from data_prep.image_files import FileTree
 from data_prep.image_source import DataError
 from netgen.paper.ontology import (
     CLASS_LISTS,
     adjectives_of,
+    entries_of,
     isolated,
-    listed,
     nouns_of,
     split_pair,
     with_rich_adjectives,
 )
+from netgen.system.text import listed
 
 COUNTS_HEADING = ["pair", "count"]
+MOST_SHOWN = 5  # words or pairs in a message
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,15 @@ def notes(
     strangers = sorted(set(left_out) - set(adjectives_of(pairs)))
     messages = []
     if strangers:
-        messages.append(f"excluded, but no noun of the list: {listing(strangers)}")
+        messages.append(f"excluded, but no noun of the list: {listed(strangers, MOST_SHOWN)}")
     if counts is None:
         messages.append("(3) is not applied: images are not counted (--images ROOT, --counts FILE)")
     else:
         missing = [pair for pair in pairs if not counts.get(pair)]
         if missing:
-            messages.append(f"{len(missing):,} pairs of the list have no image: {listing(missing)}")
+            messages.append(
+                f"{len(missing):,} pairs of the list have no image: {listed(missing, MOST_SHOWN)}"
+            )
     return messages
 
 
@@ -167,7 +170,7 @@ def read_pairs(file: Path) -> list[str]:
     DataError
         It is no such list.
     """
-    pairs = listed(_text(file))
+    pairs = entries_of(_text(file))
     for pair in pairs:
         if not all(split_pair(pair)) or len(pair.split()) != 1:
             raise DataError(f"{file}: {pair[:60]!r} is no pair such as happy_dog: another list?")
@@ -176,7 +179,7 @@ def read_pairs(file: Path) -> list[str]:
 
 def read_words(file: Path) -> list[str]:
     """Read a list of words, one per line; a `DataError` when it is none."""
-    words = listed(_text(file))
+    words = entries_of(_text(file))
     for word in words:
         if len(word.split()) != 1 or "_" in word:
             raise DataError(f"{file}: {word[:60]!r} is not one word: write one noun per line")

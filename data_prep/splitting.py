@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from data_prep.class_lists import listing
 from data_prep.datums import MOST_RECORDS
 from data_prep.image_source import DataError, ImageSource, SplitName
 from data_prep.ledger import PAGE, Ledger, decoded, pages
 from netgen.paper.implied import training_images
+from netgen.system.text import listed
 
 SPLITS: tuple[SplitName, SplitName] = ("train", "test")
+MOST_SHOWN = 5  # classes in a message
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def warnings(classes: list[ClassCount]) -> list[str]:
         elif each.test == 0:
             kinds[each.task, "never tested: all images are in train"].append(each.name)
     return [
-        f"{task}: {len(names):,} class(es) {kind}: {listing(list(map(repr, names)))}"
+        f"{task}: {len(names):,} class(es) {kind}: {listed(list(map(repr, names)), MOST_SHOWN)}"
         for (task, kind), names in kinds.items()
     ]
 

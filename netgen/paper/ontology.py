@@ -18,7 +18,7 @@ CLASS_LISTS = {task: f"mtvso_{task}labels.txt" for task in paper.TASKS}
 PAIR_IN_VSO = re.compile(r"^\s+(\S+_\S+) \[sentiment", re.MULTILINE)
 
 
-def listed(text: str) -> list[str]:
+def entries_of(text: str) -> list[str]:
     """Return what a list has, one a line; of VSO's list with sentiments, the pairs."""
     lines = (line.strip() for line in text.splitlines())
     return PAIR_IN_VSO.findall(text) or [line for line in lines if line]

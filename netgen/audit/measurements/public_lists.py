@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from netgen.audit.measurements.measurement import AuditInputs, NeedsData
-from netgen.paper.ontology import CLASS_LISTS, listed, split_pair, with_rich_adjectives
+from netgen.paper.ontology import CLASS_LISTS, entries_of, split_pair, with_rich_adjectives
 
 FILES = {
     "1200": "vso/1200ANPs.txt",
@@ -61,7 +61,7 @@ def _read(file: Path) -> tuple[str, ...]:
         raise NeedsData(f"{file}: {error.strerror}") from None
     if file.suffix == ".json":
         return _from_json(text, file)
-    return tuple(listed(text))
+    return tuple(entries_of(text))
 
 
 def _from_json(text: str, file: Path) -> tuple[str, ...]:

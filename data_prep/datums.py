@@ -37,19 +37,17 @@ def image_datum(pixels: Pixels) -> bytearray:
     return datum
 
 
-def encoded_datum(pixels: Pixels, encoding: Encoding) -> bytes:
+def encoded_datum(pixels: Pixels, encoding: Encoding) -> Datum:
     """Return H x W x C pixels as a Datum of a PNG's or JPEG's bytes, which Caffe decodes."""
     _, content = cv2.imencode(f".{encoding}", pixels, PARAMETERS[encoding])
     height, width, channels = pixels.shape
-    datum = Datum(
+    return Datum(
         channels=channels, height=height, width=width, data=content.tobytes(), encoded=True
     )
-    return _serialized(datum)
 
 
-def opened(content: bytes) -> Pixels:
+def decoded_pixels(datum: Datum) -> Pixels:
     """Return the H x W x C pixels that Caffe decodes of an encoded Datum."""
-    datum = Datum.FromString(content)
     data = np.frombuffer(datum.data, np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_COLOR if datum.channels == 3 else cv2.IMREAD_GRAYSCALE)
     return np.asarray(pixels, np.uint8).reshape(datum.height, datum.width, datum.channels)
@@ -61,7 +59,7 @@ def label_datum(label: int) -> bytes:
 
     It is a float, not a byte, because there are more classes than 256; whole ones are exact.
     """
-    return _serialized(Datum(channels=1, height=1, width=1, float_data=[label]))
+    return serialized(Datum(channels=1, height=1, width=1, float_data=[label]))
 
 
 @functools.lru_cache(maxsize=8)
@@ -73,10 +71,11 @@ def _before_data(shape: tuple[int, int, int]) -> bytes:
     """
     height, width, channels = shape
     size = height * width * channels
-    whole = _serialized(Datum(channels=channels, height=height, width=width, data=bytes(size)))
+    whole = serialized(Datum(channels=channels, height=height, width=width, data=bytes(size)))
     return whole[:-size]
 
 
-def _serialized(datum: Datum) -> bytes:
+def serialized(datum: Datum) -> bytes:
+    """Return a Datum as the database holds it."""
     content: bytes = datum.SerializeToString()  # protobuf ships no types
     return content

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep import images
-from data_prep.datums import encoded_datum, image_datum, opened
+from data_prep.datums import decoded_pixels, encoded_datum, image_datum, serialized
 from data_prep.image_source import DataError, Pixels
 from data_prep.images import Decoding, Rejected
 from data_prep.ledger import Record, Scan
@@ -112,8 +112,9 @@ class ImageReader:
             if self.encoded is None:
                 datums.append(image_datum(pixels))
             else:
-                datums.append(datum := encoded_datum(pixels, self.encoded))
-                pixels = opened(datum)
+                datum = encoded_datum(pixels, self.encoded)
+                datums.append(serialized(datum))
+                pixels = decoded_pixels(datum)
             if not sums.shape:
                 sums = np.zeros(pixels.shape, np.float32)
             cv2.accumulate(pixels, sums)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep import images
-from data_prep.datums import opened
+from data_prep.datums import decoded_pixels
 from data_prep.image_source import Pixels
 from data_prep.images import Decoding, Rejected
 from data_prep.request import StageProgress
@@ -59,7 +59,7 @@ def read_images(path: Path, stated: Images, progress: StageProgress) -> ImagesSe
         digests = np.full(cursor.entries, BAD, np.uint64)
         for index, (key, value) in enumerate(cursor.items()):
             try:
-                pixels = _pixels(databases.read_datum(path, key, value), value, shape)
+                pixels = _pixels(databases.read_datum(path, key, value), shape)
             except Rejected as error:
                 bad += 1
                 wrong = wrong or f"{path}: record {databases.shown(key)}: {error}"
@@ -76,7 +76,7 @@ def _digest(pixels: Pixels) -> int:
     return int.from_bytes(digest, "little")
 
 
-def _pixels(datum: Datum, record: bytes, shape: tuple[int, int, int]) -> Pixels:
+def _pixels(datum: Datum, shape: tuple[int, int, int]) -> Pixels:
     """Return the pixels of a record, H x W x C; `Rejected` when they are not of that shape."""
     height, width, channels = shape
     if (datum.height, datum.width, datum.channels) != shape:
@@ -85,7 +85,7 @@ def _pixels(datum: Datum, record: bytes, shape: tuple[int, int, int]) -> Pixels:
         facts = images.scan(datum.data, Decoding((height, width)))
         if (facts.height, facts.width) != (height, width):
             raise Rejected(f"the {facts.format} has {facts.height} x {facts.width} pixels")
-        return opened(record)
+        return decoded_pixels(datum)
     if len(datum.data) != height * width * channels:
         raise Rejected(f"it has {len(datum.data):,} bytes")
     return np.frombuffer(datum.data, np.uint8).reshape(channels, height, width).transpose(1, 2, 0)

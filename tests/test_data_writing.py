@@ -29,7 +29,7 @@ from support.data import (
 from support.photographs import by_opencv, photograph, saved
 
 from data_prep import datums, planning, storage
-from data_prep.datums import image_datum, key, label_datum, opened
+from data_prep.datums import decoded_pixels, image_datum, key, label_datum
 from data_prep.image_source import DataError, ImageSource
 from data_prep.listings import read_list
 from data_prep.storage import Appender
@@ -134,7 +134,7 @@ def test_encoded_images_are_smaller_and_png_loses_nothing(
         assert all(datum.encoded for datum in found)
         assert sum(len(d.data) for d in found) < 0.9 * 224 * 224 * 3 * len(found)
         if encoding == "png":
-            images = [opened(d.SerializeToString()).transpose(2, 0, 1) for d in found]
+            images = [decoded_pixels(d).transpose(2, 0, 1) for d in found]
             assert np.array_equal(images, pixels(converted, "train"))
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from netgen.doctor.caffe_and_gpu import examine_gpus
 from netgen.doctor.findings import DoctorRequest, Status
-from netgen.system.machine import MIB, Gpu, GpuError, gpu_memory, gpu_name, gpus
-from netgen.system.text import gib, listed
+from netgen.system.machine import Gpu, GpuError, gpu_memory, gpu_name, gpus
+from netgen.system.text import MIB, gib, listed
 
 NEW = "echo 'Tesla T4, 535.183.01, 15360, 15000, 7.5'; echo 'Tesla T4, 535.183.01, 15360, 9, 7.5'"
 ONE = "echo 'Tesla T4, 535.183.01, 15360, 9, 7.5'"

@@ -14,7 +14,7 @@ import click
 
 from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.shared_options import dataset_option, find_variant, load_dataset, table_console
-from netgen.system.text import GIB, gib
+from netgen.system.text import GIB, MIB, gib
 
 if TYPE_CHECKING:  # protobuf loads slowly, and `netgen --help` does not need it
     from rich.table import Table
@@ -24,8 +24,6 @@ if TYPE_CHECKING:  # protobuf loads slowly, and `netgen --help` does not need it
     from netgen.cost.complexity import LayerCost, NetCost, Top
 
 Image = tuple[int, int, int]  # channels, height, width
-
-MIB = 2**20
 
 
 class BlobShape(click.ParamType[tuple[str, Image]]):

@@ -17,12 +17,12 @@ from netgen.network.build import BuildSpec, network_files
 from netgen.network.dataset import MTVSO, Dataset, DatasetError, read_dataset
 from netgen.network.variants import find
 from netgen.system import machine
-from netgen.system.text import GIB
+from netgen.system.text import gib
 from netgen.training.memory_check import needed_by
 
 # Snapshots that `netgen train` keeps: the newest three, the best, and one while it is written.
 KEPT = 5
-DATUM = 100  # bytes of a record besides its pixels, with the database's own
+BESIDE_PIXELS = 100  # bytes of an image's record in a database
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def examine_memory(request: DoctorRequest) -> list[DoctorFinding]:
         what = "the driver does not report how much the GPU has"
         return [lack("memory", what, "see `nvidia-smi`", needed=False)]
     where = "on the GPU" if request.gpu else "free"
-    what = f"{request.variant} needs {needed / GIB:.1f} GiB to train, {free / GIB:.1f} are {where}"
+    what = f"{request.variant} needs {gib(needed):.1f} GiB to train, {gib(free):.1f} are {where}"
     if needed <= free:
         return [ok("memory", what)]
     step = "build with a smaller `netgen build --batch-size`, or use a machine with more memory"
@@ -91,17 +91,17 @@ def examine_disk(request: DoctorRequest) -> list[DoctorFinding]:
     except DatasetError:
         return [_unknown("disk")]
     needed = needs.kept * needs.bytes
-    what = f"{needs.kept} snapshots of {request.variant}: {needed / GIB:.1f} GiB"
-    what += f" (`caffe train` keeps {needs.made:,}: {needs.made * needs.bytes / GIB:.1f})"
+    what = f"{needs.kept} snapshots of {request.variant}: {gib(needed):.1f} GiB"
+    what += f" (`caffe train` keeps {needs.made:,}: {gib(needs.made * needs.bytes):.1f})"
     for split in (needs.dataset.train, needs.dataset.test):
         if not Path(split.images).exists():
             images = needs.dataset.images
             pixels = prod((images.channels, images.height, images.width))
-            databases = split.records * (pixels + DATUM)
-            what += f", {split.images}: {databases / GIB:.1f} GiB"
+            databases = split.records * (pixels + BESIDE_PIXELS)
+            what += f", {split.images}: {gib(databases):.1f} GiB"
             needed += databases
     free = shutil.disk_usage(_existing(request.out)).free
-    what += f"; free: {free / GIB:.1f} GiB"
+    what += f"; free: {gib(free):.1f} GiB"
     if needed <= free:
         return [ok("disk", what)]
     step = "free some space, or choose another --out"

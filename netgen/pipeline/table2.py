@@ -21,6 +21,7 @@ from netgen.network.dataset import MTVSO
 from netgen.network.variants import Variant, find
 from netgen.paper import TABLE_2, Accuracies, Recipe
 from netgen.paper.implied import chance
+from netgen.system.text import gib
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
 from netgen.training.state import COMPLETED
@@ -155,7 +156,7 @@ def _row(row: Accuracies) -> dict[str, str]:
         cost = _cost(row.variant)
         parameters = f"{cost.parameters / 1e6:.2f}"
         work = f"{cost.multiply_adds_per_image / 1e9:.2f}"
-        memory = f"{cost.memory.at(Recipe().batch_size) / 2**30:.2f}"
+        memory = f"{gib(cost.memory.at(Recipe().batch_size)):.2f}"
     return {
         "network": row.network,
         "task": row.task,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from netgen.system.text import MIB
+
 PACKAGES = ("netgen", "numpy", "protobuf")
 
 
@@ -72,7 +74,6 @@ def _limits() -> Iterator[int]:
 COMPUTE_CAPABILITY = "compute_cap"  # drivers before 2021 do not know it
 QUERY = ("name", "driver_version", "memory.total", "memory.free", COMPUTE_CAPABILITY)
 TIMEOUT = 60  # seconds; waking the driver takes some
-MIB = 2**20
 
 
 class GpuError(ValueError):

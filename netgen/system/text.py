@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MOST_NAMES = 3
-GIB = 2**30
+MIB, GIB = 2**20, 2**30  # bytes
 
 
 def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:

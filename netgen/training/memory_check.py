@@ -11,7 +11,7 @@ from netgen.caffe.schema import read_net
 from netgen.cost.complexity import count
 from netgen.cost.memory import PROGRAM_BYTES
 from netgen.system.machine import gpu_memory, machine_memory
-from netgen.system.text import GIB
+from netgen.system.text import gib
 from netgen.training.plan import TrainingPlan
 
 PYTHON_BYTES = 70 * 2**20  # what pycaffe and its libraries add to the program itself. Measured.
@@ -31,8 +31,8 @@ class MemoryEstimate:
 
     def __str__(self) -> str:
         """Return it in GiB."""
-        device = "" if self.total is None else f" of {self.total / GIB:.1f}"
-        return f"{self.needed / GIB:.2f} GiB{device}"
+        device = "" if self.total is None else f" of {gib(self.total):.1f}"
+        return f"{gib(self.needed):.2f} GiB{device}"
 
 
 def check_memory(plan: TrainingPlan, net: Path) -> MemoryEstimate:
@@ -49,8 +49,8 @@ def check_memory(plan: TrainingPlan, net: Path) -> MemoryEstimate:
     if total is not None and needed > total:
         where = "this machine" if plan.gpu is None else f"GPU {plan.gpu}"
         raise TrainingMemoryError(
-            f"the training takes about {needed / GIB:.1f} GiB, and {where} has"
-            f" {total / GIB:.1f}: build the network with a smaller --batch-size (`netgen count`"
+            f"the training takes about {gib(needed):.1f} GiB, and {where} has"
+            f" {gib(total):.1f}: build the network with a smaller --batch-size (`netgen count`"
             " says what an image costs)"
         )
     return MemoryEstimate(needed, total, free)

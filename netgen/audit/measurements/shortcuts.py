@@ -28,7 +28,7 @@ from netgen.caffe.caffe_pb2 import EltwiseParameter, LayerParameter
 from netgen.network.options import Branch
 from netgen.network.variants import find, read_as
 from netgen.paper.claims import Measure
-from netgen.system.text import GIB
+from netgen.system.text import gib
 
 
 @measures(Measure.RESIDUAL_SUMS)
@@ -198,7 +198,7 @@ def memory_of_branches(inputs: AuditInputs) -> Found:
     earlier = emit(read_as(find("xs", TASKS), "branch", "before-res5a"), ANY_CARD).cost().memory
     ours = inputs.network("xs").cost().memory
     return Found(
-        f"{earlier.total / GIB:.2f} GiB before res5a, {ours.total / GIB:.2f} after",
+        f"{gib(earlier.total):.2f} GiB before res5a, {gib(ours.total):.2f} after",
         "`netgen count` of both; readings, branch",
         holds=earlier.total > ours.total,
         proves=False,  # estimates, of a CPU's build

@@ -32,7 +32,7 @@ from netgen.network.dataset import MTVSO
 from netgen.network.variants import variants
 from netgen.paper import TABLE_2, Recipe
 from netgen.paper.claims import ROWS, Measure
-from netgen.system.text import GIB
+from netgen.system.text import gib
 
 SOLVERS = "solvers/*.prototxt"
 
@@ -169,7 +169,7 @@ def memory_on_the_card(inputs: AuditInputs) -> Found:
     largest = max(totals, key=lambda name: totals[name])
     return Found(
         f"at most {totals[largest]:.1f} of {Recipe().memory:g} GiB: "
-        + ", ".join(f"{name} {gib:.1f}" for name, gib in totals.items()),
+        + ", ".join(f"{name} {total:.1f}" for name, total in totals.items()),
         "`netgen count`: TRAIN at batch 24 beside TEST at its solver's; estimated",
         holds=totals[largest] <= Recipe().memory,
         proves=False,  # an estimate, of a CPU's build
@@ -179,18 +179,18 @@ def memory_on_the_card(inputs: AuditInputs) -> Found:
 def _training_memory(network: ParsedNetwork) -> float:
     """Return the GiB of a training net with its test net, as its files have them."""
     train, test = network.cost().memory, network.cost("TEST").memory
-    return (train.total + test.beside(train).total) / GIB
+    return gib(train.total + test.beside(train).total)
 
 
 @measures(Measure.UNCUT_TOWERS)
 def uncut_towers(inputs: AuditInputs) -> Found:
     """Whether three whole networks side by side exceed the card."""
     towers = [inputs.network(f"resnet50-{task}") for task in TASKS]
-    gib = sum(tower.cost().memory.total for tower in towers) / GIB
+    memory = gib(sum(tower.cost().memory.total for tower in towers))
     return Found(
-        f"{gib:.1f} GiB to train three towers at batch 24; one card has {Recipe().memory:g}",
+        f"{memory:.1f} GiB to train three towers at batch 24; one card has {Recipe().memory:g}",
         "`netgen count --variant resnet50-noun`, -adj, -anp",
-        holds=gib > Recipe().memory,
+        holds=memory > Recipe().memory,
         proves=False,
     )
 

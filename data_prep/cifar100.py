@@ -100,7 +100,7 @@ class Cifar100:
 
 
 @dataclass(frozen=True)
-class _Table:
+class _PickledTable:
     """The dict of a file, and where it is for messages."""
 
     where: str
@@ -136,13 +136,13 @@ def _are(values: object, kind: type, count: int) -> bool:
     return all(type(value) is kind for value in values)
 
 
-def _class_names(meta: _Table) -> dict[str, tuple[str, ...]]:
+def _class_names(meta: _PickledTable) -> dict[str, tuple[str, ...]]:
     return {
         task: tuple(meta.strings(f"{task}_label_names", count)) for task, count in CLASSES.items()
     }
 
 
-def _batch(table: _Table) -> Batch:
+def _batch(table: _PickledTable) -> Batch:
     data = table["data"]
     if not isinstance(data, np.ndarray) or data.shape[1] != ROW or not len(data):
         raise table.error(f"'data' is not a table of {ROW:,} numbers per image")
@@ -152,9 +152,9 @@ def _batch(table: _Table) -> Batch:
     return Batch(data, labels, table.strings("filenames", len(data)))
 
 
-def _table(where: str, content: bytes) -> _Table:
+def _table(where: str, content: bytes) -> _PickledTable:
     try:
-        return _Table(where, read_pickle(content))
+        return _PickledTable(where, read_pickle(content))
     except PickleError as error:
         raise DataError(f"{where}: refused: {error}: {AGAIN}") from None
 

@@ -12,7 +12,7 @@ from data_prep.image_source import DataError, ImageSource, Item, Reject
 
 
 @dataclass(frozen=True)
-class _Folders:
+class _ClassFolders:
     tree: FileTree
     task: str
     classes: tuple[str, ...]
@@ -41,5 +41,5 @@ def class_folders(root: Path, task: str = "class") -> ImageSource:
     if not classes:
         raise DataError(f"{root}: no folders in it: make one per class, with its images inside")
     check_classes(task, classes, root)
-    items = _Folders(tree, task, classes).items
+    items = _ClassFolders(tree, task, classes).items
     return ImageSource(dataset_name(root), {task: classes}, items, tree.load, tree.stamp)

@@ -37,7 +37,7 @@ def csv_file(file: Path, root: Path | None = None, classes: Path | None = None) 
     DataError
         The file or a list of classes cannot be read or used; a bad row alone is a `Reject`.
     """
-    table = _Table(file)
+    table = _CsvTable(file)
     for task in table.tasks:
         check_task(task, f"{file}: column")
     names = table.classes() if classes is None else _given(classes, table.tasks)
@@ -57,7 +57,7 @@ def _labels(names: tuple[str, ...]) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class _Table:
+class _CsvTable:
     """A CSV file with a header; read again each time."""
 
     file: Path
@@ -127,7 +127,7 @@ def _delimiter(header: str) -> str:
 
 @dataclass(frozen=True)
 class _Listed:
-    table: _Table
+    table: _CsvTable
     labels: Mapping[str, Mapping[str, int]]
 
     def items(self) -> Iterator[Item | Reject]:

@@ -59,7 +59,7 @@ def mtvso(
             f"{images}: none of the {len(pairs)} pairs has a folder in it: name the folder that"
             f" holds {classes[ANP][0]}/ and the others"
         )
-    return ImageSource(NAME, classes, _Folders(tree, pairs).items, tree.load, tree.stamp)
+    return ImageSource(NAME, classes, _PairFolders(tree, pairs).items, tree.load, tree.stamp)
 
 
 def _given(lists: Path) -> Classes:
@@ -91,7 +91,7 @@ def _labels_of(pair: str, labels: Labels, where: Path) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class _Folders:
+class _PairFolders:
     tree: FileTree
     pairs: Pairs
 

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from netgen.training.health import Health
 from netgen.training.journal import Journal, read_journal
-from netgen.training.plateau import Decision, Plateau, Rule
+from netgen.training.plateau import Decision, Plateau, PlateauRule
 
 RULES = st.builds(
-    Rule,
+    PlateauRule,
     window=st.integers(1, 5), patience=st.integers(1, 3),
     gain=st.floats(0, 0.5), drops=st.integers(0, 3),
 )  # fmt: skip
 LOSSES = st.lists(st.floats(0.001, 100), max_size=80)
 
 
-def decisions(rule: Rule, losses: list[float], plateau: Plateau) -> list[Decision | None]:
+def decisions(rule: PlateauRule, losses: list[float], plateau: Plateau) -> list[Decision | None]:
     found = []
     for iteration, loss in enumerate(losses, 1):
         found.append(plateau.observe(rule, iteration, loss))
@@ -33,12 +33,12 @@ def decisions(rule: Rule, losses: list[float], plateau: Plateau) -> list[Decisio
 
 
 def test_a_falling_loss_never_drops_the_rate() -> None:
-    rule = Rule(window=2, patience=1, gain=0.01, drops=3)
+    rule = PlateauRule(window=2, patience=1, gain=0.01, drops=3)
     assert set(decisions(rule, [0.9**i for i in range(60)], Plateau())) == {None}
 
 
 def test_a_flat_loss_drops_the_rate_once_and_has_then_converged() -> None:
-    rule = Rule(window=5, patience=2, gain=0.01, drops=3)
+    rule = PlateauRule(window=5, patience=2, gain=0.01, drops=3)
     plateau = Plateau()
     found = decisions(rule, [1.0] * 100, plateau)
     # The first window is the best, two without a gain are a plateau: 15; two more: 25.
@@ -49,7 +49,7 @@ def test_a_flat_loss_drops_the_rate_once_and_has_then_converged() -> None:
 
 
 def test_drops_that_each_bring_a_gain_go_on_to_the_most() -> None:
-    rule = Rule(window=1, patience=2, gain=0.1, drops=2)
+    rule = PlateauRule(window=1, patience=2, gain=0.1, drops=2)
     plateau = Plateau()
     found = decisions(rule, [8, 8, 8, 4, 4, 4, 2, 2, 2, 1], plateau)
     assert plateau.drops == [3, 6]
@@ -58,14 +58,14 @@ def test_drops_that_each_bring_a_gain_go_on_to_the_most() -> None:
 
 
 def test_a_gain_too_small_is_none() -> None:
-    rule = Rule(window=1, patience=3, gain=0.01, drops=1)
+    rule = PlateauRule(window=1, patience=3, gain=0.01, drops=1)
     assert decisions(rule, [1, 0.995, 0.992, 0.991], Plateau())[-1] is Decision.DROP
     assert decisions(rule, [1, 0.995, 0.98, 0.975], Plateau())[-1] is None
 
 
 @given(RULES, LOSSES, st.integers(0, 80))
 def test_a_plateau_that_went_through_a_manifest_decides_the_same(
-    rule: Rule, losses: list[float], cut: int
+    rule: PlateauRule, losses: list[float], cut: int
 ) -> None:
     whole, first = Plateau(), Plateau()
     expected = decisions(rule, losses, whole)
@@ -83,7 +83,9 @@ def test_a_plateau_that_went_through_a_manifest_decides_the_same(
 
 
 @given(RULES, LOSSES)
-def test_the_rate_never_drops_more_often_than_allowed(rule: Rule, losses: list[float]) -> None:
+def test_the_rate_never_drops_more_often_than_allowed(
+    rule: PlateauRule, losses: list[float]
+) -> None:
     plateau = Plateau()
     decisions(rule, losses, plateau)
     assert len(plateau.drops) <= rule.drops

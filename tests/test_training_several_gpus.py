@@ -18,9 +18,9 @@ from netgen.training.driver import RunListener
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.journal import read_journal
 from netgen.training.plan import TrainingPlan
-from netgen.training.plateau import Rule
+from netgen.training.plateau import PlateauRule
 from netgen.training.recorder import Recorder
-from netgen.training.run_folder import InitialWeights, RunFolder, RunRecord
+from netgen.training.run_folder import RunFolder, RunRecord, WeightsFile
 from netgen.training.state import Outcome, TrainingState
 
 SOLVER = (
@@ -29,12 +29,12 @@ SOLVER = (
 )
 
 
-def record(drops: int = 1, weights: InitialWeights | None = None) -> RunRecord:
+def record(drops: int = 1, weights: WeightsFile | None = None) -> RunRecord:
     plan = TrainingPlan(
         name="xs", solver=SOLVER, net="", losses={"loss_item": 1.0}, records=50, batch=8,
         test_records=0, test_batch=0, round_iterations=60, gpus=[0, 1],
-        rule=Rule(window=5, patience=2, gain=0.01, drops=drops), observed=None, best=[], keep=2,
-        reseed=False, explosion=10.0,
+        rule=PlateauRule(window=5, patience=2, gain=0.01, drops=drops), observed=None, best=[],
+        keep=2, reseed=False, explosion=10.0,
     )  # fmt: skip
     engine = EngineFingerprint("1.0.0", "", "", 1, "GPU")
     return RunRecord({}, "", "", [], "xs", engine, weights, plan)
@@ -102,7 +102,7 @@ def test_only_a_better_test_is_the_best(folder: RunFolder) -> None:
 def test_the_command_names_gpus_solver_and_start(folder: RunFolder) -> None:
     words = several_gpus.command(Path("caffe"), folder, record(), None)
     assert words == ["caffe", "train", "-solver", str(folder.round_solver), "-gpu", "0,1"]
-    begun = record(weights=InitialWeights("w.caffemodel", ""))
+    begun = record(weights=WeightsFile("w.caffemodel", ""))
     assert several_gpus.command(Path("caffe"), folder, begun, None)[-2:] == [
         "-weights", "w.caffemodel",
     ]  # fmt: skip

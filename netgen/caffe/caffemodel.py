@@ -7,7 +7,6 @@ bytes, and these are used as arrays without conversion.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from google.protobuf.message import DecodeError
 
 from netgen.caffe import caffe_pb2, legacy
 from netgen.caffe.schema import SchemaError, read_caffemodel
+from netgen.system.files import digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,6 @@ BYTES = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
 OPTIONAL = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
 NUMBERS = {"data": "<f4", "diff": "<f4", "double_data": "<f8", "double_diff": "<f8"}
 HE_RESNET50 = "b7c79ccc21ad0479cddc0dd78b1d20c4d722908d"  # SHA-1 of ResNet-50-model.caffemodel
-CHUNK = 2**20
 LARGEST = 2 * 2**30  # protobuf itself reads no larger message
 PEEK = 256  # bytes that show a prototxt: a caffemodel has binary lengths among the first
 Shape = tuple[int, ...]
@@ -90,16 +89,12 @@ def to_caffemodel(name: str, weights: Iterable[Weights]) -> bytes:
 
 def sha1(path: Path) -> str:
     """Return the SHA-1 of a file, in hexadecimal; caffemodels are published with it."""
-    digest = hashlib.sha1(usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
+    return digest(path, "sha1")
 
 
-def published_by_he(digest: str) -> bool:
+def published_by_he(checksum: str) -> bool:
     """Return whether a SHA-1 is that of the ResNet-50 that He published."""
-    return digest == HE_RESNET50
+    return checksum == HE_RESNET50
 
 
 def shapes_text(blobs: Iterable[Shape]) -> str:

@@ -45,8 +45,8 @@ class Situation(NamedTuple):
         return prod(self.bottom)
 
 
-Rule = Callable[[Situation], Buffers]
-RULES: dict[str, Rule] = {}
+BuffersRule = Callable[[Situation], Buffers]
+RULES: dict[str, BuffersRule] = {}
 
 
 def buffers(situation: Situation) -> Buffers:
@@ -55,8 +55,8 @@ def buffers(situation: Situation) -> Buffers:
     return rule(situation) if rule else Buffers()
 
 
-def _keeps(*types: str) -> Callable[[Rule], Rule]:
-    def register(rule: Rule) -> Rule:
+def _keeps(*types: str) -> Callable[[BuffersRule], BuffersRule]:
+    def register(rule: BuffersRule) -> BuffersRule:
         RULES.update(dict.fromkeys(types, rule))
         return rule
 

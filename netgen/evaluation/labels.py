@@ -11,7 +11,8 @@ import numpy as np
 
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.databases import DatabaseError, Databases, open_database, read_labels
-from netgen.network.dataset import Dataset, Phase
+from netgen.caffe.schema import Phase
+from netgen.network.dataset import Dataset
 from netgen.paper.implied import chance
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ Shape = tuple[int, int, int]  # channels, height, width
 
 
 @dataclass(frozen=True)
-class Start:
+class Fillers:
     """How a layer starts from nothing: Caffe's filler of its weights, and its biases."""
 
     filler: str
@@ -34,7 +34,7 @@ class Conv:
     relu: str
     num_output: int
     kernel_size: int
-    start: Start
+    start: Fillers
     stride: int = 1
     pad: int = 0
     group: int = 1
@@ -60,7 +60,7 @@ class Full:
     dropout: str
     ratio: float
     num_output: int
-    start: Start
+    start: Fillers
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from netgen.network.baseline_layers import (
     Classifier,
     Conv,
+    Fillers,
     Full,
     Pool,
     Shape,
-    Start,
     WidthScale,
     classifier,
     convolved,
@@ -71,8 +71,8 @@ class ChainTable:
     """A network's table: its convolutions, and how they and the fully connected layers start."""
 
     rows: tuple[ConvolutionRow, ...]
-    convolution: Start
-    full: Start
+    convolution: Fillers
+    full: Fillers
 
 
 # AlexNet's section 3.5, less its two cards but for the groups, pooled before it is normalised.
@@ -87,8 +87,8 @@ CAFFENET = ChainTable(
         ConvolutionRow("4", 384,      3,    1,     1,  2,    1.0, None,   False),
         ConvolutionRow("5", 256,      3,    1,     1,  2,    1.0, (3, 2), False),
     ),
-    convolution=Start("gaussian", std=0.01),
-    full=Start("gaussian", std=0.005, bias=1.0),
+    convolution=Fillers("gaussian", std=0.01),
+    full=Fillers("gaussian", std=0.005, bias=1.0),
 )
 # fmt: on
 
@@ -104,8 +104,8 @@ VGG16 = ChainTable(
         )
         for place in range(1, depth + 1)
     ),
-    convolution=Start("msra"),
-    full=Start("msra"),
+    convolution=Fillers("msra"),
+    full=Fillers("msra"),
 )
 
 FULL, RATIO = 4096, 0.5  # both networks' fc6 and fc7
@@ -154,6 +154,6 @@ def _stage(
     return Stage(conv, (conv.num_output, *size), pool, norm)
 
 
-def _full(place: str, bottom: str, start: Start, scale: WidthScale) -> Full:
+def _full(place: str, bottom: str, start: Fillers, scale: WidthScale) -> Full:
     names = (f"fc{place}", bottom, f"relu{place}", f"drop{place}")
     return Full(*names, RATIO, scale.of(FULL), start)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta, Struct
@@ -14,12 +14,14 @@ from msgspec.structs import replace
 
 from netgen import paper
 
+if TYPE_CHECKING:
+    from netgen.caffe.schema import Phase
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:  # Ubuntu 22.04's Python
     import tomli as tomllib
 
-Phase = Literal["TRAIN", "TEST"]
 Positive = Annotated[int, Meta(gt=0)]
 # Lower case, digits and hyphens: a task's name ends layer names after an underscore
 # (``cross5b_adj_noun``), so an underscore of its own could make two layers' names the same.

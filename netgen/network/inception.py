@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from netgen.network.baseline_layers import (
     Classifier,
     Conv,
+    Fillers,
     Full,
     Pool,
     Shape,
-    Start,
     WidthScale,
     classifier,
     convolved,
@@ -44,7 +44,7 @@ AUXILIARY = {"4a": "loss1", "4d": "loss2"}
 AUXILIARY_WIDTHS, AUXILIARY_DROPOUT, AUXILIARY_WEIGHT = (128, 1024), 0.7, 0.3
 DROPOUT = 0.4
 WIDTH = 64  # of conv1
-START = Start("xavier", bias=0.2)  # bvlc_googlenet's
+START = Fillers("xavier", bias=0.2)  # bvlc_googlenet's
 
 
 @dataclass(frozen=True)

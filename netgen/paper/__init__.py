@@ -1,9 +1,7 @@
 """The paper as data: what it prints, what it claims, and what it leaves open and we chose."""
 
 from netgen.paper.printed import (
-    ABSTRACT_NOUNS,
     ALL_IMAGES,
-    BIASING_NOUNS,
     CROSS_CHANNELS,
     DEEPSENTIBANK_PAIRS,
     IMAGE_SHAPE,
@@ -14,7 +12,6 @@ from netgen.paper.printed import (
     LEFT_OUT_NOUNS,
     MAX_EPOCHS,
     MOST_IMAGES,
-    SLUGS,
     TABLE_2,
     TABLE_2_PARAMETERS,
     TASKS,
@@ -25,9 +22,7 @@ from netgen.paper.printed import (
 )
 
 __all__ = [
-    "ABSTRACT_NOUNS",
     "ALL_IMAGES",
-    "BIASING_NOUNS",
     "CROSS_CHANNELS",
     "DEEPSENTIBANK_PAIRS",
     "IMAGENET_MEAN",
@@ -38,7 +33,6 @@ __all__ = [
     "LEFT_OUT_NOUNS",
     "MAX_EPOCHS",
     "MOST_IMAGES",
-    "SLUGS",
     "TABLE_2",
     "TABLE_2_PARAMETERS",
     "TASKS",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from netgen.network.dataset import Positive
 from netgen.paper import TASKS
 
 SINGLE = {task: f"resnet50-{task}" for task in TASKS}
@@ -84,7 +84,6 @@ COMPARED = {network.name: network for network in (*TABLE, *SPECULATIONS)}
 # The paper's batch, momentum, weight decay, initial weights, equal losses and SGD are kept. Here is
 # what small images and a CPU do not allow, with the reason.
 
-Positive = Annotated[int, Meta(gt=0)]
 
 SEEDS, JOBS = 5, 2
 # No claim of the paper depends on the speculations, so they get fewer seeds.

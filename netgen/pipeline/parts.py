@@ -26,7 +26,7 @@ from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
 from netgen.training.snapshots import newest_whole
 
-TRUNK = "resnet50-character"
+TRUNK_NET = "resnet50-character"
 SNAPSHOTS = 3  # per training: a killed one loses at most a third
 SIZE = "32"  # width and height of the letters' images, in pixels
 
@@ -83,8 +83,8 @@ def data_commands(folders: ExperimentFolders, split: str, seed: int) -> Iterator
 def trunk_commands(folders: ExperimentFolders, settings: ExperimentSettings) -> Iterator[Words]:
     """Yield the commands that train the trunk: one task, other characters, from scratch."""
     length = settings.pretraining
-    yield _build(TRUNK, folders.pretraining, folders.trunk, length, PRETRAINING_RATE, tests=1)
-    yield _train(folders.trunk, TRUNK, None)
+    yield _build(TRUNK_NET, folders.pretraining, folders.trunk, length, PRETRAINING_RATE, tests=1)
+    yield _train(folders.trunk, TRUNK_NET, None)
 
 
 def cell_commands(

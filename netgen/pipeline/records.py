@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from netgen.caffe.schema import read_net
 from netgen.cost.complexity import count
-from netgen.evaluation.results import TaskResult, read_result
+from netgen.evaluation.results import Count, TaskResult, read_result
 from netgen.figures.cross_weights import NoCrossWeightsError, cross_weights
 from netgen.pipeline.miniature import Cell, ExperimentError, ExperimentSettings
 from netgen.pipeline.parts import result_file, trained_weights
@@ -23,7 +23,6 @@ from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
 
 VERSION = 1  # of the format of results.json
-Count = Annotated[int, Meta(ge=0)]
 NEAR = 0.01  # a cross weight within this distance of 0 or 1 counts as near it
 
 

@@ -54,9 +54,9 @@ def check_writable(path: Path) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def digest(path: Path) -> str:
-    """Return a file's SHA-256."""
-    sum_ = hashlib.sha256()
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Return a file's checksum, in hexadecimal."""
+    sum_ = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(CHUNK):
             sum_.update(block)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from netgen.caffe.caffe_pb2 import SolverState
+from netgen.cost.memory import FLOAT
 from netgen.training.plan import TrainingPlan
 from netgen.training.snapshots import KINDS, Snapshot, check_written, require_space
 
-FLOAT = 4  # bytes
 COPIES = 3  # of the parameters in a snapshot, with momentum; some solvers keep two of that
 
 

@@ -23,7 +23,7 @@ from netgen.training.journal import Journal
 from netgen.training.plan import TrainingPlan, run_solver
 from netgen.training.prepare import check_weights
 from netgen.training.recorder import Recorder
-from netgen.training.run_folder import InitialWeights, RunError, RunFolder, RunRecord, locked
+from netgen.training.run_folder import RunError, RunFolder, RunRecord, WeightsFile, locked
 from netgen.training.state import Outcome, completion
 from netgen.training.worker import train_round
 
@@ -80,7 +80,7 @@ def begin(
         command=list(command),
         variant=variant,
         engine=engine,
-        weights=InitialWeights(str(weights), digest(weights)) if weights else None,
+        weights=WeightsFile(str(weights), digest(weights)) if weights else None,
         plan=plan,
     )
     folder.snapshots.mkdir(exist_ok=True)

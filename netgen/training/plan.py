@@ -16,18 +16,17 @@ run of one round from start to end.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated
 
 from google.protobuf import text_format
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from netgen.caffe.caffe_pb2 import SolverParameter
 from netgen.caffe.schema import parse_solver
-from netgen.training.plateau import FACTOR, Rule
+from netgen.network.dataset import Positive
+from netgen.training.plateau import FACTOR, PlateauRule
 
 NEVER = 2**31 - 1
 DROPS_POLICY = "multistep"  # how the plateau rule's drops are written
-Positive = Annotated[int, Meta(gt=0)]
 
 
 class TrainingPlan(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -75,7 +74,7 @@ class TrainingPlan(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     test_batch: int
     round_iterations: Positive
     gpus: list[int]
-    rule: Rule | None
+    rule: PlateauRule | None
     observed: str | None
     best: list[str]
     keep: Positive

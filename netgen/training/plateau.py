@@ -14,9 +14,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-FACTOR = 0.1  # "by a factor of ten"
+from netgen.network.dataset import Positive
 
-Positive = Annotated[int, Meta(gt=0)]
+FACTOR = 0.1  # "by a factor of ten"
 
 
 class Decision(Enum):
@@ -26,7 +26,7 @@ class Decision(Enum):
     CONVERGED = "converged"
 
 
-class Rule(Struct, frozen=True, forbid_unknown_fields=True):
+class PlateauRule(Struct, frozen=True, forbid_unknown_fields=True):
     """The numbers of the plateau rule.
 
     Attributes
@@ -74,7 +74,7 @@ class Plateau(Struct, forbid_unknown_fields=True):
     total: float = 0.0
     count: int = 0
 
-    def observe(self, rule: Rule, iteration: int, loss: float) -> Decision | None:
+    def observe(self, rule: PlateauRule, iteration: int, loss: float) -> Decision | None:
         """Take in one more loss, after `iteration` updates; return what to do, or None."""
         self.total += loss
         self.count += 1
@@ -87,14 +87,14 @@ class Plateau(Struct, forbid_unknown_fields=True):
         self.without += 1
         return self._plateau(rule, iteration) if self.without >= rule.patience else None
 
-    def _plateau(self, rule: Rule, iteration: int) -> Decision:
+    def _plateau(self, rule: PlateauRule, iteration: int) -> Decision:
         if len(self.drops) >= rule.drops or (self.drops and not self.gained):
             return Decision.CONVERGED
         self.drops.append(iteration)
         self.without, self.gained = 0, False
         return Decision.DROP
 
-    def reason(self, rule: Rule) -> str:
+    def reason(self, rule: PlateauRule) -> str:
         """Return in words the reason of the last decision."""
         windows = "the last window" if rule.patience == 1 else f"the last {rule.patience} windows"
         return (

@@ -17,7 +17,7 @@ from netgen.system.files import digest
 from netgen.system.text import listed
 from netgen.training.feeds import check_feed
 from netgen.training.plan import TrainingPlan
-from netgen.training.plateau import Rule
+from netgen.training.plateau import PlateauRule
 from netgen.training.training_options import TrainingOptions
 from netgen.weights.weighted_layers import read_weighted_network
 
@@ -139,7 +139,7 @@ def _rule(
     observed: str | None,
     records: int,
     batch: int,
-) -> Rule | None:
+) -> PlateauRule | None:
     if options.plateau == "off":
         return None
     if solver.lr_policy != "fixed":
@@ -149,7 +149,7 @@ def _rule(
         )
     epoch = math.ceil(records / batch)
     window = options.window or (1 if observed else max(epoch, SHORTEST_WINDOW))
-    return Rule(window, options.patience, options.min_gain, options.drops)
+    return PlateauRule(window, options.patience, options.min_gain, options.drops)
 
 
 def _observed(plateau: str, test: Sequence[LayerParameter]) -> str | None:

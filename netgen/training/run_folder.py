@@ -32,7 +32,7 @@ class RunError(ValueError):
     """A run's folder that cannot be used as asked; the message says why and what next."""
 
 
-class InitialWeights(Struct, frozen=True, forbid_unknown_fields=True):
+class WeightsFile(Struct, frozen=True, forbid_unknown_fields=True):
     """The weights that a run began with, if not the network's fillers."""
 
     path: str
@@ -48,7 +48,7 @@ class RunRecord(Struct, frozen=True, forbid_unknown_fields=True):
     command: list[str]
     variant: str
     engine: EngineFingerprint
-    weights: InitialWeights | None
+    weights: WeightsFile | None
     plan: TrainingPlan
 
 

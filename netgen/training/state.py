@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from netgen.training.health import Health
-from netgen.training.plateau import Plateau, Rule
+from netgen.training.plateau import Plateau, PlateauRule
 
 COMPLETED = frozenset({"converged", "max_iter"})  # the reasons after which nothing is left to do
 
@@ -81,7 +81,7 @@ class Outcome(NamedTuple):
     signal: int | None = None
 
 
-def completion(state: TrainingState, rule: Rule | None) -> str | None:
+def completion(state: TrainingState, rule: PlateauRule | None) -> str | None:
     """Return in words why a run is complete; None if it is not."""
     if state.ended == "converged" and rule:
         return state.plateau.reason(rule)

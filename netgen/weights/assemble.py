@@ -16,7 +16,7 @@ from netgen.caffe.caffemodel_check import Caffemodel
 from netgen.caffe.child import call
 from netgen.caffe.engine import EngineError
 from netgen.weights.moved import folded, place_of
-from netgen.weights.origins import Origin, Start
+from netgen.weights.origins import Origin, OriginKind
 from netgen.weights.weighted_layers import WeightedLayer, WeightsError
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def assemble(
     WeightsError
         The source's layers cannot be folded, or do not fit.
     """
-    eps = _eps(origin.layer for origin in origins if origin.start is Start.FOLDED)
+    eps = _eps(origin.layer for origin in origins if origin.start is OriginKind.FOLDED)
     for origin in origins:
         layer, names = origin.layer, origin.sources
-        if origin.start is Start.FRESH:
+        if origin.start is OriginKind.FRESH:
             blobs = drawn[layer.name]
-        elif origin.start is Start.FOLDED:
+        elif origin.start is OriginKind.FOLDED:
             blobs = folded(layer, names, source, eps[place_of(layer)])
         else:
             blobs = source.layers[names[0]].blobs

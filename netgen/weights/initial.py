@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from netgen.caffe.caffemodel import Weights
 from netgen.caffe.caffemodel_check import Caffemodel, read_checked
 from netgen.weights.assemble import assemble, draw
-from netgen.weights.origins import InitOptions, Origin, Start, find_origins
+from netgen.weights.origins import InitOptions, Origin, OriginKind, find_origins
 from netgen.weights.weighted_layers import WeightedNetwork, read_weighted_network
 
 
@@ -72,6 +72,6 @@ def initial_weights(
     """
     network, source = read_weighted_network(net), read_checked(weights)
     planned = find_origins(network, source, options)
-    drawn = draw([o.layer for o in planned.origins if o.start is Start.FRESH], seed)
+    drawn = draw([o.layer for o in planned.origins if o.start is OriginKind.FRESH], seed)
     made = tuple(assemble(planned.origins, source, drawn))
     return InitialWeights(network, source, planned.origins, made, planned.left_over)

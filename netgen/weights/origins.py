@@ -24,7 +24,7 @@ MOST_DIFFERENCES = 5
 CROSS_OR_SELF = re.compile(r"(cross|self)\d")  # a weight on a shortcut: new
 
 
-class Start(Enum):
+class OriginKind(Enum):
     """How a layer gets its initial weights; the value is printed."""
 
     COPIED = "copied"
@@ -52,7 +52,7 @@ class Origin:
     """How a layer starts, and the source's layers that it is made from."""
 
     layer: WeightedLayer
-    start: Start
+    start: OriginKind
     sources: tuple[str, ...] = ()
 
 
@@ -91,15 +91,15 @@ def _origin(
 ) -> Origin | None:
     """Return a layer's origin; None where it has none and is not new."""
     if _is_new(layer, source, options):
-        return Origin(layer, Start.FRESH)
+        return Origin(layer, OriginKind.FRESH)
     if layer.name in into:
-        return Origin(layer, Start.FOLDED, into[layer.name])
+        return Origin(layer, OriginKind.FOLDED, into[layer.name])
     if layer.name in source.layers:
-        return Origin(layer, Start.COPIED, (layer.name,))
+        return Origin(layer, OriginKind.COPIED, (layer.name,))
     if layer.base in source.layers:
-        return Origin(layer, Start.CLONED, (layer.base,))
+        return Origin(layer, OriginKind.CLONED, (layer.base,))
     moved = counterparts(layer, source).get(options.moved)
-    return Origin(layer, Start.CLONED, (moved,)) if moved else None
+    return Origin(layer, OriginKind.CLONED, (moved,)) if moved else None
 
 
 def _is_new(layer: WeightedLayer, source: Caffemodel, options: InitOptions) -> bool:
@@ -107,7 +107,7 @@ def _is_new(layer: WeightedLayer, source: Caffemodel, options: InitOptions) -> b
     if any(fnmatchcase(layer.name, pattern) for pattern in options.fresh):
         return True
     if layer.is_head:
-        same = Origin(layer, Start.COPIED, (layer.name,))
+        same = Origin(layer, OriginKind.COPIED, (layer.name,))
         return not options.keep_heads or _difference(same, source) is not None
     if layer.name in source.layers or layer.base in source.layers:
         return False
@@ -164,7 +164,7 @@ def _describe_missing(source: Caffemodel, missing: list[WeightedLayer]) -> Itera
 def _difference(origin: Origin, source: Caffemodel) -> str | None:
     """Describe how a layer differs from the one that it starts from; None where it does not."""
     layer = origin.layer
-    if not origin.sources or (origin.start is Start.FOLDED and layer.type in NORMS):
+    if not origin.sources or (origin.start is OriginKind.FOLDED and layer.type in NORMS):
         return None
     found = source.layers.get(origin.sources[0])
     if found is None:

@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from netgen.cost.layers.layer_types import text
-from netgen.weights.origins import Origin, Start
+from netgen.weights.origins import Origin, OriginKind
 from netgen.weights.weighted_layers import WeightedLayer
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def notes(made: InitialWeights) -> Iterator[str]:
     whose = "the ResNet-50 that He published" if source.is_hes else NOT_HES
     yield f"{source.file}: sha1 {source.sha1}, {whose}"
     yield from made.network.notices
-    if any(origin.start is Start.FOLDED for origin in made.origins):
+    if any(origin.start is OriginKind.FOLDED for origin in made.origins):
         yield (
             "folded: as the source with BatchNorm's averages (in TEST, or built with"
             " --frozen-statistics); without them, training normalises the sum by its batch"
@@ -54,7 +54,7 @@ def stages(made: InitialWeights) -> list[dict[str, str]]:
     return [
         {
             "stage": stage,
-            **{start.value: _count(start, here) for start in Start},
+            **{start.value: _count(start, here) for start in OriginKind},
             "parameters": f"{sum(_parameters(origin.layer) for origin in here):,}",
         }
         for stage, here in parts.items()
@@ -90,10 +90,10 @@ def _stage(layer: WeightedLayer) -> str:
     return layer.name if layer.is_head else layer.base.partition("/")[0]
 
 
-def _count(start: Start, origins: Iterable[Origin]) -> str:
+def _count(start: OriginKind, origins: Iterable[Origin]) -> str:
     """Return how many layers start so; of cloned ones, also the number of source layers."""
     here = [origin for origin in origins if origin.start is start]
-    if start is not Start.CLONED or not here:
+    if start is not OriginKind.CLONED or not here:
         return f"{len(here) or '-'}"
     sources = {name for origin in here for name in origin.sources}
     times, rest = divmod(len(here), len(sources))

@@ -33,14 +33,14 @@ class Made:
     multiply_adds: int = 0
 
 
-Rule = Callable[[LayerParameter, list[Shape]], Made]
+ShapeRule = Callable[[LayerParameter, list[Shape]], Made]
 
 
 @dataclass(frozen=True)
 class LayerType:
     """A rule, and how many bottoms and tops it takes: (fewest, most)."""
 
-    rule: Rule
+    rule: ShapeRule
     bottoms: tuple[int, int]
     tops: tuple[int, int]
 
@@ -51,10 +51,10 @@ RULES: dict[str, LayerType] = {}
 
 def layer_types(
     *names: str, bottoms: tuple[int, int] = (1, 1), tops: tuple[int, int] = (1, 1)
-) -> Callable[[Rule], Rule]:
+) -> Callable[[ShapeRule], ShapeRule]:
     """Register the decorated function as the rule of the layer types called `names`."""
 
-    def register(rule: Rule) -> Rule:
+    def register(rule: ShapeRule) -> ShapeRule:
         RULES.update({name: LayerType(rule, bottoms, tops) for name in names})
         return rule
 

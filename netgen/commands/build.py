@@ -203,7 +203,7 @@ def _spec(
 
 def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Variant]:
     if all_variants == (name is not None):
-        raise click.UsageError("say --variant NAME (from `netgen list`) or --all")
+        raise click.UsageError("give --variant NAME (from `netgen list`) or --all")
     if name is None:
         return list(variants([task.name for task in dataset.tasks]).values())
     return [find_variant(name, dataset)]

@@ -137,7 +137,7 @@ def command(
     """Write networks and solvers as prototxt.
 
     Each network gives models/NAME/train_val.prototxt, models/NAME/deploy.prototxt and
-    solvers/NAME.prototxt; deepsentibank, which is not trained, gives only the second. Without
+    solvers/NAME.prototxt; deepsentibank, which is not trained, gives only deploy.prototxt. Without
     options, the networks are the paper's.
     """
     data = load_dataset(dataset)

@@ -151,7 +151,9 @@ class Recipe:
     momentum: float = printed(0.9, "Momentum", "section 5.2", most=1)
     weight_decay: float = printed(0.0001, "Weight decay", "section 5.2")
     mirror: bool = printed(True, "Flip training images at random", "section 5.2")
-    memory: float = printed(12.0, "GiB that training and testing may take", "5.2: one GTX Titan X")
+    memory: float = printed(
+        12.0, "GiB that training and testing may take", "section 5.2: one GTX Titan X"
+    )
 
     stepvalues: tuple[int, ...] = choice(
         (),
@@ -167,7 +169,9 @@ class Recipe:
     snapshot: int | None = choice(
         None, "Iterations between snapshots", "an epoch, after the test of the same iteration"
     )
-    display: int = choice(100, "Iterations between displays", "a few a minute on the paper's card")
+    display: int = choice(
+        100, "Iterations between displays", "a few per minute on the paper's card"
+    )
     random_seed: int = choice(
         2016, "Seed", "any value will do; it is fixed so that a run can be repeated"
     )

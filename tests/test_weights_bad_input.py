@@ -167,7 +167,7 @@ def test_weights_without_averages_yet_are_no_dialect(source: Layers) -> None:
         (lambda data: data[: len(data) // 2], "damaged or truncated, not a readable caffemodel"),
         (lambda data: b"\xff\xd8\xff\xe0" + data, "a JPEG image, not a readable caffemodel"),
         (lambda data: Path("models/xs/train_val.prototxt").read_bytes(), "text, not weights"),
-        (lambda data: Path("solvers/xs.prototxt").read_bytes(), "text, not weights: a network's"),
+        (lambda data: Path("solvers/xs.prototxt").read_bytes(), "text, not weights: give what"),
     ],
     ids=["empty", "cut off", "jpeg", "prototxt", "solver"],
 )

@@ -129,7 +129,10 @@ def _check_images(ledger: Ledger) -> None:
         if not reasons:
             raise DataError("no images: is this the right place?")
         shown = "; ".join(f"{decoded(name)!r}: {reason}" for name, reason in reasons)
-        raise DataError(f"no image can be used. The first: {shown}")
+        raise DataError(
+            f"no image can be used. The first: {shown}: check these files, and the folder that"
+            " their paths start from"
+        )
     channels = ledger.rows(
         "SELECT channels, MIN(name) FROM items WHERE reason IS NULL GROUP BY channels"
     )

@@ -15,7 +15,7 @@ from data_prep.datums import image_datum, key, label_datum
 from netgen import paper
 from netgen.audit.inspection import InspectionError, InspectionFinding, InspectionVerdict, inspect
 from netgen.caffe.caffe_pb2 import Datum
-from netgen.caffe.databases import DatabaseError
+from netgen.caffe.databases import DatabaseError, open_database
 from netgen.network.dataset import Dataset, Images, Task, split_in, write_dataset
 
 PAIRS = paper.TASKS["anp"]
@@ -291,6 +291,14 @@ def test_what_is_no_lmdb_is_one_clear_error(tmp_path: Path) -> None:
     (folder / "data.mdb").write_bytes(b"\xff\xd8\xff" + bytes(10000))
     with pytest.raises(DatabaseError, match="not a readable LMDB"):
         inspect(data=tmp_path)
+
+
+def test_an_lmdb_that_is_not_there_is_one_error_with_a_next_step(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DatabaseError, match=r"no such folder\): make it with `netgen data`"),
+        open_database(tmp_path / "train/label_adj.lmdb"),
+    ):
+        pass
 
 
 def test_a_truncated_lmdb_is_one_clear_error(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
     [
         ("--variant x2", f"variant 'x2': choose from {', '.join(VARIANTS)} (`netgen list`)"),
         ("--variant XS", "unknown variant 'XS': choose from deepsentibank"),
-        ("", "say --variant NAME (from `netgen list`) or --all"),
-        ("--all --variant xs", "say --variant NAME (from `netgen list`) or --all"),
+        ("", "give --variant NAME (from `netgen list`) or --all"),
+        ("--all --variant xs", "give --variant NAME (from `netgen list`) or --all"),
         ("--variant xs --blocks 3,4", "'3,4' is not four numbers of blocks, such as 3,4,6,3"),
         ("--variant xs --blocks 3,4,6,0", "'3,4,6,0' is not four numbers of blocks"),
         ("--variant xs --blocks 3,4,6,x", "'3,4,6,x' is not four numbers of blocks"),
@@ -63,7 +63,8 @@ def test_what_cannot_be_built_is_one_message_and_nothing_is_written(
 
 
 def test_an_unknown_command_is_refused() -> None:
-    assert "No such command 'make'" in refused(2, "make")
+    assert "No such command 'make'. See `netgen --help`." in refused(2, "make")
+    assert "No such command 'biuld'. Did you mean 'build'?" in refused(2, "biuld")
 
 
 @pytest.mark.parametrize("option", ["--out", "--dataset"])

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
+from support.build_command import program
 from support.caffe_child import in_caffe
 from support.paths import ZOO
 
@@ -71,6 +72,14 @@ def test_a_network_given_as_a_solver_is_refused(tmp_path: Path) -> None:
         pytest.raises(SchemaError, match="names no network: a solver needs one of net"),
     ):
         read_solver(tmp_path / "net.prototxt")
+
+
+def test_a_command_prints_the_warning_as_a_note_without_python(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(RELU)
+    result = program(arguments=("train", "--solver", "net.prototxt"), folder=tmp_path)
+    note, error = result.stderr.splitlines()
+    assert note.startswith("note: net.prototxt: left out what netgen's schema does not have:")
+    assert error.startswith("Error: net.prototxt: names no network")
 
 
 def test_layers_of_2014_become_todays() -> None:

@@ -67,7 +67,7 @@ def test_the_table_has_the_counts_in_full_and_short(net: Path) -> None:
     assert lines[0] == "two_heads, TRAIN, batch 4"
     assert f"parameters {parameters:,} 0.00 M all blobs" in lines
     assert f"multiply-adds {4 * work:,} 0.02 M one each; the whole batch" in lines
-    assert f"an image {work:,} 0.00 M Convolution, InnerProduct" in lines
+    assert f"per image {work:,} 0.00 M Convolution, InnerProduct" in lines
     assert "note:" not in result.output
 
 

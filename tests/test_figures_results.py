@@ -88,7 +88,7 @@ def test_convolutions_for_cross_weights_are_refused(tmp_path: Path) -> None:
     file.write_bytes(to_caffemodel("x", [Weights("cross5b_a_b", "Convolution", (blob,))]))
     told = netgen_figure("weights", file, "--out", tmp_path / "a.png")
     assert told.exit_code == 1
-    assert "cross5b_a_b is a convolution, of a weight a pair of channels" in told.output
+    assert "cross5b_a_b is a convolution, with one weight per pair of channels" in told.output
     assert not (tmp_path / "a.png").exists()
 
 
@@ -152,6 +152,15 @@ def test_a_log_without_a_training_is_refused(tmp_path: Path, content: str) -> No
     assert told.exit_code == 1
     assert str(tmp_path / "log.jsonl") in told.output
     assert not (tmp_path / "figure.png").exists()
+
+
+@pytest.mark.parametrize("content", ['{"version": 1}\n', '{"event": "start"}\n[1]\n'])
+def test_json_that_is_no_journal_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "results.json").write_text(content)
+    told = netgen_figure("curves", tmp_path / "results.json", "--out", tmp_path / "figure.png")
+    assert told.exit_code == 1
+    assert isinstance(told.exception, SystemExit), "a message, no traceback"
+    assert "results.json: not a log.jsonl of `netgen train`" in told.output
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

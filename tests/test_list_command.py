@@ -45,3 +45,11 @@ def test_list_shows_the_networks_of_a_dataset(tmp_path: Path) -> None:
     output = succeed("list", "--dataset", "data/dataset.toml").stdout
     assert "resnet50-shape" in output
     assert "43.16" not in output, "Table 2 says nothing about other data"
+
+
+def test_list_never_shortens_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    make_dataset(tmp_path / "data", wings=3, shape=9)
+    output = succeed("list", "--dataset", "data/dataset.toml").stdout
+    assert "inception-v1-wings" in output
+    assert "…" not in output

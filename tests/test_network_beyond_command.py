@@ -56,7 +56,7 @@ def test_count_counts_what_no_memory_would_hold() -> None:
         ("build --variant x0 --beyond cross-start=zero", 1, "x0 has no learned cross weights"),
         ("build --variant xs --beyond crossed=all-blocks", 1, "let the tasks part earlier"),
         ("build --all --beyond crossed=all-blocks", 1, "no network is left: nothing was written"),
-        ("list --beyond --readings", 2, "two lists"),
+        ("list --beyond --readings", 2, "not both"),
         ("figure architecture --variant x1 --beyond towers=x --out a.png", 2, "unknown value 'x'"),
     ],
 )

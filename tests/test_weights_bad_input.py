@@ -167,7 +167,7 @@ def test_weights_without_averages_yet_are_no_dialect(source: Layers) -> None:
         (lambda data: data[: len(data) // 2], "damaged or truncated, not a readable caffemodel"),
         (lambda data: b"\xff\xd8\xff\xe0" + data, "a JPEG image, not a readable caffemodel"),
         (lambda data: Path("models/xs/train_val.prototxt").read_bytes(), "text, not weights"),
-        (lambda data: Path("solvers/xs.prototxt").read_bytes(), "text, not weights: a network's"),
+        (lambda data: Path("solvers/xs.prototxt").read_bytes(), "text, not weights: give what"),
     ],
     ids=["empty", "cut off", "jpeg", "prototxt", "solver"],
 )
@@ -198,8 +198,8 @@ def test_a_network_that_is_not_built_names_the_command(source: Layers) -> None:
     message = refused("--variant", "x0", "--from", SOURCE)
     assert "models/x0/train_val.prototxt is not there" in message
     assert "`netgen build --variant x0` writes it" in message
-    assert "say --variant NAME" in refused("--from", SOURCE)
-    assert "say --variant NAME" in refused(*XS, SOURCE, "--net", "models/xs/deploy.prototxt")
+    assert "give --variant NAME" in refused("--from", SOURCE)
+    assert "give --variant NAME" in refused(*XS, SOURCE, "--net", "models/xs/deploy.prototxt")
 
 
 def test_a_solver_or_weights_are_no_network(source: Layers) -> None:

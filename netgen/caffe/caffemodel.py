@@ -61,7 +61,7 @@ def read_weights(path: str | os.PathLike[str]) -> list[Weights]:
     data, file = _read(path), os.fspath(path)
     if _is_text(data[:PEEK]):
         raise CaffemodelError(
-            f"{file}: text, not weights: a network's prototxt is given with --net"
+            f"{file}: text, not weights: give what Caffe's snapshot wrote (*.caffemodel)"
         )
     try:
         net = _net_class().FromString(data)

@@ -33,6 +33,11 @@ def open_database(path: Path) -> Iterator[Cursor]:
     """
     import lmdb  # slow to load and seldom needed
 
+    if not path.exists():
+        raise DatabaseError(
+            f"{path}: not a readable LMDB (no such folder): make it with `netgen data`, or change"
+            " to the folder that this path starts from"
+        )
     try:
         with (
             lmdb.open(str(path), readonly=True, lock=False, create=False) as environment,

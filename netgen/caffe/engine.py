@@ -81,7 +81,7 @@ def require_gpu(engine: Engine) -> None:
     if not engine.cuda:
         raise EngineError(
             f"{engine.program} was built for the CPU only: put a Caffe built with CUDA on the PATH,"
-            " or train on the CPU (`netgen build --solver-mode cpu`, `caffe train` without -gpu)"
+            " or omit --gpu (to train on the CPU, also `netgen build --solver-mode cpu`)"
         )
     answer = _run(str(engine.program), "device_query", "-gpu", "0")
     if answer.returncode != 0:

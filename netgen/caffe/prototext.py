@@ -68,7 +68,7 @@ def _parse(text: str, message: Message, tolerant: bool) -> None:
         what = re.sub(r"^[\d:\s]+('.*': )?", "", str(error)).replace("netgen.caffe.", "")
         what = what.rstrip(".") if len(what) < LONGEST_MESSAGE else what[:LONGEST_MESSAGE] + " …"
         place = f"{error.GetLine() or 1}:{error.GetColumn() or 1}"
-        raise ValueError(f"{place}: {what}: mend it there; is the file whole?") from None
+        raise ValueError(f"{place}: {what}: correct it there; is the file whole?") from None
     except RecursionError:
         raise ValueError("1: nested too deeply: is it a network or a solver?") from None
 

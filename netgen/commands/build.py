@@ -137,7 +137,7 @@ def command(
     """Write networks and solvers as prototxt.
 
     Each network gives models/NAME/train_val.prototxt, models/NAME/deploy.prototxt and
-    solvers/NAME.prototxt; deepsentibank, which is not trained, gives only the second. Without
+    solvers/NAME.prototxt; deepsentibank, which is not trained, gives only deploy.prototxt. Without
     options, the networks are the paper's.
     """
     data = load_dataset(dataset)
@@ -203,7 +203,7 @@ def _spec(
 
 def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Variant]:
     if all_variants == (name is not None):
-        raise click.UsageError("say --variant NAME (from `netgen list`) or --all")
+        raise click.UsageError("give --variant NAME (from `netgen list`) or --all")
     if name is None:
         return list(variants([task.name for task in dataset.tasks]).values())
     return [find_variant(name, dataset)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -58,8 +60,21 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"netgen.commands.{name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or suggest those of a similar name."""
+        name = args[0]
+        unknown = name not in COMMANDS and not name.startswith("-")
+        if unknown and not ctx.resilient_parsing:  # which is: completing a line in the shell
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else "See `netgen --help`."
+            raise click.UsageError(f"No such command {name!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error is one message, never a traceback."""
+        python_format, warnings.formatwarning = warnings.formatwarning, _note
         try:
             return super().invoke(ctx)
         except ValueError as error:
@@ -68,6 +83,8 @@ class Commands(click.Group):
             if error.errno == errno.EPIPE:  # `netgen list | head`: click ends without a message
                 raise
             raise click.ClickException(_sentence(error)) from error
+        finally:
+            warnings.formatwarning = python_format
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,6 +98,11 @@ def main() -> None:
       netgen build --variant xs                write one as prototxt
       caffe train -solver solvers/xs.prototxt  train it
     """  # noqa: D301 - \b keeps click from filling these lines
+
+
+def _note(message: Warning | str, *_where: Any, **_line: Any) -> str:
+    """Return a warning's message, without the line of Python that it comes from."""
+    return f"note: {message}\n"
 
 
 def _sentence(error: OSError) -> str:

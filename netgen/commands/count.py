@@ -192,11 +192,11 @@ def _summary(cost: NetCost) -> list[list[str]]:
         ("parameters", cost.parameters, _millions, "all blobs"),
         ("  trainable", cost.trainable, _millions, "lr_mult not 0"),
         ("multiply-adds", cost.multiply_adds, _billions, "one each; the whole batch"),
-        ("  an image", cost.multiply_adds_per_image, _billions, ", ".join(sorted(counted))),
+        ("  per image", cost.multiply_adds_per_image, _billions, ", ".join(sorted(counted))),
         ("activations", cost.activation_bytes, _bytes, "blobs that have a name"),
         ("memory", memory.total, _bytes, f"and {holds}"),
         ("  without images", memory.fixed, _bytes, "whatever the batch"),
-        ("  an image", round(memory.per_image), _bytes, "each"),
+        ("  per image", round(memory.per_image), _bytes, "each"),
         ("process", memory.total + PROGRAM_BYTES, _bytes, "and the program, on a CPU"),
     ]
     least = "" if cost.complete else "at least "

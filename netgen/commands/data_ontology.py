@@ -24,7 +24,7 @@ REPORTS = ("filters.csv", "pairs.csv", "graph.svg", "graph.png")
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("ontology", short_help="The paper's classes, from VSO's full list of pairs.")
+@click.command("ontology", short_help="Choose the paper's classes from VSO's full list of pairs.")
 @click.argument("pairs_file", metavar="LIST", type=existing_file)
 @click.option(
     "--out",

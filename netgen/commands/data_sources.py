@@ -17,12 +17,12 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("folder", short_help="Your images, one folder per class.")
+@click.command("folder", short_help="Convert your images, one folder per class.")
 @click.argument("root", type=FOLDER)
 @click.option("--task", default="class", show_default=True, help="The name of the task.")
 @dataset_options
 def folder(root: Path, task: str, options: DataOptions) -> None:
-    """Make one task of folders: each folder in ROOT is a class, with all images below it.
+    """Make one task from folders: each folder in ROOT is a class, with all images below it.
 
     For several tasks, list the images in a file: see `netgen data csv`.
     """
@@ -31,7 +31,7 @@ def folder(root: Path, task: str, options: DataOptions) -> None:
     make(class_folders(root, task), options)
 
 
-@click.command("csv", short_help="Your images, listed in a file with one column per task.")
+@click.command("csv", short_help="Convert your images, listed in a file, one column per task.")
 @click.argument("file", type=FILE)
 @click.option(
     "--root", type=FOLDER, help="The folder that the paths start in.  [default: the file's]"
@@ -44,7 +44,7 @@ def folder(root: Path, task: str, options: DataOptions) -> None:
 )
 @dataset_options
 def csv(file: Path, root: Path | None, classes: Path | None, options: DataOptions) -> None:
-    """Make any number of tasks of a list: FILE has images and their classes.
+    """Make any number of tasks from a list: FILE has images and their classes.
 
     Its first line names the columns: path, one per task, and split (train or test) if the split is
     given:
@@ -59,7 +59,7 @@ def csv(file: Path, root: Path | None, classes: Path | None, options: DataOption
     make(csv_file(file, root, classes), options)
 
 
-@click.command("mtvso", short_help="The paper's images, one folder per adjective_noun.")
+@click.command("mtvso", short_help="Convert the paper's images, one folder per adjective_noun.")
 @click.argument("images", type=FOLDER)
 @click.option(
     "--labels",
@@ -73,7 +73,7 @@ def csv(file: Path, root: Path | None, classes: Path | None, options: DataOption
 def mtvso(
     images: Path, labels: Path | None, train: Path | None, test: Path | None, options: DataOptions
 ) -> None:
-    """Make the paper's three tasks, noun, adj and anp (the pair), of IMAGES/ADJECTIVE_NOUN/.
+    """Make the paper's three tasks, noun, adj and anp (the pair), from IMAGES/ADJECTIVE_NOUN/.
 
     With --train and --test the split is that of the lists, and images not listed are left out;
     their classes are names, or labels from 0 in the order of the lists of --labels.
@@ -86,7 +86,9 @@ def mtvso(
     make(source(images, labels, splits), options)
 
 
-@click.command("fashion-mnist", short_help="60,000 + 10,000 small photographs of clothes.")
+@click.command(
+    "fashion-mnist", short_help="Convert Fashion-MNIST: 70,000 small photographs of clothes."
+)
 @click.option(
     "--source-folder",
     type=FOLDER,
@@ -95,7 +97,7 @@ def mtvso(
 )
 @dataset_options
 def fashion_mnist(source_folder: Path | None, options: DataOptions) -> None:
-    """Make three tasks of Fashion-MNIST: 60,000 + 10,000 grey photographs of clothes, 28 x 28.
+    """Make three tasks from Fashion-MNIST: 60,000 + 10,000 grey photographs of clothes, 28 x 28.
 
     The tasks are the item (10 classes, as published), and its family (6) and season (3), which
     follow from the item as noun and adjective follow from the adjective-noun pair. The split is the
@@ -106,11 +108,11 @@ def fashion_mnist(source_folder: Path | None, options: DataOptions) -> None:
     make(source.fashion_mnist(source_folder or source.PACKAGE_FOLDER), options)
 
 
-@click.command("cifar100", short_help="50,000 + 10,000 small photographs of 100 things.")
+@click.command("cifar100", short_help="Convert CIFAR-100: 60,000 small photographs of 100 things.")
 @click.argument("archive", type=click.Path(exists=True, path_type=Path))
 @dataset_options
 def cifar100(archive: Path, options: DataOptions) -> None:
-    """Make two tasks of CIFAR-100: 50,000 + 10,000 colour photographs, 32 x 32.
+    """Make two tasks from CIFAR-100: 50,000 + 10,000 colour photographs, 32 x 32.
 
     ARCHIVE is the published cifar-100-python.tar.gz, or the folder in it. Nothing is unpacked onto
     the disk, and a pickle in it that would call a function is refused.

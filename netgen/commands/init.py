@@ -123,7 +123,7 @@ def command(
 
 def _network_file(variant: str | None, net: Path | None) -> Path:
     if (variant is None) == (net is None):
-        raise click.UsageError("say --variant NAME (from `netgen list`) or --net FILE")
+        raise click.UsageError("give --variant NAME (from `netgen list`) or --net FILE")
     if net is not None:
         return net
     file = Path("models") / str(variant) / "train_val.prototxt"

@@ -25,7 +25,7 @@ from netgen.network.variants import variants
 def command(dataset: Path | None, readings: bool, beyond: bool, as_json: bool) -> None:
     """List the networks of Table 2 that can be built."""
     if readings and beyond:
-        raise click.UsageError("say --readings or --beyond: they are two lists")
+        raise click.UsageError("give --readings or --beyond, not both")
     rows = _readings() if readings else _beyond() if beyond else _networks(dataset)
     if as_json:
         click.echo(json.dumps(rows, indent=2))

@@ -66,7 +66,11 @@ def print_table(rows: Sequence[dict[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*rows[0], box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    name, *others = rows[0]
+    table.add_column(name, no_wrap=True, overflow="fold")  # a name is to be copied: whole
+    for heading in others:
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row.values())
     # Piped, rich would cut at 80 columns what another program is to read.

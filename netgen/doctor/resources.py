@@ -72,7 +72,7 @@ def examine_memory(request: DoctorRequest) -> list[DoctorFinding]:
     except DatasetError:
         return [_unknown("memory")]
     except machine.GpuError as error:
-        return [lack("memory", f"of which GPU? {error}", "see GPU", needed=False)]
+        return [lack("memory", f"unknown without a GPU: {error}", "see GPU", needed=False)]
     if free is None:
         what = "the driver does not report how much the GPU has"
         return [lack("memory", what, "see `nvidia-smi`", needed=False)]

@@ -33,7 +33,7 @@ def draw_confusions(result: Result, tasks: Sequence[str], out: Path) -> None:
 
 
 def confusions_figure(tasks: Sequence[TaskResult]) -> Figure:
-    """Return one matrix per task: rows are the right classes, columns the network's first guesses.
+    """Return one matrix per task: rows are the true classes, columns the predicted ones.
 
     Of many classes it shows those that are most often in a confusion.
     """
@@ -71,11 +71,11 @@ def _draw_matrix(axes: Axes, task: TaskResult, classes: Sequence[int]) -> None:
     if len(classes) <= NUMBERED:
         _write_numbers(axes, shares)
     all_or_some = "" if len(classes) == task.classes else f": {len(classes)} of {task.classes}"
-    set_titles(axes, f"{task.name}{all_or_some}", "the network's first guess, %", "right class")
+    set_titles(axes, f"{task.name}{all_or_some}", "predicted class, %", "true class")
 
 
 def _shares(task: TaskResult) -> NDArray[np.float64]:
-    """Return each right class's share of guesses, truth x guess; rows of no images are zero."""
+    """Return each true class's share of predictions, truth x guess; rows of no images are zero."""
     counts = np.diag(np.array([of.top1 for of in task.of_class], np.float64))
     for confusion in task.confusions:
         counts[confusion.truth, confusion.guess] = confusion.count

@@ -48,8 +48,8 @@ def cross_weights(file: Path, own: bool = True) -> Curves:
         if match := CROSS.fullmatch(layer.name) or (own and SELF.fullmatch(layer.name)):
             if layer.blobs[0].squeeze().ndim > 1:
                 raise NoCrossWeightsError(
-                    f"{file}: {layer.name} is a convolution, of a weight a pair of channels:"
-                    " Figure 5 sorts what has one a channel (cross-form=scale)"
+                    f"{file}: {layer.name} is a convolution, with one weight per pair of channels:"
+                    " Figure 5 sorts weights of which there is one per channel (cross-form=scale)"
                 )
             # Without a target: the reading in which every other task takes the same.
             connection = f"{match['source']}-{match['target'] or 'others'}"

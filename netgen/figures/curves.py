@@ -73,6 +73,10 @@ def read_run(path: Path) -> RunCurves:
         log = read_log(file)
         return RunCurves(file.stem, _curves(log.train), _curves(log.test), ())
     entries = read_journal(file)
+    if not all(isinstance(entry, dict) and "event" in entry for entry in entries):
+        raise CurvesError(
+            f"{file}: not a {JOURNAL} of `netgen train`: give a run's folder, or Caffe's log"
+        )
     of = {event: [e for e in entries if e["event"] == event] for event in ("train", "test", "drop")}
     found = {
         event: _curves(NetOutputs(e["iteration"], e["outputs"]) for e in of[event])

@@ -91,7 +91,7 @@ class Panel:
         title = re.sub(r"^(\w)_(\w)", r"$\\mathbf{\1_\2}$", title)
         if net.variant.row.branch is not Branch.NEVER:
             return title, SUBTITLES[net.variant.row.cross]
-        return title, "single-task" + (", one network a task" if len(self.networks) > 1 else "")
+        return title, "single-task" + (", one network per task" if len(self.networks) > 1 else "")
 
     @property
     def columns(self) -> list[float]:

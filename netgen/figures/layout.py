@@ -48,7 +48,7 @@ from netgen.network.residual import ClassifierHead, ResidualNetwork
 MARGIN, LEGEND = 10.0, 42.0  # the latter's height
 DETOUR = 10.0  # how far beside its box a shortcut runs
 MERGE = 4.0  # how far from the middle of a sum a shortcut and what crosses arrive, above and below
-SHARED, SUM, ALIKE = "shared by the tasks", "sum", "n blocks alike"  # beside lines, the legend
+SHARED, SUM, ALIKE = "shared by the tasks", "sum", "n equal blocks"  # beside lines, the legend
 
 
 def network_picture(networks: Sequence[ResidualNetwork]) -> Picture:
@@ -58,7 +58,7 @@ def network_picture(networks: Sequence[ResidualNetwork]) -> Picture:
     ------
     ValueError
         There is no network, or they are not all of one backbone for images of one size, with
-        the same blocks alike.
+        equal blocks.
     """
     if len({_outline(net) for net in networks}) != 1:
         raise ValueError(

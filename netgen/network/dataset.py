@@ -195,13 +195,13 @@ def check_dataset(dataset: Dataset) -> None:
     if len(dataset.images.mean) != dataset.images.channels:
         raise DatasetError(
             f"images.mean has {len(dataset.images.mean)} values for {dataset.images.channels}"
-            " channels: give one a channel"
+            " channels: give one per channel"
         )
     for section, split in (("train", dataset.train), ("test", dataset.test)):
         if set(split.labels) != set(names):
             raise DatasetError(
                 f"[{section}.labels] names {', '.join(sorted(split.labels)) or 'nothing'}, but the"
-                f" tasks are {', '.join(sorted(names))}: give one database a task"
+                f" tasks are {', '.join(sorted(names))}: give one database per task"
             )
 
 

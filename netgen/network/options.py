@@ -39,7 +39,7 @@ class Branch(Choice):
 
     AFTER_RES5A = "after the block that reduces to 7 x 7"
     BEFORE_RES5A = "before it: nothing of the last stage is shared, as Table 1 draws it"
-    NEVER = "nowhere: one network a task"  # single-task networks; no reading of the text
+    NEVER = "nowhere: one network per task"  # single-task networks; no reading of the text
 
 
 class MovedNorm(Choice):
@@ -81,8 +81,8 @@ class MovedNorm(Choice):
 class Sharing(Choice):
     """How many cross weights a layer has: equation (2) indexes them by the source alone."""
 
-    PER_PAIR = "a cross weight an ordered pair of tasks (Figure 5's legend)"
-    PER_SOURCE = "a cross weight a source task (equation 2's superscript)"
+    PER_PAIR = "one cross weight per ordered pair of tasks (Figure 5's legend)"
+    PER_SOURCE = "one cross weight per source task (equation 2's superscript)"
 
 
 class Normalization(Choice):
@@ -99,7 +99,9 @@ class BranchStage(Choice):
     """In which stage the tasks part; `Branch` says on which side of its first block."""
 
     AFTER_RES5A = Branch.AFTER_RES5A.value
-    AFTER_RES4A = "a stage earlier, after its first block: more blocks a task, more of them crossed"
+    AFTER_RES4A = (
+        "a stage earlier, after its first block: more blocks per task, more of them crossed"
+    )
 
 
 class CrossStart(Choice):
@@ -120,7 +122,7 @@ class CrossLearning(Choice):
 class CrossForm(Choice):
     """What a cross weight is."""
 
-    SCALE = "a weight a channel (Caffe's Scale)"
+    SCALE = "one weight per channel (Caffe's Scale)"
     CONVOLUTION = "a 1 x 1 convolution: C x C weights, every channel from all of the other task's"
 
 
@@ -128,14 +130,14 @@ class CrossBias(Choice):
     """Whether a cross weight adds a bias too."""
 
     NO = "no bias"
-    YES = "a bias a channel, which starts at 0"
+    YES = "one bias per channel, which starts at 0"
 
 
 class SelfWeight(Choice):
     """W_s^(t) in equation (2): the weight on a task's own shortcut where tasks are crossed."""
 
     IDENTITY = "none: the identity"
-    LEARNED = "a trained weight a channel, which starts at 1"
+    LEARNED = "one trained weight per channel, which starts at 1"
 
 
 class Crossed(Choice):

@@ -146,12 +146,14 @@ class Recipe:
     Fields that are None follow from the dataset: they are an epoch, or `MAX_EPOCHS` of them.
     """
 
-    batch_size: int = printed(24, "Images an iteration", "section 5.2")
+    batch_size: int = printed(24, "Images per iteration", "section 5.2")
     base_lr: float = printed(0.001, "Learning rate at the start", "section 5.2")
     momentum: float = printed(0.9, "Momentum", "section 5.2", most=1)
     weight_decay: float = printed(0.0001, "Weight decay", "section 5.2")
     mirror: bool = printed(True, "Flip training images at random", "section 5.2")
-    memory: float = printed(12.0, "GiB that training and testing may take", "5.2: one GTX Titan X")
+    memory: float = printed(
+        12.0, "GiB that training and testing may take", "section 5.2: one GTX Titan X"
+    )
 
     stepvalues: tuple[int, ...] = choice(
         (),
@@ -167,8 +169,12 @@ class Recipe:
     snapshot: int | None = choice(
         None, "Iterations between snapshots", "an epoch, after the test of the same iteration"
     )
-    display: int = choice(100, "Iterations between displays", "a few a minute on the paper's card")
-    random_seed: int = choice(2016, "Seed", "any will do: stated, so that a run can be repeated")
+    display: int = choice(
+        100, "Iterations between displays", "a few per minute on the paper's card"
+    )
+    random_seed: int = choice(
+        2016, "Seed", "any value will do; it is fixed so that a run can be repeated"
+    )
     frozen_statistics: bool = choice(
         False,
         "Train with BatchNorm's averages instead of the batch's statistics",
@@ -178,7 +184,7 @@ class Recipe:
     moving_average: float = choice(
         0.999,
         "Share of BatchNorm's averages that an iteration keeps",
-        "Caffe's; short runs from scratch want less, since the averages start at zero",
+        "Caffe's; short runs from scratch need less, because the averages start at zero",
         most=1,
     )
     head_std: float = choice(

@@ -56,8 +56,8 @@ class TrainingOptions:
     drops: int = _option(
         3,
         "N",
-        "Most drops of the rate, tenfold each. The next plateau, or one without a gain since the"
-        " last drop, counts as convergence and ends the run.",
+        "Maximum number of drops of the rate, tenfold each. The next plateau, or one without a"
+        " gain since the last drop, counts as convergence and ends the run.",
         min=0,
     )
     best: str | None = _option(

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
     [
         ("--variant x2", f"variant 'x2': choose from {', '.join(VARIANTS)} (`netgen list`)"),
         ("--variant XS", "unknown variant 'XS': choose from deepsentibank"),
-        ("", "say --variant NAME (from `netgen list`) or --all"),
-        ("--all --variant xs", "say --variant NAME (from `netgen list`) or --all"),
+        ("", "give --variant NAME (from `netgen list`) or --all"),
+        ("--all --variant xs", "give --variant NAME (from `netgen list`) or --all"),
         ("--variant xs --blocks 3,4", "'3,4' is not four numbers of blocks, such as 3,4,6,3"),
         ("--variant xs --blocks 3,4,6,0", "'3,4,6,0' is not four numbers of blocks"),
         ("--variant xs --blocks 3,4,6,x", "'3,4,6,x' is not four numbers of blocks"),

@@ -67,7 +67,7 @@ def test_the_table_has_the_counts_in_full_and_short(net: Path) -> None:
     assert lines[0] == "two_heads, TRAIN, batch 4"
     assert f"parameters {parameters:,} 0.00 M all blobs" in lines
     assert f"multiply-adds {4 * work:,} 0.02 M one each; the whole batch" in lines
-    assert f"an image {work:,} 0.00 M Convolution, InnerProduct" in lines
+    assert f"per image {work:,} 0.00 M Convolution, InnerProduct" in lines
     assert "note:" not in result.output
 
 
@@ -114,7 +114,7 @@ def test_a_network_without_a_loss_is_counted_as_it_is_deployed(tmp_path: Path) -
 
 
 def test_an_assumed_shape_is_told_in_the_table_and_in_json(net: Path) -> None:
-    note = "blob 'data' is ASSUMED to be 3 x 224 x 224 an image"
+    note = "blob 'data' is ASSUMED to be 3 x 224 x 224 per image"
     assert f"note: {note}" in run(net).output
     assert counted(net)["notices"][0].startswith(note)
 

@@ -88,7 +88,7 @@ def test_convolutions_for_cross_weights_are_refused(tmp_path: Path) -> None:
     file.write_bytes(to_caffemodel("x", [Weights("cross5b_a_b", "Convolution", (blob,))]))
     told = netgen_figure("weights", file, "--out", tmp_path / "a.png")
     assert told.exit_code == 1
-    assert "cross5b_a_b is a convolution, of a weight a pair of channels" in told.output
+    assert "cross5b_a_b is a convolution, with one weight per pair of channels" in told.output
     assert not (tmp_path / "a.png").exists()
 
 

@@ -198,8 +198,8 @@ def test_a_network_that_is_not_built_names_the_command(source: Layers) -> None:
     message = refused("--variant", "x0", "--from", SOURCE)
     assert "models/x0/train_val.prototxt is not there" in message
     assert "`netgen build --variant x0` writes it" in message
-    assert "say --variant NAME" in refused("--from", SOURCE)
-    assert "say --variant NAME" in refused(*XS, SOURCE, "--net", "models/xs/deploy.prototxt")
+    assert "give --variant NAME" in refused("--from", SOURCE)
+    assert "give --variant NAME" in refused(*XS, SOURCE, "--net", "models/xs/deploy.prototxt")
 
 
 def test_a_solver_or_weights_are_no_network(source: Layers) -> None:
@@ -220,7 +220,7 @@ def test_a_file_that_is_there_stays_without_force(source: Layers) -> None:
     init(*XS, SOURCE, "--force")
     assert len(layers_of(INITIAL)) == 122
     before = Path(SOURCE).read_bytes()
-    assert "is what --from reads" in refused(*XS, SOURCE, "--out", SOURCE, "--force")
+    assert "is the file that --from reads" in refused(*XS, SOURCE, "--out", SOURCE, "--force")
     assert Path(SOURCE).read_bytes() == before
 
 

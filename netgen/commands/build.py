@@ -161,7 +161,7 @@ def command(
 def _made(
     chosen: list[Variant], to_spec: Callable[[Variant], BuildSpec]
 ) -> list[tuple[BuildSpec, dict[Path, str]]]:
-    """Return each network's files; of several, unsuited ones are left out, with a message."""
+    """Return each network's files; of several, unsuited ones are omitted, with a message."""
     from netgen.network.build import network_files
 
     made = []
@@ -172,7 +172,7 @@ def _made(
         except UnsuitedError as error:
             if len(chosen) == 1:
                 raise
-            click.echo(f"left out {variant.name}: {error}", err=True)
+            click.echo(f"omitted {variant.name}: {error}", err=True)
     if not made:
         raise click.ClickException("no network is left: nothing was written")
     return made
@@ -203,7 +203,7 @@ def _spec(
 
 def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Variant]:
     if all_variants == (name is not None):
-        raise click.UsageError("say --variant NAME (from `netgen list`) or --all")
+        raise click.UsageError("give --variant NAME (from `netgen list`) or --all")
     if name is None:
         return list(variants([task.name for task in dataset.tasks]).values())
     return [find_variant(name, dataset)]
@@ -236,7 +236,7 @@ def _check(texts: dict[Path, str]) -> None:
     stale = [path for path, text in texts.items() if differs(path, text)]
     if stale:
         raise click.ClickException(
-            f"{len(stale)} of {len(texts)} files are stale: the same command without --check renews"
-            " them"
+            f"{len(stale)} of {len(texts)} files are stale: the same command without --check"
+            " updates them"
         )
     click.echo(f"{len(texts)} files are up to date.")

@@ -22,7 +22,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--task", default="class", show_default=True, help="The name of the task.")
 @dataset_options
 def folder(root: Path, task: str, options: DataOptions) -> None:
-    """Make one task of folders: each folder in ROOT is a class, with all images below it.
+    """Make one task from folders: each folder in ROOT is a class, with all images below it.
 
     For several tasks, list the images in a file: see `netgen data csv`.
     """
@@ -44,7 +44,7 @@ def folder(root: Path, task: str, options: DataOptions) -> None:
 )
 @dataset_options
 def csv(file: Path, root: Path | None, classes: Path | None, options: DataOptions) -> None:
-    """Make any number of tasks of a list: FILE has images and their classes.
+    """Make any number of tasks from a list: FILE has images and their classes.
 
     Its first line names the columns: path, one per task, and split (train or test) if the split is
     given:
@@ -73,7 +73,7 @@ def csv(file: Path, root: Path | None, classes: Path | None, options: DataOption
 def mtvso(
     images: Path, labels: Path | None, train: Path | None, test: Path | None, options: DataOptions
 ) -> None:
-    """Make the paper's three tasks, noun, adj and anp (the pair), of IMAGES/ADJECTIVE_NOUN/.
+    """Make the paper's three tasks, noun, adj and anp (the pair), from IMAGES/ADJECTIVE_NOUN/.
 
     With --train and --test the split is that of the lists, and images not listed are left out;
     their classes are names, or labels from 0 in the order of the lists of --labels.
@@ -95,7 +95,7 @@ def mtvso(
 )
 @dataset_options
 def fashion_mnist(source_folder: Path | None, options: DataOptions) -> None:
-    """Make three tasks of Fashion-MNIST: 60,000 + 10,000 grey photographs of clothes, 28 x 28.
+    """Make three tasks from Fashion-MNIST: 60,000 + 10,000 grey photographs of clothes, 28 x 28.
 
     The tasks are the item (10 classes, as published), and its family (6) and season (3), which
     follow from the item as noun and adjective follow from the adjective-noun pair. The split is the
@@ -110,7 +110,7 @@ def fashion_mnist(source_folder: Path | None, options: DataOptions) -> None:
 @click.argument("archive", type=click.Path(exists=True, path_type=Path))
 @dataset_options
 def cifar100(archive: Path, options: DataOptions) -> None:
-    """Make two tasks of CIFAR-100: 50,000 + 10,000 colour photographs, 32 x 32.
+    """Make two tasks from CIFAR-100: 50,000 + 10,000 colour photographs, 32 x 32.
 
     ARCHIVE is the published cifar-100-python.tar.gz, or the folder in it. Nothing is unpacked onto
     the disk, and a pickle in it that would call a function is refused.
@@ -122,8 +122,8 @@ def cifar100(archive: Path, options: DataOptions) -> None:
 
     images = Cifar100(archive)
     source = images.source
-    whose = "the published archive" if images.content.published else "not the published archive"
-    click.echo(f"{archive}: {whose}", err=True)
+    origin = "the published archive" if images.content.published else "not the published archive"
+    click.echo(f"{archive}: {origin}", err=True)
     make(source, options)
 
 

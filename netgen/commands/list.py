@@ -19,13 +19,13 @@ from netgen.network.variants import variants
 @click.option(
     "--beyond",
     is_flag=True,
-    help="List the extensions beyond the paper, and where it speaks of them.",
+    help="List the extensions beyond the paper, with their places in it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(dataset: Path | None, readings: bool, beyond: bool, as_json: bool) -> None:
     """List the networks of Table 2 that can be built."""
     if readings and beyond:
-        raise click.UsageError("say --readings or --beyond: they are two lists")
+        raise click.UsageError("give only one of --readings and --beyond")
     rows = _readings() if readings else _beyond() if beyond else _networks(dataset)
     if as_json:
         click.echo(json.dumps(rows, indent=2))

@@ -1,4 +1,4 @@
-"""Memory and disk, against what a network and a dataset need."""
+"""Check memory and disk for a network and a dataset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from netgen.training.memory_check import needed_by
 
 # Snapshots that `netgen train` keeps: the newest three, the best, and one while it is written.
 KEPT = 5
-DATUM = 100  # bytes of a record besides its pixels, with the database's own
+DATUM = 100  # bytes of a record in addition to its pixels, with the database's own
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def examine_memory(request: DoctorRequest) -> list[DoctorFinding]:
     except DatasetError:
         return [_unknown("memory")]
     except machine.GpuError as error:
-        return [lack("memory", f"of which GPU? {error}", "see GPU", needed=False)]
+        return [lack("memory", f"no GPU to check: {error}", "see GPU", needed=False)]
     if free is None:
         what = "the driver does not report how much the GPU has"
         return [lack("memory", what, "see `nvidia-smi`", needed=False)]

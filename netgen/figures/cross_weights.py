@@ -40,18 +40,18 @@ def cross_weights(file: Path, own: bool = True) -> Curves:
     Raises
     ------
     ValueError
-        It is no caffemodel, or no network with channelwise scale (X_S): one without cross weights,
-        or with convolutions for them.
+        It is not a caffemodel, or not of a network with channelwise scale (X_S): it has no cross
+        weights, or convolutions as cross weights.
     """
     found: Curves = {}
     for layer in read_weights(file):
         if match := CROSS.fullmatch(layer.name) or (own and SELF.fullmatch(layer.name)):
             if layer.blobs[0].squeeze().ndim > 1:
                 raise NoCrossWeightsError(
-                    f"{file}: {layer.name} is a convolution, of a weight a pair of channels:"
-                    " Figure 5 sorts what has one a channel (cross-form=scale)"
+                    f"{file}: {layer.name} is a convolution, with one weight per pair of channels:"
+                    " Figure 5 sorts weights with one number per channel (cross-form=scale)"
                 )
-            # Without a target: the reading in which every other task takes the same.
+            # Without a target: the reading in which every other task uses the same weight.
             connection = f"{match['source']}-{match['target'] or 'others'}"
             weights = np.sort(layer.blobs[0].ravel())[::-1]
             found.setdefault(match["layer"], {})[connection] = weights

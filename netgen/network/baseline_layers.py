@@ -1,6 +1,6 @@
-"""What the baselines are made of: layers with their names, sizes and starts.
+"""The layers of the baselines, with their names, sizes and initial weights.
 
-All of them learn as in Caffe's own models: biases at twice the rate of weights, without decay.
+All of them are trained as in Caffe's own models: biases at twice the rate of weights, no decay.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Shape = tuple[int, int, int]  # channels, height, width
 
 @dataclass(frozen=True)
 class Start:
-    """How a layer starts from nothing: Caffe's filler of its weights, and its biases."""
+    """How a layer without given weights starts: Caffe's filler for its weights, and its biases."""
 
     filler: str
     std: float | None = None

@@ -1,4 +1,4 @@
-"""Every option of a network: its values, where the paper speaks of it, and where it comes from."""
+"""Every option of a network: its values, its place in the paper, and where it comes from."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class CrossWeight(Choice):
 
 
 class Branch(Choice):
-    """Where the tasks part (section 4: "at the last input size reduction")."""
+    """Where the tasks branch (section 4: "at the last input size reduction")."""
 
     AFTER_RES5A = "after the block that reduces to 7 x 7"
     BEFORE_RES5A = "before it: nothing of the last stage is shared, as Table 1 draws it"
-    NEVER = "nowhere: one network a task"  # single-task networks; no reading of the text
+    NEVER = "nowhere: one network per task"  # single-task networks; no reading of the text
 
 
 class MovedNorm(Choice):
@@ -79,10 +79,10 @@ class MovedNorm(Choice):
 
 
 class Sharing(Choice):
-    """How many cross weights a layer has: equation (2) indexes them by the source alone."""
+    """How many cross weights a layer has: equation (2) indexes them by the source task only."""
 
-    PER_PAIR = "a cross weight an ordered pair of tasks (Figure 5's legend)"
-    PER_SOURCE = "a cross weight a source task (equation 2's superscript)"
+    PER_PAIR = "one cross weight per ordered pair of tasks (Figure 5's legend)"
+    PER_SOURCE = "one cross weight per source task (equation 2's superscript)"
 
 
 class Normalization(Choice):
@@ -92,14 +92,16 @@ class Normalization(Choice):
     MEAN = "shortcuts are divided by the number of tasks"
 
 
-# ---- beyond the paper: what it speculates on, or its own numbers speak against -----------------
+# ---- beyond the paper: what it speculates on, or what its own numbers contradict ---------------
 
 
 class BranchStage(Choice):
-    """In which stage the tasks part; `Branch` says on which side of its first block."""
+    """The stage in which the tasks branch; `Branch` is the side of its first block."""
 
     AFTER_RES5A = Branch.AFTER_RES5A.value
-    AFTER_RES4A = "a stage earlier, after its first block: more blocks a task, more of them crossed"
+    AFTER_RES4A = (
+        "a stage earlier, after its first block: more blocks per task, more of them crossed"
+    )
 
 
 class CrossStart(Choice):
@@ -114,13 +116,13 @@ class CrossLearning(Choice):
     """Whether cross weights are trained."""
 
     LEARNED = "trained with the rest"
-    FIXED = "neither trained nor decayed: they stay at their start"
+    FIXED = "neither trained nor decayed: they keep their initial values"
 
 
 class CrossForm(Choice):
     """What a cross weight is."""
 
-    SCALE = "a weight a channel (Caffe's Scale)"
+    SCALE = "one weight per channel (Caffe's Scale)"
     CONVOLUTION = "a 1 x 1 convolution: C x C weights, every channel from all of the other task's"
 
 
@@ -128,14 +130,14 @@ class CrossBias(Choice):
     """Whether a cross weight adds a bias too."""
 
     NO = "no bias"
-    YES = "a bias a channel, which starts at 0"
+    YES = "one bias per channel, which starts at 0"
 
 
 class SelfWeight(Choice):
     """W_s^(t) in equation (2): the weight on a task's own shortcut where tasks are crossed."""
 
     IDENTITY = "none: the identity"
-    LEARNED = "a trained weight a channel, which starts at 1"
+    LEARNED = "one trained weight per channel, which starts at 1"
 
 
 class Crossed(Choice):
@@ -150,7 +152,7 @@ class Towers(Choice):
     """Whether layers other than the classifiers and the cross and self weights are trained."""
 
     TRAINED = "all layers learn"
-    FROZEN = "only classifiers, cross and self weights learn; all else stays at its initial weights"
+    FROZEN = "only classifiers, cross and self weights learn; all others keep their initial weights"
 
 
 class Conv1(Choice):
@@ -171,7 +173,7 @@ class Conv1Bias(Choice):
 
 
 class Part(Enum):
-    """What only some networks have; the value is its name in messages."""
+    """A part that only some networks have; the value is its name in messages."""
 
     BLOCKS = "residual blocks"
     TOWERS = "blocks of several tasks"
@@ -189,9 +191,9 @@ class Source(Enum):
 
 @dataclass(frozen=True)
 class Option:
-    """A field of a network's row: what it can be, and the part that a network needs for it.
+    """A field of a network's row: its values, and the part that a network needs for it.
 
-    `place` is where the paper speaks of it. The first of `values` is ours, which for extensions is
+    `place` is its place in the paper. The first of `values` is our choice; for extensions, it is
     the paper's.
     """
 

@@ -29,11 +29,11 @@ from netgen.training.plan import TrainingPlan
 
 
 class RunError(ValueError):
-    """A run's folder that cannot be used as asked; the message says why and what next."""
+    """A run's folder that cannot be used as requested; the message says why and what to do next."""
 
 
 class InitialWeights(Struct, frozen=True, forbid_unknown_fields=True):
-    """The weights that a run began with, if not the network's fillers."""
+    """The file of the weights that a run began with, if it did not begin from the fillers."""
 
     path: str
     sha256: str

@@ -3,7 +3,7 @@
     python benchmarks/audit.py [--rounds N] [--ontology DIR]
 
 Starts `netgen audit` in a process of its own, several times: everything is built, parsed and
-counted anew. The target: 3 seconds from the command to its last line.
+counted again. The target: 3 seconds from the command to its last line.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def main() -> int:
             times[engine.name].append(engine.milliseconds(options.model, options.iterations))
     ratios = [plain / fast for plain, fast in zip(times["plain"], times["optimised"], strict=True)]
 
-    print(f"{options.model}: ms an iteration, median of {options.rounds} rounds by turns")
+    print(f"{options.model}: ms per iteration, median of {options.rounds} alternating rounds")
     for name, values in times.items():
         print(f"  {name:<10} {spread(values)}")
     print(f"  ratio      {spread(ratios)}; target {TARGET}")

@@ -1,4 +1,4 @@
-"""What 100 million images would take: each step's cost measured here, and the plan that follows.
+"""Estimate the cost of 100 million images from the measured cost of each step.
 
     python benchmarks/data_at_scale.py [--images N] [--rows N] [--target N]
 
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ImageCosts:
-    """Seconds an image on one core, and bytes."""
+    """Seconds per image on one core, and bytes."""
 
     listing: float
     scanning: float
@@ -157,7 +157,7 @@ def synthetic(rows: int) -> Iterator[Item]:
 
 
 def note(ledger: Ledger) -> None:
-    """Take down a scan of every row."""
+    """Record a scan of every row."""
     for page in ledger.scans(64):
         ledger.scanned(
             (number, Scan("50000 1", number.to_bytes(32, "big"), 50_000, None, "JPEG", 3, 375, 500))
@@ -185,17 +185,17 @@ def print_measured(images: ImageCosts, small: LedgerCosts, large: LedgerCosts) -
     print(f"  a file {images.file:,.0f} bytes, its record {images.record:,}, as JPEG", end=" ")
     print(f"{images.jpeg:,.0f}")
     for costs in (small, large):
-        print(f"a ledger of {costs.rows:,} rows: {costs.file:.0f} bytes a row,", end=" ")
+        print(f"a ledger of {costs.rows:,} rows: {costs.file:.0f} bytes per row,", end=" ")
         print(f"peak memory of the process {costs.memory / 1e6:,.0f} MB")
         for what, seconds in (
-            ("enter a row", costs.entering), ("take down a scan", costs.noting),
+            ("enter a row", costs.entering), ("record a scan", costs.noting),
             ("plan", costs.planning), ("read a record", costs.reading),
         ):  # fmt: skip
             print(f"  {what:40} {seconds * 1e6:8,.1f} us  {1 / seconds:12,.0f}/s")
 
 
 def print_plan(target: int, images: ImageCosts, small: LedgerCosts, large: LedgerCosts) -> None:
-    """Print what follows."""
+    """Print the estimates for the target."""
     train = target * 4 // 5
     fits = "fits" if train <= MOST_RECORDS else "does NOT fit"
     print(f"\n{target:,} images, {TASKS} tasks; training set of {train:,} {fits} into keys of one")

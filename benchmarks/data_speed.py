@@ -155,7 +155,7 @@ class Bench:
         ]
 
     def multiplied(self, many: int) -> Path:
-        """Make many different files of the photographs: each ends with bytes of its own."""
+        """Make many different files from the photographs: each ends with different bytes."""
         root = self.work / "many"
         for pair in PAIRS:
             (root / pair).mkdir(parents=True)

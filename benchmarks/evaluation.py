@@ -4,9 +4,9 @@
 
 Run from the repository's root after `./run demo`, which trains the default network. By turns, so
 that a machine that slows down slows all: `caffe test`, `netgen eval --engine caffe`, and `--engine
-opencv`, each over the whole test set, in the same batches. A rate is images a second from the end
+opencv`, each over the whole test set, in the same batches. A rate is images per second from the end
 of the first batch to the end of the last; starting up, and reading the labels of the training set,
-which only netgen does, come before that and stand beside it. The targets: 0.95 and 1.2 times.
+which only netgen does, come before that and are printed too. The targets: 0.95 and 1.2 times.
 """
 
 from __future__ import annotations

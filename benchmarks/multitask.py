@@ -1,15 +1,15 @@
-"""What one X_S network costs in time, beside the three ResNet-50s that it stands for.
+"""Compare the time of one X_S network with that of the three ResNet-50s that it replaces.
 
     python benchmarks/multitask.py [--batches 1,8] [--rounds N] [--iterations N]
 
 Run from the repository's root. Times the committed networks at 224 x 224 with `caffe time`, by
-turns, on images and labels of Caffe's own making (DummyData): forward as deployed, and forward and
-backward as trained. Beside each ratio stands that of the multiply-adds, and what explains the
-difference: the same two ratios of the layers that X_S shares, where the three networks do the same
-work three times, and of the towers after them, where they do what X_S does, less its cross weights;
-and how the share of time that towers take stands to their share of multiply-adds. Normalisations,
-ReLUs and sums take time and have next to no multiply-adds, the more the larger the maps: they are
-before the towers.
+turns, on images and labels that Caffe makes (DummyData): forward as deployed, and forward and
+backward as trained. Each ratio of times is printed with the ratio of multiply-adds, also for the
+layers that X_S shares, where the three networks do the same work three times, and for the towers
+after them, where they do the work of X_S without its cross weights. The towers' share of time is
+printed with their share of multiply-adds. The difference comes from normalisations, ReLUs and sums:
+they take time but have almost no multiply-adds, and most of their time is before the towers, where
+the maps are larger.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def work(net: NetParameter, phase: Phase) -> Cost:
 
 
 def timed(net: NetParameter, phase: Phase, iterations: int) -> Cost:
-    """Let `caffe time` run a network in a new process; sum what it says of each layer."""
+    """Run a network with `caffe time` in a new process; add up the times of its layers."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "net.prototxt"
         file.write_text(MessageToString(net))
@@ -111,7 +111,7 @@ def together(costs: Sequence[Cost]) -> Cost:
 
 
 def compare(kind: str, batch: int, rounds: int, iterations: int) -> Iterator[str]:
-    """Time X_S and the three by turns; yield what is to be said."""
+    """Time X_S and the three by turns; yield the lines to print."""
     phase = KINDS[kind]
     nets = {name: network(name, phase, batch) for name in ("xs", *SINGLE)}
     works = {name: work(net, phase) for name, net in nets.items()}

@@ -1,9 +1,9 @@
-"""How long the commands take that a user types most: the whole process, from start to end.
+"""Time the most common commands: the whole process, from start to end.
 
     python benchmarks/start_up.py [--rounds N]
 
-By turns, so that a machine that slows down slows all; `python -c pass` is timed beside them, since
-no command can be faster. The targets are those of the first release.
+The commands run by turns, so that a machine that slows down slows all; `python -c pass` is timed
+too, since no command can be faster. The targets are those of the first release.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def seconds(command: list[str], folder: str) -> float:
 
 
 def main() -> None:
-    """Time every command, and tell medians, spreads and targets."""
+    """Time every command, and print medians, spreads and targets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds

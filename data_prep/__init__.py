@@ -1,12 +1,12 @@
-"""Images and labels in, aligned LMDBs and a ``dataset.toml`` out.
+"""Turn images and labels into aligned LMDBs and a ``dataset.toml``.
 
-The way of an image, by module:
+The steps of an image, with their modules:
 
 1. **A source lists it**, with a label per task (`image_source.ImageSource`): `class_folders`,
    `csv_file` and `mtvso` find files with `image_files` and name classes with `class_lists`;
    `cifar100` (by `python2_pickle`) and `fashion_mnist` read published datasets.
 2. **It is scanned** (`scanning`): by `workers`, threads or a Dask cluster, `reading` loads it, and
-   `images` and `image_headers` check it. What is found is a row of the `ledger`.
+   `images` and `image_headers` check it. The result is a row of the `ledger`.
 3. **It gets its place** (`planning`): `duplicates` finds images that count as the same,
    `splitting` draws train and test, and the disk space is estimated.
 4. **It is decoded and resized** (`images.decode`) and becomes a Datum (`datums`).

@@ -1,8 +1,8 @@
 """CIFAR-100: 50,000 + 10,000 photographs, 32 x 32, in colour, as two tasks.
 
 *fine* has 100 classes and *coarse* 20, which hold five of them each: "we might choose to predict
-classes and superclasses simultaneously" (section 5). Read from the published archive, of which
-nothing is unpacked onto the disk and nothing is called (`python2_pickle`).
+classes and superclasses simultaneously" (section 5). The data are read from the published archive,
+without unpacking it onto the disk and without calling anything in it (`python2_pickle`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What the files hold, and whether they are, byte for byte, the published ones."""
+    """The contents of the files, and whether they are, byte for byte, the published ones."""
 
     class_names: Mapping[str, tuple[str, ...]]
     batches: Mapping[str, Batch]
@@ -70,7 +70,7 @@ class Cifar100:
 
     @cached_property
     def content(self) -> Content:
-        """What the files hold; a `DataError` when one is missing, damaged, or something else."""
+        """The contents of the files; a `DataError` when one is missing, damaged or another file."""
         files = _files(self.path)
         published = {name: hashlib.md5(file).hexdigest() for name, file in files.items()} == FILES
         tables = {name: _table(f"{self.path}: {name}", files.pop(name)) for name in FILES}
@@ -93,7 +93,7 @@ class Cifar100:
                 yield Item(f"{split}/{row:05}/{name}", labels, split)
 
     def load(self, name: str) -> Pixels:
-        """Return the pixels of the image that `items` calls so."""
+        """Return the pixels of the image that has this name in `items`."""
         split, row, _ = name.split("/", 2)
         image: Pixels = self.content.batches[split].data[int(row)].reshape(SHAPE)
         return np.ascontiguousarray(image[::-1].transpose(1, 2, 0))  # R, G, B to B, G, R
@@ -183,7 +183,7 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
 
 
 def _from_archive(path: Path) -> dict[str, bytes]:
-    """Read the files out of the archive in one pass; whatever else is in it is passed over."""
+    """Read the files from the archive in one pass; other files in it are skipped."""
     wanted = {f"{FOLDER}/{name}": name for name in FILES}
     found = {}
     with gzip.open(path) as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as archive:

@@ -1,4 +1,4 @@
-"""One folder per class: the layout that every framework's tutorial starts with."""
+"""Images in one folder per class, the common layout."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def read_classes(file: Path) -> tuple[str, ...]:
     Raises
     ------
     DataError
-        It cannot be read, is not UTF-8, or names nothing.
+        It cannot be read, is not UTF-8, or is empty.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
@@ -49,7 +49,7 @@ def check_task(name: str, what: str) -> None:
         It cannot.
     """
     if not re.match(TASK_NAME, name):
-        raise DataError(f"{what} {name!r}: no task's name: use {PATTERNS_IN_WORDS[TASK_NAME]}")
+        raise DataError(f"{what} {name!r}: not a task's name: use {PATTERNS_IN_WORDS[TASK_NAME]}")
     if name in RESERVED_NAMES:
         raise DataError(f"{what} {name!r}: a part of every residual block has that name: rename it")
 

@@ -1,4 +1,4 @@
-"""A source in, a dataset out: listed, scanned, planned, and only then written."""
+"""Make a dataset from a source: list, scan and plan all images, then write them."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def convert(
     Raises
     ------
     DataError
-        There is nothing to make a dataset of, images changed meanwhile, the disk is too small, or
-        `out` may not be replaced.
+        There are no images to use, images changed meanwhile, the disk is too small, or `out` may
+        not be replaced.
     OSError
         `out` cannot be written.
     """
@@ -136,7 +136,7 @@ class _Run:
             sums[name] = write_split(
                 ledger, name, split, plan.shape, self.reader(ledger), self.workers, self.progress
             )
-        self.progress.stage("listing what is where")
+        self.progress.stage("writing the lists")
         write_lists(ledger, tasks, folder)
         (folder / MEAN).write_bytes(mean_image(sums["train"], plan.train))
         images = Images(*plan.shape, mean_pixel(sums["train"], plan.train))

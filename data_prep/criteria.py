@@ -1,7 +1,7 @@
-"""Section 5.1's three criteria, by which the paper's classes are chosen from VSO's full list.
+"""Section 5.1's three criteria, which choose the paper's classes from VSO's full list.
 
-They are applied in the paper's order, each to what the one before has left; that an adjective's
-nouns are counted in the full list is what the authors' own lists show
+They are applied in the paper's order, each to the pairs that the previous one keeps; an adjective's
+nouns are counted in the full list, as the authors' own lists show
 (`ontology.with_rich_adjectives`). VSO's "at most 1,000 images per concept" is how its corpus
 was collected before the paper: it is no criterion here.
 """
@@ -69,7 +69,7 @@ class FilterStep:
 
 @dataclass(frozen=True)
 class Criteria:
-    """What a pair must satisfy.
+    """The criteria that a pair must meet.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class Criteria:
 def apply_criteria(
     pairs: Sequence[str], criteria: Criteria, counts: Mapping[str, int] | None
 ) -> list[FilterStep]:
-    """Return what the list holds, and what each criterion leaves of it.
+    """Return the pairs of the list, and those that remain after each criterion.
 
     Parameters
     ----------
@@ -102,19 +102,19 @@ def apply_criteria(
     Raises
     ------
     DataError
-        Nothing is left.
+        No pair is left.
     """
     rich = with_rich_adjectives(pairs, criteria.least_nouns)
     concrete = [pair for pair in rich if split_pair(pair)[1] not in criteria.left_out]
     found = [
         FilterStep("the full list", tuple(pairs)),
-        FilterStep(f"(1) {criteria.least_nouns} or more nouns an adjective", tuple(rich)),
+        FilterStep(f"(1) {criteria.least_nouns} or more nouns per adjective", tuple(rich)),
         FilterStep(f"(2) {len(criteria.left_out):,} nouns excluded", tuple(concrete)),
     ]
     if counts is not None:
         enough = [pair for pair in concrete if counts.get(pair, 0) >= criteria.least_images]
         found.append(
-            FilterStep(f"(3) {criteria.least_images:,} or more images a pair", tuple(enough))
+            FilterStep(f"(3) {criteria.least_images:,} or more images per pair", tuple(enough))
         )
     empty = next((step for step in found if not step.pairs), None)
     if empty:
@@ -138,7 +138,7 @@ def fates(found: Sequence[FilterStep], counts: Mapping[str, int] | None) -> list
 
 
 def class_lists(step: FilterStep) -> dict[str, str]:
-    """Return the class lists of what is left, file name -> one class per line, sorted."""
+    """Return the class lists of the remaining pairs: file name -> one class per line, sorted."""
     classes = {"noun": step.nouns, "adj": step.adjectives, "anp": sorted(step.pairs)}
     return {file: "\n".join(classes[task]) + "\n" for task, file in CLASS_LISTS.items()}
 
@@ -168,12 +168,12 @@ def read_pairs(file: Path) -> list[str]:
     Raises
     ------
     DataError
-        It is no such list.
+        It is not such a list.
     """
     pairs = entries_of(_text(file))
     for pair in pairs:
         if not all(split_pair(pair)) or len(pair.split()) != 1:
-            raise DataError(f"{file}: {pair[:60]!r} is no pair such as happy_dog: another list?")
+            raise DataError(f"{file}: {pair[:60]!r} is not a pair such as happy_dog: wrong list?")
     return _once(file, pairs)
 
 

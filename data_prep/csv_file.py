@@ -81,7 +81,7 @@ class _CsvTable:
         return tuple(column for column in self.columns if column not in (PATH, SPLIT))
 
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """Return what stands in every task's column, in label order."""
+        """Return the classes in every task's column, in label order."""
         found: dict[str, set[str]] = {task: set() for task in self.tasks}
         for row in self.rows():
             if not isinstance(row, Reject):

@@ -13,8 +13,8 @@ from netgen.caffe.caffe_pb2 import Datum
 
 KEY_DIGITS = 8
 MOST_RECORDS = 10**KEY_DIGITS  # in a split
-# OpenCV's defaults, which convert_imageset leaves as they are; written out because they are a part
-# of what the same seed gives.
+# OpenCV's defaults, which convert_imageset uses; written out because the bytes of a dataset depend
+# on them.
 PARAMETERS = {
     "png": (cv2.IMWRITE_PNG_COMPRESSION, 1),
     "jpeg": (cv2.IMWRITE_JPEG_QUALITY, 95),
@@ -22,7 +22,7 @@ PARAMETERS = {
 
 
 def key(i: int) -> bytes:
-    """Return record i's key: digits, as many for every record, so that LMDB's order is ours."""
+    """Return record i's key: the same number of digits for all, so that LMDB sorts them by i."""
     return b"%0*d" % (KEY_DIGITS, i)
 
 
@@ -33,7 +33,7 @@ def image_datum(pixels: Pixels) -> bytearray:
     datum = bytearray(len(before) + pixels.size)
     datum[: len(before)] = before
     planes = np.frombuffer(datum, np.uint8, offset=len(before)).reshape(channels, height, width)
-    cv2.split(np.ascontiguousarray(pixels), list(planes))  # where they belong, not to be copied
+    cv2.split(np.ascontiguousarray(pixels), list(planes))  # written in place, without a copy
     return datum
 
 
@@ -57,17 +57,17 @@ def decoded_pixels(datum: Datum) -> Pixels:
 def label_datum(label: int) -> bytes:
     """Return a label as a 1 x 1 x 1 image.
 
-    It is a float, not a byte, because there are more classes than 256; whole ones are exact.
+    It is a float, not a byte, because there are more than 256 classes; whole numbers are exact.
     """
     return serialized(Datum(channels=1, height=1, width=1, float_data=[label]))
 
 
 @functools.lru_cache(maxsize=8)
 def _before_data(shape: tuple[int, int, int]) -> bytes:
-    """Return what comes before the pixels in a Datum of that shape.
+    """Return the bytes before the pixels in a Datum of that shape.
 
-    Of a message, parts can be joined that were serialized apart; so the pixels are copied once,
-    where protobuf would copy them three times.
+    Parts of a message that were serialized separately can be joined; so the pixels are copied
+    once, while protobuf would copy them three times.
     """
     height, width, channels = shape
     size = height * width * channels

@@ -19,7 +19,7 @@ from data_prep.image_source import DataError, Item, Reject, stamp
 SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
 MAX_BYTES = 2**30  # of a file; as pixels it could have more than `image_headers.MAX_PIXELS`
 
-# Lists the rows anew at each call; an item's name is the path as it stands in its row.
+# Lists the rows again at each call; an item's name is the path in its row.
 Rows = Callable[[], Iterator[Item | Reject]]
 Labelling = tuple[object, ...]
 
@@ -40,7 +40,7 @@ class FileTree:
         Raises
         ------
         OSError
-            There is no such file, or it is none, cannot be read, or lies outside the root.
+            The path does not exist, is not a file, cannot be read, or lies outside the root.
         """
         path = os.path.join(self.root, name)
         status = os.lstat(path)
@@ -56,7 +56,7 @@ class FileTree:
             return file.read()
 
     def stamp(self, name: str) -> str:
-        """Return a string that changes when the file does; OSError where there is no file."""
+        """Return a string that changes when the file does; OSError if there is no file."""
         return stamp(os.path.join(self.root, name))
 
     def folders(self) -> list[str]:

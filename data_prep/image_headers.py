@@ -1,4 +1,4 @@
-"""What an image file contains, by its first bytes and its header, without decoding it."""
+"""Read an image file's format and size from its header, without decoding it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import simplejpeg
 from PIL import Image
 
-# 300 MB decoded; no photograph of a social network has as many.
+# 300 MB decoded; photographs of social networks have fewer pixels.
 MAX_PIXELS = 100_000_000
 
 # Format -> what its files start with.
@@ -139,7 +139,7 @@ def _orientation(exif: bytes) -> int:
     try:
         tags.load(exif)
         found = int(tags.get(ORIENTATION, UPRIGHT))
-    except Exception:  # Pillow raises a dozen kinds; damaged EXIF harms no pixel
+    except Exception:  # Pillow raises a dozen kinds; damaged EXIF does not affect pixels
         return UPRIGHT
     return found if 1 <= found <= 8 else UPRIGHT
 

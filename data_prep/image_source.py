@@ -1,4 +1,4 @@
-"""What a source of images is: tasks, a list of images with their labels, and how to load one."""
+"""The interface of a source of images: tasks, images with their labels, and how to load one."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def stamp(path: Path | str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class ImageSource:
-    """Images and labels in the layout of those who published them.
+    """Images and labels in their published layout.
 
     Attributes
     ----------
     name
-        Of the dataset that is made from it.
+        The name of the dataset that is made from it.
     tasks
         Task name -> class names in label order.
     items
@@ -77,8 +77,8 @@ class ImageSource:
         a killed run found out about an image is used again while its stamp is the same; without
         stamps, images are scanned again.
     size
-        Height and width in pixels that all images of the source have and keep, unless others are
-        asked for; None for images of any size.
+        Height and width in pixels of all images of the source, which are kept unless others are
+        requested; None for images of any size.
 
     Raises
     ------

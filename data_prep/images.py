@@ -1,4 +1,4 @@
-"""Image files' contents in, pixels out, or the reason why not.
+"""Decode image files' contents to pixels, or give the reason why this fails.
 
 Pixels are byte for byte those of ``convert_imageset --resize_width --resize_height``. A file is
 what its content says, whatever its name. Formats: JPEG, PNG, WebP, BMP and TIFF; OpenCV reads more,
@@ -18,11 +18,11 @@ corrupt                           rejected as far as it can be known: a JPEG wit
                                   and most of TIFF have no checksums
 truncated or corrupt, lenient     a JPEG is taken as far as it decodes, missing parts grey, and a
                                   TIFF as OpenCV reads it; other formats as above
-animated PNG or WebP              rejected: which of its frames is meant?
+animated PNG or WebP              rejected: it is not known which frame to use
 TIFF of several pages             taken: the first page
 CMYK                              taken: converted as OpenCV does, without colour profile
 grey, black and white, palette    taken: as three channels
-16 bits a channel                 taken: the 8 higher bits
+16 bits per channel               taken: the 8 higher bits
 alpha                             taken: dropped, what it hides becomes visible, as in OpenCV
 EXIF orientation                  not applied without `rotate`; a TIFF's always is, by OpenCV
 1 x 1                             taken: one pixel can be resized like any other
@@ -74,7 +74,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 @dataclass(frozen=True)
 class Decoding:
-    """How images are read; the same for all of a dataset.
+    """How images are read; the same for all images of a dataset.
 
     Attributes
     ----------
@@ -153,7 +153,7 @@ def _decode(content: bytes, format_: str, lenient: bool, small: bool = False) ->
 def _decode_jpeg(content: bytes, small: bool) -> Pixels:
     """Decode with the library that OpenCV uses, to the same pixels, but stop at a warning.
 
-    Never with ``strict=False``: on some truncated files that returns memory as it was.
+    Never with ``strict=False``: for some truncated files that returns uninitialised memory.
     """
     least = 1 if small else 0
     try:
@@ -188,7 +188,7 @@ def _check_tiff(content: bytes) -> None:
 
 
 class ImageError(ValueError):
-    """A file that is no image; the message says what to do."""
+    """A file that is not an image; the message says what to do."""
 
 
 def read_pixels(file: Path, shape: tuple[int, ...]) -> Pixels:
@@ -197,7 +197,7 @@ def read_pixels(file: Path, shape: tuple[int, ...]) -> Pixels:
     Raises
     ------
     ImageError
-        The file cannot be read, or is no image that a dataset would take.
+        The file cannot be read, or is not an image that a dataset accepts.
     """
     channels, height, width = shape
     try:

@@ -1,7 +1,7 @@
 """The ledger of a run: an SQLite file with a row per image, so that they need not fit in memory.
 
-It lies beside the dataset while that is made, and records what was found out and how far the run
-is, for a run that resumes. Of a complete dataset's ledger only the lists remain (`listings`).
+It is next to the dataset while that is made, and records the results of scans and the progress of
+the run, for a resume. When a dataset is complete, only lists made from it remain (`listings`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ PRAGMA synchronous = OFF;
 
 @dataclass(frozen=True)
 class Scan:
-    """What a scan found out about an image: `reason` is why it is rejected, None if it is not.
+    """The result of scanning an image: `reason` is why it is rejected, None if it is accepted.
 
     Sizes are in pixels, `bytes` of what was loaded. `perceptual` is a hash of 64 bits, signed.
     `sound` says whether the image was decoded, not only glanced at.
@@ -103,12 +103,12 @@ class Ledger:
     # Items ------------------------------------------------------------------------------------
 
     def enter(self, source: ImageSource, seed: int, on_listed: Callable[[int], None]) -> None:
-        """Record all items anew; what scans found out about those of the same name stays.
+        """Record all items again; the scans of those with the same name are kept.
 
         Raises
         ------
         DataError
-            Two items have one name, or an item lacks a task's label.
+            Two items have the same name, or an item lacks a task's label.
         """
         with self.connection:
             self.connection.execute("UPDATE items SET listed = 0")
@@ -158,7 +158,7 @@ class Ledger:
             yield [(number, decoded(name), stamp) for number, name, stamp in page]
 
     def scanned(self, scans: Iterable[tuple[int, Scan]]) -> None:
-        """Record what scans found out about the items of these ids."""
+        """Record the scans of the items with these ids."""
         columns = ", ".join(f"{field.name} = ?" for field in fields(Scan))
         with self.connection:
             self.connection.executemany(

@@ -106,7 +106,7 @@ class _PairFolders:
 
     def _left_out(self, folder: str) -> Reject:
         count = sum(isinstance(file, str) for file in self.tree.files(folder))
-        return Reject(f"{folder}/ (files: {count:,})", "a folder of none of the pairs")
+        return Reject(f"{folder}/ (files: {count:,})", "not the folder of a pair")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ LIST_ROWS = 256  # bytes of an image's rows in the lists, without its name
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """What a dataset will be.
+    """The contents of a planned dataset.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ def plan_dataset(
     Raises
     ------
     DataError
-        There is nothing to make a dataset of, or the source leaves nothing to draw.
+        There are no images to use, or the source already decides the split.
     """
     if options.group_duplicates and ledger.value("SELECT 1 FROM items WHERE given NOTNULL"):
         raise DataError(
@@ -135,7 +135,7 @@ def database_size(records: int, value: int) -> int:
 
 
 def check_disk_space(needed: int, folder: Path) -> None:
-    """Check that a dataset fits on the disk of `folder`, less what of it is there already.
+    """Check that the rest of a dataset fits on the disk of `folder`.
 
     Raises
     ------

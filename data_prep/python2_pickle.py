@@ -1,9 +1,9 @@
 """Python 2's pickles of arrays, lists and strings, read without running anything that they name.
 
 A pickle names functions and their arguments; the standard reader calls any of them. A published
-file of arrays needs three names, all of them NumPy's. Here they stand for small classes of our own
-that only note what they are given; any other name is refused before it is looked up. So no code
-comes out of a pickle, and no array either: bytes and a shape do, and are checked.
+file of arrays needs three names, all of them NumPy's. Here they are replaced by small classes that
+only record their arguments; any other name is refused before it is looked up. So a pickle cannot
+run code or make an array itself: it gives bytes and a shape, which are checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 
 class PickleError(ValueError):
-    """A pickle that is not read; the message says why."""
+    """A pickle that is refused; the message says why."""
 
 
 class _Dtype:
@@ -61,8 +61,8 @@ ALLOWED: dict[tuple[str, str], Callable[..., Any] | None] = {
 }
 
 
-# The operations that dicts, lists, strings and arrays take in the protocols of Python 2. Later ones
-# have none but these to offer, and some that reserve any amount of memory.
+# The operations that dicts, lists, strings and arrays need in the protocols of Python 2. Later
+# protocols are not needed, and have operations that can reserve any amount of memory.
 OPERATIONS = b"".join(
     (
         *(pickle.PROTO, pickle.STOP, pickle.MARK, pickle.GLOBAL, pickle.REDUCE, pickle.BUILD),

@@ -1,7 +1,7 @@
-"""Reads images, many at a time: checks them in the scan, makes records of them in the writing.
+"""Reads images, many at a time: the scan checks them, the writing makes records of them.
 
-An `ImageReader` and all that goes in and out of it can be pickled, so that threads here and workers
-on other machines do the same.
+An `ImageReader`, its arguments and its results can be pickled, so that threads here and workers on
+other machines do the same.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class ImageReader:
-    """How images are read and what is made of them; a `thorough` scan decodes them."""
+    """Reads images and makes records of them; a `thorough` scan decodes them."""
 
     load: Callable[[str], bytes | Pixels]
     stamp: Callable[[str], str] | None
@@ -98,7 +98,7 @@ class ImageReader:
         Raises
         ------
         DataError
-            One is no longer what it was when it was scanned.
+            An image has changed since it was scanned.
         """
         datums: list[DatumBytes] = []
         damaged = {}

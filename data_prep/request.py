@@ -1,4 +1,4 @@
-"""What a caller of `convert` gives: the options of the dataset, and a receiver of progress."""
+"""The arguments of `convert`: the options of the dataset, and a receiver of progress."""
 
 # ruff: noqa: RUF009 - `_option` returns a field
 

@@ -1,10 +1,10 @@
-"""What of a run's work is used again: after a kill, and when an image turns out to be damaged.
+"""Decide which work of a run is used again: after a kill, or when an image proves to be damaged.
 
 An image that is rejected is in no database, and the split is drawn among those that are left; so an
-image that turns out to be damaged while it is written changes the plan. It is recorded as a reject,
+image that proves to be damaged while it is written changes the plan. It is recorded as a reject,
 all images that have not been decoded yet are scanned thoroughly, and there is a new plan: the
 dataset has the same bytes as if the first scan had been thorough. So a run starts over at most
-once, and most never do.
+once, and most runs never do.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check_settings(ledger: Ledger, source: ImageSource, options: DataOptions) ->
     Raises
     ------
     DataError
-        It had others, so its work is of no use for this one.
+        It had other options, so its work cannot be used for this one.
     """
     wanted = _settings(source, options)
     noted = ledger.noted("settings")
@@ -49,7 +49,7 @@ def check_settings(ledger: Ledger, source: ImageSource, options: DataOptions) ->
             f"{name} ({found.get(name)!r}, now {wanted[name]!r})" for name in differing
         )
         raise DataError(
-            f"{options.out}: the run to be resumed had another {what}: give the same, or start anew"
+            f"{options.out}: the run to be resumed had another {what}: give the same one, or begin"
             " without --resume"
         )
     ledger.note("settings", json.dumps(wanted))
@@ -61,7 +61,7 @@ def begin_writing(ledger: Ledger, new: Path, message: Callable[[str], None]) -> 
     if ledger.noted("plan") == plan:
         return
     if any(new.iterdir()):
-        message("images changed since: writing all databases anew")
+        message("images changed since: writing all databases again")
     clear(ledger, new)
     ledger.note("plan", plan)
 
@@ -88,7 +88,7 @@ def start_over(ledger: Ledger, damaged: Damaged, new: Path, message: Callable[[s
         )
         ledger.connection.execute("REPLACE INTO notes VALUES (?, 'yes')", (THOROUGH,))
     name, reason = next(iter(damaged.found.items()))
-    message(f"{name}: {reason}: decoding all images before the split, and writing anew without it")
+    message(f"{name}: {reason}: decoding all images before the split, and writing again without it")
     clear(ledger, new)
 
 

@@ -1,4 +1,4 @@
-"""The first pass: every image is listed and checked, so that rejects are known before the split.
+"""The first pass: list and check every image, so that rejects are known before the split.
 
 The split is drawn among the images that are accepted. Decoding them all twice would be expensive,
 so the scan only glances at them (`images.glance`); for the rare damage that a glance does not show,
@@ -60,6 +60,6 @@ def _check_unread(
     for number, name, _ in again:
         if here.get(number) != unread[number]:
             raise DataError(
-                f"{name}: a worker of the cluster says {unread[number]!r}, and here it is another"
-                " matter: workers need the same files at the same paths, as on a shared disk"
+                f"{name}: a worker of the cluster reports {unread[number]!r}, but this machine does"
+                " not: workers need the same files at the same paths, as on a shared disk"
             )

@@ -1,4 +1,4 @@
-"""Which image goes where: the split and the order, drawn once every image has been scanned."""
+"""Draw the split and the order of the images, once every image has been scanned."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def draw(ledger: Ledger, source: ImageSource, group: bool) -> None:
     """Give every accepted image its split and its position there.
 
     The paper's rule (section 5.1): of the n images of every class of the finest task, floor(0.8 n)
-    are for training and the rest for test. Which, and in what order, is decided by rank. Families
+    are for training and the rest for test. The rank decides which, and in what order. Families
     (`duplicates`) are kept together if `group` is true: in the order of its first image's rank,
-    each goes to training while there is room in all of its classes, else to test; so a class has
+    each goes to training while all of its classes have free places, else to test; so a class has
     floor(0.8 n) training images, or fewer when no remaining family fits.
 
     Raises
@@ -110,7 +110,7 @@ def _draw_splits(ledger: Ledger, group: bool) -> None:
 
 
 def _place(ledger: Ledger, room: Counter[int], stratum: int, family: int | None) -> SplitName:
-    """Return the split of an image, or of a family that it is the first of; take its room."""
+    """Return the split of an image, or of the family that it begins; use up its places."""
     needed = Counter({stratum: 1})
     if family is not None:
         members = "SELECT stratum, COUNT(*) FROM items WHERE family = ? GROUP BY stratum"
@@ -127,7 +127,7 @@ def _check_images(ledger: Ledger) -> None:
             "SELECT name, reason FROM items UNION ALL SELECT name, reason FROM not_listed LIMIT 3"
         )
         if not reasons:
-            raise DataError("no images: is this the right place?")
+            raise DataError("no images: is this the right folder?")
         shown = "; ".join(f"{decoded(name)!r}: {reason}" for name, reason in reasons)
         raise DataError(
             f"no image can be used. The first: {shown}: check these files, and the folder that"
@@ -149,7 +149,7 @@ def _check_split(ledger: Ledger, source: ImageSource, split: SplitName) -> None:
     if count == 0:
         raise DataError(
             f"no {split} images: of the n of each class of {source.finest!r}, floor(0.8 n) train"
-            " and the rest test; add images, or say which are for what"
+            " and the rest test; add images, or give the split in the source"
         )
     if count > MOST_RECORDS:
         raise DataError(f"more than {MOST_RECORDS:,} {split} images: make several datasets")

@@ -1,8 +1,8 @@
 """A folder that appears completely or not at all.
 
-It is made under another name next to its place, so that a kill, a full disk or an error leaves what
-was there before; then it takes its place in one step. What a killed run left is deleted, or
-resumed, by the next run for the same place.
+It is made under another name next to its place, so that a kill, a full disk or an error leaves the
+older folder unchanged; then it is moved to its place in one step. The next run for the same place
+deletes or resumes the work of a killed run.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def staged(
     DataError
         `out` exists and may not be replaced, or another run is writing it.
     OSError
-        `out` cannot be written; what was there is unchanged.
+        `out` cannot be written; an older folder is unchanged.
     """
     out = Path(os.path.realpath(out))
     _check_place(out)
@@ -74,7 +74,7 @@ def staged(
             _clear(work, but=NEW)  # after an exchange, `NEW` is the older one: never to be resumed
             _put_in_place(new, out)
     except OSError as error:
-        # Of all the files concerned, the user knows this one.
+        # This is the path that the user knows.
         raise OSError(error.errno, error.strerror, str(out)) from error
 
 
@@ -169,7 +169,7 @@ def _check_place(out: Path) -> None:
 
 
 def check_replaceable(out: Path, contents: frozenset[str], force: bool) -> None:
-    """Refuse to replace a folder that is no dataset, and without `force` one that is.
+    """Refuse to replace a folder that is not a dataset, and without `force` also a dataset.
 
     Raises
     ------
@@ -207,8 +207,8 @@ def _put_in_place(new: Path, out: Path) -> None:
     if not out.is_dir() or not any(out.iterdir()):
         new.rename(out)
     elif not _exchange(new, out):
-        # Some network file systems cannot exchange. Here alone there is a moment without `out`; a
-        # kill in it leaves `old`, which `_put_back` puts back.
+        # Some network file systems cannot exchange. Only here `out` is missing for a moment; a kill
+        # then leaves `old`, which `_put_back` restores.
         old = new.with_name("old")
         out.rename(old)
         new.rename(out)

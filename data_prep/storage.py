@@ -24,9 +24,9 @@ class Appender:
     A Datum has one integer label, so several tasks need several databases. Caffe reads each with a
     Data layer of its own, sequentially: record i of every database belongs to the same image.
 
-    LMDB remembers from one transaction to the next which pages it can reuse, and what stood in
-    them; so a database's bytes would depend on where a run was killed. Therefore every transaction
-    opens the environment anew, and the same batches make the same bytes.
+    LMDB remembers from one transaction to the next which pages it can reuse, and their contents; so
+    a database's bytes would depend on where a run was killed. Therefore every transaction opens the
+    environment again, and the same batches make the same bytes.
     """
 
     def __init__(self, folder: str) -> None:
@@ -69,8 +69,8 @@ class Appender:
         """Open the database with the map size given, or (0) the one that it was left with."""
         if map_size == 0 and not self.file.exists():
             map_size = FIRST_MAP_SIZE
-        # Nobody reads it before it is complete, so there is no lock; it need be on the disk only at
-        # the end (`staging`), so there is no sync. A write map would make a full disk a bus error.
+        # It is not read before it is complete, so there is no lock; it must be on the disk only at
+        # the end (`staging`), so there is no sync. With a write map, a full disk is a bus error.
         try:
             with lmdb.open(
                 str(self.folder), map_size, mode=0o666, lock=False, sync=False, writemap=False

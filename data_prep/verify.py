@@ -20,7 +20,7 @@ from netgen.caffe.caffe_pb2 import BlobProto
 from netgen.caffe.databases import DatabaseError, Databases, Labels, open_database, read_labels
 from netgen.network.dataset import Dataset, DatasetError, Split, class_names, read_dataset
 
-ANEW = "make the dataset anew"
+AGAIN = "make the dataset again"
 
 
 class CheckOutcome(Enum):
@@ -33,7 +33,7 @@ class CheckOutcome(Enum):
 
 @dataclass(frozen=True)
 class DatasetCheck:
-    """A check of a dataset: what was checked, the outcome, and what was found and can be done."""
+    """A check of a dataset: its subject, the outcome, what was found, and the next step."""
 
     what: str
     outcome: CheckOutcome
@@ -135,7 +135,7 @@ def _split(part: _Part, dataset: Dataset) -> Iterator[DatasetCheck]:
     wrong = [f"{name} {count:,}" for name, count in counts.items() if count != stated]
     yield _check(
         f"{part.name}: records",
-        f"{TOML} says {stated:,}, but there are: {', '.join(wrong)}: {ANEW}" if wrong else None,
+        f"{TOML} says {stated:,}, but there are: {', '.join(wrong)}: {AGAIN}" if wrong else None,
         f"{stated:,} in each of {len(counts)} databases",
     )
     apart = part.labels.apart
@@ -143,7 +143,7 @@ def _split(part: _Part, dataset: Dataset) -> Iterator[DatasetCheck]:
         apart = apart or "some databases end before others"
     yield _check(
         f"{part.name}: keys",
-        f"{apart}: Caffe would give images others' labels: {ANEW}" if apart else None,
+        f"{apart}: Caffe would give images wrong labels: {AGAIN}" if apart else None,
         "the same, in the same order, in all databases",
     )
     for task in dataset.tasks:
@@ -152,7 +152,7 @@ def _split(part: _Part, dataset: Dataset) -> Iterator[DatasetCheck]:
         yield _check(
             f"{part.name}: {task.name} labels",
             f"record {outside[0]:,} has {values[outside[0]]}, and {outside.size - 1:,} more are not"
-            f" in 0 to {task.classes - 1}: {ANEW}" if outside.size else None,
+            f" in 0 to {task.classes - 1}: {AGAIN}" if outside.size else None,
             f"all in 0 to {task.classes - 1}",
         )  # fmt: skip
 
@@ -160,7 +160,7 @@ def _split(part: _Part, dataset: Dataset) -> Iterator[DatasetCheck]:
 def _records(file: Path, parts: list[_Part], dataset: Dataset) -> DatasetCheck:
     """Compare ``records.csv`` with the databases, line by line."""
     if not file.exists():
-        found = "no such file: nothing else records which image has which label"
+        found = "no such file: only it records which image has which label"
         return DatasetCheck(RECORDS, CheckOutcome.SKIPPED, found)
     try:
         pairs = zip_longest(read_list(file), _in_databases(parts, dataset))
@@ -168,17 +168,17 @@ def _records(file: Path, parts: list[_Part], dataset: Dataset) -> DatasetCheck:
             wrong = _difference(listed, stored)
             if wrong:
                 return DatasetCheck(
-                    RECORDS, CheckOutcome.FAILED, f"{file}, record {line:,}: {wrong}: {ANEW}"
+                    RECORDS, CheckOutcome.FAILED, f"{file}, record {line:,}: {wrong}: {AGAIN}"
                 )
     except (ValueError, OSError, StopIteration) as error:
-        return DatasetCheck(RECORDS, CheckOutcome.FAILED, f"{file}: {error}: {ANEW}")
+        return DatasetCheck(RECORDS, CheckOutcome.FAILED, f"{file}: {error}: {AGAIN}")
     return DatasetCheck(
         RECORDS, CheckOutcome.PASSED, "the same keys, labels and class names, in this order"
     )
 
 
 def _in_databases(parts: list[_Part], dataset: Dataset) -> Iterator[dict[str, str]]:
-    """Yield what ``records.csv`` should say of each record, but for its source."""
+    """Yield the expected row of each record in ``records.csv``, except for its source."""
     names = {task.name: class_names(task) for task in dataset.tasks}
     for part in parts:
         with open_database(Path(part.split.images)) as cursor:
@@ -207,7 +207,7 @@ def _images(
     """Read every image once."""
     seen: dict[str, ImagesSeen] = {}
     for part in parts:
-        progress.stage(f"looking at the images of {part.name}", part.labels.records["images"])
+        progress.stage(f"reading the images of {part.name}", part.labels.records["images"])
         what = f"{part.name}: images"
         try:
             seen[part.name] = read_images(Path(part.split.images), dataset.images, progress)
@@ -226,7 +226,7 @@ def _images(
 def _shapes(what: str, dataset: Dataset, seen: ImagesSeen) -> DatasetCheck:
     images = dataset.images
     shape = f"{images.channels} x {images.height} x {images.width}"
-    wrong = seen.wrong and f"{seen.wrong}; {seen.bad:,} are no images of {shape}: {ANEW}"
+    wrong = seen.wrong and f"{seen.wrong}; {seen.bad:,} are no images of {shape}: {AGAIN}"
     return _check(what, wrong, f"{seen.digests.size:,} decode, all {shape}")
 
 
@@ -239,7 +239,7 @@ def _channel_mean(dataset: Dataset, seen: ImagesSeen) -> DatasetCheck:
     wrong = None
     if off >= 0.5:
         wrong = f"{TOML} says {', '.join(f'{x:.4f}' for x in stated)}; the training images' is"
-        wrong += f" {shown}, off by {off:,.0f} in all: an image or the mean was changed: {ANEW}"
+        wrong += f" {shown}, off by {off:,.0f} in all: an image or the mean was changed: {AGAIN}"
     return _check("channel mean", wrong, shown)
 
 
@@ -250,22 +250,22 @@ def _pixel_mean(file: Path, seen: ImagesSeen) -> DatasetCheck:
         blob = BlobProto.FromString(file.read_bytes())
         values = np.asarray(blob.data, np.float32)
     except (DecodeError, OSError) as error:
-        return DatasetCheck(MEAN, CheckOutcome.FAILED, f"{file}: {error}: {ANEW}")
+        return DatasetCheck(MEAN, CheckOutcome.FAILED, f"{file}: {error}: {AGAIN}")
     expected = (seen.sums / seen.digests.size).astype(np.float32).transpose(2, 0, 1)
     same = (blob.channels, blob.height, blob.width) == expected.shape and np.array_equal(
         values, expected.ravel()
     )
-    wrong = None if same else f"{file}: not the mean of the training images: {ANEW}"
+    wrong = None if same else f"{file}: not the mean of the training images: {AGAIN}"
     return _check(MEAN, wrong, "the mean of the training images, pixel by pixel")
 
 
 def _both_splits(seen: Mapping[str, ImagesSeen]) -> DatasetCheck:
-    """Look for images that are, pixel by pixel, in both splits."""
+    """Look for images with identical pixels in both splits."""
     shared = np.intersect1d(seen["train"].digests, seen["test"].digests)
     shared = shared[shared != BAD]
     wrong = None
     if shared.size:
         first = {name: np.flatnonzero(each.digests == shared[0])[0] for name, each in seen.items()}
         places = " is ".join(f"{name} record {place:,}" for name, place in first.items())
-        wrong = f"{shared.size:,}: {places}: make the dataset anew with --group-duplicates"
+        wrong = f"{shared.size:,}: {places}: make the dataset again with --group-duplicates"
     return _check("images in both splits", wrong, "none")

@@ -1,4 +1,4 @@
-"""Reads every image of a database once: its shape, whether it decodes, fingerprint and sums."""
+"""Reads every image of a database once: checks its shape and decoding; fingerprints and sums."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEP = 256  # images from one report of progress to the next
 
 @dataclass(frozen=True, eq=False)
 class ImagesSeen:
-    """What a database of images holds.
+    """The images of a database.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
 """Workers that read images: threads here, or those of a Dask cluster, with the same results.
 
-Work is done ahead of the writing, in order and within bounds. For a cluster, a task is a few names
-on its way there, and what was found out, or finished records, on its way back. The workers read the
-images themselves, so they need the same files at the same paths.
+Work is done ahead of the writing, in order and within limits. To a cluster only names are sent, and
+scans or finished records come back. The workers read the images themselves, so they need the same
+files at the same paths.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _connected(address: str) -> Iterator[Client]:
 
 @contextmanager
 def _errors_explained(address: str) -> Iterator[None]:
-    """Turn Dask's errors into ones that say what happened to the cluster and what to do."""
+    """Turn Dask's errors into messages on what happened to the cluster and what to do."""
     from distributed import KilledWorker
 
     try:

@@ -1,4 +1,4 @@
-"""The second pass: images in the plan's order into an LMDB, and labels into an LMDB per task."""
+"""The second pass: write images in the plan's order to an LMDB, and labels to one per task."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from netgen.caffe.caffe_pb2 import BlobProto
 from netgen.network.dataset import Split
 
 CHUNK = 16  # images that a thread prepares at a time
-# Records a transaction: 10 MB of 224 x 224 colour images, which are still in the processor's cache
-# when LMDB copies them; with 39 MB, a conversion took a fifth longer.
+# Records per transaction: 10 MB of 224 x 224 colour images, which are still in the processor's
+# cache when LMDB copies them; with 39 MB, a conversion took a fifth longer.
 BATCH = 64
 
 ImageShape = tuple[int, int, int]  # channels, height, width
@@ -82,7 +82,7 @@ def write_split(
     DataError
         An image changed since it was scanned.
     Damaged
-        Images turn out to be damaged.
+        Images proved to be damaged.
     OSError
         A database cannot be written.
     """

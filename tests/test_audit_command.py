@@ -148,7 +148,7 @@ def test_a_page_that_is_not_fresh_is_shown_where(tmp_path: Path) -> None:
     stale.write_text(run("--markdown").stdout.replace("43,184,007", "43,184,008"), "utf-8")
     result = run("--check", str(stale))
     assert result.exit_code == 1
-    assert "differs: renew it with `netgen audit --markdown > " in result.stderr
+    assert "differs: update it with `netgen audit --markdown > " in result.stderr
     assert "43,184,008" in result.stdout
 
 
@@ -192,7 +192,7 @@ def _differing(result: Result) -> list[dict[str, str]]:
     ("arguments", "message"),
     [
         (("--net", "x.prototxt", "--markdown"), "are about the paper's claims, not about files"),
-        (("--deep",), "--deep goes with --data"),
+        (("--deep",), "--deep needs --data"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: tuple[str, ...], message: str) -> None:

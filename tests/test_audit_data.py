@@ -19,7 +19,7 @@ from netgen.caffe.databases import DatabaseError, open_database
 from netgen.network.dataset import Dataset, Images, Task, split_in, write_dataset
 
 PAIRS = paper.TASKS["anp"]
-IMAGES_A_PAIR = {"train": 8, "test": 2}
+IMAGES_PER_PAIR = {"train": 8, "test": 2}
 
 
 @dataclass
@@ -40,7 +40,7 @@ def content() -> Content:
         part: rng.permutation(np.arange(PAIRS) % paper.TASKS[part]) for part in ("noun", "adj")
     }
     labels, images = {}, {}
-    for split, count in IMAGES_A_PAIR.items():
+    for split, count in IMAGES_PER_PAIR.items():
         anp = rng.permutation(np.repeat(np.arange(PAIRS), count))
         labels[split] = {"noun": parts["noun"][anp], "adj": parts["adj"][anp], "anp": anp}
         images[split] = rng.integers(0, 256, (anp.size, 4, 4, 3), dtype=np.uint8)
@@ -76,7 +76,7 @@ def inspected(
 
 def told(folder: Path, found: list[InspectionFinding]) -> list[tuple[str, str]]:
     """What differs, but for what does in every dataset as small as this: places and sentences."""
-    usual = ("records, the paper's has", "images a pair", "the first is 3 x 4 x 4")
+    usual = ("records, the paper's has", "images per pair", "the first is 3 x 4 x 4")
     named = [
         (finding.where.removeprefix(f"{folder}: "), finding.what) for finding in differing(found)
     ]
@@ -110,7 +110,7 @@ def test_a_shifted_label_database_is_the_odd_one_out(
     found = told(tmp_path, inspected(tmp_path, shifted(split, task, by)))
     (where, what) = found[0]
     assert where == f"{split.upper()} {task}", found
-    assert f"{task}'s label does not go with the other two" in what
+    assert f"the label of {task} does not fit the other two" in what
     assert words in what
 
 
@@ -172,12 +172,16 @@ def one_record_short(made: Content) -> None:
 @pytest.mark.parametrize(
     ("change", "where", "what"),
     [
-        (one_wrong_label, "TRAIN noun", "in 1 records noun's label does not go with the other two"),
-        (swapped_labels, "TRAIN adj", "in 2 records adj's label does not go with the other two"),
+        (
+            one_wrong_label,
+            "TRAIN noun",
+            "in 1 records the label of noun does not fit the other two",
+        ),
+        (swapped_labels, "TRAIN adj", "in 2 records the label of adj does not fit the other two"),
         (label_out_of_range, "TEST adj", "record 3 has label 117, and 0 more are not in 0 to 116"),
         (negative_label, "TEST anp", "record 3 has label -1"),
         (class_missing, "noun", "166 classes have images, the paper's are 167"),
-        (other_numbers_in_the_test_set, "noun", "mean something else in TRAIN than in TEST"),
+        (other_numbers_in_the_test_set, "noun", "differ in meaning between TRAIN and TEST"),
         (
             moved_between_splits,
             "anp, split",
@@ -193,7 +197,7 @@ def test_a_change_of_labels_is_named(change: Change, where: str, what: str, tmp_
 
 def test_rounding_to_nearest_is_told_from_floor(tmp_path: Path) -> None:
     def rounded(made: Content) -> None:
-        """Six images a pair: 4 by floor(4.8), 5 to nearest."""
+        """Six images per pair: 4 by floor(4.8), 5 to nearest."""
         for split, count in (("train", 5), ("test", 1)):
             anp = np.repeat(np.arange(PAIRS), count)
             made.labels[split] = {"noun": anp % 167, "adj": anp % 117, "anp": anp}

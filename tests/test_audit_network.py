@@ -350,7 +350,7 @@ def test_a_network_that_only_trains_says_so(tmp_path: Path) -> None:
     replace_layers(net, [x for x in net.layer if not (x.include and x.include[0].phase == TEST)])
     found = findings(tmp_path, net)
     assert not differing(found), shown(found)
-    assert any("it is fed in TRAIN only" in finding.what for finding in found)
+    assert any("it has data only in TRAIN" in finding.what for finding in found)
 
 
 def test_fields_that_netgen_does_not_know_are_told(tmp_path: Path) -> None:

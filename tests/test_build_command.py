@@ -124,7 +124,7 @@ def test_a_dataset_brings_its_own_tasks(tmp_path: Path) -> None:
     options = ("--dataset", "data/dataset.toml", *NARROW, "--stem", "small", "--out", "out")
     result = succeed("build", "--all", *options)
     for name in ("caffenet-colour", "inception-v1-shape", "vgg16-colour"):
-        assert f"left out {name}: {name} is not made of residual blocks" in result.stderr
+        assert f"omitted {name}: {name} is not made of residual blocks" in result.stderr
     names = sorted(path.name for path in (tmp_path / "out/models").iterdir())
     assert names == ["resnet50-colour", "resnet50-shape", "x0", "x1", "xs"]
     message = refused(2, "build", "--variant", "resnet50-noun", *options)

@@ -195,7 +195,7 @@ def test_fields_of_other_caffes_are_left_out_and_named() -> None:
         net = parse_net(prototxt, "their.prototxt")
     assert net.layer[0].convolution_param.num_output == 8
     assert str(caught[0].message) == (
-        "their.prototxt: left out what netgen's schema does not have: "
+        "their.prototxt: omitted what netgen's schema does not have: "
         "ConvolutionParameter.blocks_per_row (line 4), ConvolutionParameter.note (line 4), "
         "LayerParameter.permute_param (line 5), LayerParameter.spatial_dropout_param (line 6), "
         "NetParameter.quantised (line 8)"

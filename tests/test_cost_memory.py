@@ -68,7 +68,7 @@ def test_a_test_network_shares_its_parameters_with_the_training_network() -> Non
     )
     train, test = counted(net, "TRAIN"), counted(net, "TEST")
     assert train.memory.fixed - test.memory.fixed > 2 * 4 * train.parameters
-    assert test.memory.total - test.memory.beside(train.memory).total == 4 * test.parameters
+    assert test.memory.total - test.memory.added_to(train.memory).total == 4 * test.parameters
     assert test.memory.total < train.memory.total / 2
 
 
@@ -79,11 +79,11 @@ def test_the_papers_network_takes_what_was_measured() -> None:
     size = {"data": (3, 224, 224)}
     train, test = count(net, "TRAIN", inputs=size), count(net, "TEST", inputs=size)
     gib = 2**30
-    both = train.memory.total + test.memory.beside(train.memory).total
+    both = train.memory.total + test.memory.added_to(train.memory).total
     # Measured of `caffe train`: 9.2 GiB; 9.99 with a test network at 3; 13.8 at 23.
     assert (train.memory.total + PROGRAM_BYTES) / gib == pytest.approx(9.2, rel=0.03)
     assert (both + PROGRAM_BYTES) / gib == pytest.approx(13.8, rel=0.03)
-    with_3 = train.memory.total + test.memory.beside(train.memory).at(3)
+    with_3 = train.memory.total + test.memory.added_to(train.memory).at(3)
     assert (with_3 + PROGRAM_BYTES) / gib == pytest.approx(9.99, rel=0.01)
 
 

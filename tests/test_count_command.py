@@ -114,7 +114,7 @@ def test_a_network_without_a_loss_is_counted_as_it_is_deployed(tmp_path: Path) -
 
 
 def test_an_assumed_shape_is_told_in_the_table_and_in_json(net: Path) -> None:
-    note = "blob 'data' is ASSUMED to be 3 x 224 x 224 an image"
+    note = "blob 'data' is ASSUMED to be 3 x 224 x 224 per image"
     assert f"note: {note}" in run(net).output
     assert counted(net)["notices"][0].startswith(note)
 

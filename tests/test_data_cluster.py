@@ -131,7 +131,7 @@ def test_two_workers_make_the_bytes_of_a_local_run(
     assert run.returncode == 0, said
     assert fingerprints(tmp_path / "out") == local
     assert said.splitlines()[0] == "listing"  # and nothing of Dask's own
-    assert said.count("writing anew without it") == 1
+    assert said.count("writing again without it") == 1
     assert "distributed" not in said
 
 
@@ -198,8 +198,8 @@ def test_a_worker_that_does_not_see_the_images_is_an_error_not_many_rejects(
         said = ended(run)
     assert run.returncode == 1
     assert re.fullmatch(
-        r"Error: \w+/\d+\.jpg: a worker of the cluster says 'No such file or directory', and here"
-        r" .*: workers need the same files at the same paths, as on a shared disk",
+        r"Error: \w+/\d+\.jpg: a worker of the cluster reports 'No such file or directory',"
+        r" but this .*: workers need the same files at the same paths, as on a shared disk",
         said.splitlines()[-1],
     )
     assert not list(tmp_path.glob("*out*"))
@@ -258,7 +258,7 @@ def test_jobs_and_a_scheduler_exclude_each_other(root: Path, tmp_path: Path) -> 
     options = ("--scheduler", f"{LOOPBACK}1", "--jobs", 2)
     result = netgen("mtvso", root, "--out", tmp_path / "out", *options)
     assert result.exit_code == 2
-    assert "--jobs counts this machine's threads" in result.output
+    assert "--jobs sets this machine's threads" in result.output
 
 
 def test_no_images_travel_to_the_workers_whatever_the_source(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from data_prep.ledger import rank
 from data_prep.reading import ImageReader
 
 SIZE = ("--size", 64)
-STARTED_OVER = "decoding all images before the split, and writing anew without it"
+STARTED_OVER = "decoding all images before the split, and writing again without it"
 HOLES = ("class 0/hole.jpg", "class 1/hole.jpg")
 HOLLOW = "class 2/hollow.png"
 CUT = "class 3/cut.jpg"
@@ -85,7 +85,7 @@ def test_damaged_images_leave_no_trace_but_in_the_list_of_rejects(
         HOLLOW: "truncated or damaged PNG, or of an uncommon kind",
         CUT: "damaged JPEG: Premature end of JPEG file",
     }
-    lines = [line for line in said.splitlines() if "anew" in line]
+    lines = [line for line in said.splitlines() if "writing again" in line]
     assert len(lines) == 1
     name, _, rest = lines[0].partition(": ")
     assert rest == f"{found[name]}: {STARTED_OVER}"

@@ -167,14 +167,14 @@ def test_what_is_left_meets_every_criterion_and_what_is_not_fails_the_one_named(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (["big_dog", "dog"], "'dog' is no pair such as happy_dog"),
-        (["big_dog", "big_"], "'big_' is no pair"),
-        (["big dog_house"], "is no pair"),
+        (["big_dog", "dog"], "'dog' is not a pair such as happy_dog"),
+        (["big_dog", "big_"], "'big_' is not a pair"),
+        (["big dog_house"], "is not a pair"),
         (["big_dog", "big_cat", "big_dog"], "'big_dog' is listed twice: keep one"),
         ([""], "it is empty"),
         (
             ["big_dog", "odd_dog"],
-            "no pair meets (1) 3 or more nouns an adjective: use weaker criteria",
+            "no pair meets (1) 3 or more nouns per adjective: use weaker criteria",
         ),
     ],
 )

@@ -219,7 +219,7 @@ def test_a_full_disk_under_resume_keeps_what_is_done(tmp_path: Path) -> None:
     program = (sys.executable, "-c", UNCHECKED, "data", COMMAND, *MANY)
     output = in_own_mounts(script, tmp_path, *program)
     assert "No space left on device" in output
-    assert "What is done is kept: the same command with --resume continues it." in output
+    assert "Finished work is kept: the same command with --resume continues." in output
     assert "resuming where the last run ended" in output
     succeed(COMMAND, "--out", tmp_path / "whole", "--source-folder", tmp_path / "many")
     assert fingerprints(tmp_path / "out") == fingerprints(tmp_path / "whole")

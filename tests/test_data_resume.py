@@ -159,7 +159,7 @@ def test_images_that_changed_meanwhile_are_all_written_anew(root: Path, tmp_path
     subprocess.run(["cp", "-r", root, copy], check=True)
     killed_while_writing(copy, out)
     (copy / "class 2" / "new.jpg").write_bytes(saved(photograph(99)))
-    assert "images changed since: writing all databases anew" in succeed(
+    assert "images changed since: writing all databases again" in succeed(
         COMMAND, copy, "--out", out, *SIZE, "--resume"
     )
     succeed(COMMAND, copy, "--out", tmp_path / "fresh", *SIZE)
@@ -222,7 +222,7 @@ def test_an_interrupted_run_can_be_resumed_and_says_so(
     root: Path, whole: dict[str, str], tmp_path: Path, how: int
 ) -> None:
     said = killed_while_writing(root, tmp_path / "out", how=how)
-    assert "What is done is kept: the same command with --resume continues it." in said
+    assert "Finished work is kept: the same command with --resume continues." in said
     assert "Traceback" not in said
     output = succeed(COMMAND, root, "--out", tmp_path / "out", *SIZE, "--resume")
     assert "resuming where the last run ended" in output

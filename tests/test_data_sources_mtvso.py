@@ -104,8 +104,8 @@ def test_folders_that_are_no_pair_are_left_out_and_their_files_counted(
     for name in ("sad_cat/1.jpg", "sad_cat/more/2.jpg", "misc/1.jpg", "1.jpg"):
         write(images / name)
     expected = {
-        "sad_cat/ (files: 2)": "a folder of none of the pairs",
-        "misc/ (files: 1)": "a folder of none of the pairs",
+        "sad_cat/ (files: 2)": "not the folder of a pair",
+        "misc/ (files: 1)": "not the folder of a pair",
         "1.jpg": "in no class's folder",
     }
     assert rejects(mtvso(images, lists)) == expected

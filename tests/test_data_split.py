@@ -271,7 +271,7 @@ def test_classes_that_differ_in_case_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([], "no images: is this the right place"),
+        ([], "no images: is this the right folder"),
         ([Reject("x", "no image")], "no image can be used. The first: 'x': no image"),
         ([item("x", 5)], "'x': fine 5: expected 0 to 4"),
         ([item("x", 0), item("x", 0)], "an image is listed twice"),

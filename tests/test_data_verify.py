@@ -146,7 +146,7 @@ def test_a_missing_record_is_found(database: str, index: int, data: Path) -> Non
     found = failed(data, quick=True)
     name = database.removeprefix("label_")
     assert f"dataset.toml says 12, but there are: {name} 11" in found["test: records"]
-    assert "Caffe would give images others' labels" in found["test: keys"]
+    assert "Caffe would give images wrong labels" in found["test: keys"]
     if index == 5:
         assert "record 5 has the keys" in found["test: keys"]
 
@@ -260,7 +260,7 @@ def test_the_exit_code_tells_and_the_table_says_what_where_and_next(data: Path) 
     line = next(line for line in result.output.splitlines() if "FAILED" in line)
     assert "test: kind labels" in line
     assert "record 0 has 9" in line
-    assert "make the dataset anew" in line
+    assert "make the dataset again" in line
 
 
 def test_a_folder_that_is_no_dataset_is_one_line(tmp_path: Path) -> None:

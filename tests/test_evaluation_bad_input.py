@@ -99,7 +99,7 @@ def test_a_database_that_was_cut_off(trained: Trained, tmp_path: Path, copied: P
 def test_a_database_that_lacks_a_record(trained: Trained, tmp_path: Path, copied: Path) -> None:
     change(copied.parent / "test/label_family.lmdb", 50, None)
     message = refused(trained, tmp_path, "--dataset", copied)
-    assert "label_family.lmdb: 100 records, where dataset.toml says 101" in message
+    assert "label_family.lmdb: 100 records, but dataset.toml says 101" in message
 
 
 def test_databases_whose_keys_are_not_the_same(

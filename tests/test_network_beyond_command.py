@@ -54,7 +54,7 @@ def test_count_counts_what_no_memory_would_hold() -> None:
         ("build --variant xs --beyond towers=frozen --beyond towers=trained", 2, "given twice"),
         ("build --variant xs --beyond branch=after-res4a --reading branch=after-res5a", 2, "twice"),
         ("build --variant x0 --beyond cross-start=zero", 1, "x0 has no learned cross weights"),
-        ("build --variant xs --beyond crossed=all-blocks", 1, "let the tasks part earlier"),
+        ("build --variant xs --beyond crossed=all-blocks", 1, "let the tasks branch earlier"),
         ("build --all --beyond crossed=all-blocks", 1, "no network is left: nothing was written"),
         ("list --beyond --readings", 2, "not both"),
         ("figure architecture --variant x1 --beyond towers=x --out a.png", 2, "unknown value 'x'"),
@@ -78,7 +78,7 @@ def test_all_leaves_out_what_an_extension_does_not_suit(
     result = netgen("build", "--all", "--beyond", "self-weight=learned", "--memory", 20)
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == MULTITASK
-    assert "left out resnet50-noun: resnet50-noun has no blocks of several tasks" in result.stderr
+    assert "omitted resnet50-noun: resnet50-noun has no blocks of several tasks" in result.stderr
 
 
 def test_a_header_says_what_goes_beyond_the_paper(

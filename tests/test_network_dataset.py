@@ -162,7 +162,7 @@ def test_classes_have_names_in_the_order_of_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a\nb\n", "2 lines for the 3 classes of task 'season': write one class name a line"),
+        (b"a\nb\n", "2 lines for the 3 classes of task 'season': write one class name per line"),
         (b"a\nb\nc\nd\n", "4 lines for the 3 classes"),
         (b"\xff\n\n\n", "class names of 'season'"),
         (None, "class names of 'season'"),

@@ -110,7 +110,7 @@ def test_a_snapshot_of_another_of_our_networks_fits_too(source: Layers, tmp_path
     made = layers_of(Path(INITIAL.format("xs")))
     fresh = {name for name in made if name.startswith(("cross", "fc_"))}
     assert all(same(made[name], trained[name]) for name in made.keys() - fresh)
-    assert "Left over in the source: fc_noun, fc_adj, fc_anp." in result.stdout
+    assert "Not used from the source: fc_noun, fc_adj, fc_anp." in result.stdout
 
 
 def test_classifiers_are_new_unless_they_are_to_be_kept(source: Layers, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_the_table_counts_layers_and_parameters_a_stage(source: Layers, tmp_path
     parameters = complexity.count(read_net(deploy(ordered)), "TEST").parameters
     assert rows["conv1"] == ["3", "-", "-", "-", f"{4 * 9 + 4 + 9 + 8}"]
     assert rows["all"] == ["47", "20", "to", "3", "tasks", "-", "15", f"{parameters:,}"]
-    assert "Left over in the source: bn5a_branch1, scale5a_branch1, fc_noun." in lines
+    assert "Not used from the source: bn5a_branch1, scale5a_branch1, fc_noun." in lines
 
 
 def test_every_layer_is_told_on_request_and_as_json(source: Layers, tmp_path: Path) -> None:

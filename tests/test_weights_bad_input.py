@@ -220,7 +220,7 @@ def test_a_file_that_is_there_stays_without_force(source: Layers) -> None:
     init(*XS, SOURCE, "--force")
     assert len(layers_of(INITIAL)) == 122
     before = Path(SOURCE).read_bytes()
-    assert "is what --from reads" in refused(*XS, SOURCE, "--out", SOURCE, "--force")
+    assert "is the file that --from reads" in refused(*XS, SOURCE, "--out", SOURCE, "--force")
     assert Path(SOURCE).read_bytes() == before
 
 

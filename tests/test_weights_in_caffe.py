@@ -139,7 +139,7 @@ def test_any_network_starts_from_weights_of_2014(tmp_path: Path) -> None:
     assert same(made["fc7"], trained["fc7"])
     assert made["fc8_mine"].blobs[0].std() > 0.5  # as its filler says
     assert made["aux"].blobs[0].shape == (3, 196)
-    assert "Left over in the source: fc8." in result.stdout
+    assert "Not used from the source: fc8." in result.stdout
     assert result.stderr.splitlines()[-1].split() == [
         "caffe", "train", "-solver", "SOLVER", "-weights", str(tmp_path / "out")
     ]  # fmt: skip

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-# In pixels. Letters stand on one line, as in print, because where they do tells g from 9.
+# In pixels. Letters have a common baseline, as in print, which distinguishes g from 9.
 SIDE = 32
 EM = 26
 BASELINE = 22
-INK = 128  # an image without a pixel darker than this shows nothing
+INK = 128  # an image without a pixel darker than this counts as empty
 
 
 def font_of(file: Path) -> ImageFont.FreeTypeFont:

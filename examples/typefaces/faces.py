@@ -1,4 +1,4 @@
-"""Typefaces: fetched from Debian, and their style as each font file itself states it."""
+"""Typefaces: downloaded from Debian, with the style that each font file states."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ WIDEST_AND_NARROWEST = "iIlmMwW1a"
 
 @dataclass(frozen=True)
 class Face:
-    """A font file that has every character asked for.
+    """A font file that has every requested character.
 
     Attributes
     ----------
     package
         Debian's package that it comes from, with its version.
     file
-        Where it is.
+        The path of the file.
     style
-        What the file says of itself: "regular", or "bold", "bold-italic", …
+        The style that the file states: "regular", or "bold", "bold-italic", …
     """
 
     package: str
@@ -37,7 +37,7 @@ class Face:
 
     @property
     def name(self) -> str:
-        """The face's name among all: package and file, without what differs between versions."""
+        """The face's unique name: package and file, without the version."""
         return f"{self.package.partition('_')[0].removeprefix('fonts-')}-{self.file.stem}"
 
 

@@ -1,10 +1,10 @@
-"""Makes a dataset like the paper's of real images that anyone can have: letters in typefaces.
+"""Makes a dataset like the paper's from freely available images: letters in typefaces.
 
 The adjective is a typeface's style as its file states it, the noun is the letter, the pair is "bold
-a". Each face is drawn once a letter into ``<adjective>_<noun>/<face>.png``, the layout of the
-Visual Sentiment Ontology, and goes the way of the paper's images: the sub-ontology
+a". Each letter of each face is drawn into ``<adjective>_<noun>/<face>.png``, the layout of the
+Visual Sentiment Ontology. The images are processed like the paper's: the sub-ontology
 (``netgen data ontology``), then the databases (``netgen data mtvso``). Capitals and digits go into
-a dataset of their own, for pretraining: no image is in both.
+a separate dataset for pretraining: no image is in both.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ HERE = Path(__file__).parent
 LETTERS = ascii_lowercase
 CAPITALS = ascii_uppercase + digits
 
-FACES_A_STYLE = 100  # the common styles would drown the others; the paper has at most 1,000 a pair
-IMAGES_A_PAIR = 25  # the paper has at least 500
+FACES_PER_STYLE = 100  # else common styles would dominate; the paper has at most 1,000 per pair
+IMAGES_PER_PAIR = 25  # the paper has at least 500
 
 
 @click.command()
@@ -72,12 +72,12 @@ def listed(file: Path) -> list[str]:
 
 
 def chosen_of(found: Iterable[Face]) -> list[Face]:
-    """Return `FACES_A_STYLE` faces of each style or all it has, by the hash of their names."""
+    """Return `FACES_PER_STYLE` faces of each style or all it has, by the hash of their names."""
     by_name = {face.name: face for face in found}
     styles: dict[str, list[Face]] = {}
     for name in sorted(by_name, key=lambda name: blake2b(name.encode()).digest()):
         styles.setdefault(by_name[name].style, []).append(by_name[name])
-    return [face for style in sorted(styles) for face in styles[style][:FACES_A_STYLE]]
+    return [face for style in sorted(styles) for face in styles[style][:FACES_PER_STYLE]]
 
 
 def draw_all(face: Face, out: Path) -> bool:
@@ -96,7 +96,7 @@ def draw_all(face: Face, out: Path) -> bool:
 
 
 def write_lists(drawn: Iterable[Face], out: Path) -> None:
-    """Write the pairs that there are, as an ontology, and what was drawn, as a table."""
+    """Write the drawn pairs as an ontology, and the drawn faces as a table."""
     pairs = sorted(folder.name for folder in (out / "images").iterdir())
     (out / "pairs.txt").write_text("\n".join(pairs) + "\n")
     with (out / "faces.csv").open("w", newline="") as file:
@@ -106,10 +106,10 @@ def write_lists(drawn: Iterable[Face], out: Path) -> None:
 
 
 def make_databases(out: Path) -> None:
-    """Take the images the way of the paper's."""
+    """Make the databases as from the paper's images."""
     netgen(
         "ontology", out / "pairs.txt", "--images", out / "images", "--out", out / "ontology",
-        "--min-images", IMAGES_A_PAIR,
+        "--min-images", IMAGES_PER_PAIR,
     )  # fmt: skip
     alike = ("--size", SIDE, "--group-duplicates")  # many faces differ in a few letters only
     pairs = (*alike, "--labels", out / "ontology")
@@ -120,7 +120,7 @@ def make_databases(out: Path) -> None:
 
 
 def keep_training_images(out: Path) -> None:
-    """Copy the training images, to be split once more: what is chosen is chosen without a test."""
+    """Copy the training images, to be split again: choices are made without the test images."""
     with (out / "letters" / "records.csv").open(newline="") as file:
         names = [row["name"] for row in csv.DictReader(file) if row["split"] == "train"]
     for name in names:
@@ -129,7 +129,7 @@ def keep_training_images(out: Path) -> None:
 
 
 def netgen(*arguments: object) -> None:
-    """Run ``netgen data``, and end where it fails."""
+    """Run ``netgen data``; end when it fails."""
     words = ["data", *map(str, arguments)]
     click.echo(f"$ netgen {shlex.join(words)}")
     if subprocess.run([Path(sys.executable).parent / "netgen", *words], check=False).returncode:

@@ -52,9 +52,9 @@ def _markdown(
 def _markdown_readings(readings: Sequence[CountedReading]) -> Iterator[str]:
     yield "## Readings"
     yield ""
-    yield "What the text leaves open but a number decides; every reading built and counted."
-    yield "*Implied*: ours, and no other fits; *chosen*: ours, where others fit too. Each question"
-    yield "is asked with our readings of the others."
+    yield "What the text leaves open but a printed number decides; every reading is built and"
+    yield "counted. *Implied*: ours, and no other fits; *chosen*: ours, and others fit too. For"
+    yield "each question, all other questions have our readings."
     yield ""
     for question, group in groupby(readings, key=lambda reading: reading.question):
         yield f"### {question.asks}"

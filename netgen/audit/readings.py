@@ -1,4 +1,4 @@
-"""Every reading of what the text leaves open: built, counted and compared with what is printed.
+"""Build and count every reading of what the text leaves open, and compare it with Table 2.
 
 A reading is built as by `netgen build --reading` or `--beyond`, then parsed and counted.
 """
@@ -27,7 +27,7 @@ class ReadingCount:
 
 @dataclass(frozen=True)
 class CountedReading:
-    """A reading, counted by variant; `status` says what follows from all that is printed.
+    """A reading, counted by variant; `status` is what follows from all printed counts.
 
     One of "implied" (ours, and no other fits), "chosen" (ours, and others fit), "fits",
     "excluded", and "ours, excluded".

@@ -1,4 +1,4 @@
-"""What an audit shows: the rows of its tables (terminal, Markdown), and plain data for JSON."""
+"""The output of an audit: the rows of its tables (terminal, Markdown), and plain data for JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LATEX = (
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """A row of a table of verdicts: one claim, or several in a row that wait for the same."""
+    """A row of a table of verdicts: one claim, or adjacent claims that need the same input."""
 
     verdict: ClaimVerdict
     claim: str
@@ -40,7 +40,7 @@ class ClaimRow:
 
 
 def claim_rows(judgements: Iterable[ClaimJudgement]) -> Iterator[ClaimRow]:
-    """Return the rows of a part; claims that wait for the same training share one."""
+    """Return the rows of a part; claims that need the same training share one."""
     for _, group in groupby(judgements, key=_waits_for):
         found = list(group)
         first = found[0]
@@ -54,20 +54,20 @@ def claim_rows(judgements: Iterable[ClaimJudgement]) -> Iterator[ClaimRow]:
 
 
 def _waits_for(judgement: ClaimJudgement) -> object:
-    """Return what several claims in a row have in common when they all wait."""
+    """Return what adjacent claims that cannot be measured yet have in common."""
     if judgement.verdict is ClaimVerdict.NEEDS_TRAINING and len(judgement.claim.of) > 1:
         return judgement.claim.of[0]
     return judgement.claim.id
 
 
 def _beginning(names: Sequence[str]) -> str:
-    """Return what all names begin with."""
+    """Return the common beginning of all names."""
     letters = takewhile(lambda column: len(set(column)) == 1, zip(*names, strict=False))
     return "".join(column[0] for column in letters)
 
 
 def plain(quote: str) -> str:
-    """Return a quote without LaTeX: what the paper's page shows."""
+    """Return a quote without LaTeX, as the paper's page shows it."""
     for pattern, text in LATEX:
         quote = re.sub(pattern, text, quote)
     return " ".join(quote.split())
@@ -80,7 +80,7 @@ def counts_of(reading: CountedReading) -> str:
         for name, counted in reading.counts.items()
     )
     each, most = reading.largest_cross_weight, paper.CROSS_CHANNELS
-    return totals + (f"; {each:,} a cross weight (≤ {most:,})" if each > most else "")
+    return totals + (f"; {each:,} per cross weight (≤ {most:,})" if each > most else "")
 
 
 def split_rows() -> list[tuple[str, str, str]]:

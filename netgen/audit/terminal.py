@@ -57,7 +57,7 @@ def _short(quote: str) -> str:
 
 def print_readings(console: Console, readings: Sequence[CountedReading]) -> None:
     """Print every reading with its counts and the printed ones."""
-    title = "Readings: what the text leaves open but a number decides, each built and counted"
+    title = "Readings: what the text leaves open but a printed number decides, built and counted"
     rows = [
         (Text(x.status, READING_STYLES.get(x.status, "bold red")), x.question.id, x.answer.meaning,
          counts_of(x))

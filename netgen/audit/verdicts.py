@@ -1,4 +1,4 @@
-"""Claims and measurements -> verdicts: what the paper prints, what was measured, what follows.
+"""Compute the verdict on each claim from what the paper prints and what was measured.
 
 A verdict is computed, never written by hand. A printed value that is not measured is *contradicted*
 where the paper's own words or numbers name another reading that fits. Where none fits, the mistake
@@ -26,7 +26,7 @@ from netgen.paper.claims import PARTS, Claim, PrintedNumber, Relation
 
 
 class ClaimVerdict(Enum):
-    """What an audit says of a claim; the value explains it."""
+    """The verdict of an audit on a claim; the value explains it."""
 
     REPRODUCED = "measured, and as printed"
     CONSISTENT = "follows from what else is printed, or is allowed by it; not proved"
@@ -57,7 +57,7 @@ class ClaimJudgement:
     Attributes
     ----------
     part, claim, verdict
-        Of the paper; see `netgen.paper.claims` and `ClaimVerdict`.
+        The part of the paper, a claim in it, and the verdict; see `netgen.paper.claims`.
     found
         What was measured, in words.
     evidence
@@ -102,7 +102,7 @@ def verdict_of(claim: Claim, found: Found) -> ClaimVerdict:
 
 
 def agrees(claim: Claim, found: Found) -> bool:
-    """Return whether a statement holds and every printed number is met by a measured one."""
+    """Return whether a statement holds and every printed number agrees with a measured one."""
     if not found.holds or len(claim.numbers) != len(found.values):
         return False
     return all(

@@ -1,8 +1,8 @@
 """Read and write caffemodels with blobs as numpy arrays.
 
-protobuf's reader makes 43 million Python floats of X_S's weights. In the file, a packed list of
-floats is a string of bytes; so the file is read here with a schema in which blobs' numbers are
-bytes, and these are used as arrays without conversion.
+protobuf's reader would make 43 million Python floats from X_S's weights. In the file, a packed list
+of floats is a string of bytes; so this module reads the file with a schema in which the numbers of
+blobs are bytes, and uses these as arrays without conversion.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def read_weights(path: str | os.PathLike[str]) -> list[Weights]:
     Raises
     ------
     SchemaError
-        When it is no caffemodel, damaged or truncated.
+        When it is not a caffemodel, damaged or truncated.
     CaffemodelError
         When it is text, a blob's numbers do not fill its shape, or no layer has any.
     """

@@ -1,8 +1,9 @@
-"""Whether a caffemodel can be used, and whether it is of a network.
+"""Check that a caffemodel can be used, and that it has the weights of a network.
 
-Caffe copies weights by layer name: it reports no layer that the file lacks, reads another branch's
-BatchNorm without an error, and aborts at another shape. So `init`, `train`, `eval` and
-`predict` check a file here before Caffe sees it; `audit --weights` reports the same as findings.
+Caffe copies weights by layer name: it does not report layers that the file lacks, it reads the
+BatchNorm of another branch of Caffe without an error, and it aborts at another shape. So `init`,
+`train`, `eval` and `predict` check a file here before Caffe reads it; `audit --weights` reports the
+same as findings.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from netgen.caffe.caffemodel import (
 from netgen.system.text import listed
 
 Shapes = Mapping[str, Sequence[Shape]]  # layer -> the shapes of its blobs
-# Both fold what Caffe keeps in a Scale layer into BatchNorm, each in its own order.
+# Both store in BatchNorm what Caffe keeps in a Scale layer, each in its own order.
 FIVE_BLOBS = "NVIDIA's or Intel's Caffe wrote it, with Scale's gain and bias inside"
 
 
@@ -50,13 +51,13 @@ class Caffemodel:
 
 
 def read_checked(path: str | os.PathLike[str]) -> Caffemodel:
-    """Read a caffemodel, and refuse what would train or score wrongly.
+    """Read a caffemodel, and refuse one that would train or score wrongly.
 
     Raises
     ------
     SchemaError, CaffemodelError
-        It is no caffemodel, damaged, has two layers of one name, NaN or infinite numbers, or
-        BatchNorm layers that another branch of Caffe wrote.
+        It is not a caffemodel, is damaged, or has two layers of the same name, NaN or infinite
+        numbers, or BatchNorm layers that another branch of Caffe wrote.
     """
     file, weights = os.fspath(path), read_weights(path)
     if twice := repeated_names(weights):
@@ -92,13 +93,13 @@ def without_statistics(weights: Iterable[Weights]) -> list[Weights]:
 
 
 def foreign_batch_norms(weights: Sequence[Weights]) -> Iterator[str]:
-    """Yield what is wrong with each BatchNorm that is not Caffe's: mean, variance and a factor."""
+    """Yield what is wrong with each BatchNorm that is not BVLC's (mean, variance and factor)."""
     for layer in weights:
         if layer.type == "BatchNorm" and len(layer.blobs) != 3:
-            whose = FIVE_BLOBS if len(layer.blobs) == 5 else "another branch of Caffe wrote it"
+            origin = FIVE_BLOBS if len(layer.blobs) == 5 else "another branch of Caffe wrote it"
             yield (
                 f"{layer.name}: a BatchNorm of {len(layer.blobs)} blobs, where Caffe's has 3"
-                f" (mean, variance, factor): {whose}. Convert it for BVLC's Caffe first"
+                f" (mean, variance, factor): {origin}. Convert it for BVLC's Caffe first"
             )
     for layer in without_statistics(weights):
         if layer.blobs[1].any():
@@ -109,12 +110,12 @@ def foreign_batch_norms(weights: Sequence[Weights]) -> Iterator[str]:
             )
 
 
-# ---- a caffemodel beside a network --------------------------------------------------------------
+# ---- a caffemodel compared with a network -------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class WeightDifferences:
-    """Layers that only the network has, that only the file has, and that differ in shape."""
+    """The layers that only the network has, that only the file has, and that differ in shape."""
 
     missing: tuple[str, ...]
     extra: tuple[str, ...]
@@ -127,7 +128,7 @@ def shapes_of(weights: Iterable[Weights]) -> Shapes:
 
 
 def same_shapes(one: Iterable[Shape], other: Iterable[Shape]) -> bool:
-    """Return whether two layers' blobs fit, less axes of 1: older files have four axes a blob."""
+    """Return whether blobs fit, without axes of 1: older files have four axes for every blob."""
     return _squeezed(one) == _squeezed(other)
 
 
@@ -146,7 +147,7 @@ def check_weights(
 ) -> None:
     """Check that a caffemodel has every layer of a network, in its shape.
 
-    Layers that only the file has (losses, other classifiers) do no harm: Caffe ignores them.
+    Layers that only the file has (losses, other classifiers) are accepted: Caffe ignores them.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ def check_weights(
     Raises
     ------
     SchemaError, CaffemodelError
-        As :func:`read_checked`; or the weights are another network's.
+        As for :func:`read_checked`; or the weights are those of another network.
     """
     found = shapes_of(read_checked(path).layers.values())
     differences = compare(found, wanted)

@@ -2,9 +2,9 @@
 
 Caffe aborts its process at a failed CHECK, and engines of 2016 deadlock when two nets of one
 process read the same database. So netgen's own process never imports Caffe: it checks what it can,
-then calls a function in a child process, which has to send messages often enough. A child ends with
-its parent, however that ends. To stop a long one, a signal to the parent becomes a message to the
-child, which looks for it wherever it can stop.
+then calls a function in a child process, which has to send messages often enough. A child ends when
+its parent ends, for whatever reason. To stop a long call, a signal to the parent becomes a message
+to the child, which looks for it wherever it can stop.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 from netgen.caffe.engine import EngineError, fatal_reason
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-AT_ONCE = 1.0  # seconds in which repeated signals count as one
+AT_ONCE = 1.0  # seconds during which repeated signals count as one
 QUIET = {"GLOG_logtostderr": "1"}  # else each run leaves a log file behind
 
 
@@ -83,8 +83,8 @@ def call(
     Parameters
     ----------
     function
-        Of a module's top level: it is pickled, as its arguments and its return value are. Its
-        module imports Caffe inside functions only.
+        A function at a module's top level: it is pickled, like its arguments and return value. The
+        module imports Caffe only inside functions.
     silence
         The longest time without a message (`send`) or the return value, in seconds.
     on_message
@@ -93,15 +93,15 @@ def call(
         The file that the child's output (Caffe's log) is appended to; by default a temporary
         one, for the message of an error.
     environment
-        Variables that the child has in addition to this process's, set before Caffe is loaded.
+        The child's additional environment variables, set before Caffe is loaded.
     signals
         Signals that request the child to stop (`stop_requested`); a second one ends it at once.
-        Only the main thread may name any.
+        Allowed only in the main thread.
 
     Raises
     ------
     KeyboardInterrupt
-        A second of `signals` came.
+        A second one of `signals` came.
     ValueError, OSError
         What the function raised.
     EngineError
@@ -152,7 +152,7 @@ def _passed_on(signals: Collection[int], child: Connection) -> Iterator[None]:
 
 @contextmanager
 def handling(signals: Collection[int], handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Handle `signals` with `handler` inside a with block; afterwards as before.
+    """Handle `signals` with `handler` inside a with block, and restore the handlers after it.
 
     Signals within a second count once: schedulers signal all processes of a job, and some of these
     forward the signal.
@@ -228,10 +228,10 @@ def _main(
 
 
 def die_with_parent(parent: int | None, by: int = signal.SIGKILL) -> None:
-    """Have this process sent a signal as soon as the process that started it is gone.
+    """Make the kernel send this process a signal as soon as the process that started it has ended.
 
-    `parent` is that process's id: a process that it left before this call ends here. (Not any whose
-    parent is process 1, which is a container's first program, often netgen itself.)
+    `parent` is that process's id: if it has ended before this call, this process ends here. (A
+    parent with id 1 is accepted: it is a container's first program, often netgen itself.)
     """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
     if os.getppid() != parent:

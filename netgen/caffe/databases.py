@@ -1,4 +1,4 @@
-"""LMDBs of images and labels: opened or refused with a reason, and read as Caffe reads them."""
+"""LMDBs of images and labels: opened, or refused with a reason, and read as Caffe reads them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class DatabaseError(ValueError):
-    """A database that cannot be read; the message says which, why and what next."""
+    """A database that cannot be read; the message says which, why and what to do next."""
 
 
 @contextmanager
 def open_database(path: Path) -> Iterator[Cursor]:
-    """Open the LMDB at `path`, of one record or more, for reading.
+    """Open the LMDB at `path` for reading; it has one record or more.
 
     Raises
     ------
     DatabaseError
-        It is no LMDB, was cut off, or is empty.
+        It is not an LMDB, was cut off, or is empty.
     """
     import lmdb  # slow to load and seldom needed
 
@@ -46,7 +46,7 @@ def open_database(path: Path) -> Iterator[Cursor]:
             _check_size(path, environment)
             entries = environment.stat()["entries"]
             if not entries:
-                raise DatabaseError(f"{path}: an LMDB without records: make it anew")
+                raise DatabaseError(f"{path}: an LMDB without records: make it again")
             yield Cursor(path, transaction, entries)
     except lmdb.Error as error:
         raise DatabaseError(
@@ -102,7 +102,7 @@ def read_labels(databases: Databases) -> Labels:
     Raises
     ------
     DatabaseError
-        When a database cannot be read, or a record is no label.
+        When a database cannot be read, or a record is not a label.
     """
     import numpy as np
 
@@ -179,7 +179,7 @@ class Cursor:
         yield from self._transaction.cursor().iternext()
 
     def datums(self) -> Iterator[tuple[bytes, Datum]]:
-        """Yield each record's key and Datum; a `DatabaseError` for a record that is none."""
+        """Yield each record's key and Datum; a `DatabaseError` for a record that is not one."""
         for key, value in self.items():
             yield key, read_datum(self.path, key, value)
 

@@ -1,6 +1,6 @@
-"""Find Caffe and what it can do, or say how to get it.
+"""Find Caffe and its features, or explain how to get it.
 
-Caffe aborts its process when it is used beyond what it was built for, so its program is run.
+Caffe aborts its process when it lacks a feature, so its program is run in a process of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TIMEOUT = 60  # seconds: usually one; a GPU's driver may take longer to wake
 
 
 class EngineError(ValueError):
-    """Caffe is missing or cannot do what was asked; the message says what to do next."""
+    """Caffe is missing or lacks a needed feature; the message says what to do next."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Engine:
     Attributes
     ----------
     program
-        `caffe` itself.
+        The path of `caffe`.
     version
         What `caffe --version` prints.
     cuda

@@ -1,7 +1,7 @@
 """Upgrade older forms of Caffe's messages, as Caffe does when it loads a file.
 
-Three are still common: `layers { type: CONVOLUTION blobs_lr: 1 }` of 2014 (V1), `input`
-and `input_dim` at the top of deploy networks, and a solver's `solver_type`. Layers of 2013 (V0) are
+Three forms are still common: `layers { type: CONVOLUTION blobs_lr: 1 }` of 2014 (V1), `input` and
+`input_dim` at the top of deploy networks, and a solver's `solver_type`. Layers of 2013 (V0) are
 refused.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from netgen.caffe import caffe_pb2
 
-# V1's names are today's with underscores; these are written differently.
+# V1's type names are today's names with underscores, except for these.
 SPELLED = {
     "ABSVAL": "AbsVal",
     "ARGMAX": "ArgMax",
@@ -26,9 +26,9 @@ SPELLED = {
     "TANH": "TanH",
 }
 SOLVERS = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")  # by solver_type's numbers
-# Fields of a V1 layer that are not today's field of the same name.
+# Fields of a V1 layer that today's field of the same name does not replace.
 CONVERTED = {"type", "param", "blob_share_mode", "blobs_lr", "weight_decay"}
-# Where V1 layers kept what is in transform_param today.
+# The V1 fields that held what is in transform_param today.
 DATA_PARAMS = {
     "Data": "data_param",
     "ImageData": "image_data_param",
@@ -43,7 +43,7 @@ def upgrade_net(net: caffe_pb2.NetParameter) -> None:
     Raises
     ------
     ValueError
-        For layers of 2013, for both `layer` and `layers`, and for inputs without a shape each.
+        For layers of 2013, for both `layer` and `layers`, and for inputs without shapes.
     """
     if any(layer.HasField("layer") for layer in net.layers):
         raise ValueError(

@@ -15,17 +15,17 @@ from google.protobuf.text_format import Parse, ParseError
 # When protobuf skips unknown fields, its time grows with the square of a line's length.
 LONGEST_LINE = 20_000
 LONGEST_MESSAGE = 200
-# Braces and colons in strings and comments mean nothing: both are blanked before the scan.
+# Braces and colons in strings and comments do not count: both are blanked before the scan.
 OPAQUE = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""")
 FIELD = re.compile(r"(?<!\w)([A-Za-z_]\w*)\s*(?::?\s*([{<])|:)|([{<])|([}>])")
 
 
 class EmptyError(ValueError):
-    """Nothing but white space and comments."""
+    """The text has only white space and comments."""
 
 
 def parse(text: str, message: Message) -> dict[str, int]:
-    """Parse text into a message: strictly, or if its only fault is unknown fields, without them.
+    """Parse text into a message: strictly, or without unknown fields if they are its only fault.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def parse(text: str, message: Message) -> dict[str, int]:
     Returns
     -------
     dict of str to int
-        The fields that were left out, outermost ones only: `Message.field` to its first line.
+        The omitted fields, only the outermost ones: `Message.field` to its first line.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def _parse(text: str, message: Message, tolerant: bool) -> None:
     try:
         Parse(text, message, allow_unknown_field=tolerant)
     except ParseError as error:
-        # protobuf says `12:3 : 'the whole line': Enum type "netgen.caffe.X" has no ...`
+        # protobuf's message is `12:3 : 'the whole line': Enum type "netgen.caffe.X" has no ...`
         what = re.sub(r"^[\d:\s]+('.*': )?", "", str(error)).replace("netgen.caffe.", "")
         what = what.rstrip(".") if len(what) < LONGEST_MESSAGE else what[:LONGEST_MESSAGE] + " …"
         place = f"{error.GetLine() or 1}:{error.GetColumn() or 1}"

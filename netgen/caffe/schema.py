@@ -1,7 +1,7 @@
 """Read Caffe's files, text and binary, as messages: checked, and upgraded to today's form.
 
-Every network, solver and caffemodel that enters netgen comes through here, ours and others'. What
-is wrong with a file becomes one :class:`SchemaError` with the place, the fault and the next step.
+netgen reads every network, solver and caffemodel with this module. A faulty file raises one
+:class:`SchemaError` with the place, the fault and the next step.
 Fields that netgen's schema does not have (other branches of Caffe have many) are omitted with one
 :class:`SchemaWarning` that names them: such a network can still be counted and audited.
 """
@@ -26,7 +26,7 @@ M = TypeVar("M", bound=Message)
 LARGEST_TEXT = 2 * 2**20
 MOST_UNKNOWN = 8  # fields that a warning names
 
-# Files that are given by mistake, by their first bytes.
+# Files that users give by mistake, recognised by their first bytes.
 MAGIC = {
     b"\xff\xd8\xff": "a JPEG image",
     b"\x89PNG": "a PNG image",
@@ -40,7 +40,7 @@ MAGIC = {
 
 
 class SchemaError(ValueError):
-    """A file that is not what it should be; the message says where, what and what next."""
+    """A file that is not what it should be; the message says where, what and what to do next."""
 
 
 class SchemaWarning(UserWarning):
@@ -63,7 +63,7 @@ def read_net(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
     Raises
     ------
     SchemaError
-        When the file is missing, is no text, is no network, or is older than V1.
+        When the file is missing, is not text or not a network, or is older than V1.
 
     Warns
     -----
@@ -93,7 +93,7 @@ def read_solver(path: str | os.PathLike[str]) -> caffe_pb2.SolverParameter:
     Raises
     ------
     SchemaError
-        When the file is missing, is no text, or names no network to solve.
+        When the file is missing, is not text, or names no network to train.
     """
     return parse_solver(_text(path), os.fspath(path))
 
@@ -119,7 +119,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
     Raises
     ------
     SchemaError
-        When the file is missing, truncated, no caffemodel, or in HDF5.
+        When the file is missing, truncated, not a caffemodel, or in HDF5.
     """
     data, source = _bytes(path), os.fspath(path)
     try:
@@ -148,8 +148,8 @@ def layers_in(
     net
         An upgraded network.
     phase, stages, level
-        The state it is built in. Stages add to those of the network's own `state`; a level, where
-        given, takes the place of its level.
+        The state that selects the layers. Stages are added to those of the network's own `state`;
+        a given level replaces its level.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _text(path: str | os.PathLike[str]) -> str:
 
 
 def _kind(data: bytes) -> str | None:
-    """Return what a file is by its first bytes, if it is none of the files that are expected."""
+    """Return the kind of an unexpected file, recognised by its first bytes; None if not known."""
     for magic, kind in MAGIC.items():
         if data.startswith(magic):
             return kind
@@ -251,7 +251,7 @@ def _parse(text: str, message: M, source: str) -> M:
 def _warn(unknown: dict[str, int], source: str) -> None:
     names = [f"{name[:60]} (line {line})" for name, line in unknown.items()]
     warnings.warn(
-        f"{source}: left out what netgen's schema does not have: {listed(names, MOST_UNKNOWN)}",
+        f"{source}: omitted what netgen's schema does not have: {listed(names, MOST_UNKNOWN)}",
         SchemaWarning,
         stacklevel=4,
     )

@@ -1,7 +1,7 @@
-"""Caffe's log of a training, read as it grows or whole: losses, test results and snapshots.
+"""Read Caffe's log of a training, whole or while it grows: losses, test results and snapshots.
 
 Logs of Caffe from 2015 to 1.0 are read. A log that is still being written, or was cut off, is read
-as far as it goes.
+up to its end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NET_FILE = re.compile(r"Creating (training|test) net.* net file: (?P<file>.+)")
 
 
 class LogError(ValueError):
-    """A file that is not the log of a Caffe training; the message says what next."""
+    """A file that is not the log of a Caffe training; the message says what to do next."""
 
 
 # ---- line by line, while Caffe trains -----------------------------------------------------------
@@ -125,7 +125,7 @@ def read_log(path: Path) -> TrainingLog:
     Raises
     ------
     LogError
-        The file has not one line of a training in it.
+        The file has no line of a training.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     reader = LogReader()

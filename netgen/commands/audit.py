@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netgen.audit.verdicts import ClaimJudgement
 
 
-PAGE_WIDTH = 100  # columns that the tables are made for
+PAGE_WIDTH = 100  # width of the tables, in columns
 
 # The files that `netgen.audit.inspection` compares with the paper: metavar and description.
 KINDS = {
@@ -98,7 +98,7 @@ def command(
             )
         sys.exit(_inspect(files, deep, as_json))
     if deep:
-        raise click.UsageError("--deep goes with --data")
+        raise click.UsageError("--deep needs --data")
     sys.exit(_audit(ontology, results, only, as_json, as_markdown, check))
 
 
@@ -169,7 +169,7 @@ def _check(file: Path, text: str) -> None:
     if not differs(file, text):
         click.echo(f"{file} is as it would be written")
         return
-    raise click.ClickException(f"{file} differs: renew it with `netgen audit --markdown > {file}`")
+    raise click.ClickException(f"{file} differs: update it with `netgen audit --markdown > {file}`")
 
 
 def _print(judgements: list[ClaimJudgement], counted: list[CountedReading], detailed: bool) -> None:

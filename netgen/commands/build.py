@@ -161,7 +161,7 @@ def command(
 def _made(
     chosen: list[Variant], to_spec: Callable[[Variant], BuildSpec]
 ) -> list[tuple[BuildSpec, dict[Path, str]]]:
-    """Return each network's files; of several, unsuited ones are left out, with a message."""
+    """Return each network's files; of several, unsuited ones are omitted, with a message."""
     from netgen.network.build import network_files
 
     made = []
@@ -172,7 +172,7 @@ def _made(
         except UnsuitedError as error:
             if len(chosen) == 1:
                 raise
-            click.echo(f"left out {variant.name}: {error}", err=True)
+            click.echo(f"omitted {variant.name}: {error}", err=True)
     if not made:
         raise click.ClickException("no network is left: nothing was written")
     return made
@@ -236,7 +236,7 @@ def _check(texts: dict[Path, str]) -> None:
     stale = [path for path, text in texts.items() if differs(path, text)]
     if stale:
         raise click.ClickException(
-            f"{len(stale)} of {len(texts)} files are stale: the same command without --check renews"
-            " them"
+            f"{len(stale)} of {len(texts)} files are stale: the same command without --check"
+            " updates them"
         )
     click.echo(f"{len(texts)} files are up to date.")

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-# In the order of use. Each is a module of `netgen.commands` with a `command`.
+# The commands in the order of use; each is a module of `netgen.commands` with a `command`.
 COMMANDS = (
     "list",
     "build",
@@ -32,7 +32,7 @@ COMMANDS = (
 
 # The next step after a file operation that failed.
 ELSEWHERE = "choose another place"
-FULL = "free some space, or choose another place; what was there is unchanged"
+FULL = "free some space, or choose another place; existing files are unchanged"
 NEXT_STEPS = {
     errno.EACCES: f"check its permissions, or {ELSEWHERE}",
     errno.EPERM: f"check its permissions, or {ELSEWHERE}",

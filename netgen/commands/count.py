@@ -50,7 +50,7 @@ class BlobShape(click.ParamType[tuple[str, Image]]):
 @click.option(
     "--phase",
     type=click.Choice(["train", "test"]),
-    help="Which phase's layers.  [default: train; test for networks without a loss]",
+    help="The phase to count.  [default: train; test for networks without a loss]",
 )
 @click.option(
     "--input",
@@ -76,14 +76,14 @@ def command(
     With --variant: of a network of `netgen list`, with the options of `netgen build`.
 
     Multiply-adds are those of Convolution, Deconvolution, InnerProduct and the recurrent layers;
-    memory is an estimate of what Caffe holds on a CPU, with the solver's in the train phase.
+    memory is an estimate of what Caffe allocates on a CPU, in the train phase with the solver's.
     """
     from netgen.caffe.schema import SchemaWarning, read_net
 
     if (file is None) == (variant is None):
         raise click.UsageError("give either a FILE or --variant NAME (`netgen list`)")
     if file is not None and not (dataset is None and requested.is_papers):
-        raise click.UsageError(f"options that say how to build a network are not for {file}")
+        raise click.UsageError(f"options for building a network do not apply to {file}")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         if file is not None:
@@ -183,7 +183,7 @@ def _size(top: Top) -> str:
 
 
 def _summary(cost: NetCost) -> list[list[str]]:
-    """Rows of what, the full number, the short one, and what is in it."""
+    """Return rows: the quantity, the full number, the short one, and an explanation."""
     from netgen.cost.memory import PROGRAM_BYTES
 
     memory, counted = cost.memory, {layer.type for layer in cost.layers if layer.multiply_adds}
@@ -193,10 +193,10 @@ def _summary(cost: NetCost) -> list[list[str]]:
         ("  trainable", cost.trainable, _millions, "lr_mult not 0"),
         ("multiply-adds", cost.multiply_adds, _billions, "one each; the whole batch"),
         ("  per image", cost.multiply_adds_per_image, _billions, ", ".join(sorted(counted))),
-        ("activations", cost.activation_bytes, _bytes, "blobs that have a name"),
+        ("activations", cost.activation_bytes, _bytes, "all named blobs"),
         ("memory", memory.total, _bytes, f"and {holds}"),
-        ("  without images", memory.fixed, _bytes, "whatever the batch"),
-        ("  per image", round(memory.per_image), _bytes, "each"),
+        ("  fixed", memory.fixed, _bytes, "for any batch size"),
+        ("  per image", round(memory.per_image), _bytes, "for each image of the batch"),
         ("process", memory.total + PROGRAM_BYTES, _bytes, "and the program, on a CPU"),
     ]
     least = "" if cost.complete else "at least "

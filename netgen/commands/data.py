@@ -1,4 +1,4 @@
-"""`netgen data`: images and labels in, aligned LMDBs and a ``dataset.toml`` out."""
+"""`netgen data`: turn images and labels into aligned LMDBs and a ``dataset.toml``."""
 
 from __future__ import annotations
 

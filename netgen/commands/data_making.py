@@ -1,4 +1,4 @@
-"""What every source's command ends with: making the dataset, with progress and a summary."""
+"""The last step of every source's command: make the dataset, with progress and a summary."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def _interruptible(options: DataOptions) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, OSError):
         if workplace(options.out).exists():
-            click.echo(
-                "What is done is kept: the same command with --resume continues it.", err=True
-            )
+            click.echo("Finished work is kept: the same command with --resume continues.", err=True)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -86,7 +84,7 @@ def _print_left_out(plan: DatasetPlan, options: DataOptions) -> None:
 
 
 def _print_warnings(plan: DatasetPlan, options: DataOptions) -> None:
-    """Print what may be intended, and may be a mistake."""
+    """Print warnings about what may be a mistake."""
     from data_prep.listings import DUPLICATES
     from data_prep.splitting import warnings
 

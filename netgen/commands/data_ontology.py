@@ -1,4 +1,4 @@
-"""`netgen data ontology`: the classes that the paper's criteria choose from a list of pairs."""
+"""`netgen data ontology`: choose classes from a list of pairs by the paper's criteria."""
 
 from __future__ import annotations
 

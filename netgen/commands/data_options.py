@@ -58,8 +58,8 @@ def _check_readers(context: click.Context) -> None:
     given = context.get_parameter_source("jobs") is ParameterSource.COMMANDLINE
     if given and context.params["scheduler"]:
         raise click.UsageError(
-            "--jobs counts this machine's threads, and with --scheduler others do the reading: give"
-            " one of them."
+            "--jobs sets this machine's threads, but with --scheduler other machines read: give"
+            " only one of them."
         )
 
 

@@ -124,8 +124,8 @@ def cifar100(archive: Path, options: DataOptions) -> None:
 
     images = Cifar100(archive)
     source = images.source
-    whose = "the published archive" if images.content.published else "not the published archive"
-    click.echo(f"{archive}: {whose}", err=True)
+    origin = "the published archive" if images.content.published else "not the published archive"
+    click.echo(f"{archive}: {origin}", err=True)
     make(source, options)
 
 

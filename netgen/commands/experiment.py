@@ -176,7 +176,7 @@ def _print_choice(cells: Sequence[CellRecord], out: Path) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Have SIGTERM end an experiment as Ctrl-C does: with snapshots, and how to resume."""
+    """Make SIGTERM end an experiment like Ctrl-C: with snapshots, and a message how to resume."""
     from netgen.caffe.child import handling
 
     def interrupt(number: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""`netgen figure`: the paper's figures, and charts of what was trained and tested."""
+"""`netgen figure`: draw the paper's figures, and charts of training and test results."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def architecture(
 ) -> None:
     """Draw networks side by side, as in Figure 4.
 
-    Options that say how networks are built apply to all networks in the picture.
+    Options for building networks apply to all networks in the picture.
     """
     data = load_dataset(dataset)
     backbone = requested.backbone or RESNET50
@@ -155,7 +155,7 @@ def _chosen(names: Sequence[str], dataset: Dataset) -> list[Variant]:
     for variant in chosen:
         if not variant.row.is_residual:
             raise click.BadParameter(
-                f"{variant.name} is no residual network: Figure 4 draws those, block by block",
+                f"{variant.name} is not a residual network: only those can be drawn by block",
                 param_hint="--variant",
             )
     return chosen

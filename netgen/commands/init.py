@@ -42,7 +42,7 @@ MOST_LEFT_OVER = 6
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The caffemodel to write.  [default: initial.caffemodel beside the network]",
+    help="The caffemodel to write.  [default: initial.caffemodel in the network's folder]",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option(
@@ -138,7 +138,7 @@ def _network_file(variant: str | None, net: Path | None) -> Path:
 
 def _check_target(target: Path, source: Path, force: bool) -> None:
     if target.exists() and source.exists() and target.samefile(source):
-        raise click.UsageError(f"{target} is what --from reads: give --out another file")
+        raise click.UsageError(f"{target} is the file that --from reads: give --out another file")
     if target.exists() and not force:
         raise click.UsageError(
             f"{target} is there already: --force replaces it, --out names another"
@@ -170,6 +170,6 @@ def _print(made: InitialWeights, rows: list[dict[str, str]], notes: Iterable[str
     for row in rows:
         table.add_row(*row.values())
     table_console(piped_width=10_000).print(table)
-    click.echo(f"\nLeft over in the source: {listed(made.left_over, MOST_LEFT_OVER) or 'nothing'}.")
+    click.echo(f"\nNot used from the source: {listed(made.left_over, MOST_LEFT_OVER) or 'none'}.")
     for note in notes:
         click.echo(f"note: {note}")

@@ -19,7 +19,7 @@ from netgen.network.variants import variants
 @click.option(
     "--beyond",
     is_flag=True,
-    help="List the extensions beyond the paper, and where it speaks of them.",
+    help="List the extensions beyond the paper, with their places in it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(dataset: Path | None, readings: bool, beyond: bool, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`netgen log`: whether a training learned, from Caffe's log."""
+"""`netgen log`: check in Caffe's log whether a training learned."""
 
 from __future__ import annotations
 

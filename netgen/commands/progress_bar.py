@@ -1,4 +1,4 @@
-"""How progress over images is shown: a bar on a terminal, lines elsewhere."""
+"""Show the progress over images: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 

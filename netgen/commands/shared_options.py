@@ -1,4 +1,4 @@
-"""What several commands share: options, and how a table looks."""
+"""Options and tables that several commands share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PrintablePath(click.Path):
-    """A path that may stand in a file's comment: without line breaks, which would end it."""
+    """A path that can be written into a file's comment: without line breaks, which would end it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the path."""
@@ -51,7 +51,7 @@ def find_variant(name: str, dataset: Dataset) -> Variant:
 def table_console(piped_width: int) -> Console:
     """Return a console for tables: as wide as the terminal, else as `piped_width` says.
 
-    Piped, rich would fold at 80 columns what another program or page is to read.
+    Without it, rich would fold piped output, which other programs read, at 80 columns.
     """
     from rich.console import Console
 
@@ -73,7 +73,7 @@ def print_table(rows: Sequence[dict[str, str]]) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row.values())
-    # Piped, rich would cut at 80 columns what another program is to read.
+    # Otherwise rich would cut piped output, which other programs read, at 80 columns.
     console = Console()
     console.print(table, soft_wrap=not console.is_terminal)
 
@@ -103,7 +103,7 @@ READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def newest_of_run(_ctx: click.Context, _param: click.Parameter, path: Path) -> Path:
     """Return the caffemodel: of a run's folder, its newest whole snapshot.
 
-    Not its best one, which the test images chose.
+    Not its best one, because the test images chose it.
     """
     if not path.is_dir():
         return path

@@ -1,4 +1,4 @@
-"""`netgen table`: run all commands that Table 2 needs; print it, measured beside printed."""
+"""`netgen table`: run all commands that Table 2 needs; print measured and printed values."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _run(chosen: Sequence[Variant], inputs: Table2Inputs) -> None:
 
 
 def _print(rows: Sequence[dict[str, str]]) -> None:
-    """Print the table: after each of its columns, ours; then the columns not in the paper."""
+    """Print the table: each column followed by our values, then the columns not in the paper."""
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -1,7 +1,7 @@
 """What each layer type keeps for itself while Caffe runs, beyond its tops and parameters.
 
-One small function a type, after the C++ layer's private blobs: which ones it has, and which of them
-the CPU's forward and backward touch, for memory is allocated at the first touch.
+One small function per layer type, written after the private blobs of the C++ layer: which ones it
+has, and which of them the CPU's forward and backward touch; memory is allocated at the first touch.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from netgen.cost.layers.layer_types import Made, axis_of
 from netgen.cost.layers.windows import convolution_windows
 from netgen.cost.wiring import Wired
 
-# Batches of images that a data layer keeps ready. 1.0: four, as floats. 2016: three as floats, and
-# four as bytes, before they are transformed.
+# Batches of images that a data layer keeps ready. Caffe 1.0: four, as floats. Caffe of 2016: three
+# as floats, and four as bytes that are not yet transformed.
 PREFETCHED = 4
 
 
@@ -28,7 +28,7 @@ class Buffers(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """What decides a layer's buffers: itself, its shapes, and how it is used."""
+    """What a layer's buffers depend on: the layer, its shapes, and how it is used."""
 
     wired: Wired
     made: Made
@@ -50,7 +50,7 @@ RULES: dict[str, BuffersRule] = {}
 
 
 def buffers(situation: Situation) -> Buffers:
-    """Count what a layer keeps for itself; nothing for types without an entry here."""
+    """Count what a layer keeps for itself; none for types without an entry in `RULES`."""
     rule = RULES.get(situation.wired.layer.type)
     return rule(situation) if rule else Buffers()
 
@@ -65,7 +65,10 @@ def _keeps(*types: str) -> Callable[[BuffersRule], BuffersRule]:
 
 @_keeps("Convolution", "Deconvolution")
 def _convolution(s: Situation) -> Buffers:
-    """One image unfolded, of all in turn; backward touches it even where 1 x 1 needs none."""
+    """Count the buffer of one unfolded image, which all images of the batch use in turn.
+
+    Backward touches it even for a 1 x 1 convolution, which does not need it.
+    """
     param, backwards = s.wired.layer.convolution_param, s.wired.layer.type == "Deconvolution"
     axis = axis_of(param.axis, s.bottom)
     windows = convolution_windows(param, len(s.bottom) - axis - 1)
@@ -84,7 +87,7 @@ def _linear(s: Situation) -> Buffers:
 
 @_keeps("BatchNorm")
 def _batch_norm(s: Situation) -> Buffers:
-    """Variance spread over the input, and the result; in place, the result's gradient too."""
+    """Count the variance in the input's shape, and the result; in place, its gradient too."""
     channels = s.bottom[1]
     copies = 3 if s.backward and s.wired.in_place else 2
     grown = copies * s.size + s.bottom[0] * channels + s.bottom[0]
@@ -93,7 +96,7 @@ def _batch_norm(s: Situation) -> Buffers:
 
 @_keeps("Scale")
 def _scale(s: Situation) -> Buffers:
-    """In place, the input; for the factors' gradient, one sum an image and factor."""
+    """Count a copy of the input if in place; for the gradient, one sum per image and factor."""
     factors = s.wired.bottoms[1].shape if len(s.wired.bottoms) > 1 else s.made.blobs[0]
     axis = axis_of(s.wired.layer.scale_param.axis, s.bottom) if factors else 0
     sums = prod(s.bottom[:axis]) * prod(factors or ())
@@ -109,7 +112,7 @@ def _pooling(s: Situation) -> Buffers:
 
 @_keeps("SPP")
 def _spatial_pyramid(s: Situation) -> Buffers:
-    """Each level's pooling has its result, where it came from, and gradients of both ends."""
+    """Count each level's result, the positions of its maxima, and gradients of input and result."""
     param = s.wired.layer.spp_param
     pooled = prod(s.made.tops[0]) * (2 if param.pool == SPPParameter.MAX else 1)
     gradients = prod(s.made.tops[0]) + param.pyramid_height * s.size
@@ -120,9 +123,8 @@ def _spatial_pyramid(s: Situation) -> Buffers:
 def _lrn(s: Situation) -> Buffers:
     if s.wired.layer.lrn_param.norm_region == LRNParameter.ACROSS_CHANNELS:
         return Buffers(s.size)
-    return Buffers(
-        (8 if s.backward else 3) * s.size
-    )  # a net of its own: split, square, pool, power
+    # Within a channel, the layer runs a net of its own: split, square, pool, power.
+    return Buffers((8 if s.backward else 3) * s.size)
 
 
 @_keeps("MVN")

@@ -1,8 +1,8 @@
-"""Shapes, parameters, multiply-adds and memory of any network, from what Caffe would parse.
+"""Shapes, parameters, multiply-adds and memory of any network, computed from its prototxt.
 
-It reads the prototxt, never the Python that wrote it, so it counts anybody's. Parameters are those
-of all blobs, as pycaffe's `net.params` and Table 2 have them: BatchNorm's three included, a blob
-that layers share counted once.
+Only the prototxt is read, so networks that netgen did not write are counted too. Parameters are
+those of all blobs, as in pycaffe's `net.params` and in Table 2: BatchNorm's three blobs are
+included, and a blob that layers share is counted once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from netgen.cost.memory import FLOAT, Memory
 from netgen.cost.shaping import Blob, check_hints, give_shapes, owned_blobs, unknown_types
 from netgen.cost.wiring import Wired, WiringError, wire
 
-# Reads its second bottom as one label an image.
+# Layer types whose second bottom holds one label per image.
 READS_LABELS = {
     "Accuracy",
     "HingeLoss",
@@ -50,14 +50,14 @@ class LayerCost:
     blobs
         Shapes of its parameter blobs, shared ones included.
     parameters, trainable
-        Elements of the parameter blobs that it is the first to have; and of those, the ones with a
-        learning rate other than 0 (BatchNorm's three never are trained).
+        Elements of the parameter blobs that no earlier layer has; and of those, the ones with a
+        learning rate other than 0 (BatchNorm's three blobs are never trained).
     multiply_adds
-        For the whole batch; a multiply-add is one.
+        For the whole batch; a multiplication and its addition count as one.
     buffer_bytes
-        What it keeps for itself, beyond its tops.
+        Bytes that it keeps for itself, in addition to its tops.
     known
-        False when its type, or what it reads, is unknown: then the numbers are 0 and mean nothing.
+        False when its type or the shape of a bottom is unknown: then the numbers are 0.
     """
 
     name: str
@@ -80,19 +80,19 @@ class NetCost:
     name, phase
         Of the network.
     batch
-        Images a batch: the first axis of the first blob that a source of data makes; 1 without any.
+        Images per batch: the first axis of the first blob that a data source makes; 1 without one.
     layers
-        One a layer that exists in this phase, in order.
+        The costs of the layers that exist in this phase, in order.
     parameters, trainable, multiply_adds
         Sums over the layers; multiply_adds for the whole batch.
     activation_bytes
-        Every blob that has a name, once: layers that work in place or share add none.
+        Bytes of all named blobs, each once: layers that work in place or share data add none.
     memory
-        All that Caffe holds for this network; in training with gradients and momentum.
+        All that Caffe allocates for this network; in training with gradients and momentum.
     notices
         What was assumed, and what is unknown.
     complete
-        False when a layer is unknown: then every number is "at least".
+        False when a layer is unknown: then every number is a lower bound.
     """
 
     name: str
@@ -109,7 +109,7 @@ class NetCost:
 
     @property
     def multiply_adds_per_image(self) -> int:
-        """Multiply-adds that one image takes."""
+        """Multiply-adds per image."""
         return self.multiply_adds // self.batch
 
 
@@ -128,9 +128,9 @@ def count(
     net
         As :func:`netgen.caffe.schema.read_net` returns it.
     phase, stages, level
-        The state it is built in: see :func:`netgen.caffe.schema.layers_in`.
+        The state that selects the layers: see :func:`netgen.caffe.schema.layers_in`.
     inputs
-        Shapes of images that data layers read, blob to (C, H, W), where the file does not say.
+        Shapes of the images that data layers read, blob to (C, H, W), where the file has none.
 
     Returns
     -------
@@ -140,8 +140,8 @@ def count(
     Raises
     ------
     SchemaError
-        When Caffe would refuse the network: blobs that nobody makes, cycles, sizes that do not fit;
-        and when `inputs` names a blob that no data layer makes.
+        When Caffe would refuse the network: blobs that no layer makes, cycles, sizes that do not
+        fit; and when `inputs` names a blob that no data layer makes.
     """
     layers = layers_in(net, phase, stages, level)
     check_hints(net, inputs or {})
@@ -172,9 +172,9 @@ def _cost(
     shaped: Sequence[Made | None],
     notices: Sequence[str],
 ) -> NetCost:
-    """Add up, given shapes."""
+    """Add up the costs of the layers, whose shapes are known by now."""
     owned = owned_blobs(wired, shaped)
-    # Caffe 1.0 overlooks a BatchNorm's rates of 0, and computes gradients for it as for a weight.
+    # Caffe 1.0 ignores BatchNorm's learning rates of 0 and computes gradients as for a weight.
     learns = [
         layer.layer.type == "BatchNorm" or any(blob.trainable for blob in blobs)
         for layer, blobs in zip(wired, owned, strict=True)

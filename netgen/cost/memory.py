@@ -1,20 +1,20 @@
-"""How much memory Caffe holds for a network, from its shapes alone.
+"""How much memory Caffe allocates for a network, computed from its shapes.
 
-Counted as the CPU's C++ of 2016 and 1.0 allocates, in which a buffer exists once it is touched:
+It counts what the CPU code of Caffe 2016 and 1.0 allocates; a buffer exists once it is touched:
 
 - every blob's values, once for all layers that work in place or share (Flatten, Reshape, Split);
 - in training, the gradients of every blob that backward reaches. A blob that k > 1 layers read has
-  k more: Caffe splits it, and each reader has its own;
+  k more gradients, because Caffe splits it and each reader has its own;
 - parameters, and in training their gradients and momentum;
 - what layers keep for themselves: the unfolded image of a convolution, two or three copies of its
   input in BatchNorm, one in a Scale that works in place, a dropout's mask, a data layer's queue.
 
-Named blobs are a fifth of what a residual network takes in training. Not counted: the program
-itself (:data:`PROGRAM_BYTES`) and pages of the database. With the program this is 0.93 to 1.01 of
-what real `caffe train` had resident: for X_S at batch 24 with a test network at 3, 10,232 MiB of
-10,227; training and testing at batch 24, for VGG-16 6,817 of 6,826 and for Inception-v1 3,031 of
-3,032, but for CaffeNet 1,202 of 1,293. A snapshot holds the parameters once more while it is
-written.
+Named blobs are a fifth of what a residual network takes in training. The program itself
+(:data:`PROGRAM_BYTES`) and pages of the database are not counted. With the program, the result is
+0.93 to 1.01 times the resident memory of `caffe train` as measured, in MiB (counted and measured):
+X_S at batch 24 with a test batch of 3, 10,232 and 10,227; at training and test batches of 24,
+VGG-16 6,817 and 6,826, Inception-v1 3,031 and 3,032, but CaffeNet 1,202 and 1,293. While a snapshot
+is written, the parameters are held once more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from netgen.cost.buffers import Buffers
 from netgen.cost.wiring import Version, Wired, loss_weight
 
 FLOAT = 4  # bytes
-# The program itself: its libraries (65 MiB), and its heap besides blobs (20 MiB). Measured.
+# The program itself, as measured: its libraries (65 MiB), and its heap without blobs (20 MiB).
 PROGRAM_BYTES = 85 * 2**20
 
 
@@ -35,8 +35,8 @@ PROGRAM_BYTES = 85 * 2**20
 class Memory:
     """Bytes of one phase's network, and how they grow with the batch.
 
-    `fixed` does not depend on the batch, `batched` is proportional to it and given for `batch`
-    images. `parameters` is the part of `fixed` that a test network shares with its training one.
+    `fixed` does not depend on the batch; `batched` is proportional to it and given for `batch`
+    images. `parameters` is the part of `fixed` that a test network shares with the training one.
     """
 
     batch: int
@@ -46,33 +46,33 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """Bytes at this batch."""
+        """Bytes at this batch size."""
         return self.fixed + self.batched
 
     @property
     def per_image(self) -> float:
-        """Bytes that one more image a batch costs."""
+        """Bytes that one more image per batch costs."""
         return self.batched / self.batch
 
     def at(self, batch: int) -> int:
-        """Bytes at another batch, `batch` images."""
+        """Bytes at another batch size, of `batch` images."""
         return self.fixed + round(self.per_image * batch)
 
-    def beside(self, training: Memory) -> Memory:
-        """Bytes that this network adds to `training`'s, with which it shares its parameters."""
+    def added_to(self, training: Memory) -> Memory:
+        """Bytes that this network adds to those of `training`, whose parameters it shares."""
         shared = min(self.parameters, training.parameters)
         return Memory(self.batch, self.fixed - shared, self.batched, self.parameters - shared)
 
 
 def mark_gradients(wired: Sequence[Wired], learns: Sequence[bool]) -> list[list[bool]]:
-    """Find which gradients backward computes, as Caffe's `Net::Init`, and mark the versions.
+    """Find which gradients backward computes, as Caffe's `Net::Init` does, and mark the versions.
 
     Parameters
     ----------
     wired
         The layers, in order.
     learns
-        For each, whether Caffe takes it to have a parameter with a learning rate.
+        For each layer, whether Caffe computes gradients for a parameter of it.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def mark_gradients(wired: Sequence[Wired], learns: Sequence[bool]) -> list[list[
 
 
 def _drop_unused(wired: Sequence[Wired], wants: list[list[bool]]) -> None:
-    """Go backwards from the losses: what does not lead to one has no gradient."""
+    """Remove the gradients of blobs that do not lead to a loss, going backwards from the losses."""
     useful: set[Version] = set()
     for layer, want in zip(reversed(wired), reversed(wants), strict=True):
         tops = max(len(layer.tops), 1)  # a loss layer's top needs no name
@@ -105,12 +105,12 @@ def _drop_unused(wired: Sequence[Wired], wants: list[list[bool]]) -> None:
 
 
 def blob_elements(wired: Sequence[Wired]) -> tuple[Buffers, Buffers]:
-    """Count the elements of all blobs' values, and of the gradients that are marked as wanted.
+    """Count the elements of all blobs' values, and of the gradients that are marked as computed.
 
     Returns
     -------
     Buffers, Buffers
-        Values and gradients; of blobs whose shape is unknown, none.
+        Values and gradients; blobs of unknown shape count as 0.
     """
     versions = {
         version: layer for layer in wired for version in layer.tops if version.shape is not None

@@ -1,4 +1,4 @@
-"""Layer after layer, the shapes of blobs and parameters, and what is not understood."""
+"""Compute the shapes of blobs and parameters layer by layer, and report unknown layers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from netgen.cost.layers import dense, joins, pointwise, sources, windows
 from netgen.cost.layers.layer_types import RULES, Made, Shape, ShapeError, check_size, made, text
 from netgen.cost.wiring import Wired
 
-# Importing a family enters its types in the table.
-FAMILIES = (joins, dense, dense, pointwise, sources, windows)
-NOT_ESTIMATED = {"LSTM", "RNN"}  # unrolled into nets of their own
+# Importing a family of layers enters its types in `RULES`.
+FAMILIES = (joins, dense, pointwise, sources, windows)
+NOT_ESTIMATED = {"LSTM", "RNN"}  # Caffe unrolls them into nets of their own
 MOST_NOTICES = 20
 
 
 def check_hints(net: NetParameter, hints: Mapping[str, sources.Image]) -> None:
-    """Refuse shapes for blobs that no source of data makes, in any phase.
+    """Refuse shapes for blobs that no data source makes in any phase.
 
     Raises
     ------
@@ -33,14 +33,14 @@ def check_hints(net: NetParameter, hints: Mapping[str, sources.Image]) -> None:
 
 
 def unknown_types(layers: Sequence[LayerParameter]) -> list[str]:
-    """Name the types that are not understood, and a layer of each."""
+    """Name the unknown layer types, and the first layer of each."""
     unknown: dict[str, list[str]] = {}
     for layer in layers:
         if layer.type not in RULES and layer.type not in sources.OPEN_ENDED:
             unknown.setdefault(layer.type, []).append(layer.name)
     return [
         f"unknown type {kind[:60]!r}, {len(names)} of it, first layer {names[0]!r}: "
-        "not counted, nor is what reads them"
+        "not counted, nor are the layers that read it"
         for kind, names in list(unknown.items())[:MOST_NOTICES]
     ]
 
@@ -48,7 +48,7 @@ def unknown_types(layers: Sequence[LayerParameter]) -> list[str]:
 def give_shapes(
     wired: Sequence[Wired], hints: Mapping[str, sources.Image], labels: Collection[str]
 ) -> tuple[list[Made | None], list[str]]:
-    """Give every version its shape, in order.
+    """Give every blob version its shape, in order.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def give_shapes(
     Returns
     -------
     list of Made or None
-        One a layer, None where its type or a bottom is unknown.
+        One per layer, None where its type or a bottom is unknown.
     list of str
         Notices of what was assumed or is unknown.
 
@@ -105,33 +105,33 @@ def _made(
     return result, notice if layer.type in NOT_ESTIMATED else None
 
 
-# ---- which layer has which parameters: blobs, what trains them, and those that layers share -----
+# ---- which layer has which parameter blobs, which are trained, and which are shared -------------
 
 
 class Blob(NamedTuple):
-    """A parameter blob that a layer is the first to have."""
+    """A parameter blob, counted at the first layer that has it."""
 
     size: int
     trainable: bool
 
 
 def owned_blobs(wired: Sequence[Wired], shaped: Sequence[Made | None]) -> list[list[Blob]]:
-    """List each layer's own parameter blobs: one under a name that came before is another's.
+    """List each layer's own parameter blobs, without those that it shares with an earlier layer.
 
     Parameters
     ----------
     wired, shaped
-        The layers, and what they make; None for those that are not understood.
+        The layers, and what they make; None for unknown layers.
 
     Returns
     -------
     list of list of Blob
-        One list a layer.
+        One list per layer.
 
     Raises
     ------
     SchemaError
-        When layers share a blob under one name, but not in shape.
+        When layers share a blob by name, but with different shapes.
     """
     seen: dict[str, Shape] = {}
     owned: list[list[Blob]] = []

@@ -1,8 +1,8 @@
-"""Who reads what: a list of layers as a graph, with Caffe's rules for names.
+"""Connect a list of layers to a graph of blobs, by Caffe's rules for names.
 
 A layer reads the blobs that earlier layers made. It may overwrite its bottom (`bottom` and `top` of
-one name: in place); each such rewrite is a new *version* of the blob in the same storage. Where one
-version is read more than once, Caffe inserts a Split, which shares the data and not the gradients.
+the same name: in place); the result is a new *version* of the blob in the same storage. Where one
+version is read more than once, Caffe inserts a Split, which shares the data but not the gradients.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from netgen.caffe.caffe_pb2 import LayerParameter
 
-# A Split's tops, and these layers' own, have no data of their own but their bottom's.
+# The tops of these layers have no data of their own: they use their bottom's.
 SHARES_DATA = {"Flatten", "Reshape", "Split"}
 
 
@@ -21,7 +21,7 @@ class WiringError(ValueError):
 
 
 class Version:
-    """One state of one blob: as one layer left it, before another overwrote it."""
+    """A blob as one layer wrote it, before another layer overwrites it in place."""
 
     __slots__ = ("batched", "name", "readers", "shape", "storage", "wanted")
 
@@ -29,8 +29,8 @@ class Version:
         self.name = name
         self.storage: Version = storage.storage if storage else self
         self.shape: tuple[int, ...] | None = None  # unknown until its layer is understood
-        self.batched = False  # has one entry an image
-        self.readers = 0  # layers that read it, and the loss if it is weighted
+        self.batched = False  # has one entry per image
+        self.readers = 0  # layers that read it, and one more if it has a loss weight
         self.wanted = False  # its gradient is computed
 
 
@@ -59,13 +59,13 @@ def wire(layers: Sequence[LayerParameter]) -> list[Wired]:
     Returns
     -------
     list of Wired
-        One a layer.
+        One per layer.
 
     Raises
     ------
     WiringError
-        When a bottom is not made before it is read, when two layers make a blob of one name, and
-        when a blob is overwritten that another layer reads too.
+        When a bottom is not made before it is read, when two layers make blobs of the same name,
+        and when a layer overwrites a blob that another layer reads too.
     """
     current: dict[str, Version] = {}
     wired = []
@@ -83,7 +83,7 @@ def wire(layers: Sequence[LayerParameter]) -> list[Wired]:
 
 
 def loss_weight(layer: LayerParameter, index: int) -> float:
-    """Weight of a layer's top in the objective: what it says, or 1 for a loss layer's first."""
+    """Weight of a layer's top in the objective: as given, or 1 for a loss layer's first top."""
     if index < len(layer.loss_weight):
         return layer.loss_weight[index]
     return float(index == 0 and not layer.loss_weight and layer.type.endswith("Loss"))
@@ -97,7 +97,7 @@ def _top(layer: LayerParameter, index: int, current: dict[str, Version]) -> Vers
     if name in current or name in layer.top[:index]:
         raise WiringError(
             f"layer {layer.name!r} makes blob {name!r}, which an earlier layer has made: "
-            "rename the top, or make it the bottom of the same place to work in place"
+            "rename the top, or give the bottom at the same position this name to work in place"
         )
     return Version(name, current[layer.bottom[0]] if layer.type in SHARES_DATA else None)
 
@@ -115,12 +115,12 @@ def _check_overwritten(wired: list[Wired]) -> None:
             if top.name == bottom.name and bottom.readers > 1:
                 raise WiringError(
                     f"layer {layer.layer.name!r} overwrites blob {bottom.name!r}, which another "
-                    "layer reads as it was: give its top another name"
+                    "layer reads too: give its top another name"
                 )
 
 
 def _explanation(layers: Sequence[LayerParameter], layer: LayerParameter, blob: str) -> str:
-    """Say why a bottom is missing: a cycle, the wrong order, or nobody makes it."""
+    """Explain why a bottom is missing: a cycle, the wrong order, or no layer makes it."""
     reads = f"layer {layer.name!r} reads blob {blob!r}"
     maker = next((other for other in layers if blob in other.top), None)
     if maker is None:
@@ -133,7 +133,7 @@ def _explanation(layers: Sequence[LayerParameter], layer: LayerParameter, blob: 
 
 
 def _cycle(layers: Sequence[LayerParameter]) -> list[str]:
-    """Name the layers of one cycle, each making what the next reads; none where there is none."""
+    """Name the layers of one cycle, each of which makes what the next reads; empty without one."""
     made: dict[str, int] = {}
     for index, layer in reversed(list(enumerate(layers))):
         made.update(dict.fromkeys(layer.top, index))

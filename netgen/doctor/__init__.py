@@ -1,3 +1,3 @@
-"""What this machine has and lacks for training, with the next step for each lack."""
+"""Check what this machine has and lacks for training; each lack comes with the next step."""
 
 __all__ = ["findings", "probes"]

@@ -20,7 +20,7 @@ WITHOUT = {
 
 
 def examine_program(_: DoctorRequest) -> list[DoctorFinding]:
-    """Find the program, ask it who it is, and look for it on the PATH."""
+    """Find the program, read its version, and look for it on the PATH."""
     try:
         engine = find_engine()
     except EngineError as error:
@@ -32,7 +32,7 @@ def examine_program(_: DoctorRequest) -> list[DoctorFinding]:
 
 
 def _on_path(program: Path) -> DoctorFinding:
-    """Tell whether `caffe`, typed in a shell, is the one that netgen uses."""
+    """Check whether `caffe`, typed in a shell, is the one that netgen uses."""
     typed = shutil.which("caffe")
     activate = f"`source {program.parent / 'activate'}`"
     if typed is None:
@@ -44,7 +44,7 @@ def _on_path(program: Path) -> DoctorFinding:
 
 
 def examine_module(_: DoctorRequest) -> list[DoctorFinding]:
-    """Import Caffe, which may end the process, and see which libraries came with it."""
+    """Import Caffe, which may end the process, and check the libraries that it was built with."""
     try:
         import caffe
     except ImportError as error:
@@ -73,7 +73,7 @@ def _part(library: str, found: Path | None) -> DoctorFinding:
 
 
 def examine_gpus(request: DoctorRequest) -> list[DoctorFinding]:
-    """Ask the driver for its GPUs, and Caffe whether it can use the first."""
+    """Query the driver for its GPUs, and check whether Caffe can use the first."""
     try:
         found = gpus()
     except GpuError as error:

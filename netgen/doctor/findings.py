@@ -27,7 +27,7 @@ class DoctorFinding:
 
 @dataclass(frozen=True)
 class DoctorRequest:
-    """The training that the user plans. What is named is needed; any other lack is a warning.
+    """The training that the user plans; named inputs are needed, any other lack is a warning.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a training needs to read and write: packages, databases, weights, output folders."""
+"""Check what a training reads and writes: packages, databases, weights, output folders."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FROM = {HE: " from github.com/KaimingHe/deep-residual-networks"}
 
 
 def examine_weights(request: DoctorRequest) -> list[DoctorFinding]:
-    """Compare a residual network's with He's, byte for byte by their sum; tell others' sum."""
+    """Compare a residual network's weights with He's by their SHA-1; report that of others."""
     from netgen.caffe.caffemodel import published_by_he, sha1
 
     file = _published(request.variant)

@@ -1,4 +1,4 @@
-"""The table of probes, and how they run: a probe that fails is a finding and stops no other."""
+"""The table of probes, and how they run: a probe that fails is a finding, and the others run."""
 
 from __future__ import annotations
 

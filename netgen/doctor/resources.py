@@ -1,4 +1,4 @@
-"""Memory and disk, against what a network and a dataset need."""
+"""Check memory and disk for a network and a dataset."""
 
 from __future__ import annotations
 

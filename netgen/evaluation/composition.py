@@ -1,7 +1,7 @@
-"""Baselines from how tasks compose: an adjective-noun pair has one noun and one adjective.
+"""Baselines that combine tasks: an adjective-noun pair has one noun and one adjective.
 
-The training labels show it: the finest task is one whose classes each belong to one class of every
-other task, such as the paper's pairs or Fashion-MNIST's items. The other tasks' outputs then give
+The finest task is found from the training labels: each of its classes belongs to one class of every
+other task, as for the paper's pairs or Fashion-MNIST's items. The other tasks' outputs then give
 scores for it, and its outputs give scores for them (`netgen.evaluation.results.Derived`).
 """
 
@@ -71,7 +71,7 @@ def baselines(scores: Mapping[str, Floats], fine: Finest) -> Iterator[Baseline]:
     Parameters
     ----------
     scores
-        What goes into each task's Softmax, N x C.
+        The inputs of each task's Softmax, N x C.
     fine
         The finest task.
     """
@@ -91,7 +91,7 @@ def log_softmax(scores: Floats) -> NDArray[np.float64]:
 
 
 def _composed(scores: Mapping[str, Floats], fine: Finest) -> NDArray[np.float64]:
-    """Return log p(noun) + log p(adj) of each pair; of pairs never seen, minus infinity."""
+    """Return log p(noun) + log p(adj) for each pair; minus infinity for pairs never seen."""
     parts = fine.parts.items()
     total: NDArray[np.float64] = sum(  # type: ignore[assignment]  # there is one part or more
         log_softmax(scores[task])[:, classes] for task, classes in parts

@@ -1,4 +1,4 @@
-"""A network in use: a deploy prototxt, its input and heads, and the weights that belong to it."""
+"""A deploy network: its prototxt, input, heads, and the weights for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DeployedHead:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A deploy network: where its images go in, C x H x W, and where the scores come out."""
+    """A deploy network: its input blob with its shape C x H x W, and its heads."""
 
     file: Path
     input: str
@@ -51,14 +51,14 @@ def read_deployed(file: Path, tasks: Sequence[str]) -> Deployed:
     Raises
     ------
     ValueError
-        The file is no network, has no input, or lacks a head.
+        The file is not a network, has no input, or lacks a head.
     """
     net = read_net(file)
     layers = layers_in(net, "TEST")
     inputs = [layer for layer in layers if layer.type == "Input"]
     if len(inputs) != 1 or len(inputs[0].top) != 1:
         raise DeployedError(
-            f"{file}: {len(inputs)} Input layers, where a deploy network has one: give"
+            f"{file}: {len(inputs)} Input layers, but a deploy network has one: give"
             " deploy.prototxt, not train_val.prototxt (`netgen build` writes both)"
         )
     cost = count(net, "TEST")

@@ -37,16 +37,16 @@ from netgen.system.machine import versions
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What to evaluate.
+    """The inputs of an evaluation.
 
     Attributes
     ----------
     variant, dataset
-        Which tasks, and which test images.
+        They decide the tasks and the test images.
     network, weights
         A deploy prototxt and a caffemodel.
     engine, gpu, batch
-        What computes the scores, on which GPU (None: the CPU), and the images per batch.
+        The engine for the scores, its GPU (None: the CPU), and the images per batch.
     outputs
         A file of the network's outputs' names, where they are more than the task's classes.
     """

@@ -1,4 +1,4 @@
-"""The labels of a training or test set, and the accuracy of guessing without looking."""
+"""The labels of a training or test set, and the accuracy of guessing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class TestSetError(ValueError):
     """Databases that do not belong together, or to the dataset; the message says what to do."""
 
-    __test__ = False  # pytest: it is none of yours
+    __test__ = False  # pytest: not a test class
 
 
 def labels_of(dataset: Dataset, phase: Phase) -> dict[str, Ints]:
@@ -31,7 +31,7 @@ def labels_of(dataset: Dataset, phase: Phase) -> dict[str, Ints]:
     Raises
     ------
     ValueError
-        A database cannot be read, they are not aligned, or a label is no class.
+        A database cannot be read, they are not aligned, or a label is not a class.
     """
     split = dataset.split(phase)
     databases = {task.name: Path(split.labels[task.name]) for task in dataset.tasks}
@@ -40,13 +40,13 @@ def labels_of(dataset: Dataset, phase: Phase) -> dict[str, Ints]:
         if records != split.records:
             path = split.images if name == "images" else split.labels[name]
             raise TestSetError(
-                f"{path}: {records:,} records, where dataset.toml says {split.records:,}: the"
-                " databases are not of one making; make them anew (`netgen data`)"
+                f"{path}: {records:,} records, but dataset.toml says {split.records:,}: the"
+                " databases were not made together; make them again (`netgen data`)"
             )
     if read.apart:
         raise TestSetError(
             f"the databases of {dataset.name}'s {phase} set do not belong together: {read.apart};"
-            " make them anew (`netgen data`)"
+            " make them again (`netgen data`)"
         )
     for task in dataset.tasks:
         _check_range(split.labels[task.name], read.values[task.name], task.classes)
@@ -59,12 +59,12 @@ def _check_range(path: str, labels: Ints, classes: int) -> None:
         raise TestSetError(
             f"{path}: record {wrong[0]:,} has the label {labels[wrong[0]]}, but the task has"
             f" {classes} classes (0 to {classes - 1}): {wrong.size:,} labels are out of range;"
-            " correct dataset.toml, or make the database anew"
+            " correct dataset.toml, or make the database again"
         )
 
 
 def guessing_accuracies(layers: Sequence[LayerParameter]) -> dict[str, tuple[float, float | None]]:
-    """Return, for each accuracy of a test net, chance and what the largest classes score.
+    """Return, for each accuracy of a test net, chance and the score of the largest classes.
 
     The second is None unless the label database is there.
     """

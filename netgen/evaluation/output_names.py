@@ -1,4 +1,4 @@
-"""A network with more outputs than the task has classes: which output is which class."""
+"""Match outputs to classes by name, for a network with more outputs than the task has classes."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def plain(name: str) -> str:
 
 
 def columns(dataset: Dataset, task: str, outputs: Sequence[str], file: Path) -> Ints:
-    """Return, for each class of a task, the output that stands for it.
+    """Return the index of the output for each class of a task.
 
     Raises
     ------
     NamingError
-        The dataset does not name its classes, or some of them are no output.
+        The dataset does not name its classes, or some of them are not outputs.
     """
     names = class_names(dataset.task(task))
     if names is None:

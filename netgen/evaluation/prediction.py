@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class RankedClass(Struct, frozen=True):
-    """A class, its name where the dataset knows it, and the probability the network gives it."""
+    """A class, its name if the dataset has names, and the probability that the network gives it."""
 
     label: int
     name: str | None
@@ -67,7 +67,7 @@ def predict(request: PredictionRequest) -> list[Prediction]:
     Raises
     ------
     ValueError, OSError
-        A file is no image, or the network, its weights and the dataset do not fit together.
+        A file is not an image, or the network, its weights and the dataset do not fit together.
     EngineError
         Caffe is missing, or ended its process.
     """
@@ -75,7 +75,7 @@ def predict(request: PredictionRequest) -> list[Prediction]:
     check_images(network, data)
     check_classes(network, data)
     check_weights(request.weights, network.file, network.blobs)
-    # One image per batch: then no image's arithmetic depends on the others.
+    # One image per batch, so that an image's arithmetic does not depend on other images.
     batches = [
         _batch(request.read_pixels(file, network.shape), data.images.mean)
         for file in request.images

@@ -18,7 +18,7 @@ Cells = tuple[str, ...]
 
 
 def print_result(console: Console, result: Result) -> None:
-    """Print what an evaluation found."""
+    """Print the result of an evaluation."""
     console.print(
         f"{result.variant} on {result.dataset}: {result.records:,} test images, each once;"
         f" {result.parameters:,} parameters; scores by {_engine(result)}\n"

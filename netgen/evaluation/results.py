@@ -1,6 +1,6 @@
 """The result of an evaluation: JSON that `netgen eval` writes, and tables and figures read.
 
-Nothing in a result is a rounded percentage: every accuracy is a count of a count.
+A result has no rounded percentages: every accuracy is a number of images and their total.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from msgspec import Meta, Struct
 
 from netgen.system.files import write_all
 
-VERSION = 1  # of the file format; increase it when a field changes its meaning or goes away
+VERSION = 1  # of the file format; increase it when a field changes its meaning or is removed
 TOP = 5  # "Top-k accuracy denotes the percentage of correct predictions within the top k" (5.2)
 
 Count = Annotated[int, Meta(ge=0)]
 
 
 class ResultError(ValueError):
-    """A file that is no result of an evaluation; the message says what to do."""
+    """A file that is not a result of an evaluation; the message says what to do."""
 
 
 class Proportion(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,9 +55,9 @@ class CloseCalls(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     ties1, ties5
-        Whose top-1 or top-5 result depends on the order of equal scores (the lowest index first).
+        Their top-1 or top-5 result depends on the order of equal scores (the lowest index first).
     near1, near5
-        Whose first place, or whose fifth, leads the next by at most `MARGIN`.
+        The score in the first or fifth place leads the next by at most `MARGIN`.
     """
 
     ties1: Count
@@ -90,7 +90,7 @@ class Competition(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TaskResult(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a network did at one task.
+    """A network's result at one task.
 
     Attributes
     ----------
@@ -99,11 +99,11 @@ class TaskResult(Struct, frozen=True, forbid_unknown_fields=True):
     names
         The classes' names in label order, where the dataset knows them.
     accuracy
-        Of the outputs that are classes of the task.
+        The accuracy among the outputs that are classes of the task.
     close
         How many of these images are close calls.
     of_class
-        One per class, in label order.
+        The result per class, in label order.
     confusions
         Wrong guesses, the most frequent first.
     prior
@@ -143,7 +143,7 @@ class FileUsed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Result(Struct, frozen=True, forbid_unknown_fields=True):
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True):
     parameters
         Elements of all the network's blobs, as Table 2 counts them.
     engine, versions
-        What computed the scores; the programs' and packages' versions.
+        The engine of the scores; the programs' and packages' versions.
     tasks
         In the dataset's order.
     derived
@@ -202,7 +202,7 @@ def write_result(result: Result, file: Path) -> None:
     Raises
     ------
     OSError
-        The file could not be written; what was there is unchanged.
+        The file could not be written; an existing file is unchanged.
     """
     write_all({file: msgspec.json.encode(result) + b"\n"})
 
@@ -213,14 +213,14 @@ def read_result(file: Path) -> Result:
     Raises
     ------
     ResultError
-        The file is missing, no result, or of another version.
+        The file is missing, not a result, or of another version.
     """
     try:
         content = file.read_bytes()
         version = msgspec.json.decode(content, type=_Versioned).version
         if version != VERSION:
             raise ResultError(
-                f"{file}: a result in format {version}, where this netgen reads {VERSION}: make it"
+                f"{file}: a result in format {version}, but this netgen reads {VERSION}: make it"
                 " again with `netgen eval`"
             )
         return msgspec.json.decode(content, type=Result)

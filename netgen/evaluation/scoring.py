@@ -1,7 +1,7 @@
-"""Images in, scores out: a deploy network run by Caffe, in a child process, or by OpenCV.
+"""Compute scores of images with a deploy network, by Caffe in a child process, or by OpenCV.
 
 OpenCV reads prototxt and caffemodel itself, so it is a second, independent engine that needs no
-build. Both give what goes into the Softmax: scores that differ stay different.
+build. Both return the inputs of the Softmax, because rounding can make probabilities equal.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class StoredImages:
         if shape != self.shape or len(datum.data) != datum.channels * datum.height * datum.width:
             raise DatabaseError(
                 f"{self.path}: record {shown(key)} is {text(shape)} with {len(datum.data):,} bytes,"
-                f" the network takes {text(self.shape)}: make the database anew (`netgen data`)"
+                f" the network takes {text(self.shape)}: make the database again (`netgen data`)"
             )
         return np.frombuffer(datum.data, np.uint8).reshape(shape)
 
@@ -91,7 +91,7 @@ class StoredImages:
         if image is None or image.shape[:2] != self.shape[1:]:
             raise DatabaseError(
                 f"{self.path}: record {shown(key)} holds no image of {text(self.shape)}: make the"
-                " database anew (`netgen data`)"
+                " database again (`netgen data`)"
             )
         pixels = image.astype(np.uint8).reshape(*self.shape[1:], self.shape[0])
         return pixels.transpose(2, 0, 1)
@@ -108,14 +108,14 @@ class ScoringJob:
 
 
 def check_engine(engine: EngineName, gpu: int | None) -> str:
-    """Check that the engine is there, and the GPU where one is asked for; return its version.
+    """Check that the engine exists, and the GPU if one is requested; return its version.
 
     Raises
     ------
     EngineError
-        Caffe is missing, or knows no GPU.
+        Caffe is missing, or finds no GPU.
     DeployedError
-        OpenCV was asked to use one.
+        A GPU was requested for OpenCV.
     """
     if engine == "caffe":
         found = find_engine()

@@ -1,4 +1,4 @@
-"""Ranks of the right classes among the scores, counted batch by batch into a task's result.
+"""Rank the right classes among the scores, and count them batch by batch to a task's result.
 
 Equal scores rank by index, the lowest first. Versions of Caffe differ here; floating-point scores
 are rarely equal, and such ties are counted.
@@ -62,7 +62,7 @@ def ranks(scores: Floats, labels: Ints) -> Ranks:
 
 def near(scores: Floats, k: int) -> Flags:
     """Return for each of N images whether place k leads the next by at most `MARGIN`."""
-    if k >= scores.shape[1]:  # nothing is left out
+    if k >= scores.shape[1]:  # all classes are among the first k
         return np.zeros(len(scores), np.bool_)
     ordered = -np.partition(-scores, (k - 1, k), axis=1)
     return np.asarray(ordered[:, k - 1] - ordered[:, k] <= MARGIN)
@@ -153,7 +153,7 @@ class Tally:
 
 
 def prior(train: Ints, test: Ints, classes: int) -> Accuracy:
-    """Return what always guessing the most frequent training classes scores on the test set."""
+    """Return the test accuracy of always guessing the most frequent training classes."""
     order = np.argsort(-np.bincount(train, minlength=classes), kind="stable")
     top1, top5 = (int(np.isin(test, order[:k]).sum()) for k in (1, TOP))
     return accuracy(top1, top5, len(test))

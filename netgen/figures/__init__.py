@@ -1,4 +1,4 @@
-"""Draws the paper's figures, and charts of what was trained and tested."""
+"""Draws the paper's figures, and charts of training and test results."""
 
 __all__ = [
     "bipartite",

@@ -1,6 +1,6 @@
 """A picture of an ontology: adjectives on the left, nouns on the right, a line per pair.
 
-Words that are kept stand above those that are left out, in an order in which few lines cross.
+Kept words are above the omitted ones, in an order in which few lines cross.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def ontology_figure(pairs: Mapping[str, str], title: str) -> Figure:
     Parameters
     ----------
     pairs
-        ``adjective_noun`` -> why it is left out, "" for one that is kept; at least one is.
+        ``adjective_noun`` -> why it is omitted, "" for a kept one; at least one is kept.
     title
         The title above.
     """
@@ -74,7 +74,7 @@ def _spread(words: Sequence[str], start: float, end: float) -> dict[str, float]:
 
 
 def _ordered(pairs: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return adjectives and nouns, each near the mean place of what it is paired with."""
+    """Return adjectives and nouns, each near the mean place of its partners."""
     pairs = list(pairs)
     nouns, adjectives = nouns_of(pairs), adjectives_of(pairs)
     left, right = sorted(nouns), sorted(adjectives)
@@ -117,7 +117,7 @@ def _curve(start: float, end: float) -> Curve:
 def _write_words(
     axes: Axes, places: Heights, partners: Mapping[str, set[str]], x: float, side: str
 ) -> None:
-    """Write words, each with the number of pairs that are kept of it."""
+    """Write words, each with the number of its kept pairs."""
     for word, y in places.items():
         count = len(partners.get(word, ()))
         text = (f"{count}  {word}" if side == "right" else f"{word}  {count}") if count else word

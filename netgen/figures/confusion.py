@@ -15,7 +15,7 @@ from netgen.evaluation.results import Result, TaskResult
 from netgen.figures.style import INK, TASK_COLORS, TEXT_SIZE, save_figure, set_titles
 
 MOST = 25  # classes that a matrix shows
-NUMBERED = 12  # up to so many, with numbers
+NUMBERED = 12  # up to so many classes, the cells have numbers
 CELL, LABELS = 0.23, 1.3  # inches: of a cell, and for the names
 BLUES = LinearSegmentedColormap.from_list("blues", ["white", TASK_COLORS[0], "#00304D"])
 
@@ -35,7 +35,7 @@ def draw_confusions(result: Result, tasks: Sequence[str], out: Path) -> None:
 def confusions_figure(tasks: Sequence[TaskResult]) -> Figure:
     """Return one matrix per task: rows are the true classes, columns the predicted ones.
 
-    Of many classes it shows those that are most often in a confusion.
+    If there are many classes, it shows those most often confused.
     """
     shown = [_most_confused(task) for task in tasks]
     sizes = [max(CELL * len(classes), 2.2) + LABELS for classes in shown]

@@ -40,8 +40,8 @@ def cross_weights(file: Path, own: bool = True) -> Curves:
     Raises
     ------
     ValueError
-        It is no caffemodel, or no network with channelwise scale (X_S): one without cross weights,
-        or with convolutions for them.
+        It is not a caffemodel, or not of a network with channelwise scale (X_S): it has no cross
+        weights, or convolutions as cross weights.
     """
     found: Curves = {}
     for layer in read_weights(file):
@@ -51,7 +51,7 @@ def cross_weights(file: Path, own: bool = True) -> Curves:
                     f"{file}: {layer.name} is a convolution, with one weight per pair of channels:"
                     " Figure 5 sorts weights of which there is one per channel (cross-form=scale)"
                 )
-            # Without a target: the reading in which every other task takes the same.
+            # Without a target: the reading in which every other task uses the same weight.
             connection = f"{match['source']}-{match['target'] or 'others'}"
             weights = np.sort(layer.blobs[0].ravel())[::-1]
             found.setdefault(match["layer"], {})[connection] = weights

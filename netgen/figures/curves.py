@@ -94,7 +94,7 @@ def _curves(readings: Iterable[NetOutputs]) -> dict[str, Curve]:
         for output, value in reading.values.items():
             if value is not None and math.isfinite(
                 value
-            ):  # omitted: a line across says more than a gap
+            ):  # omitted: a connecting line is clearer than a gap
                 curves.setdefault(output, []).append((reading.iteration, value))
     return curves
 

@@ -42,7 +42,7 @@ def draw_picture(picture: Picture, file: Path) -> None:
     Raises
     ------
     OSError
-        The file could not be written; what was there is unchanged.
+        The file could not be written; an existing file is unchanged.
     """
     save_figure(lambda: picture_figure(picture), file)
 
@@ -75,7 +75,7 @@ def _draw_box(axes: Axes, box: Box, color: str | None) -> None:
             right - left,
             bottom - top,
             boxstyle="round,pad=0,rounding_size=4",
-            # What is shared is white: some of the colour-blind see the third task's green as grey.
+            # Shared boxes are white: some colour-blind people see the third task's green as grey.
             facecolor=_mixed(color, "white", 0.86) if color else "white",
             edgecolor=color or INK,
             linewidth=0.8,

@@ -19,13 +19,13 @@ from netgen.network.options import Branch, CrossWeight
 from netgen.network.residual import ClassifierHead, ResidualNetwork, TaskNorm
 
 TITLE = 15.0  # size of letters
-TITLES = 54.0  # height of what stands over the rows
+TITLES = 54.0  # height of the titles above the rows
 TAP = 11.0  # above its box, where a block's own shortcut leaves
 LANE = 7.0  # between the lines on which activations leave for other tasks, above that
-BELOW = 8.0  # from a box to what follows it
+BELOW = 8.0  # from a box to the next element
 PANEL_GAP = 16.0
-GAP, CROSS_GAP = 25.0, 40.0  # between the boxes of neighbours: without and with what crosses
-CROSSING = 6.0  # what each task more adds to the latter
+GAP, CROSS_GAP = 25.0, 40.0  # between neighbouring boxes: without and with cross connections
+CROSSING = 6.0  # what each further task adds to the latter
 
 POOL1 = ("max pool", "3×3 /2")  # Table 1; in a network it is only a name
 SUBTITLES = {
@@ -37,7 +37,7 @@ SUBTITLES = {
 
 @dataclass(frozen=True)
 class GridRow:
-    """A place of the backbone: how much height its box takes, and what is above and below it."""
+    """A place of the backbone: the height of its box, and of the space above and below it."""
 
     key: str
     size: Size
@@ -74,7 +74,7 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Panel:
-    """What stands under one title: a network of several tasks, or several of one task each."""
+    """The networks under one title: a network of several tasks, or several of one task each."""
 
     networks: tuple[ResidualNetwork, ...]
     box: float  # width of a box
@@ -84,7 +84,7 @@ class Panel:
 
     @property
     def titles(self) -> tuple[str, str]:
-        """Title and subtitle; a backbone of another depth than ResNet-50's says so."""
+        """Title and subtitle, with the depth of a backbone that differs from ResNet-50's."""
         net = self.networks[0]
         depth = 3 * len(path(net, net.heads[0].task)) + 2
         title = net.variant.row.title.replace("50", str(depth))
@@ -124,12 +124,12 @@ def is_projected(block: Block) -> bool:
 
 
 def place(block: Block) -> str:
-    """Return where a block stands, whatever its task, as in ``5b``: its row's key."""
+    """Return a block's place without its task, as in ``5b``: its row's key."""
     return block.name.removeprefix("res").split("_")[0]
 
 
 def fork(net: ResidualNetwork) -> str | None:
-    """Return the key of the row in which the tasks part; None where they do not."""
+    """Return the key of the row in which the tasks branch; None where they do not."""
     return f"fork after {place(net.trunk[-1])}" if net.towers else None
 
 

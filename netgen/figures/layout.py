@@ -1,4 +1,4 @@
-"""The paper's Figure 4: every box, wire and label of networks in its place; `drawing` draws it."""
+"""The paper's Figure 4: the positions of boxes, wires and labels; `drawing` draws them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from netgen.network.blocks import Block
 from netgen.network.residual import ClassifierHead, ResidualNetwork
 
 MARGIN, LEGEND = 10.0, 42.0  # the latter's height
-DETOUR = 10.0  # how far beside its box a shortcut runs
+DETOUR = 10.0  # distance of a shortcut from its box
 MERGE = 4.0  # how far from the middle of a sum a shortcut and what crosses arrive, above and below
 SHARED, SUM, ALIKE = "shared by the tasks", "sum", "n equal blocks"  # beside lines, the legend
 
@@ -102,7 +102,7 @@ def _right(elements: Sequence[Element]) -> float:
 
 
 def _panels(found: Sequence[Panel], places: dict[str, GridRow]) -> list[Element]:
-    """Return what is in the panels; what tasks share is on each one's path, but drawn once."""
+    """Return the panels' elements; shared blocks are on the path of each task, but drawn once."""
     return list(dict.fromkeys(element for panel in found for element in _panel(panel, places)))
 
 
@@ -120,7 +120,7 @@ def _panel(panel: Panel, places: dict[str, GridRow]) -> Iterator[Element]:
 def _network(
     net: ResidualNetwork, xs: dict[str, float], panel: Panel, places: dict[str, GridRow]
 ) -> Iterator[Element]:
-    """Yield a network whose tasks have their columns at `xs`; what they share is in the middle."""
+    """Yield a network with its tasks' columns at `xs`; shared blocks are in the middle."""
     centre = sum(xs.values()) / len(xs)
     owner = net.heads[0].task if len(xs) == 1 else None
     yield Label(centre, places["image"].middle, "image")
@@ -170,14 +170,14 @@ def _block(
 
 
 def _shortcut(block: Block) -> WireKind:
-    """Return what a block's own shortcut is."""
+    """Return the kind of a block's own shortcut."""
     if block.self_weight:
         return WireKind.WEIGHTED
     return WireKind.PROJECTION if is_projected(block) else WireKind.IDENTITY
 
 
 def _reach(offset: float) -> float:
-    """Return how far beside its middle a sum ends, `offset` above or below it."""
+    """Return half the width of a sum's circle, `offset` above or below its middle."""
     return math.sqrt(RADIUS**2 - offset**2)
 
 
@@ -256,7 +256,7 @@ def _head(head: ClassifierHead, x: float, width: float, row: GridRow) -> Iterato
 
 
 def _legend(drawn: Sequence[Element], x: float = 0.0, y: float = 0.0) -> list[Element]:
-    """Return a sample and the name of whatever is drawn and does not speak for itself."""
+    """Return a sample and the name of every drawn element that needs an explanation."""
     legend: list[Element] = []
     for name in _names(drawn):
         legend += [_sample(name, x, y), Label(x + 34, y, name, anchor=0)]

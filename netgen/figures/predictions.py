@@ -18,7 +18,7 @@ from netgen.figures.style import INK, TASK_COLORS, save_figure
 if TYPE_CHECKING:
     from netgen.evaluation.prediction import Pixels, ReadPixels
 
-# The columns of the paper's figure, in its order; other tasks stand as they are called.
+# The columns of the paper's figure, in its order; other tasks have their own names.
 FIGURE_6 = {"adj": "Adjectives", "anp": "Adj-Noun Pairs", "noun": "Nouns"}
 ROW, COLUMN, HEAD = 1.25, 2.0, 0.32  # inches
 SIZE = (3, 240, 240)  # of a photograph: channels, height and width
@@ -33,7 +33,7 @@ def draw_predictions(predictions: Sequence[Prediction], read_pixels: ReadPixels,
     Raises
     ------
     ValueError
-        An image cannot be read any more.
+        An image can no longer be read.
     OSError
         `out` could not be written.
     """

@@ -55,7 +55,7 @@ def save_figure(make: Callable[[], Figure], file: Path, many_colors: bool = Fals
     Raises
     ------
     OSError
-        The file could not be written; what was there is unchanged.
+        The file could not be written; an existing file is unchanged.
     """
     write_all({file: figure_bytes(make, file.suffix.lower(), many_colors)})
 

@@ -1,3 +1,3 @@
-"""Which networks there are, what they are made of, and their prototxt."""
+"""The networks that can be built, their layers, and their prototxt."""
 
 __all__ = ["blocks", "build", "dataset", "options", "render", "residual", "variants"]

@@ -20,7 +20,7 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone | None = None
     variant, dataset
         What to build, for which images and tasks.
     backbone
-        Another width or depth; None is the network's own. A baseline's depth is given.
+        Another width or depth; None is the network's own. A baseline's depth is fixed.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""What the baselines are made of: layers with their names, sizes and starts.
+"""The layers of the baselines, with their names, sizes and initial weights.
 
-All of them learn as in Caffe's own models: biases at twice the rate of weights, without decay.
+All of them are trained as in Caffe's own models: biases at twice the rate of weights, no decay.
 """
 
 from __future__ import annotations

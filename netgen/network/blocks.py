@@ -1,4 +1,4 @@
-"""What residual networks are made of: convolutions, normalisations, blocks (Table 1, section 3)."""
+"""The parts of residual networks: convolutions, normalisations, blocks (Table 1, section 3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXPANSION = 4  # Table 1: a bottleneck's last convolution is four times as wide 
 
 @dataclass(frozen=True)
 class Norm:
-    """BatchNorm and Scale, Caffe's halves of a batch normalisation; None where one is absent."""
+    """BatchNorm and Scale, Caffe's two layers of a batch normalisation; None where absent."""
 
     batch_norm: str | None
     scale: str | None
@@ -98,7 +98,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a block stands: ``5a`` is the first block of He's fifth stage, its input projected."""
+    """A block's position: ``5a`` is the first block of He's fifth stage, with a projection."""
 
     name: str
     width: int

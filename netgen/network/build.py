@@ -30,12 +30,12 @@ NetKind = Literal["train_val", "deploy"]
 
 # The template of the layers that train_val and deploy share.
 TEMPLATES = {ResidualNetwork: "residual", Chain: "chain", Inception: "inception"}
-# Caffe writes snapshots here and does not make the folder: it has to exist, and to stay out of git.
+# Caffe writes snapshots here but does not make the folder: it has to exist, ignored by git.
 SNAPSHOTS_IGNORED = "# Caffe's snapshots: made by training, not kept in git.\n*\n!.gitignore\n"
 
 
 class TooLargeError(ValueError):
-    """A network that does not fit the memory; the message says what to change."""
+    """A network that does not fit into memory; the message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def _test_batch(spec: BuildSpec, context: dict[str, object]) -> tuple[int, float
     hint = {"data": (images.channels, images.height, images.width)}
     hint |= {f"label_{task}": (1, 1, 1) for task in spec.variant.tasks}
     train = count(net, "TRAIN", inputs=hint).memory
-    test = count(net, "TEST", inputs=hint).memory.beside(train)
+    test = count(net, "TEST", inputs=hint).memory.added_to(train)
     records = spec.dataset.test.records
     for batch in range(min(spec.recipe.batch_size, records), 0, -1):
         needed = gib(train.total + test.at(batch))

@@ -41,19 +41,19 @@ def check_options(variant: Variant, own: Sequence[Place]) -> None:
     if row.crossed is Crossed.ALL_BLOCKS and not any(place.projected for place in own):
         raise UnsuitedError(
             f"{variant.name}: no block of a task has a projection for crossed=all-blocks to cross:"
-            " let the tasks part earlier, with --reading branch=before-res5a or"
+            " let the tasks branch earlier, with --reading branch=before-res5a or"
             " --beyond branch=after-res4a"
         )
     if row.cross is not CrossWeight.NONE and not crossed_places(own, row):
         raise ValueError(
             f"{variant.name}: no block of a task has the identity for its shortcut, so none is"
-            " crossed: give the last stage two blocks or more, or say --beyond crossed=all-blocks"
+            " crossed: give the last stage two blocks or more, or add --beyond crossed=all-blocks"
         )
 
 
 def crossed_places(own: Sequence[Place], row: NetworkRow) -> list[Place]:
     """Return the places of the tasks whose shortcuts are weighted or added (section 5.2.2)."""
-    # Ours: a projection's other tasks are of another shape than its sum.
+    # Our reading: where a block has a projection, other tasks' inputs do not have its sum's shape.
     alike = [place for place in own if not place.projected]
     return {
         Crossed.IDENTITY_BLOCKS: alike,

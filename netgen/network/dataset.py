@@ -31,7 +31,7 @@ PATTERNS_IN_WORDS = {
     TASK_NAME: "lower case letters, digits and hyphens, a letter first",
     DATASET_NAME: "letters, digits, dots, underscores and hyphens, a letter or digit first",
 }
-# These would turn a task's ``res5a_<task>`` into the name of a layer of He's.
+# With these, a task's ``res5a_<task>`` would be the name of one of He's layers.
 RESERVED_NAMES = frozenset({"branch1", "branch2a", "branch2b", "branch2c", "relu"})
 
 
@@ -171,7 +171,7 @@ def class_names(task: Task) -> list[str] | None:
     if len(names) != task.classes:
         raise DatasetError(
             f"{task.names}: {len(names)} lines for the {task.classes} classes of task"
-            f" {task.name!r}: write one class name a line"
+            f" {task.name!r}: write one class name per line"
         )
     return names
 
@@ -207,10 +207,10 @@ def check_dataset(dataset: Dataset) -> None:
 
 def _in_words(error: msgspec.ValidationError) -> str:
     """Return msgspec's message with what is allowed in words, not as a pattern."""
-    said = str(error)
+    text = str(error)
     for pattern, words in PATTERNS_IN_WORDS.items():
-        said = said.replace(f"Expected `str` matching regex {pattern!r}", f"Expected {words}")
-    return f"{said}: correct it, or make the dataset anew with `netgen data`"
+        text = text.replace(f"Expected `str` matching regex {pattern!r}", f"Expected {words}")
+    return f"{text}: correct it, or make the dataset again with `netgen data`"
 
 
 def _with_paths(dataset: Dataset, change: Callable[[str], str]) -> Dataset:

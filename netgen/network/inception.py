@@ -49,7 +49,7 @@ START = Fillers("xavier", bias=0.2)  # bvlc_googlenet's
 
 @dataclass(frozen=True)
 class Module:
-    """An inception module: four branches side by side, concatenated; then, perhaps, a pool."""
+    """An inception module: four parallel branches, concatenated, and an optional pool after it."""
 
     name: str
     bottom: str

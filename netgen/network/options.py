@@ -1,4 +1,4 @@
-"""Every option of a network: its values, where the paper speaks of it, and where it comes from."""
+"""Every option of a network: its values, its place in the paper, and where it comes from."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CrossWeight(Choice):
 
 
 class Branch(Choice):
-    """Where the tasks part (section 4: "at the last input size reduction")."""
+    """Where the tasks branch (section 4: "at the last input size reduction")."""
 
     AFTER_RES5A = "after the block that reduces to 7 x 7"
     BEFORE_RES5A = "before it: nothing of the last stage is shared, as Table 1 draws it"
@@ -79,7 +79,7 @@ class MovedNorm(Choice):
 
 
 class Sharing(Choice):
-    """How many cross weights a layer has: equation (2) indexes them by the source alone."""
+    """How many cross weights a layer has: equation (2) indexes them by the source task only."""
 
     PER_PAIR = "one cross weight per ordered pair of tasks (Figure 5's legend)"
     PER_SOURCE = "one cross weight per source task (equation 2's superscript)"
@@ -92,11 +92,11 @@ class Normalization(Choice):
     MEAN = "shortcuts are divided by the number of tasks"
 
 
-# ---- beyond the paper: what it speculates on, or its own numbers speak against -----------------
+# ---- beyond the paper: what it speculates on, or what its own numbers contradict ---------------
 
 
 class BranchStage(Choice):
-    """In which stage the tasks part; `Branch` says on which side of its first block."""
+    """The stage in which the tasks branch; `Branch` is the side of its first block."""
 
     AFTER_RES5A = Branch.AFTER_RES5A.value
     AFTER_RES4A = (
@@ -116,7 +116,7 @@ class CrossLearning(Choice):
     """Whether cross weights are trained."""
 
     LEARNED = "trained with the rest"
-    FIXED = "neither trained nor decayed: they stay at their start"
+    FIXED = "neither trained nor decayed: they keep their initial values"
 
 
 class CrossForm(Choice):
@@ -152,7 +152,7 @@ class Towers(Choice):
     """Whether layers other than the classifiers and the cross and self weights are trained."""
 
     TRAINED = "all layers learn"
-    FROZEN = "only classifiers, cross and self weights learn; all else stays at its initial weights"
+    FROZEN = "only classifiers, cross and self weights learn; all others keep their initial weights"
 
 
 class Conv1(Choice):
@@ -173,7 +173,7 @@ class Conv1Bias(Choice):
 
 
 class Part(Enum):
-    """What only some networks have; the value is its name in messages."""
+    """A part that only some networks have; the value is its name in messages."""
 
     BLOCKS = "residual blocks"
     TOWERS = "blocks of several tasks"
@@ -191,9 +191,9 @@ class Source(Enum):
 
 @dataclass(frozen=True)
 class Option:
-    """A field of a network's row: what it can be, and the part that a network needs for it.
+    """A field of a network's row: its values, and the part that a network needs for it.
 
-    `place` is where the paper speaks of it. The first of `values` is ours, which for extensions is
+    `place` is its place in the paper. The first of `values` is our choice; for extensions, it is
     the paper's.
     """
 

@@ -1,4 +1,4 @@
-"""One strict Jinja environment: a name without a value is an error, never an empty text."""
+"""Render the templates with one strict Jinja environment: an undefined name is an error."""
 
 from __future__ import annotations
 

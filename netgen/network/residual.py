@@ -139,7 +139,7 @@ def _places(backbone: Backbone) -> list[Place]:
         Place(
             name=f"{stage}{letter}",
             width=backbone.width * 2 ** (stage - 2),
-            # Table 1 says "stride 2 after stacked residual blocks": He's first block of a stage.
+            # Table 1: "stride 2 after stacked residual blocks", so in the first block of a stage.
             stride=2 if letter == "a" and stage > 2 else 1,
             projected=letter == "a",
         )

@@ -1,7 +1,7 @@
 """Table 2, one row per network, and the variants of a dataset that can be built from it.
 
-Every row has the fields that `options` lists; the default of each is ours, and any other value can
-be built, counted and compared.
+Every row has the fields that `options` lists; the default of each is our choice, and any other
+value can be built, counted and compared.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from netgen.network.options import (
 
 
 class UnsuitedError(ValueError):
-    """A network that cannot be built with these options, where others can; the message says why."""
+    """A network that cannot be built with these options; the message says why."""
 
 
 class Architecture(Enum):
-    """What a network is made of; the value is its source."""
+    """A network's architecture; the value is its source."""
 
     CAFFENET = "Krizhevsky, Sutskever, Hinton 2012, as BVLC's bvlc_reference_caffenet"
     INCEPTION = "Szegedy et al. 2014, as BVLC's bvlc_googlenet"
@@ -104,7 +104,7 @@ def _baseline(
     return replace(row, architecture=architecture, weights=weights, outputs=outputs)
 
 
-# Table 2. A row that never branches stands for one network per task.
+# Table 2. A row that never branches is one network per task.
 # fmt: off
 NETWORKS = {
     #                title            made of                 published weights
@@ -158,7 +158,7 @@ def find(name: str, tasks: Sequence[str]) -> Variant:
     Raises
     ------
     ValueError
-        There is none; the message lists those there are.
+        There is none; the message lists the variants.
     """
     known = variants(tasks)
     if name not in known:

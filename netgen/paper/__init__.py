@@ -1,4 +1,4 @@
-"""The paper as data: what it prints, what it claims, and what it leaves open and we chose."""
+"""The paper as data: what it prints and claims, and our choices for what it leaves open."""
 
 from netgen.paper.printed import (
     ALL_IMAGES,

@@ -1,4 +1,4 @@
-"""Two rules that the paper does not print and its printed numbers imply: chance, and the split."""
+"""Two rules that the paper's printed numbers imply but its text omits: chance, and the split."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Images = TypeVar("Images", int, "NDArray[np.int64]")  # of one class, or of each of several
+Images = TypeVar("Images", int, "NDArray[np.int64]")  # of one class, or one number per class
 
 
 def chance(classes: int, k: int) -> float:
     """Return the top-k accuracy (0 to 1) of guessing, as Table 2 counts it.
 
-    Its rows say 1 - (1 - 1/C)^k: k guesses that may repeat; k different ones would score k/C.
+    Its rows are 1 - (1 - 1/C)^k: k guesses that may repeat; k different ones would score k/C.
     """
     return 1.0 - (1.0 - 1.0 / classes) ** k
 
 
 class Rounding(Enum):
-    """How 80% of a class's images become a whole number: the fifths that are added first."""
+    """How 80% of a class's images are rounded; the value is the fifths added before dividing."""
 
     FLOOR = 0
     NEAREST = 2
@@ -35,7 +35,7 @@ class Rounding(Enum):
 def training_images(images: Images) -> Images:
     """Return how many of the images of an adjective-noun pair are for training: floor(0.8 n).
 
-    Section 5.2 prints "a 80/20 partition"; of the roundings, its totals fit this one only (the
-    claim `split-rule` of `netgen audit`).
+    Section 5.2 prints "a 80/20 partition"; only this rounding gives its totals (the claim
+    `split-rule` of `netgen audit`).
     """
     return Rounding.FLOOR.of(images)

@@ -1,7 +1,7 @@
-"""Adjective-noun pairs, and the bipartite graph that they make: adjectives, nouns, an edge a pair.
+"""Adjective-noun pairs, and their bipartite graph: adjectives, nouns, and one edge per pair.
 
-Section 5.1 takes a part of such a graph. Its criteria that need no images are here, for the room
-that applies them (`data_prep.criteria`) and for the one that checks them (`netgen.audit`).
+Section 5.1 selects a part of such a graph. Its criteria that need no images are here, for the
+package that applies them (`data_prep.criteria`) and the one that checks them (`netgen.audit`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Iterable, Sequence
 
 from netgen.paper import printed as paper
 
-# What the authors call their lists of classes, one a line in label order.
+# The authors' names for their lists of classes: one class per line, in label order.
 CLASS_LISTS = {task: f"mtvso_{task}labels.txt" for task in paper.TASKS}
 # A pair in VSO's full list, where adjectives are headings and pairs are indented below them.
 PAIR_IN_VSO = re.compile(r"^\s+(\S+_\S+) \[sentiment", re.MULTILINE)
 
 
 def entries_of(text: str) -> list[str]:
-    """Return what a list has, one a line; of VSO's list with sentiments, the pairs."""
+    """Return what a list has, one per line; of VSO's list with sentiments, the pairs."""
     lines = (line.strip() for line in text.splitlines())
     return PAIR_IN_VSO.findall(text) or [line for line in lines if line]
 

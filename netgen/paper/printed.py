@@ -1,8 +1,8 @@
 """The paper as data: Deep Cross Residual Learning for Multitask Visual Recognition.
 
-Jou & Chang, ACM Multimedia 2016, DOI 10.1145/2964284.2964309. What is printed there is here, with
-its place; what the paper leaves open is decided here, once, and marked as our choice. Nothing here
-is computed.
+Jou & Chang, ACM Multimedia 2016, DOI 10.1145/2964284.2964309. This module holds what the paper
+prints, with its place; what the paper leaves open is decided here, once, and marked as our choice.
+Nothing here is computed.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ LEAST_IMAGES, MOST_IMAGES = 500, 1000
 ALL_IMAGES = 384_258
 TRAIN_IMAGES = 307_185
 TEST_IMAGES = 77_073
-# Our choice: this size for every network. CaffeNet is published for 227, but leaves 6 x 6 of
-# either, so that its fc6 fits; a dataset with images of 227 builds it for those.
+# Our choice: this size for every network. CaffeNet is published for 227, but both sizes leave 6 x 6
+# before fc6, so that its weights fit; a dataset with images of 227 builds it for those.
 IMAGE_SIZE = 224
 IMAGE_SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
 
-# Section 5.2: what is crossed, "x in R^{7x7x2048}", and the most parameters of a cross weight.
+# Section 5.2: the channels of crossed activations, "x in R^{7x7x2048}", and the largest number of
+# parameters of a cross weight.
 CROSS_CHANNELS = 2_048
 
-# What `netgen list` calls the networks of Table 2, and claims do too.
+# The names of Table 2's networks in `netgen list` and in the claims.
 SLUGS = {
     "Chance": "chance",
     "DeepSentiBank": "deepsentibank",
@@ -58,7 +59,7 @@ class Accuracies:
 
     network: str
     task: str
-    parameters: str  # millions; empty where the cell above speaks for all tasks
+    parameters: str  # millions; empty where the cell above is for all tasks
     top1: str
     top5: str
 
@@ -75,7 +76,7 @@ class Accuracies:
 
     @property
     def quote(self) -> str:
-        """The row's cells, without the network's, which is in its first row only."""
+        """The row's cells, without the network's name, which only its first row has."""
         multitask = self.network.startswith("X_")
         parameters = f"({self.parameters})" if multitask and self.parameters else self.parameters
         task = {"noun": "Noun", "adj": "Adj", "anp": "ANP"}[self.task]
@@ -113,19 +114,19 @@ TABLE_2 = (
 )
 # fmt: on
 
-# Millions, as printed, by variant; a multitask network's are in its first row.
+# Millions, as printed, by variant; a multitask network's are printed in its first row.
 TABLE_2_PARAMETERS = {
     row.variant: row.parameters for row in TABLE_2 if row.parameters not in ("", "–")
 }
 
-# Section 5.2: DeepSentiBank was trained "to detect 2,089 ANPs", of which the 553 are a part.
+# Section 5.2: DeepSentiBank was trained "to detect 2,089 ANPs", which include the 553.
 DEEPSENTIBANK_PAIRS = 2_089
 
-# Our choice: a ceiling, since the paper trains "until convergence".
+# Our choice: an upper limit, since the paper trains "until convergence".
 MAX_EPOCHS = 25
 
-# Our choice: the paper is silent about mean subtraction. The initial weights come from ImageNet,
-# whose mean in B, G, R order this is, rounded, as in Caffe's own models.
+# Our choice, since the paper does not mention mean subtraction: ImageNet's mean in B, G, R order,
+# rounded, as in Caffe's own models, because the initial weights come from ImageNet.
 IMAGENET_MEAN = (104.0, 117.0, 123.0)
 
 
@@ -143,7 +144,7 @@ def choice(default: T, what: str, why: str, most: float = 1e9) -> T:
 class Recipe:
     """How a network is trained. Each field says where the paper prints it, or why we chose it.
 
-    Fields that are None follow from the dataset: they are an epoch, or `MAX_EPOCHS` of them.
+    Fields that are None follow from the dataset: one epoch, or `MAX_EPOCHS` epochs.
     """
 
     batch_size: int = printed(24, "Images per iteration", "section 5.2")
@@ -191,5 +192,5 @@ class Recipe:
         0.01, "Standard deviation of new classifiers", "as in Caffe's example of fine-tuning"
     )
     head_lr_mult: float = choice(
-        1.0, "Learning rate of new classifiers, relative", "the paper speaks of one rate only"
+        1.0, "Learning rate of new classifiers, relative", "the paper names only one rate"
     )

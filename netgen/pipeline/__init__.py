@@ -1,3 +1,3 @@
-"""Whole experiments, run by netgen's own commands: the paper's Table 2, and its miniature."""
+"""Whole experiments, run with netgen's commands: the paper's Table 2, and its miniature."""
 
 __all__ = ["experiment", "launch", "miniature", "miniature_report", "parts", "records", "table2"]

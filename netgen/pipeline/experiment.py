@@ -62,7 +62,7 @@ def prepare(
                 f"{file} is not there: make the images and lists with"
                 f" `python examples/typefaces/make.py --out {folders.data}`"
             )
-    if not find_spec("scipy"):  # else it would be missed an hour later, by the intervals
+    if not find_spec("scipy"):  # else the intervals would fail for lack of it an hour later
         raise ExperimentError("scipy is not installed: pip install 'netgen[experiment]'")
     data = {file.parent.name: digest(file) for file in lists}
     started = _started_with(folders)

@@ -35,12 +35,12 @@ def start(words: Words, **options: Any) -> subprocess.Popen[bytes]:
 
 @dataclass(frozen=True)
 class JobSettings:
-    """What the jobs of a cluster need to know of it.
+    """The settings of a cluster's jobs.
 
     Attributes
     ----------
     folder
-        Where `data/` and the weights are, on every node; networks, runs and results go there too.
+        The folder of `data/` and the weights on every node, also for networks, runs and results.
     weights
         The folder of the published caffemodels, relative to `folder` or absolute.
     memory, hours

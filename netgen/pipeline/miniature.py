@@ -1,7 +1,7 @@
 """The miniature: the networks that it compares, the recipe that all share, and its cells.
 
-A network is what `netgen build` writes for a variant and options; its name here is what reports and
-the command line call it.
+A network is what `netgen build` writes for a variant and options; reports and the command line use
+its name.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ COMPARED = {network.name: network for network in (*TABLE, *SPECULATIONS)}
 
 
 # ---- the recipe, the same for every network, and fixed before any test image was looked at ------
-# The paper's batch, momentum, weight decay, initial weights, equal losses and SGD are kept. Here is
-# what small images and a CPU do not allow, with the reason.
+# The paper's batch, momentum, weight decay, initial weights, equal losses and SGD are kept. These
+# are the changes that small images and a CPU require, with the reasons.
 
 
 SEEDS, JOBS = 5, 2

@@ -63,7 +63,7 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     parameters, multiply_adds
         Elements of all blobs; multiply-adds per image.
     seconds
-        The time of training with its tests, while other cells were trained beside it.
+        The time of training with its tests, while other cells were trained at the same time.
     weights
         SHA-256 of the trained caffemodel, which contains its databases' paths, too.
     commit, versions

@@ -104,7 +104,7 @@ def run(
     Parameters
     ----------
     cells
-        In the order in which they are to be made.
+        The cells in the order in which they are to be made.
     runner
         Makes a part.
     jobs
@@ -116,9 +116,9 @@ def run(
     Raises
     ------
     ExperimentError
-        A command failed; the others were stopped. What is done stays done.
+        A command failed; the others were stopped. Finished parts stay.
     KeyboardInterrupt
-        Raised by a signal's handler; likewise.
+        Raised by a signal's handler; the same holds.
     """
     graph = _graph(cells)
     graph.prepare()

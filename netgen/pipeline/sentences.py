@@ -27,7 +27,7 @@ COMPARABLE = 1.0
 OneSeed = Mapping[str, CellRecord]  # the cells of one seed, by network
 Number = Callable[[OneSeed], float]
 
-# Which networks one beyond Table 2 is compared with.
+# The network that each network beyond Table 2 is compared with.
 AGAINST = {
     "x1-mean": ("x1", "x0"),
     "xs-earlier": ("xs", "x0-earlier"),
@@ -55,7 +55,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class SentenceFinding:
-    """A sentence of the paper, what its contrasts are differences of, and the contrasts."""
+    """A sentence of the paper, its contrasts, and a description of their differences."""
 
     claim: Claim
     what: str
@@ -72,7 +72,7 @@ class SentenceFinding:
 
 @dataclass(frozen=True)
 class NetworkComparison:
-    """A network beyond Table 2 less the one it is compared with, per task, in percentage points."""
+    """A network beyond Table 2 minus the one compared with it, per task, in percentage points."""
 
     network: Compared
     against: str
@@ -126,7 +126,7 @@ def accuracy(family: str, task: str, k: int = 1) -> Number:
 
 
 def _sentences() -> Iterator[tuple[str, str, list[tuple[str, Number]]]]:
-    """Yield each claim's id, what its contrasts are differences of, and the contrasts."""
+    """Yield each claim's id, a description of its contrasts' differences, and the contrasts."""
     families = ("single", "x0", "x1", "xs")
     yield (
         "order-of-tasks",

@@ -1,4 +1,4 @@
-"""Table 2: the commands that each of its networks needs, and the table, measured beside printed.
+"""Table 2: the commands that each of its networks needs, and the measured and printed values.
 
 The files that a command writes show that it is done, so the table can be made in parts, on several
 machines, and resumed: `netgen build` writes models/NAME, `netgen init` the initial weights in it,
@@ -29,16 +29,16 @@ from netgen.training.state import COMPLETED
 
 @dataclass(frozen=True)
 class Table2Inputs:
-    """The inputs of the commands, besides the folders that they agree on.
+    """The inputs of the commands, in addition to the folders that they share.
 
     Attributes
     ----------
     weights
         The folder of the published caffemodels.
     classes
-        The names of DeepSentiBank's outputs, one a line.
+        The names of DeepSentiBank's outputs, one per line.
     gpu
-        Which GPU trains and evaluates. None: training uses what the solver says, evaluation the
+        The GPU for training and evaluation. None: training uses the solver's mode, evaluation the
         CPU.
     """
 
@@ -121,7 +121,7 @@ def _built_files(variant: Variant, folder: Path) -> Iterator[Path]:
 def _training(run: Path) -> tuple[bool, Path]:
     """Return whether a training is complete, and its last snapshot.
 
-    Not the best one, which is chosen by the images that it would then be tested on.
+    Not the best one, because it was chosen by the images that it would then be tested on.
     """
     ended, last = False, "snapshots/LAST.caffemodel"
     for entry in read_journal(RunFolder(run).journal):
@@ -134,7 +134,7 @@ def _training(run: Path) -> tuple[bool, Path]:
 
 
 def rows(names: Iterable[str] = ()) -> list[dict[str, str]]:
-    """Return Table 2's rows, by column: the printed values, each beside the one measured so far.
+    """Return Table 2's rows, by column: the printed values, each with the one measured so far.
 
     Parameters are in millions, accuracies in percent. Two columns are not in the paper:
     multiply-adds per image, in billions, and the estimated memory of training at the paper's batch

@@ -72,7 +72,7 @@ def _write_beside(path: Path, content: str | bytes, made: list[Path]) -> Path:
         with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
             made.append(Path(file.name))
             file.write(content if isinstance(content, bytes) else content.encode())
-        Path(file.name).chmod(0o666 & ~_umask())  # temporary files are their owner's alone
+        Path(file.name).chmod(0o666 & ~_umask())  # only its owner can read a temporary file
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     return Path(file.name)

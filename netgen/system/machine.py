@@ -1,4 +1,4 @@
-"""The machine that computes: processor, memory and GPUs; and the versions of what computes."""
+"""The machine (processor, memory, GPUs), and the versions of the software in use."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PACKAGES = ("netgen", "numpy", "protobuf")
 
 
 def versions(engine: str, engine_version: str) -> dict[str, str]:
-    """Return the versions of this Python, its packages and `engine`: a result needs them."""
+    """Return the versions of this Python, its packages and `engine`, to be kept with a result."""
     found = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
     return found | {engine: engine_version}
 
 
 def commit() -> str:
-    """Return the commit of this netgen, "… with changes" if it has any; "unknown" without git."""
+    """Return the commit of this netgen, "… with changes" if files differ; "unknown" without git."""
     folder = Path(__file__).parent
     try:
         head = _git(folder, "rev-parse", "HEAD")
@@ -69,7 +69,7 @@ def _limits() -> Iterator[int]:
             yield int(file.read_text(encoding="utf-8"))
 
 
-# ---- NVIDIA's GPUs, by their driver's `nvidia-smi` ----------------------------------------------
+# ---- NVIDIA's GPUs, as the driver's `nvidia-smi` reports them -----------------------------------
 
 COMPUTE_CAPABILITY = "compute_cap"  # drivers before 2021 do not know it
 QUERY = ("name", "driver_version", "memory.total", "memory.free", COMPUTE_CAPABILITY)
@@ -87,9 +87,9 @@ class Gpu:
     Attributes
     ----------
     name, driver
-        Of the GPU, and the version of its driver.
+        The GPU's name, and the version of its driver.
     memory, free
-        Bytes in total, and those not in use.
+        Bytes in total, and bytes not in use.
     architecture
         The compute capability: 75 is 7.5.
     """
@@ -102,12 +102,12 @@ class Gpu:
 
 
 def gpus(index: int | None = None) -> list[Gpu]:
-    """Return this machine's GPUs, one or more; or only the one of that number.
+    """Return this machine's GPUs, one or more; with `index`, only the GPU of that number.
 
     Raises
     ------
     GpuError
-        There is none, or no driver for it.
+        There is no GPU, or no driver for it.
     """
     answer = _nvidia_smi(QUERY, index)
     if answer.returncode != 0 and COMPUTE_CAPABILITY in answer.stdout + answer.stderr:

@@ -19,13 +19,13 @@ def gib(size: float) -> float:
     return size / GIB
 
 
-def said(value: object) -> str:
-    """Write a value for a message: 0.999 for its closest single-precision number."""
+def value_text(value: object) -> str:
+    """Write a value for a message: 0.999 also for the single-precision number closest to it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple):
         same = len(set(value)) == 1
-        return said(value[0]) if same else ", ".join(map(said, value)) or "nothing"
+        return value_text(value[0]) if same else ", ".join(map(value_text, value)) or "nothing"
     return "nothing" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Training as the paper did it: the rate drops at plateaus, and runs resume to the bit."""
+"""Training as in the paper: the rate drops at plateaus; resumed runs repeat bit for bit."""
 
 __all__ = [
     "display",

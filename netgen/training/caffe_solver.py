@@ -66,12 +66,12 @@ class CaffeSolver:
             self._solver.restore(str(file))
 
     def replay(self, iterations: int, on_progress: Callable[[int, int], bool]) -> bool:
-        """Have the data layers read the batches of so many iterations, without computing.
+        """Make the data layers read the batches of so many iterations, without computing.
 
         Parameters
         ----------
         iterations
-            How many.
+            The number of iterations.
         on_progress
             Called before each batch with the batches done and in total; False stops.
 
@@ -83,7 +83,7 @@ class CaffeSolver:
         return _forward(self.net, iterations * self._accumulated, on_progress)
 
     def replay_tests(self, tests: int, on_progress: Callable[[int, int], bool]) -> bool:
-        """Have the test net's data layers read the batches of so many tests; see `replay`.
+        """Make the test net's data layers read the batches of so many tests; see `replay`.
 
         A test that covers the test set ends at its first record: then there is nothing to do.
         """
@@ -121,7 +121,7 @@ class CaffeSolver:
         Parameters
         ----------
         path
-            Of the files, without their endings.
+            The path of the files, without their endings.
         step
             The number of drops so far. If the solver's own differs, it takes this one: the rate
             drops, while the data layers continue.

@@ -103,7 +103,7 @@ class Speed:
         self._seen: list[tuple[float, int]] = []
 
     def reached(self, iteration: int) -> None:
-        """Take in how many iterations are done."""
+        """Record how many iterations are done."""
         now = time.monotonic()
         self._seen.append((now, iteration))
         while len(self._seen) > 2 and now - self._seen[1][0] > SPEED_WINDOW:
@@ -119,7 +119,7 @@ class Speed:
 
 
 class Curves:
-    """Redraws a run's curves from time to time, in at most a small share of the time.
+    """Redraws a run's curves from time to time, with at most a small share of the time.
 
     `draw` draws them; it raises ValueError if there is nothing to draw yet.
     """

@@ -1,4 +1,4 @@
-"""Runs a training: begin, resume, one round after another; Caffe runs in child processes."""
+"""Runs a training, begun or resumed, round by round; Caffe runs in child processes."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def train(folder: RunFolder, record: RunRecord, listener: RunListener, timeout: 
 
 
 def how_to_resume(folder: RunFolder) -> str:
-    """Return, in a sentence, where a resume would start and the command for it."""
+    """Return a sentence with the iteration from which a resume starts, and its command."""
     found = snapshots.find_all(folder.snapshots)
     at = f"iteration {found[-1].iteration:,}" if found else "its beginning"
     command = f"netgen train --resume --run {shlex.quote(str(folder.path))}"
@@ -231,7 +231,7 @@ def locked_folder(folder: RunFolder, new: bool) -> Iterator[None]:
 
 
 def _others(folder: RunFolder) -> list[Path]:
-    """Return the files of a folder that never was a run's: a run's has a lock."""
+    """Return the files of a folder that is not a run's folder, which has a lock."""
     return [] if (folder.path / LOCK).exists() else list(folder.path.iterdir())
 
 

@@ -21,7 +21,7 @@ class FeedError(ValueError):
 
 @dataclass(frozen=True)
 class Feed:
-    """How many records each of a phase's databases has, and how many a batch reads."""
+    """The number of records in each of a phase's databases, and the number per batch."""
 
     records: int
     batch: int

@@ -1,4 +1,4 @@
-"""Which Caffe, BLAS kernel and device compute; to be called in the process that has Caffe."""
+"""Identify the Caffe, BLAS kernel and device in use; called in the process that has Caffe."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class EngineFingerprint(Struct, frozen=True, forbid_unknown_fields=True):
-    """What decides the bits that a training gives: they repeat where all of this is the same.
+    """The software and device that determine a training's bits: the same ones repeat them.
 
     Attributes
     ----------
     version
         Caffe's version, as pycaffe gives it.
     library
-        SHA-256 of the Caffe library that computes.
+        SHA-256 of the Caffe library.
     blas
         File name of its BLAS, and the kernel that this chose for the processor.
     threads
-        Of the BLAS.
+        Number of threads of the BLAS.
     device
         "CPU", or the GPU's name.
     """
@@ -52,7 +52,7 @@ class EngineReport(NamedTuple):
 
 
 def describe(gpu: int | None) -> EngineReport:
-    """Return what computes, and whether it can repeat Dropout."""
+    """Return the engine's fingerprint, and whether it can repeat Dropout."""
     return EngineReport(engine(gpu), can_reseed())
 
 

@@ -40,10 +40,10 @@ class Health(Struct, forbid_unknown_fields=True):
 
 
 def first_bad_blob(net: Any) -> str:
-    """Say which blob of a pycaffe net is the first, in computing order, that is not finite.
+    """Report the first blob of a pycaffe net, in computing order, that is not finite.
 
-    It reads what the last forward pass left, so nothing is computed again. A blob that layers
-    overwrite in place is as the last of them left it.
+    It reads the values of the last forward pass, so nothing is computed again. A blob that layers
+    overwrite in place has the values of the last of them.
     """
     for name, index, blob in _in_order(net):
         if not _finite(blob):
@@ -54,7 +54,7 @@ def first_bad_blob(net: Any) -> str:
 
 
 def check_parameters(net: Any) -> str | None:
-    """Say which layer's parameters in a pycaffe net are not finite; None when all are."""
+    """Report the layer of a pycaffe net with parameters that are not finite; None without one."""
     for name, blobs in net.params.items():
         if not all(map(_finite, blobs)):
             return f"the update gave layer {name!r} parameters that are not finite"

@@ -1,4 +1,4 @@
-"""The journal of a run, ``log.jsonl``: one JSON object a line, written as it happens.
+"""The journal of a run, ``log.jsonl``: one JSON object per line, written during the run.
 
 Every line has `event` and `iteration` (updates of the weights so far, as Caffe counts); those that
 the training itself writes have `seconds` (of training, over all resumes). Outputs have the names

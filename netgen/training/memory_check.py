@@ -14,7 +14,7 @@ from netgen.system.machine import gpu_memory, machine_memory
 from netgen.system.text import gib
 from netgen.training.plan import TrainingPlan
 
-PYTHON_BYTES = 70 * 2**20  # what pycaffe and its libraries add to the program itself. Measured.
+PYTHON_BYTES = 70 * 2**20  # what pycaffe and its libraries add to the program, as measured
 
 
 class TrainingMemoryError(ValueError):
@@ -51,7 +51,7 @@ def check_memory(plan: TrainingPlan, net: Path) -> MemoryEstimate:
         raise TrainingMemoryError(
             f"the training takes about {gib(needed):.1f} GiB, and {where} has"
             f" {gib(total):.1f}: build the network with a smaller --batch-size (`netgen count`"
-            " says what an image costs)"
+            " prints the memory per image)"
         )
     return MemoryEstimate(needed, total, free)
 
@@ -63,10 +63,10 @@ def needed_by(
     stages: Sequence[str] = (),
     tests: bool = True,
 ) -> int:
-    """Return the bytes that training takes (estimated), with the test network beside it or not.
+    """Return the bytes that training takes (estimated), with or without a test network.
 
     `inputs` are the shapes of the databases' records, where there are no databases yet.
     """
     train = count(net, "TRAIN", inputs=inputs, stages=stages).memory
-    beside = count(net, "TEST", inputs=inputs).memory.beside(train).total if tests else 0
-    return train.total + beside + PROGRAM_BYTES + PYTHON_BYTES
+    test = count(net, "TEST", inputs=inputs).memory.added_to(train).total if tests else 0
+    return train.total + test + PROGRAM_BYTES + PYTHON_BYTES

@@ -56,12 +56,12 @@ class TrainingPlan(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     best
         The test outputs whose mean decides which snapshot is the best; empty for none.
     keep
-        Newest snapshots to keep, besides the best.
+        Newest snapshots to keep, in addition to the best.
     reseed
         Whether layers use Caffe's main random generator (Dropout), whose state no snapshot has:
         then each iteration seeds it, from the seed and the iteration's number.
     explosion
-        How many times the first loss the smoothed loss may become.
+        The largest allowed ratio of the smoothed loss to the first loss.
     """
 
     name: str
@@ -112,7 +112,7 @@ def run_solver(plan: TrainingPlan, net: str, drops: list[int]) -> str:
     Parameters
     ----------
     plan
-        The run's.
+        The run's plan.
     net
         Path of its network's prototxt.
     drops

@@ -1,6 +1,6 @@
 """Decides when the rate drops: "by a factor of ten whenever the loss plateaued until convergence".
 
-Section 5.2 says no more than that, so the rule is our choice, and each of its numbers is an option.
+Section 5.2 gives no more details, so the rule is our choice, and each of its numbers is an option.
 Losses are averaged over windows. A window is a gain if its mean is smaller than the best so far, by
 the share `gain` of that. `patience` windows in a row without a gain are a plateau. At a plateau the
 rate drops, except if there was no gain since the last drop, or if there were already `drops` of
@@ -48,7 +48,7 @@ class PlateauRule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plateau(Struct, forbid_unknown_fields=True):
-    """The rule's memory; part of every snapshot.
+    """The rule's state; part of every snapshot.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Plateau(Struct, forbid_unknown_fields=True):
     best
         The mean of the last window that was a gain; None before the first window ends.
     mean
-        Of the last complete window.
+        The mean of the last complete window.
     without
         Windows without a gain since the last gain or drop.
     gained

@@ -1,4 +1,4 @@
-"""Plans a run: everything that is checked and decided before it starts."""
+"""Plans a run: checks and decides everything before it starts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_plan(solver_file: Path, name: str, options: TrainingOptions) -> Trainin
     name
         Start of the snapshots' file names.
     options
-        What the user asked for.
+        The user's options.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Records a run: journal, best accuracy, snapshots; the same for one GPU and for several."""
+"""Records a run: journal, best accuracy and snapshots, in the same way for one or more GPUs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Recorder:
     Parameters
     ----------
     folder, plan
-        The run's.
+        The run's folder and plan.
     state
-        The run's, shared with the code that trains.
+        The run's state, shared with the code that trains.
     on_entry
         Called with each entry of the journal after it was written.
     """

@@ -29,7 +29,7 @@ from netgen.training.plan import TrainingPlan
 
 
 class RunError(ValueError):
-    """A run's folder that cannot be used as asked; the message says why and what next."""
+    """A run's folder that cannot be used as requested; the message says why and what to do next."""
 
 
 class WeightsFile(Struct, frozen=True, forbid_unknown_fields=True):

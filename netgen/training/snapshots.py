@@ -1,9 +1,9 @@
-"""Snapshots with a manifest: without one, a snapshot does not count.
+"""Snapshots with a manifest; a snapshot without one is ignored.
 
-Caffe writes ``<name>_iter_<N>.caffemodel`` and ``.solverstate`` under their final names, and when
-the disk fills may leave them cut off; its `restore` even accepts a state that lacks its last byte.
-So both are read back, and only then ``<name>_iter_<N>.json`` is renamed into place: the files'
-sizes and hashes, and the run's state.
+Caffe writes ``<name>_iter_<N>.caffemodel`` and ``.solverstate`` under their final names, and on a
+full disk they may be cut off; its `restore` even accepts a state that lacks its last byte. So both
+are read back, and only then ``<name>_iter_<N>.json`` is renamed into place; it has the files' sizes
+and hashes, and the run's state.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run's memory, its progress, and how it ended."""
+"""A run's state, its progress, and how it ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMPLETED = frozenset({"converged", "max_iter"})  # the reasons after which noth
 
 
 class TrainingState(Struct, forbid_unknown_fields=True):
-    """What a run knows besides Caffe's weights and momentum; part of every snapshot.
+    """A run's state except for Caffe's weights and momentum; part of every snapshot.
 
     Attributes
     ----------
@@ -24,11 +24,11 @@ class TrainingState(Struct, forbid_unknown_fields=True):
     ended
         How the run ended, if it did: "converged" or "max_iter".
     loss
-        Of the last iteration: the sum of all losses by their weights.
+        The loss of the last iteration: the sum of all losses by their weights.
     tests
         Tests in this round: they determine the position in the test data.
     seconds
-        Of training, over all resumes.
+        Seconds of training, over all resumes.
     plateau, health
         See `Plateau` and `Health`.
     best, best_iteration
@@ -66,7 +66,7 @@ class Outcome(NamedTuple):
     Attributes
     ----------
     reason
-        "round" if only the round ended; else why the run did, as the journal's `why`.
+        "round" if only the round ended; else why the run ended, as the journal's `why`.
     detail
         The reason in words.
     iteration

@@ -1,4 +1,4 @@
-"""What a user may choose when a run begins: the one list of it, with each option's help."""
+"""The options that a user chooses when a run begins, with each option's help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _option(default: T, metavar: str, what: str, **limits: Any) -> T:
 class TrainingOptions:
     """The options of `netgen train` that decide how it trains.
 
-    What is None, or empty, follows from the solver and the data.
+    Values that are None or empty follow from the solver and the data.
     """
 
     gpu: tuple[int, ...] = _option(
@@ -66,7 +66,7 @@ class TrainingOptions:
         "Keep the snapshot of the best top-1 test accuracy of this task.  [default: the mean of all"
         " tasks]",
     )
-    keep: int = _option(3, "N", "Newest snapshots to keep, besides the best.", min=1)
+    keep: int = _option(3, "N", "Newest snapshots to keep, in addition to the best.", min=1)
     round_: int | None = _option(
         None,
         "N",

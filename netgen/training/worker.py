@@ -1,10 +1,10 @@
 """Trains one round of a run, in a child process that has Caffe.
 
 After each iteration: check the loss, test, apply the plateau rule, drop the rate, take a snapshot.
-A snapshot is of the run after all of that, so that a resume starts with the next iteration. Only if
-a signal interrupted the test is it of the run before the test. (Caffe's own last test gives other
+A snapshot has the state after all of that, so that a resume starts with the next iteration. Only if
+a signal interrupted the test, it has the state before the test. (Caffe's own last test gives other
 numbers than its last snapshot: it displays a loss in between, and the training net's forward pass
-moves BatchNorm's averages.)
+changes BatchNorm's averages.)
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ PROGRESS_INTERVAL = 0.2  # seconds between two progress messages
 def train_round(
     plan: TrainingPlan, path: Path, start: snapshots.Snapshot | None, weights: Path | None
 ) -> Outcome:
-    """Train until the round ends, or the run does.
+    """Train until the round or the run ends.
 
     Parameters
     ----------
     plan
-        The run's.
+        The run's plan.
     path
-        The run's folder.
+        The path of the run's folder.
     start
         The snapshot to resume from; None at the run's beginning.
     weights
@@ -48,7 +48,7 @@ def train_round(
         A file could not be written; the newest snapshot is valid.
     """
     folder = RunFolder(path)
-    # A worker whose parent was killed ends a moment later: wait for one from before.
+    # A worker whose parent was killed ends a moment later: wait for it.
     with locked(folder.snapshots / ".lock"):
         return _Round(plan, folder, start).run(start, weights)
 

@@ -34,7 +34,7 @@ class MovedFrom(Enum):
     BRANCH2C = "the residual's normalisation, the last in the block"
     BRANCH1 = "the projection's normalisation"
     FOLD = "the identity: both normalisations go into the convolutions and the bias"
-    FRESH = "nothing, as any new layer"
+    FRESH = "its fillers, like any new layer"
 
 
 class Affine(NamedTuple):

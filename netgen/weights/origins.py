@@ -1,6 +1,6 @@
-"""Which layer starts from which: a rule of names, for any network that keeps its source's names.
+"""Find the source layer of each layer, by name, for networks that keep their source's names.
 
-A layer starts from the source's layer of the same name; a task's layer from the one of its name
+A layer starts from the source's layer of the same name; a task's layer from the layer of its name
 without the task's suffix, the same for every task (section 5.2). Classifiers are new, and cross
 weights have no counterpart. Any other layer without a counterpart is an error.
 """

@@ -21,8 +21,8 @@ NOT_HES = "not the ResNet-50 that He published"
 def notes(made: InitialWeights) -> Iterator[str]:
     """Yield notes on the source, on what was assumed, and on a fold."""
     source = made.source
-    whose = "the ResNet-50 that He published" if source.is_hes else NOT_HES
-    yield f"{source.file}: sha1 {source.sha1}, {whose}"
+    origin = "the ResNet-50 that He published" if source.is_hes else NOT_HES
+    yield f"{source.file}: sha1 {source.sha1}, {origin}"
     yield from made.network.notices
     if any(origin.start is OriginKind.FOLDED for origin in made.origins):
         yield (

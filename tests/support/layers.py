@@ -50,7 +50,7 @@ def reads_before_made(found: list[LayerParameter]) -> list[tuple[str, str]]:
 
 
 def made_twice(found: list[LayerParameter]) -> list[str]:
-    """Blobs that a second layer makes anew; layers that work in place do not."""
+    """Blobs that a second layer makes again; layers that work in place do not."""
     makers = Counter(blob for layer in found for blob in set(layer.top) - set(layer.bottom))
     return [blob for blob, count in makers.items() if count > 1]
 

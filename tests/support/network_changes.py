@@ -206,12 +206,14 @@ def tower_of_another_task(net: NetParameter) -> None:
     layer(net, "res5b_branch2a_adj").bottom[0] = "res5a_noun"
 
 
-@change("loss_adj (TRAIN), labels of label_noun", "117 classes of adj are held against")
+@change(
+    "loss_adj (TRAIN), labels of label_noun", "117 classes of adj are compared with the labels of"
+)
 def labels_of_another_task(net: NetParameter) -> None:
     layer(net, "loss_adj").bottom[1] = "label_noun"
 
 
-@change("loss_adj (TRAIN), labels of label_adj", "which is noun's (section 5.1)")
+@change("loss_adj (TRAIN), labels of label_adj", "compared with the labels of noun, ")
 def database_of_another_task(net: NetParameter) -> None:
     source = layer(net, "label_adj", TRAIN).data_param
     source.source = "data/mtvso/train/label_noun.lmdb"
@@ -286,7 +288,7 @@ def scores_for_labels(net: NetParameter) -> None:
     layer(net, "top1_adj").bottom[1] = "fc_noun"
 
 
-@change("label_adj (TRAIN), batch_size", "labels and images part after the first batch")
+@change("label_adj (TRAIN), batch_size", "labels no longer match images")
 def label_batch(net: NetParameter) -> None:
     layer(net, "label_adj", TRAIN).data_param.batch_size = 12
 

@@ -38,7 +38,7 @@ def draw(folder: Path, letters: str | None = None, capitals: str | None = None) 
     """Make in `folder` what the example makes, of these characters; return the styles' names."""
     make = example()
     letters, capitals = letters or make.LETTERS, capitals or make.CAPITALS
-    patched: dict[str, Any] = {"LETTERS": letters, "CAPITALS": capitals, "IMAGES_A_PAIR": 1}
+    patched: dict[str, Any] = {"LETTERS": letters, "CAPITALS": capitals, "IMAGES_PER_PAIR": 1}
     with mock.patch.multiple(make, **patched):
         found = make.faces(packages(folder / "packages"), ["fonts-dejavu"], letters + capitals)
         drawn = [face for face in make.chosen_of(found) if make.draw_all(face, folder)]

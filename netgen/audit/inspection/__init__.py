@@ -1,4 +1,4 @@
-"""Compare networks, solvers, weights, databases and logs of anybody with the paper's.
+"""Compare networks, solvers, weights, databases and logs from any source with the paper's.
 
     for finding in inspect(net="train_val.prototxt", solver="solver.prototxt"):
         print(finding.verdict.value, finding.where, finding.what)
@@ -38,22 +38,22 @@ def inspect(
     data
         A folder with a ``dataset.toml``, or with LMDBs.
     log
-        What ``caffe train`` wrote.
+        The log of ``caffe train``.
     deep
         Read the images of `data` too: no image may be in both splits. The paper's are 58 GB.
 
     Returns
     -------
     list of InspectionFinding
-        In the order of the parameters. What is known of one helps with the next: the network's
-        batches with the solver, which network it is with the weights and the log.
+        In the order of the parameters. Facts about one file are used for the next: the network's
+        batch sizes for the solver, and which network it is for the weights and the log.
 
     Raises
     ------
     ValueError
         When a file cannot be read as such; the message names it and says what to do next.
     """
-    # Each part is imported when it is asked for: numpy, lmdb and templates take their time.
+    # Each part is imported when it is needed: numpy, lmdb and templates load slowly.
     findings: list[InspectionFinding] = []
     inspected = None
     if net is not None:

@@ -19,7 +19,7 @@ DEVIATIONS = 2  # of the accuracy on the paper's test set: about 0.36 percentage
 
 @dataclass(frozen=True)
 class AccuracyOutput:
-    """An output of the test net: of which task, among how many guesses."""
+    """An accuracy output of the test net: its task, and the k of its top-k accuracy."""
 
     task: str
     top_k: int
@@ -54,7 +54,7 @@ def _accuracy(layer: LayerParameter, log: TrainingLog) -> Iterator[tuple[str, Ac
 
 
 def _by_name(name: str) -> AccuracyOutput | None:
-    """Return what an output measures, where its name is like ours: top1_noun."""
+    """Return what an output measures, if its name has netgen's form: top1_noun."""
     match = re.fullmatch(rf"top([15])_({'|'.join(paper.TASKS)})", name)
     return AccuracyOutput(match[2], int(match[1])) if match else None
 

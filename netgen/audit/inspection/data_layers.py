@@ -11,7 +11,7 @@ from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
 from netgen.audit.inspection.references import Reference
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.paper import Recipe
-from netgen.system.text import said
+from netgen.system.text import value_text
 
 PARAMETERS = {
     "Data": "data_param",
@@ -38,7 +38,7 @@ def source_of(layer: LayerParameter) -> str:
 def inspect_feeds(
     file: str, reference: Reference, compared: GraphComparison
 ) -> Iterator[InspectionFinding]:
-    """Compare what a phase of a network is fed with section 5.2."""
+    """Compare the data layers of a phase with section 5.2."""
     graph = compared.found
     for layer in graph.images:
         where = f"{file}: {layer.name} ({graph.phase})"
@@ -90,7 +90,7 @@ def _batch(where: str, phase: str, batch: int) -> InspectionFinding:
         times = "divides" if covers else "does not divide"
         what = f"batch_size {batch} {times} the {paper.TEST_IMAGES:,} test images (section 5.2)"
         return InspectionFinding(
-            where, what + ("" if covers else ": none can be tested once"), verdict
+            where, what + ("" if covers else ": it cannot test each exactly once"), verdict
         )
     what = f"batch_size {batch}, the paper's is {wanted} (section 5.2)"
     if batch == wanted:
@@ -107,14 +107,17 @@ def _transformation(where: str, phase: str, layer: LayerParameter) -> Iterator[I
     flips = 'section 5.2: "random flips of the input at training"'
     yield InspectionFinding(
         f"{where}, mirror",
-        f"mirror {said(param.mirror)}, the paper's is {said(mirrored)} in {phase} ({flips})",
+        f"mirror {value_text(param.mirror)}, the paper's is {value_text(mirrored)} in {phase}"
+        f" ({flips})",
         InspectionVerdict.same_if(param.mirror == mirrored),
     )
     yield _mean(f"{where}, mean_value", layer)
     if param.crop_size:
         yield _crop(f"{where}, crop_size", param.crop_size)
     if param.scale != 1:
-        what = f"scale {said(param.scale)}, ours has 1: He's weights expect values of 0 to 255"
+        what = (
+            f"scale {value_text(param.scale)}, ours has 1: He's weights expect values of 0 to 255"
+        )
         yield InspectionFinding(f"{where}, scale", what, InspectionVerdict.DIFFERS)
     if param.force_gray:
         what = "force_gray true: the paper's images have three channels (Table 1's first layer)"
@@ -155,7 +158,7 @@ def _mean(where: str, layer: LayerParameter) -> InspectionFinding:
 
 
 def _values(mean: tuple[float, ...]) -> str:
-    return ", ".join(map(said, mean))
+    return ", ".join(map(value_text, mean))
 
 
 def _near(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
@@ -180,7 +183,7 @@ def _labels(
         if batch_of(source) not in image_batches and (source.name, task) not in reported:
             reported.add((source.name, task))
             what = f"batch_size {batch_of(source)}, the images' is {_values((*image_batches,))}:"
-            what += " labels and images part after the first batch"
+            what += " labels no longer match images after the first batch"
             where = f"{file}: {source.name} ({graph.phase}), batch_size"
             yield InspectionFinding(where, what, InspectionVerdict.DIFFERS)
 
@@ -196,11 +199,11 @@ def _label(
     where = f"{file}: {reader.name} ({phase}), labels of {source.name}"
     found, path = task_named(source, reader.bottom[1]), source_of(source) or reader.bottom[1]
     if found is None:
-        what = f"{path} does not tell by its name whether its labels are {task}'s"
+        what = f"the name of {path} does not show whether its labels are those of {task}"
         yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
     elif found != task:
         classes = f"{paper.TASKS[task]} classes of {task}"
-        what = f"the {classes} are held against {path}, which is {found}'s (section 5.1)"
+        what = f"the {classes} are compared with the labels of {found}, {path} (section 5.1)"
         yield InspectionFinding(where, what, InspectionVerdict.DIFFERS)
     elif reader.type.endswith("Loss"):
         yield InspectionFinding(

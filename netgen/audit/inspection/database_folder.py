@@ -64,8 +64,8 @@ def _named(folder: Path, words: str) -> Databases:
 
 
 # ---- whether labels of nouns, adjectives and pairs agree, as arrays -----------------------------
-# A pair has one noun and one adjective; so the noun's label is a function of the pair's. A database
-# that is shifted by a record breaks this; which functions break shows which database it is.
+# A pair has one noun and one adjective, so the noun's label is a function of the pair's label. This
+# does not hold for a database that is shifted by a record; which functions fail shows which one.
 
 Ints = NDArray[np.int32]
 Counts = NDArray[np.int64]
@@ -105,7 +105,7 @@ def odd_one_out(labels: Mapping[str, Ints]) -> tuple[str, int] | None:
 
 
 def shift_of(labels: Mapping[str, Ints], task: str) -> int | None:
-    """Return by how many records a task's labels are late (early: negative); None if by no few."""
+    """Return by how many records a task's labels are late (early: negative); None if not by few."""
     others = {name: values for name, values in labels.items() if name != task}
     for distance in range(1, MOST_SHIFT + 1):
         for shift in (distance, -distance):

@@ -13,11 +13,11 @@ from netgen.audit.inspection.matching import Pairs, match
 BlobRead = tuple[int, int, float]  # a node of the wanted graph or a leaf, its top, the coefficient
 
 
-REPORTED_OTHERWISE = {"bottoms"}  # a sum of another number of blobs reads other blobs
+REPORTED_OTHERWISE = {"bottoms"}  # a sum of another number of blobs also reads other blobs
 
 
 class DifferenceKind(Enum):
-    """What kind of difference it is."""
+    """The kind of a difference."""
 
     MISSING = "missing"
     EXTRA = "extra"
@@ -28,16 +28,16 @@ class DifferenceKind(Enum):
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """What differs in one layer.
+    """A difference in one layer.
 
     Attributes
     ----------
     kind
-        Of the difference.
+        Its kind.
     found, wanted
         The layer, in the network and in the paper's; one is None where it has no counterpart.
     field
-        Which field, where it is one.
+        The field that differs, if it is one field.
     values
         What was found, and what the paper has.
     """
@@ -121,7 +121,7 @@ def _fields(found: Node, wanted: Node) -> Iterator[LayerDifference]:
 
 
 def _comparable(field: str, found: object, wanted: object) -> tuple[object, object]:
-    """Leave out the rates and the start of a blob that one of the two does not have: a bias."""
+    """Omit the rates and the filler of a blob that only one of the two has: a bias."""
     if isinstance(found, tuple) and isinstance(wanted, tuple) and field.endswith("_mult"):
         shared = min(len(found), len(wanted))
         return found[:shared], wanted[:shared]
@@ -130,7 +130,7 @@ def _comparable(field: str, found: object, wanted: object) -> tuple[object, obje
 
 
 def _replaced(found: Graph, wanted: Graph, pairs: Pairs) -> Iterator[tuple[int, int]]:
-    """Pair what is left where place or name is the same and the type is not."""
+    """Pair the remaining layers that have the same place or name, but another type."""
     left = [w for w in range(len(wanted.nodes)) if w not in set(pairs.values())]
     for f, node in enumerate(found.nodes):
         if f in pairs:
@@ -148,14 +148,14 @@ def _replaced(found: Graph, wanted: Graph, pairs: Pairs) -> Iterator[tuple[int, 
 
 
 class _View:
-    """The found graph seen through the pairs: layers that only one side has are looked through."""
+    """The found graph, compared by the pairs; layers that only one side has are passed over."""
 
     def __init__(self, found: Graph, wanted: Graph, pairs: Pairs) -> None:
         self.found, self.wanted, self.pairs = found, wanted, pairs
         self.paired = set(pairs.values())
 
     def bottoms(self, f: int, w: int) -> Iterator[LayerDifference]:
-        """Report a layer that reads other blobs than its counterpart."""
+        """Report a layer that does not read the same blobs as its counterpart."""
         found, wanted = self.found.nodes[f], self.wanted.nodes[w]
         theirs = [self._through_found(edge) for edge in found.reads]
         ours = [self._through_wanted(edge) for edge in wanted.reads]

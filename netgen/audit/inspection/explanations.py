@@ -1,7 +1,7 @@
-"""A difference between a network and the paper's in words: what, its place in the paper, and why.
+"""Describe a difference from the paper's network: what differs, its place in the paper, and why.
 
 Also its verdict: another function differs; another initial value that He's weights overwrite is
-equivalent; and what the paper leaves open cannot be checked.
+equivalent; what the paper leaves open cannot be checked.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from netgen.audit.inspection.graph import Node
 from netgen.cost.layers.layer_types import RULES
 from netgen.network.variants import Architecture
 from netgen.paper import CROSS_CHANNELS
-from netgen.system.text import said
+from netgen.system.text import value_text
 
 MEASURES = {"Accuracy", "ArgMax", "Softmax"}
 
 # Where the paper describes a layer, by its name in our networks (He's, and a task's suffix).
 PLACES = (
     (r"cross\d", "section 5.2"),
-    (r"(bn|scale)5a_(?!branch)|res5a_relu", "section 4: one normalisation and ReLU a task"),
+    (r"(bn|scale)5a_(?!branch)|res5a_relu", "section 4: one normalisation and ReLU per task"),
     (r"res5a$", "section 4: the branching point"),
     (r"res5[bc]_(?!branch|relu)", "equation 2"),
     (r"res\d\w(_relu)?(_(?!branch)\w+)?$", "equation 1"),
@@ -84,14 +84,14 @@ def verdict_of(
 
 
 def sentence(difference: LayerDifference, source: Architecture = Architecture.RESNET) -> str:
-    """Say what differs, the paper's value, its place and, where not plain, why it matters."""
+    """Return what differs, the paper's value and its place, and, if not obvious, why it matters."""
     return SENTENCES[difference.kind](difference, source)
 
 
 def starts_at(filler: object) -> float | None:
     """Return the standard deviation that Caffe's filler gives a cross weight of shape (2048).
 
-    To `msra` and `xavier` such a blob has a fan-in of 1 and a fan-out of 2,048.
+    For `msra` and `xavier`, such a blob has a fan-in of 1 and a fan-out of 2,048.
     """
     fans = {"FAN_IN": 1.0, "FAN_OUT": CROSS_CHANNELS, "AVERAGE": (1 + CROSS_CHANNELS) / 2}
     kind, _, rest = str(filler).partition(", ")
@@ -140,7 +140,7 @@ def _even(rates: object) -> bool:
 
 
 def _field(difference: LayerDifference, source: Architecture) -> str:
-    found, wanted = map(said, difference.values)
+    found, wanted = map(value_text, difference.values)
     text = f"{difference.field} {found}, the paper's network has {wanted}"
     return f"{text} ({place_of(difference.node, source)}){_why(difference, source)}"
 

@@ -1,4 +1,4 @@
-"""What an inspection finds: a place in a file, a sentence, and a verdict."""
+"""The findings of an inspection: a place in a file, a sentence, and a verdict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class InspectionVerdict(Enum):
-    """How a file compares with the paper; the value is how it is printed."""
+    """The result of a comparison with the paper; the value is what is printed."""
 
     SAME = "same"
     EQUIVALENT = "equivalent"  # another name, order or spelling: the same function
@@ -40,4 +40,4 @@ class InspectionFinding:
 
 
 class InspectionError(ValueError):
-    """Something that cannot be inspected; the message says what, where, and what to do next."""
+    """A file that cannot be inspected; the message says what, where, and what to do next."""

@@ -1,8 +1,8 @@
 """A phase of a network as a graph without names: what each layer computes, and from what.
 
-Layers in place, Splits and Silences, sources of data and what only carries labels dissolve: left
-are the image, the labels, and the layers between. Two fingerprints a layer, one of all that leads
-to it and one of all that it leads to, make layers of different networks comparable.
+Layers in place, Splits, Silences, data sources and layers that only carry labels are removed: the
+image, the labels, and the layers between them remain. Two fingerprints per layer, one of all that
+leads to it and one of all that it leads to, make layers of different networks comparable.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ IMAGE, LABEL = -2, -3  # the two leaves; Python hashes -1 as it does -2
 COMMUTES = {"Eltwise"}
 VANISHES = {"Silence", "Split"}
 CARRIES = {"Concat", "Flatten", "Reshape", "Slice", "Split"}  # labels, on their way to a loss
-ROUNDS = 4  # of refining: a cross weight learns from its source's head which task it is of
+ROUNDS = 4  # of refining: a cross weight's task follows from the head of its source
 Key = int
 
 
 @dataclass(frozen=True)
 class GraphCount:
-    """What is known from counting a network, as far as it could be counted.
+    """The results of counting a network, as far as it could be counted.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class GraphCount:
 
 @dataclass(frozen=True)
 class Edge:
-    """What a layer reads: a node's number or a leaf, which of its tops, and with what weight."""
+    """An input of a layer: a node's number or a leaf, the index of its top, and the weight."""
 
     source: int
     top: int = 0
@@ -84,7 +84,7 @@ class Graph:
     labels
         For each node that reads labels, the names that its labels come from: sources' paths first.
     counted
-        What is known from counting it.
+        The results of counting it.
     """
 
     phase: Phase
@@ -95,7 +95,7 @@ class Graph:
 
     @cached_property
     def readers(self) -> list[list[tuple[int, int]]]:
-        """For each node, who reads it: (node, position among its bottoms)."""
+        """For each node, its readers: (node, position among its bottoms)."""
         readers: list[list[tuple[int, int]]] = [[] for _ in self.nodes]
         for index, node in enumerate(self.nodes):
             for position, edge in enumerate(node.reads):
@@ -105,7 +105,7 @@ class Graph:
 
     @cached_property
     def own(self) -> list[Key]:
-        """For each node, a fingerprint of its type and traits alone."""
+        """For each node, a fingerprint of only its type and traits."""
         return [hash((n.type, tuple(sorted(n.traits.computes.items())))) for n in self.nodes]
 
     @cached_property
@@ -169,7 +169,7 @@ def graph_of(net: NetParameter, phase: Phase) -> Graph:
 
 
 def graph_of_layers(layers: Sequence[LayerParameter], phase: Phase, counted: GraphCount) -> Graph:
-    """Return the graph of the layers of a phase, given what is known from counting them."""
+    """Return the graph of the layers of a phase, given the results of counting them."""
     wired = wire(layers)
     made = _Maker(phase, counted.bottoms, _label_versions(wired))
     for one in wired:
@@ -178,7 +178,7 @@ def graph_of_layers(layers: Sequence[LayerParameter], phase: Phase, counted: Gra
 
 
 def similarity(a: Graph, b: Graph) -> float:
-    """Return how alike two graphs are: 1 where every layer has its equal in the same place."""
+    """Return the similarity of two graphs: 1 if every layer has its equal in the same place."""
     kinds = [(a.own, b.own), (a.forward, b.forward), (a.backward, b.backward), (a.whole, b.whole)]
     shared = sum((Counter(left) & Counter(right)).total() for left, right in kinds)
     return 2 * shared / (len(kinds) * max(1, len(a.nodes) + len(b.nodes)))
@@ -218,7 +218,7 @@ def _counted(
 
 
 def _label_versions(wired: Sequence[Wired]) -> set[Version]:
-    """Find what carries labels: read as such, and come from a source, if through a Slice."""
+    """Find the blobs with labels: read as labels, and from a source, possibly through a Slice."""
     sourced: set[Version] = set()
     for one in wired:
         if not one.bottoms or (one.layer.type in CARRIES and sourced.issuperset(one.bottoms)):
@@ -232,7 +232,7 @@ def _label_versions(wired: Sequence[Wired]) -> set[Version]:
 
 
 class _Maker:
-    """Nodes in the making."""
+    """Makes the nodes of a graph, layer by layer."""
 
     def __init__(self, phase: Phase, shapes: Sequence[Shape | None], labels: set[Version]) -> None:
         self.phase: Phase = phase
@@ -245,7 +245,7 @@ class _Maker:
         self._seen = 0
 
     def add(self, one: Wired) -> None:
-        """Add a layer: as leaves, as nothing, or as a node."""
+        """Add a layer as leaves or as a node, or skip it."""
         layer, index = one.layer, self._seen
         self._seen += 1
         if not one.bottoms:

@@ -82,11 +82,11 @@ def _split(file: str, phase: str, split: Databases, read: Labels) -> Iterator[In
         yield InspectionFinding(f"{file}: {phase} {name}", what, verdict)
     counts = set(read.records.values())
     if len(counts) > 1:
-        what = "databases of different lengths: Caffe starts each over at its end, and from then"
-        what += " on they are out of step"
+        what = "databases of different lengths: Caffe restarts each at its own end, and from then"
+        what += " on their records no longer match"
         yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.DIFFERS)
     if read.apart:
-        what = f"{read.apart}: Caffe reads by order, so labels and images may be of others"
+        what = f"{read.apart}: Caffe reads in order, so images may get the labels of other images"
         yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.DIFFERS)
     elif len(read.records) > 1:
         yield InspectionFinding(
@@ -150,12 +150,12 @@ def _consistency(where: str, values: Mapping[str, Ints]) -> InspectionFinding:
         what = "noun and adjective are functions of the pair, in every record (section 5.1)"
         return InspectionFinding(where, what, InspectionVerdict.SAME)
     task, records = odd
-    what = f"in {records:,} records {task}'s label does not go with the other two: its database is"
-    what += " the odd one out"
+    what = f"in {records:,} records the label of {task} does not fit the other two: its database is"
+    what += " the wrong one"
     shift = shift_of(values, task)
     if shift is not None:
         late = "late" if shift > 0 else "early"
-        what += f"; it goes with them if its labels come {abs(shift)} record(s) too {late}"
+        what += f"; it fits if its labels are {abs(shift)} record(s) too {late}"
     return InspectionFinding(f"{where} {task}", what, InspectionVerdict.DIFFERS)
 
 
@@ -165,7 +165,7 @@ def _between_splits(file: str, splits: Splits) -> Iterator[InspectionFinding]:
     both = {task: np.concatenate(values) for task, values in parts.items()}
     odd = odd_one_out(both)
     if odd is not None:
-        what = f"{odd[0]}'s class numbers mean something else in TRAIN than in TEST"
+        what = f"the class numbers of {odd[0]} differ in meaning between TRAIN and TEST"
         yield InspectionFinding(f"{file}: {odd[0]}", what, InspectionVerdict.DIFFERS)
 
 
@@ -176,12 +176,12 @@ def _histograms(file: str, splits: Splits) -> Iterator[InspectionFinding]:
     yield _sizes(file, total)
     rule, where = rounding(train, total), f"{file}: anp, split"
     if rule is Rounding.FLOOR:
-        what = "of every pair floor(0.8 n) images are in TRAIN, as the paper's totals imply"
+        what = "floor(0.8 n) images of every pair are in TRAIN, as the paper's totals imply"
         yield InspectionFinding(
             where, what + " (section 5.2: 80/20, stratified)", InspectionVerdict.SAME
         )
     elif rule:
-        what = f"of every pair 80% are in TRAIN, rounded {ROUNDED[rule]}; the paper's totals imply"
+        what = f"80% of every pair are in TRAIN, rounded {ROUNDED[rule]}; the paper's totals imply"
         yield InspectionFinding(where, what + " floor (section 5.2)", InspectionVerdict.DIFFERS)
     else:
         yield InspectionFinding(where, _unstratified(train, total), InspectionVerdict.DIFFERS)
@@ -199,7 +199,7 @@ def _unstratified(train: Counts, total: Counts) -> str:
 
 
 def _sizes(file: str, total: Counts) -> InspectionFinding:
-    where = f"{file}: anp, images a pair"
+    where = f"{file}: anp, images per pair"
     outside = np.flatnonzero((total < FEWEST) | (total > MOST))
     place = f"the paper's have {FEWEST} to {MOST:,} (section 5.1)"
     if not outside.size:
@@ -216,7 +216,7 @@ def _images(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFi
         shape = first_shape(split.images) if split.images else None
         where = f"{file}: {phase} images"
         if shape is None:
-            what = "no images at hand, or stored encoded: their size was not looked at"
+            what = "no images found, or stored encoded: their size was not checked"
             yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
         else:
             verdict = InspectionVerdict.same_if(shape == IMAGE_SHAPE)
@@ -225,7 +225,7 @@ def _images(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFi
 
 
 def _both_splits(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFinding]:
-    """Look for images that are in both splits, or twice in one, pixel by pixel the same."""
+    """Look for images with identical pixels in both splits, or twice in one."""
     paths = {phase: split.images for phase, split in splits.items() if split.images}
     if len(paths) < len(RECORDS):
         raise InspectionError(f"{file}: a deep inspection needs the images of both splits")
@@ -235,7 +235,7 @@ def _both_splits(file: str, splits: Mapping[str, Databases]) -> Iterator[Inspect
     if shared.size:
         places = [int(np.flatnonzero(digests[phase] == shared[0])[0]) for phase in RECORDS]
         what = f"{shared.size:,} images are in TRAIN and in TEST: record {places[0]:,} of the one"
-        what += f" is record {places[1]:,} of the other; the paper's splits are apart (section 5.2)"
+        what += f" is record {places[1]:,} of the other; the paper's are disjoint (section 5.2)"
         yield InspectionFinding(where, what, InspectionVerdict.DIFFERS)
     else:
         yield InspectionFinding(where, "no image is in both (section 5.2)", InspectionVerdict.SAME)

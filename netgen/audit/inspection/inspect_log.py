@@ -25,7 +25,7 @@ from netgen.caffe.schema import Phase, SchemaError, parse_net, parse_solver
 from netgen.caffe.training_log import NET, PREFIX, LogError, TrainingLog, read_log
 from netgen.cost.layers.layer_types import Shape, text
 from netgen.paper import Recipe
-from netgen.system.text import listed, said
+from netgen.system.text import listed, value_text
 
 SOLVER = "Initializing solver from parameters:"
 RATE = re.compile(r"Iteration (\d+), lr = (\S+)")
@@ -47,7 +47,7 @@ def inspect_log(
     Parameters
     ----------
     path
-        What ``caffe train`` wrote.
+        The log of ``caffe train``.
     reference
         Which of the paper's networks was trained; by default found by the nets in the log.
     trained
@@ -99,7 +99,7 @@ def _blocks(lines: Sequence[str], title: str) -> Iterator[str]:
 
 
 def _net(lines: Sequence[str]) -> NetParameter | None:
-    """Join the nets that Caffe printed, one a phase, to one; None where it printed none whole."""
+    """Join the nets that Caffe printed, one per phase; None where it printed none completely."""
     joined = NetParameter()
     phases = set()
     for prototxt in _blocks(lines, NET):
@@ -177,12 +177,12 @@ def _progress(file: str, log: TrainingLog, batch: int) -> Iterator[InspectionFin
         if not math.isfinite(value) and reading is not log.train[-1]  # which may be cut off
     }
     if losses:
-        what = f"losses that are no numbers: {listed(sorted(losses))}: the training diverged"
+        what = f"losses that are not numbers: {listed(sorted(losses))}: the training diverged"
         yield InspectionFinding(f"{file}: losses", what, InspectionVerdict.DIFFERS)
 
 
 def _rates(file: str, messages: Sequence[str]) -> Iterator[InspectionFinding]:
-    """Compare where the learning rate starts, and by what it falls."""
+    """Compare the learning rate at the start, and the factors by which it falls."""
     where = f"{file}: learning rate"
     rates: list[tuple[int, float]] = []
     for match in filter(None, map(RATE.match, messages)):
@@ -198,7 +198,8 @@ def _rates(file: str, messages: Sequence[str]) -> Iterator[InspectionFinding]:
     verdict = InspectionVerdict.same_if(same)
     if first[0] and not same:
         verdict = InspectionVerdict.NOT_CHECKABLE  # a resumed training: it may have fallen before
-    what = f"{said(first[1])} at iteration {first[0]:,}, the paper starts at {said(wanted)}"
+    what = f"{value_text(first[1])} at iteration {first[0]:,}"
+    what += f", the paper starts at {value_text(wanted)}"
     yield InspectionFinding(where, f"{what} (section 5.2)", verdict)
     yield from _falls(where, rates)
 
@@ -214,7 +215,7 @@ def _falls(where: str, rates: Sequence[tuple[int, float]]) -> Iterator[Inspectio
     ]
     if odd:
         what = f"at iteration {odd[0][0]:,} it is divided by {odd[0][1]:.4g}"
-        more = f", and otherwise than tenfold {len(odd) - 1:,} times more" if odd[1:] else ""
+        more = f", and not by 10 another {len(odd) - 1:,} times" if odd[1:] else ""
         yield InspectionFinding(
             where, f"{what}{more}; the paper by 10 ({place})", InspectionVerdict.DIFFERS
         )
@@ -233,7 +234,7 @@ def _weights(file: str, messages: Sequence[str]) -> Iterator[InspectionFinding]:
         what = f"loaded from {listed(loaded)}; {place}: compare that file"
         yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
     else:
-        what = f"no line says that any were loaded; {place}; pycaffe loads them silently"
+        what = f"no line says that weights were loaded; {place}; pycaffe loads them silently"
         yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
     ignored = [match[1] for match in map(IGNORED.match, messages) if match]
     if ignored:

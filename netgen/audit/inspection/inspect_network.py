@@ -1,4 +1,4 @@
-"""Compare a network with the paper's: which one it is, in which reading, and what differs."""
+"""Compare a network with the paper's networks: the nearest one, its reading, the differences."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from netgen.network.build import NetKind
 from netgen.network.variants import Architecture
 from netgen.system.text import listed
 
-LEAST_IN_COMMON = 0.5  # below this share of layers, a list of differences is of no use
+LEAST_IN_COMMON = 0.5  # below this share of layers, a list of differences is not useful
 MOST_OF_A_KIND = 3  # equal differences that are listed one by one
 MOST_MISSING = 12
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A network, what it is nearest to, and what was found.
+    """A network, the paper's network nearest to it, and the findings.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ def _kind(net: NetParameter) -> tuple[NetKind, list[Phase]]:
 
 def _phases(file: str, kind: NetKind, phases: Sequence[Phase]) -> Iterator[InspectionFinding]:
     if kind == "train_val" and len(phases) == 1:
-        what = f"it is fed in {phases[0]} only: the other phase was not inspected"
+        what = f"it has data only in {phases[0]}: the other phase was not inspected"
         yield InspectionFinding(file, what, InspectionVerdict.NOT_CHECKABLE)
 
 
@@ -130,8 +130,8 @@ def _in_common(compared: GraphComparison) -> float:
 
 def _like_none(file: str, reference: Reference, compared: GraphComparison) -> InspectionFinding:
     what = (
-        f"like no network of Table 2: of its {len(compared.found.nodes)} layers"
-        f" {_in_common(compared):.0%} are as in the nearest, {reference.title}"
+        f"like no network of Table 2: {_in_common(compared):.0%} of its"
+        f" {len(compared.found.nodes)} layers are as in the nearest, {reference.title}"
     )
     return InspectionFinding(file, what, InspectionVerdict.DIFFERS)
 
@@ -139,7 +139,7 @@ def _like_none(file: str, reference: Reference, compared: GraphComparison) -> In
 def _layers(
     file: str, reference: Reference, compared: Sequence[GraphComparison]
 ) -> Iterator[InspectionFinding]:
-    """Report each difference once, whether it is in both phases or in one."""
+    """Report each difference once, also if it is in both phases."""
     differences: dict[object, tuple[LayerDifference, list[Phase]]] = {}
     for one in compared:
         for difference in one.differences:
@@ -193,7 +193,7 @@ def _group(
 
 
 def _called(difference: LayerDifference) -> str:
-    """Name a layer as the file does and, where that is another name, as our network does."""
+    """Return a layer's name in the file and, if it differs, its name in our network."""
     name, ours = difference.name, difference.node.name
     named = name if name == ours else f"{name} (our {ours})"
     return named + (f", {difference.field}" if difference.field else "")

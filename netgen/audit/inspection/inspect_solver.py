@@ -16,7 +16,7 @@ from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
 from netgen.caffe.caffe_pb2 import NetParameter, SolverParameter
 from netgen.caffe.schema import Phase, SchemaError, SchemaWarning, layers_in, read_net, read_solver
 from netgen.paper import Recipe
-from netgen.system.text import said
+from netgen.system.text import value_text
 
 OURS = Recipe()
 FALLS = 'section 5.2: "decreased it by a factor of ten whenever the loss plateaued"'
@@ -62,7 +62,7 @@ def inspect_solver(
 
 
 def batches_of(net: NetParameter) -> dict[Phase, int]:
-    """Return a network's batch in each phase in which it is fed."""
+    """Return a network's batch size in each phase that has data."""
     phases: tuple[Phase, ...] = ("TRAIN", "TEST")
     batches = {phase: _batch(net, phase) for phase in phases}
     return {phase: batch for phase, batch in batches.items() if batch is not None}
@@ -88,7 +88,7 @@ def _of_baseline(judged: Judged) -> Judged:
     what, verdict = judged
     if verdict is not InspectionVerdict.DIFFERS:
         return judged
-    what += "; but that is said of the cross-residual networks: the baselines' is open"
+    what += "; but the paper gives it for the cross-residual networks: the baselines' is open"
     return what, InspectionVerdict.NOT_CHECKABLE
 
 
@@ -117,7 +117,7 @@ def _number(field: str) -> Callable[[SolverAndBatches], Iterator[Judged]]:
     def rule(at: SolverAndBatches) -> Iterator[Judged]:
         found, wanted = getattr(at.solver, field), getattr(OURS, field)
         same = math.isclose(found, wanted, rel_tol=1e-6)
-        what = f"{field} {said(found)}, the paper's is {said(wanted)} (section 5.2)"
+        what = f"{field} {value_text(found)}, the paper's is {value_text(wanted)} (section 5.2)"
         yield what, InspectionVerdict.same_if(same)
 
     return rule
@@ -127,10 +127,10 @@ def _lr_policy(at: SolverAndBatches) -> Iterator[Judged]:
     policy = at.solver.lr_policy
     setting = f'lr_policy "{policy}"'
     if policy == "fixed":
-        what = f"{setting}: the rate as it starts; the falls are made by hand ({FALLS})"
+        what = f"{setting}: the rate stays as it starts; it is lowered by hand ({FALLS})"
         yield what, InspectionVerdict.SAME
     elif policy in ("step", "multistep"):
-        what = f"{setting}, gamma {said(at.solver.gamma)}: the paper's rate falls to a tenth"
+        what = f"{setting}, gamma {value_text(at.solver.gamma)}: the paper's rate falls to a tenth"
         tenfold = math.isclose(at.solver.gamma, TENTH, rel_tol=1e-6)
         verdict = InspectionVerdict.EQUIVALENT if tenfold else InspectionVerdict.DIFFERS
         yield f"{what} ({FALLS})", verdict
@@ -150,7 +150,7 @@ def _images(at: SolverAndBatches) -> Iterator[Judged]:
     size, wanted = at.solver.iter_size, OURS.batch_size
     if at.train_batch is None:
         what = f"iter_size {size}: times the network's batch it should be {wanted} (section 5.2)"
-        yield f"{what}; the network is not at hand", InspectionVerdict.NOT_CHECKABLE
+        yield f"{what}; the network is not given", InspectionVerdict.NOT_CHECKABLE
         return
     total = size * at.train_batch
     what = f"iter_size {size} x batch_size {at.train_batch} = {total}, the paper's is {wanted}"
@@ -168,7 +168,7 @@ def _test_iter(at: SolverAndBatches) -> Iterator[Judged]:
         setting = f"test_iter {count:,}"
         if at.test_batch is None:
             what = f"{setting}: times the test batch it should be {wanted:,} (section 5.2)"
-            yield f"{what}; the network is not at hand", InspectionVerdict.NOT_CHECKABLE
+            yield f"{what}; the network is not given", InspectionVerdict.NOT_CHECKABLE
             continue
         total = count * at.test_batch
         what = f"{setting} x batch_size {at.test_batch} = {total:,}, the test set is {wanted:,}"
@@ -179,7 +179,9 @@ def _test_iter(at: SolverAndBatches) -> Iterator[Judged]:
 
 def _clipping(at: SolverAndBatches) -> Iterator[Judged]:
     if at.solver.clip_gradients > 0:
-        what = f"clip_gradients {said(at.solver.clip_gradients)}: the paper names no such thing"
+        what = (
+            f"clip_gradients {value_text(at.solver.clip_gradients)}: the paper names no such thing"
+        )
         yield f"{what} (section 5.2)", InspectionVerdict.DIFFERS
 
 

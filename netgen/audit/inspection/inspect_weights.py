@@ -1,4 +1,4 @@
-"""Are these weights of the paper's network? Layers, shapes and counts, and what training left."""
+"""Compare a caffemodel with the paper's networks: layers, shapes, counts and trained values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def inspect_weights(
     path
         The caffemodel.
     reference
-        The network that it belongs to; found by names and shapes where it is not given.
+        Its network; by default found by names and shapes.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def _parameters(file: str, reference: Reference, shapes: Shapes, wanted: Shapes)
 
 
 def _health(file: str, weights: Sequence[Weights]) -> Iterator[Finding]:
-    """Report what no trained network has: repeated layers, NaN, statistics of no images."""
+    """Report faults: repeated layers, NaN, statistics of no images."""
     if twice := repeated_names(weights):
         what = (
             f"{len(twice)} names stand for two layers each: Caffe would take the last one's blobs"
@@ -136,7 +136,7 @@ def _health(file: str, weights: Sequence[Weights]) -> Iterator[Finding]:
 
 
 def _cross_weights(file: str, weights: Sequence[Weights]) -> Iterator[Finding]:
-    """Report cross weights' statistics beside Figure 5 and their initial values."""
+    """Report cross weights' statistics, compared with Figure 5 and their initial values."""
     start = starts_at("msra, AVERAGE")
     for layer in weights:
         if not CROSS.match(layer.name) or not layer.blobs:

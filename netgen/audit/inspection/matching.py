@@ -1,8 +1,9 @@
-"""Which layer of one graph corresponds to which of another, whatever their names.
+"""Find which layer of one graph corresponds to which layer of another, whatever their names.
 
-A single change leaves every other layer with one fingerprint intact: what does not come after it
-has the same past, what does not come before it the same future. So layers are paired best first,
-by fingerprints, names and paired neighbours; a pair makes its neighbours likelier pairs.
+After a single change, every other layer still has one of its two fingerprints: layers that do not
+come after it have the same past, layers that do not come before it the same future. So layers are
+paired best first, by fingerprints, names and paired neighbours; a pair raises its neighbours'
+scores.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def match(found: Graph, wanted: Graph) -> Pairs:
     Returns
     -------
     dict
-        Node of `found` to node of `wanted`, one to one; those without a counterpart are left out.
+        Node of `found` to node of `wanted`, one to one; those without a counterpart are omitted.
     """
     return _Matching(found, wanted).pairs()
 
@@ -42,7 +43,7 @@ class _Matching:
         self.heap: list[tuple[float, int, int]] = []
 
     def pairs(self) -> Pairs:
-        """Pair until nothing likely is left."""
+        """Pair until no likely pair is left."""
         for f, w in self._candidates():
             self._offer(f, w)
         while self.heap:
@@ -50,7 +51,7 @@ class _Matching:
             if f in self.forth or w in self.back:
                 continue
             current = self._score(f, w)
-            if current < -score:  # a neighbour went elsewhere meanwhile
+            if current < -score:  # a neighbour was paired with another layer meanwhile
                 self._offer(f, w)
             else:
                 self._pair(f, w)

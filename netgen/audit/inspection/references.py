@@ -1,4 +1,4 @@
-"""The paper's networks as graphs, in every reading, and which of them is nearest to another."""
+"""The paper's networks as graphs, in every reading, and the search for the nearest one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netgen.network.options import READINGS, Branch
 from netgen.network.variants import Architecture, Variant, variants
 
 TEST_BATCH = 3  # divides the test set
-STARTS = 2  # where two readings are changed, another row may seem nearest at first
+STARTS = 2  # networks to start from: with two changed readings, another may be nearest at first
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Reference:
 
     @property
     def title(self) -> str:
-        """What to call it: its name, and the readings that are not ours."""
+        """Its name, and the readings that are not ours."""
         row, ours = self.variant.row, variants(self.variant.tasks)[self.variant.name].row
         others = [
             f"{name}={getattr(row, option.field).slug}"
@@ -68,7 +68,7 @@ Scored = tuple[Reference, float]
 
 
 def nearest(found: Graph, kind: NetKind) -> Scored:
-    """Return the paper's network that a graph is most like, and how alike (1: the same function).
+    """Return the paper's network most similar to a graph, and the similarity (1: equal function).
 
     A graph with sums is compared with Table 2's residual networks, another with the rest. Unless
     one of them is equal, other readings of the nearest are tried, one change at a time for as long

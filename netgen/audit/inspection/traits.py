@@ -1,8 +1,9 @@
-"""What a layer does, in one spelling: two layers of the same traits do the same.
+"""The traits of a layer, in one normal form: layers with the same traits compute the same.
 
-Caffe has several ways to say one thing: defaults written out or not, `kernel_size: 3` or `kernel_h`
-and `kernel_w`, an average over the whole image as `global_pooling` or as a kernel as large as it.
-Here they become one. What only speed or memory depends on (engines, prefetching) is left out.
+Caffe has several forms for the same function: defaults written out or not, `kernel_size: 3` or
+`kernel_h` and `kernel_w`, an average over the whole image as `global_pooling` or as a kernel of its
+size. Here they become one. Fields that affect only speed or memory (engines, prefetching) are
+omitted.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from netgen.cost.layers.layer_types import Shape, ShapeError
 from netgen.cost.layers.windows import convolution_windows
 from netgen.cost.wiring import loss_weight
 
-# Where a type's parameters are: InnerProduct's in inner_product_param; and the exceptions.
+# The field with a type's parameters, as inner_product_param of InnerProduct; and the exceptions.
 MESSAGES = {
     name.replace("_", "").removesuffix("param"): name
     for name in LayerParameter.DESCRIPTOR.fields_by_name
@@ -114,7 +115,7 @@ def _value(message: Any, field: FieldDescriptor) -> Value:
 
 
 def _filler(filler: FillerParameter) -> str:
-    """Say how a blob starts, by what its type reads."""
+    """Describe a blob's filler by the fields that its type reads."""
     kind = filler.type
     if kind in ("msra", "xavier"):
         return f"{kind}, {FillerParameter.VarianceNorm.Name(filler.variance_norm)}"
@@ -222,7 +223,7 @@ def _inner_product(
 def _loss(
     layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
 ) -> None:
-    # One label an image: dividing by labels, valid labels or images is the same.
+    # One label per image: dividing by labels, valid labels or images is the same.
     param = layer.loss_param
     summed = param.normalization == param.NONE and not param.HasField("normalize")
     fields["normalization"] = "NONE" if summed else "by images"

@@ -41,7 +41,7 @@ def _saved(inputs: AuditInputs) -> tuple[int, int]:
 
 @measures(Measure.PARAMETERS_SAVED)
 def parameters_saved(inputs: AuditInputs) -> Found:
-    """Share of the single-task networks' parameters that X_S does without, in percent."""
+    """Share of the single-task networks' parameters that X_S saves, in percent."""
     ours, three = _saved(inputs)
     saved = 100 * (1 - ours / three)
     evidence = f"1 - {ours:,} / {three:,}; `netgen count --variant xs`, resnet50-*"
@@ -121,7 +121,7 @@ def classifier_widths(_: AuditInputs) -> Found:
     slopes = {name: _slope(name) for name in OUTPUT if name != "Inception-v1"}
     expected = [f"{OUTPUT[name]:,}" for name in slopes]
     return Found(
-        "; ".join(f"{n} {low:,.0f} to {high:,.0f} a class" for n, (low, high) in slopes.items()),
+        "; ".join(f"{n} {low:,.0f} to {high:,.0f} per class" for n, (low, high) in slopes.items()),
         f"differences of rows noun and anp; {', '.join(expected[:-1])} and {expected[-1]} expected",
         holds=all(low <= OUTPUT[name] <= high for name, (low, high) in slopes.items()),
         proves=False,
@@ -154,9 +154,9 @@ def images(_: AuditInputs) -> Found:
     return Found(f"{total:,}", evidence, (total,), proves=False)
 
 
-@measures(Measure.IMAGES_A_PAIR)
+@measures(Measure.IMAGES_PER_PAIR)
 def images_a_pair(_: AuditInputs) -> Found:
-    """Mean number of images a pair: between 500 and 1,000 if all are."""
+    """Mean number of images per pair: between 500 and 1,000 if all are."""
     total, pairs = paper.TRAIN_IMAGES + paper.TEST_IMAGES, paper.TASKS["anp"]
     mean = total / pairs
     return Found(f"{mean:.1f} on average", f"{total:,} / {pairs}", (mean,), proves=False)

@@ -38,7 +38,7 @@ def crossed(network: ParsedNetwork) -> list[LayerParameter]:
 
 
 def _own(block: LayerParameter) -> list[str]:
-    """Return the names that a task's sum is to begin with: its shortcut and its residual."""
+    """Return the bottoms that a task's sum should begin with: its shortcut and its residual."""
     place, _, task = block.name.partition("_")
     before = f"{place[:-1]}{chr(ord(place[-1]) - 1)}"
     return [f"{before}_{task}", f"{place}_branch2c_{task}"]
@@ -85,7 +85,7 @@ def cross_sums(inputs: AuditInputs, variant: str) -> Found:
 
 
 def _is_equation_2(variant: str, network: ParsedNetwork, layer: LayerParameter) -> bool:
-    """Return whether a task's sum adds what section 5.2.2 says of its variant."""
+    """Return whether a task's sum adds what section 5.2.2 describes for its variant."""
     task = layer.name.partition("_")[2]
     before = _own(layer)[0].partition("_")[0]
     others = [f"{before}_{other}" for other in TASKS if other != task]
@@ -102,7 +102,7 @@ def _is_equation_2(variant: str, network: ParsedNetwork, layer: LayerParameter) 
 
 @measures(Measure.WEIGHTS_BY_SOURCE)
 def weights_by_source(inputs: AuditInputs) -> Found:
-    """Equation (2) indexes weights by the source alone: whether that is how we build them."""
+    """Whether we index weights by the source only, as equation (2) does."""
     network = inputs.network("xs")
     weights = crosses(network)
     sources = {tuple(layer.name.split("_")[:2]) for layer in weights}
@@ -110,11 +110,11 @@ def weights_by_source(inputs: AuditInputs) -> Found:
     count, ours = per_source / 1e6, network.cost().parameters / 1e6
     printed = paper.TABLE_2_PARAMETERS["xs"]
     return Found(
-        f"{len(weights)} weights from {len(sources)} sources: one an ordered pair and layer",
+        f"{len(weights)} weights from {len(sources)} sources: one per ordered pair and layer",
         f"layers cross5* of {XS}; readings, sharing",
         holds=len(weights) == len(sources),
-        fits=f"Figure 5's SourceTask-TargetTask: a weight a pair gives {ours:.2f} M as in Table 2,"
-        f" a weight a source {count:.2f} M"
+        fits=f"Figure 5's SourceTask-TargetTask: a weight per pair gives {ours:.2f} M as in Table"
+        f" 2, a weight per source {count:.2f} M"
         if f"{ours:.2f}" == printed != f"{count:.2f}"
         else "",
     )
@@ -130,7 +130,7 @@ def self_shortcuts(inputs: AuditInputs) -> Found:
 
 @measures(Measure.CROSS_CONNECTIONS)
 def cross_connections(inputs: AuditInputs) -> Found:
-    """Cross weights a layer, and numbers in each: the curves of Figure 5's two plots."""
+    """Cross weights per layer, and numbers in each: the curves of Figure 5's two plots."""
     network = inputs.network("xs")
     weights = crosses(network)
     levels = {
@@ -159,7 +159,7 @@ def _size(network: ParsedNetwork, layer: LayerParameter) -> int:
 
 @measures(Measure.CROSS_PAIRS)
 def cross_pairs(inputs: AuditInputs) -> Found:
-    """Whether each cross weight goes from one task to another, each ordered pair once a layer."""
+    """Whether each layer has one cross weight for each ordered pair of tasks."""
     network = inputs.network("xs")
     names = sorted(layer.name for layer in crosses(network))
     expected = sorted(f"{level}_{j}_{t}" for level in _levels(network) for j, t in PAIRS)
@@ -198,7 +198,7 @@ def cross_input(inputs: AuditInputs) -> Found:
 
 @measures(Measure.CROSS_WEIGHT)
 def cross_weight(inputs: AuditInputs) -> Found:
-    """Height, width and channels of a cross weight: a channel's number serves all its pixels."""
+    """Height, width and channels of a cross weight: one number for all pixels of a channel."""
     network = inputs.network("xs")
     sizes = {_size(network, layer) for layer in crosses(network)}
     bias = any(layer.scale_param.bias_term for layer in crosses(network))
@@ -218,7 +218,7 @@ def cross_filler(inputs: AuditInputs) -> Found:
     }
     deviations = [starts_at(filler) or 0.0 for filler in fillers]
     channels = paper.CROSS_CHANNELS
-    units = (1 + channels) / 2  # to Caffe a blob of C numbers has 1 input unit and C output units
+    units = (1 + channels) / 2  # for Caffe, a blob of C numbers has 1 input unit, C output units
     return Found(
         f"{', '.join(f'{one:.5f}' for one in deviations)} in Caffe, where n = (1 + {channels}) / 2;"
         f" {sqrt(2 / channels):.5f} if both units are counted as channels",

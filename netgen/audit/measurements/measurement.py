@@ -1,4 +1,4 @@
-"""What a measurement is: what it looks at, finds and can lack; and the table of all of them."""
+"""Measurements: their inputs, results and missing inputs; and the table of all of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Found:
-    """What a measurement finds.
+    """The result of a measurement.
 
     Attributes
     ----------
@@ -48,8 +48,8 @@ class Found:
     fits: str = ""
 
 
-class Missing(Exception):  # noqa: N818 - not an error: what a measurement waits for
-    """What cannot be measured now: `shown` is what is known meanwhile, the message why."""
+class Missing(Exception):  # noqa: N818 - not an error: what a measurement still needs
+    """A value that cannot be measured now; `shown` is what is known, the message is the reason."""
 
     def __init__(self, why: str, shown: str = "") -> None:
         super().__init__(why)
@@ -61,16 +61,16 @@ class NeedsTraining(Missing):
 
 
 class NeedsData(Missing):
-    """Something that only data show which are not here."""
+    """Something that only data show, and the data are not here."""
 
 
 class LeftOpen(Missing):
-    """Something that the paper does not say: our choice, and where it is set."""
+    """Something that the paper does not specify: our choice, and where it is set."""
 
 
 @dataclass(frozen=True)
 class AuditInputs:
-    """What measurements look at.
+    """The inputs of measurements.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The networks as Caffe would see them: built, parsed and counted, each once."""
+"""The networks as Caffe would read them: built, parsed and counted, each once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MULTITASK = ("x0", "x1", "xs")
 TRAINED = tuple(name for name, variant in variants(TASKS).items() if variant.row.is_trained)
 RESIDUAL = (*(f"resnet50-{task}" for task in TASKS), *MULTITASK)
 IMAGE = {"data": paper.IMAGE_SHAPE}
-# What does not fit the paper's card can still be counted.
+# A network that does not fit the paper's GPU can still be counted.
 ANY_CARD = Recipe(memory=1e6)
 
 
@@ -90,8 +90,8 @@ def emitted(name: str) -> ParsedNetwork:
 def read_otherwise(variant: Variant) -> NetParameter:
     """Return the deploy network of a variant in another reading, generated and parsed.
 
-    Readings are only counted, for which the smaller of the two files does: both have the same
-    parameters.
+    Readings are only counted, and the smaller of the two files suffices for that: both have the
+    same parameters.
     """
     return parse_net(prototxt(BuildSpec(variant), "deploy"))
 
@@ -117,7 +117,7 @@ def variant_of(title: str, task: str) -> str:
 
 
 def _plain(title: str) -> str:
-    """Return a title less what is spelled in several ways: VGG-16, VggNet-16."""
+    """Return a title in a common spelling: VGG-16, VggNet-16."""
     return "".join(filter(str.isalnum, title.lower())).replace("net", "")
 
 

@@ -1,9 +1,9 @@
-"""The public class lists that section 5.1 speaks of.
+"""The public class lists that section 5.1 describes.
 
 A folder given with ``--ontology`` holds, under these names:
 
 - ``vso/1200ANPs.txt``, ``vso/3244ANPs.txt``: the Visual Sentiment Ontology's lists;
-- ``mtvso/mtvso_{noun,adj,anp}labels.txt``: the authors' own, of the first author's gist
+- ``mtvso/mtvso_{noun,adj,anp}labels.txt``: the authors' own, from the first author's gist
   547112cc41b831ec1905e75deae11104;
 - ``deepsentibank/classes.json``: the outputs of the DeepSentiBank release.
 """

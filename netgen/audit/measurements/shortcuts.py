@@ -1,4 +1,4 @@
-"""Sections 3 and 4 and Figure 4: shortcuts and projections, and where and how the tasks part."""
+"""Sections 3 and 4 and Figure 4: shortcuts, projections, and where and how the tasks branch."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def projection_norms(inputs: AuditInputs) -> Found:
         f"{_one(single)} of 4 in ResNet-50, {_one(multi)} of 4 in multitask networks",
         f"{_projections()}; readings, moved_norm",
         holds=single == multi == {4},
-        fits="section 4: res5a's is moved outside, one a task"
+        fits="section 4: res5a's is moved outside, one per task"
         if (single, multi) == ({4}, {3})
         else "",
     )
@@ -148,7 +148,7 @@ def _followed(network: ParsedNetwork, kind: str) -> int:
     return sum(layer.top[0] in tops for layer in projections(network))
 
 
-# ---- section 4: where and how the tasks part ----------------------------------------------------
+# ---- section 4: where and how the tasks branch --------------------------------------------------
 
 
 @measures(Measure.TASKS)
@@ -161,10 +161,10 @@ def tasks(inputs: AuditInputs) -> Found:
 
 @measures(Measure.MOVED_NORMALISATION)
 def moved_normalisation(inputs: AuditInputs) -> Found:
-    """Whether a BatchNorm, a Scale and a ReLU a task follow the branching sum, and none before."""
+    """Whether one BatchNorm, Scale and ReLU per task follow the branching sum, and none before."""
     wrong = [name for name in MULTITASK if not _moved(inputs.network(name))]
     return Found(
-        "a BatchNorm, Scale and ReLU a task; none left inside res5a",
+        "one BatchNorm, Scale and ReLU per task; none left inside res5a",
         f"layers bn5a_*, scale5a_*, res5a_relu_* of {FILES}; readings, moved_norm",
         holds=not wrong,
         proves=False,
@@ -207,7 +207,7 @@ def memory_of_branches(inputs: AuditInputs) -> Found:
 
 @measures(Measure.OWN_BLOCKS)
 def own_blocks(inputs: AuditInputs) -> Found:
-    """How many blocks of the last stage a task has to itself, against Table 2's count."""
+    """Blocks of the last stage that each task has, compared with Table 2's count."""
     network = inputs.network("x0")
     last = blocks(network, "5")
     own = {len([block for block in last if block.name.endswith(f"_{t}")]) for t in TASKS}
@@ -219,7 +219,7 @@ def own_blocks(inputs: AuditInputs) -> Found:
         f"{words(tuple(own))} of their own after {shared} shared",
         "layers res5* of models/x0/train_val.prototxt; readings, branch",
         tuple(own),
-        fits=f"three a task give {drawn:.2f} M, with res5a shared {ours:.2f} M as in Table 2"
+        fits=f"three per task give {drawn:.2f} M, with res5a shared {ours:.2f} M as in Table 2"
         if agrees
         else "",
     )
@@ -227,7 +227,7 @@ def own_blocks(inputs: AuditInputs) -> Found:
 
 @measures(Measure.BRANCHING_POINT)
 def branching_point(inputs: AuditInputs) -> Found:
-    """Find the block after which the tasks part, and the last that reduces the size."""
+    """Find the block after which the tasks branch, and the last that reduces the size."""
     network = inputs.network("xs")
     found = blocks(network)
     last = [block.name for block in found if "_" not in block.name][-1]

@@ -1,4 +1,4 @@
-"""Section 5.1, the text's examples and Figure 6 against the public class lists."""
+"""Section 5.1, the text's examples and Figure 6, compared with the public class lists."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def singletons(inputs: AuditInputs) -> Found:
 
 @measures(Measure.FEWEST_NOUNS)
 def fewest_nouns(inputs: AuditInputs, name: str) -> Found:
-    """Nouns of the kept adjective that has fewest, among the 1,200 or the final pairs."""
+    """Fewest nouns of a kept adjective, among the 1,200 or the final pairs."""
     pairs = nouns_of(labels(inputs, "1200" if name == "1200" else "anp"))
     before = nouns_of(labels(inputs, "1200"))
     kept = labels(inputs, "adj")
@@ -78,10 +78,10 @@ def nouns_dropped(inputs: AuditInputs, *nouns: str) -> Found:
 
 @measures(Measure.EDGE_COVERAGE)
 def edge_coverage(inputs: AuditInputs) -> Found:
-    """Kept pairs against those that the kept nouns and adjectives allow."""
+    """Kept pairs, compared with those that the kept nouns and adjectives allow."""
     vso, first, second, third, final = chain(inputs)
     raise NeedsData(
-        f"the corpus' number of images a pair: criterion (3) may have removed {third - final}",
+        f"the corpus' number of images per pair: criterion (3) may have removed {third - final}",
         f"{vso:,} → {first:,} (adjectives with {paper.LEAST_NOUNS} nouns) → {second} (noun kept) →"
         f" {third} (adjective kept) → {final}: coverage is not maximal unless those fell to"
         " criterion (3)",
@@ -90,7 +90,7 @@ def edge_coverage(inputs: AuditInputs) -> Found:
 
 @measures(Measure.UNEXPLAINED)
 def unexplained(inputs: AuditInputs) -> Found:
-    """Report what went although criterion (1) and the kept words would let it stay."""
+    """Report what is gone although criterion (1) and the kept words allow it."""
     pairs = labels(inputs, "1200")
     nouns, adjectives = set(labels(inputs, "noun")), set(labels(inputs, "adj"))
     gone = set(nouns_of(with_rich_adjectives(pairs))) - adjectives
@@ -98,7 +98,7 @@ def unexplained(inputs: AuditInputs) -> Found:
     dropped = set(adjectives_of(pairs)) - nouns
     abstract = sorted(nouns & {"beauty", "wonder"})
     raise NeedsData(
-        "the number of images a pair, and which nouns the authors took to be biasing or abstract",
+        "the number of images per pair, and which nouns the authors regard as biasing or abstract",
         f"{len(gone)} adjectives with at least {paper.LEAST_NOUNS} nouns are gone,"
         f" {len(nouns_of(left))} of them with {len(left)} pairs whose noun stays; {len(dropped)}"
         f" nouns are gone, while {' and '.join(abstract)} stay",
@@ -107,12 +107,12 @@ def unexplained(inputs: AuditInputs) -> Found:
 
 @measures(Measure.NORMALISED_NODES)
 def normalised_nodes(inputs: AuditInputs) -> Found:
-    """Whether the ratio of nouns to adjectives came nearer to one."""
+    """Whether the ratio of nouns to adjectives is nearer to one than before."""
     pairs = labels(inputs, "1200")
     before = len(adjectives_of(pairs)) / len(nouns_of(pairs))
     after = len(labels(inputs, "noun")) / len(labels(inputs, "adj"))
     return Found(
-        f"{before:.2f} nouns an adjective before, {after:.2f} after",
+        f"{before:.2f} nouns per adjective before, {after:.2f} after",
         f"{FILES['1200']}, {FILES['noun']}, {FILES['adj']}",
         holds=abs(after - 1) < abs(before - 1),
     )

@@ -48,7 +48,7 @@ def height_and_width(network: ParsedNetwork, layer: LayerParameter) -> Values:
 
 
 def words(values: Values) -> str:
-    """Return what all networks gave, or that they did not give the same."""
+    """Return the values of all networks, or that they differ."""
     return ", ".join(f"{value:g}" for value in values) or "not the same in all six networks"
 
 
@@ -175,7 +175,7 @@ def weight_layers(inputs: AuditInputs) -> Found:
         return (passed[0] + 2,) if len(set(passed)) == 1 else ()  # and conv1 and the classifier
 
     values = everywhere(inputs, one)
-    return Found(f"{words(values)} on the way to each task", f"{FILES}, less projections", values)
+    return Found(f"{words(values)} on the way to each task", f"{FILES}, no projections", values)
 
 
 def _way(network: ParsedNetwork, task: str) -> list[LayerParameter]:
@@ -190,7 +190,7 @@ def convolutions_a_block(inputs: AuditInputs) -> Found:
         return tuple({len(convolutions(network, block)) for block in blocks(network)})
 
     values = everywhere(inputs, one)
-    return Found(f"{words(values)} a block", f"layers *_branch2{{a,b,c}} of {FILES}", values)
+    return Found(f"{words(values)} per block", f"layers *_branch2{{a,b,c}} of {FILES}", values)
 
 
 @measures(Measure.DOWNSAMPLING)

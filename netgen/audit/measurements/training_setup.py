@@ -74,7 +74,7 @@ def flips(inputs: AuditInputs) -> Found:
 
 @measures(Measure.BATCH)
 def batch(inputs: AuditInputs) -> Found:
-    """Images an iteration in training, of every data layer."""
+    """Images per iteration in training, for every data layer."""
     sizes = {
         batch_of(layer)
         for network in _residual(inputs)
@@ -149,7 +149,7 @@ def rate_drops(inputs: AuditInputs) -> Found:
 
 @measures(Measure.RECIPE_OF_BASELINES)
 def recipe_of_baselines(_: AuditInputs) -> Found:
-    """Say that the batch and the rate are given for cross-residual networks only."""
+    """Report that the batch and the rate are given for cross-residual networks only."""
     raise LeftOpen(
         "netgen/paper/printed.py, Recipe; netgen build --batch-size, --base-lr",
         "single-task networks are trained by the same recipe",
@@ -158,7 +158,7 @@ def recipe_of_baselines(_: AuditInputs) -> Found:
 
 @measures(Measure.INITIAL_WEIGHTS)
 def initial_weights(_: AuditInputs) -> Found:
-    """Say what initial weights are to come from."""
+    """Report the source of the initial weights."""
     raise NeedsData("He's ResNet-50-model.caffemodel", "layers outside the towers have He's names")
 
 
@@ -170,7 +170,7 @@ def memory_on_the_card(inputs: AuditInputs) -> Found:
     return Found(
         f"at most {totals[largest]:.1f} of {Recipe().memory:g} GiB: "
         + ", ".join(f"{name} {total:.1f}" for name, total in totals.items()),
-        "`netgen count`: TRAIN at batch 24 beside TEST at its solver's; estimated",
+        "`netgen count`: TRAIN at batch 24 and TEST at its solver's batch; estimated",
         holds=totals[largest] <= Recipe().memory,
         proves=False,  # an estimate, of a CPU's build
     )
@@ -179,7 +179,7 @@ def memory_on_the_card(inputs: AuditInputs) -> Found:
 def _training_memory(network: ParsedNetwork) -> float:
     """Return the GiB of a training net with its test net, as its files have them."""
     train, test = network.cost().memory, network.cost("TEST").memory
-    return gib(train.total + test.beside(train).total)
+    return gib(train.total + test.added_to(train).total)
 
 
 @measures(Measure.UNCUT_TOWERS)

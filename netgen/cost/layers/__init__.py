@@ -1,5 +1,5 @@
-"""What each of Caffe's layer types makes of its bottoms: shapes of tops and of parameters.
+"""For each of Caffe's layer types, the shapes of tops and parameters that follow from its bottoms.
 
-One small function a type, registered under the type's name in `table`, after the C++ layer's
-`LayerSetUp` and `Reshape`; a module a family. Sizes that Caffe would refuse are refused, in words.
+One small function per type, registered in `layer_types.RULES` and written after the C++ layer's
+`LayerSetUp` and `Reshape`; one module per family. Sizes that Caffe would refuse are errors here.
 """

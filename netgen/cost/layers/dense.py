@@ -1,4 +1,4 @@
-"""Layers that multiply by a matrix, and the losses and measures that read what these make."""
+"""Fully connected and recurrent layers, and the losses and measures that read their scores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _inner_product(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 @layer_types("Embed")
 def _embed(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     param = layer.embed_param
-    require(param.num_output > 0 and param.input_dim > 0, "num_output and input_dim: positive")
+    require(param.num_output > 0 and param.input_dim > 0, "num_output, input_dim must be positive")
     weights = (param.input_dim, param.num_output)
     blobs = (weights, (param.num_output,)) if param.bias_term else (weights,)
     return Made(((*bottoms[0], param.num_output),), blobs)
@@ -40,7 +40,7 @@ def _embed(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 
 @layer_types("LSTM", "RNN", bottoms=(2, 5), tops=(1, 3))
 def _recurrent(layer: LayerParameter, bottoms: list[Shape]) -> Made:
-    """Map time x streams x ...: an LSTM has four gates, an RNN an output map besides."""
+    """Map time x streams x ...: an LSTM has four gates, an RNN has an output layer in addition."""
     param, lstm = layer.recurrent_param, layer.type == "LSTM"
     require(len(bottoms[0]) > 1, f"needs time and stream axes, has {text(bottoms[0])}")
     (time, streams), outputs = bottoms[0][:2], param.num_output
@@ -58,7 +58,7 @@ def _recurrent(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     return Made(tops, (*from_input, *recurrent), work)
 
 
-# ---- losses and measures: scores and labels in, a scalar out ------------------------------------
+# ---- losses and measures: they read scores and labels, and make a scalar ------------------------
 
 
 @layer_types("Softmax")
@@ -87,7 +87,7 @@ def _check_labels(bottoms: Sequence[Shape], axis: int) -> None:
     wanted = prod(scores[:axis]) * prod(scores[axis + 1 :])
     require(
         prod(labels) == wanted,
-        f"{text(labels)} labels for scores of {text(scores)}: one label a prediction, {wanted:,}",
+        f"{text(labels)} labels for scores of {text(scores)}: give one per prediction, {wanted:,}",
     )
 
 
@@ -103,5 +103,5 @@ def _pairwise_loss(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 @layer_types("ContrastiveLoss", bottoms=(3, 3))
 def _other_loss(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     a, b = bottoms[:2]
-    require(a[:1] == b[:1], f"{text(a)} and {text(b)} are not as many images")
+    require(a[:1] == b[:1], f"{text(a)} and {text(b)} differ in the number of images")
     return Made(((), bottoms[0]))

@@ -1,4 +1,4 @@
-"""Layers that join, cut, repeat, pick from or reshape blobs."""
+"""Layers that join, cut, repeat, select from or reshape blobs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _eltwise(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     for other in bottoms[1:]:
         same_shape(other, bottoms[0])
     param = layer.eltwise_param
-    require(len(param.coeff) in (0, len(bottoms)), "needs one coeff a bottom, or none")
+    require(len(param.coeff) in (0, len(bottoms)), "needs one coeff per bottom, or none")
     return Made((bottoms[0],))
 
 
@@ -46,7 +46,7 @@ def _slice(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     if not points:
         require(size % parts == 0, f"{size} cannot be cut into {parts} equal parts")
         points = [size // parts * i for i in range(1, parts)]
-    require(len(points) == parts - 1, f"{len(points)} slice_point make no {parts} parts")
+    require(len(points) == parts - 1, f"{len(points)} slice_point do not make {parts} parts")
     edges = [0, *points, size]
     widths = [end - start for start, end in pairwise(edges)]
     require(all(width > 0 for width in widths), f"slice_point {points} do not rise within {size}")
@@ -67,7 +67,7 @@ def _flatten(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 
 @layer_types("Reshape")
 def _reshape(layer: LayerParameter, bottoms: list[Shape]) -> Made:
-    """0 copies an axis, -1 takes what is left; axes outside [axis, axis + num_axes) stay."""
+    """Reshape: 0 copies an axis, -1 is computed; axes outside [axis, axis + num_axes) stay."""
     shape, param = bottoms[0], layer.reshape_param
     start = param.axis if param.axis >= 0 else len(shape) + param.axis + 1
     end = len(shape) if param.num_axes == -1 else start + param.num_axes
@@ -81,7 +81,7 @@ def _reshape(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     top = [*shape[:start], *new, *shape[end:]]
     if -1 in new:
         rest = prod(size for size in top if size != -1)
-        require(rest > 0 and prod(shape) % rest == 0, f"{text(shape)} is no multiple of {rest}")
+        require(rest > 0 and prod(shape) % rest == 0, f"{text(shape)} is not a multiple of {rest}")
         top[start + new.index(-1)] = prod(shape) // rest
     require(prod(top) == prod(shape), f"{text(shape)} cannot become {text(tuple(top))}")
     return Made((tuple(top),))
@@ -105,7 +105,7 @@ def _crop(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     (shape, like), param = bottoms, layer.crop_param
     axis = axis_of(param.axis, shape)
     require(len(like) >= len(shape), f"{text(like)} has no sizes for all of {text(shape)}")
-    require(len(param.offset) in (0, 1, len(shape) - axis), "needs no offset, one, or one an axis")
+    require(len(param.offset) in (0, 1, len(shape) - axis), "needs 0 or 1 offsets, or 1 per axis")
     offsets = list(param.offset) or [0]
     for i in range(axis, len(shape)):
         offset = offsets[0] if len(offsets) == 1 else offsets[i - axis]
@@ -121,8 +121,8 @@ def _batch_reindex(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 
 @layer_types("Filter", bottoms=(2, ANY), tops=(1, ANY))
 def _filter(layer: LayerParameter, bottoms: list[Shape]) -> Made:
-    """Keep the images that the last bottom selects: at most all, as Caffe sets it up."""
-    require(len(layer.top) == len(bottoms) - 1, "needs one top a bottom but the last")
+    """Keep the images that the last bottom selects: counted as all, as Caffe sets it up."""
+    require(len(layer.top) == len(bottoms) - 1, "needs one top per bottom, except for the last")
     return Made(tuple(bottoms[:-1]))
 
 
@@ -144,6 +144,6 @@ def _silence(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 
 
 def _axis(param: ConcatParameter | SliceParameter, older: str) -> int:
-    """Read an axis under its present or its older name."""
+    """Read an axis from the field of its present or its older name."""
     name = older if param.HasField(older) else "axis"
     return int(getattr(param, name))

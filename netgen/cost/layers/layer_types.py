@@ -1,4 +1,4 @@
-"""The table of layer types, what an entry of it is, and how one is applied.
+"""The table of layer types, what its entries are, and how they are applied.
 
 A shape is a tuple of sizes, (N, C, H, W) for images; () is a scalar with one element.
 """
@@ -17,15 +17,16 @@ MOST_ELEMENTS = 2**31 - 1  # Caffe counts a blob's elements in an int
 
 
 class ShapeError(ValueError):
-    """Sizes that Caffe would refuse; the message says which and why, the layer is the caller's."""
+    """Sizes that Caffe would refuse; the message says which and why; the caller adds the layer."""
 
 
 @dataclass(frozen=True)
 class Made:
     """What one layer makes: shapes of its tops and of its parameter blobs, and its work.
 
-    A multiply-add counts as one, for the whole batch; only Convolution, Deconvolution, InnerProduct
-    and the recurrent layers, which are made of InnerProducts, have any.
+    `multiply_adds` is for the whole batch; a multiplication and its addition count as one. Only
+    Convolution, Deconvolution, InnerProduct and the recurrent layers, made of InnerProducts, have
+    any.
     """
 
     tops: tuple[Shape, ...]
@@ -74,7 +75,7 @@ def made(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     Returns
     -------
     Made
-        With as many tops as the layer names (a loss layer's unnamed top is left out).
+        With as many tops as the layer names (a loss layer's unnamed top is omitted).
 
     Raises
     ------
@@ -84,7 +85,7 @@ def made(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     """
     kind = RULES[layer.type]
     _check_number("bottom", len(bottoms), kind.bottoms)
-    if layer.top or not layer.type.endswith("Loss"):  # a loss needs no name to be a loss
+    if layer.top or not layer.type.endswith("Loss"):  # a loss layer's top needs no name
         _check_number("top", len(layer.top), kind.tops)
     result = kind.rule(layer, bottoms)
     for shape in (*result.tops, *result.blobs):
@@ -93,7 +94,7 @@ def made(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 
 
 def check_size(shape: Shape) -> None:
-    """Refuse what no Caffe blob can hold.
+    """Refuse a shape that Caffe's blobs cannot have.
 
     Raises
     ------
@@ -119,12 +120,12 @@ def _check_number(what: str, number: int, allowed: tuple[int, int]) -> None:
 
 
 def text(shape: Shape) -> str:
-    """Write a shape as people do: 24 x 3 x 224 x 224."""
+    """Write a shape for a message: 24 x 3 x 224 x 224."""
     return " x ".join(map(str, shape)) or "scalar"
 
 
 def axis_of(axis: int, shape: Shape) -> int:
-    """Resolve an axis that may count from the end, as Caffe's `CanonicalAxisIndex`.
+    """Resolve an axis that may count from the end, as Caffe's `CanonicalAxisIndex` does.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Layers that leave a blob's shape as it is: functions of one element, normalisation, scaling."""
+"""Layers that keep a blob's shape: functions of one element, normalisation, scaling."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _prelu(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 
 @layer_types("BatchNorm")
 def _batch_norm(layer: LayerParameter, bottoms: list[Shape]) -> Made:
-    """Keep mean and variance of each channel, and the sum of weights both are divided by."""
+    """Keep mean and variance per channel, and the factor that both are divided by."""
     require(len(bottoms[0]) > 1, f"needs at least two axes, has {text(bottoms[0])}")
     channels = bottoms[0][1:2]
     return Made((bottoms[0],), (channels, channels, (1,)))

@@ -1,8 +1,8 @@
-"""Layers without bottoms, and what they read: the file says the batch, seldom the image's size.
+"""Layers without bottoms: the prototxt has their batch size, but seldom the size of their images.
 
-An image's size is looked for in this order: the caller's hint; `crop_size`, or what an ImageData
-layer resizes to; the first record of the layer's LMDB; a database that is only read as labels holds
-one number a record; else the paper's 3 x 224 x 224 (section 5.2) is assumed, and a notice says so.
+An image's size is looked for in this order: the caller's hint; `crop_size`, or the size that an
+ImageData layer resizes to; the first record of the layer's LMDB; one number per record, if the blob
+is only read as labels. Else the paper's 3 x 224 x 224 (section 5.2) is assumed, with a notice.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def source_made(
     Returns
     -------
     Made or None
-        None when nothing tells the shapes.
+        None when the shapes are unknown.
     str or None
         A notice, where something was assumed or is unknown.
 
@@ -98,8 +98,9 @@ def _image(
         return stated, None
     if top in labels:
         return (1, 1, 1), None
-    assumed = f"blob {top!r} is ASSUMED to be {text(PAPERS_IMAGE)} an image"
-    return PAPERS_IMAGE, f"{assumed}: layer {layer.name!r} does not say, and its data is not here"
+    assumed = f"blob {top!r} is ASSUMED to be {text(PAPERS_IMAGE)} per image"
+    reason = f"layer {layer.name!r} does not give it, and its data is not here"
+    return PAPERS_IMAGE, f"{assumed}: {reason}"
 
 
 def _resized(layer: LayerParameter) -> Image | None:
@@ -173,5 +174,5 @@ def _shape(shape: BlobShape) -> Shape:
 
 
 def _one_or_each(shapes: list[Shape], tops: int) -> tuple[Shape, ...]:
-    require(len(shapes) in (1, tops), f"{len(shapes)} shapes for {tops} tops: one for all, or each")
+    require(len(shapes) in (1, tops), f"{len(shapes)} shapes for {tops} tops: give 1, or 1 per top")
     return tuple(shapes * tops if len(shapes) == 1 else shapes)

@@ -1,9 +1,9 @@
-"""Shapes of the layers that slide a window over an image: convolutions, pooling and their kin.
+"""Shapes of the layers that slide a window over an image: convolution, pooling and similar ones.
 
-A window of size k, dilated d times, on n elements padded by p on either side, moved by s:
+For a window of size k and dilation d, on n elements padded by p on both sides, moved by s:
 
     Convolution      floor((n + 2p - (d (k - 1) + 1)) / s) + 1
-    Deconvolution    s (n - 1) + d (k - 1) + 1 - 2p         (the same backwards)
+    Deconvolution    s (n - 1) + d (k - 1) + 1 - 2p         (the inverse)
     Pooling          ceil((n + 2p - k) / s) + 1, less one window that would start in the padding
 """
 
@@ -28,46 +28,49 @@ class Window:
 
     @property
     def extent(self) -> int:
-        """Elements from its first to its last, holes of a dilated kernel included."""
+        """Elements from its first to its last, gaps of a dilated kernel included."""
         return self.dilation * (self.kernel - 1) + 1
 
 
 def convolved(size: int, window: Window) -> int:
-    """Count the positions of a window that lie wholly within the padded `size` elements."""
-    room = size + 2 * window.pad - window.extent
-    _require_room(size, window, room)
-    return max(room, 0) // window.stride + 1
+    """Count the positions at which a window lies within the padded `size` elements."""
+    free = size + 2 * window.pad - window.extent
+    _require_space(size, window, free)
+    return max(free, 0) // window.stride + 1
 
 
 def deconvolved(size: int, window: Window) -> int:
-    """Find how many elements `size` positions of a window spread over, less the padding."""
+    """Count the elements that `size` positions of a window cover, without the padding."""
     spread = window.stride * (size - 1) + window.extent - 2 * window.pad
     require(spread > 0, f"nothing is left of {size} elements after a pad of {window.pad}")
     return spread
 
 
 def pooled(size: int, window: Window, up: bool = True) -> int:
-    """Count a pooling's positions: `up`, the last may hang over; none starts in the far padding."""
-    room = size + 2 * window.pad - window.kernel
-    _require_room(size, window, room if up else min(room, 0) * window.stride)
-    steps = -(-room // window.stride) if up else room // window.stride
+    """Count the positions of a pooling window; none starts in the padding at the end.
+
+    With `up` (Caffe's default) the number is rounded up: the last window may reach beyond the end.
+    """
+    free = size + 2 * window.pad - window.kernel
+    _require_space(size, window, free if up else min(free, 0) * window.stride)
+    steps = -(-free // window.stride) if up else free // window.stride
     beyond = window.pad > 0 and steps * window.stride >= size + window.pad
     return steps + 1 - beyond
 
 
-def _require_room(size: int, window: Window, room: int) -> None:
-    """Allow one window that hangs over by less than its stride: C++ divides towards zero."""
+def _require_space(size: int, window: Window, free: int) -> None:
+    """Accept a window that is too large by less than its stride: C++ divides towards zero."""
     padded = f"{size} elements padded by {window.pad}"
-    require(room > -window.stride, f"a kernel of {window.extent} is too large for {padded}")
+    require(free > -window.stride, f"a kernel of {window.extent} is too large for {padded}")
 
 
 def convolution_windows(param: ConvolutionParameter, axes: int) -> list[Window]:
-    """Read a Convolution's windows, one a spatial axis.
+    """Read a Convolution's windows, one per spatial axis.
 
     Raises
     ------
     ShapeError
-        When they are not given once, once an axis, or as _h and _w.
+        When they are not given once, once per axis, or as _h and _w.
     """
     columns = [
         _per_axis(param, "kernel_size", "kernel", axes, None),
@@ -169,7 +172,7 @@ def _both(param: PoolingParameter, short: str, name: str) -> list[int]:
 
 @layer_types("SPP")
 def _spatial_pyramid(layer: LayerParameter, bottoms: list[Shape]) -> Made:
-    """Pool over 1, 4, 16, ... bins and join them in one vector an image."""
+    """Pool over 1, 4, 16, ... bins and join the results to one vector per image."""
     shape, height = bottoms[0], layer.spp_param.pyramid_height
     require(len(shape) == 4, f"needs four axes, has {text(shape)}")
     require(height > 0, "pyramid_height must be positive")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-# Numbers as papers print them; a few are words. "One" and "single" are left out: they are articles.
+# Numbers as papers print them; a few are words. "One" and "single" are omitted: they are articles.
 WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "ten": 10.0, "half": 0.5}
 NUMBER = re.compile(
     rf"\d+(?:,\d{{3}})*(?:\.\d+)?|\b(?:{'|'.join(WORDS)})\b",
@@ -81,7 +81,7 @@ class Measure(Enum):
     SINGLETONS = auto()
     FEWEST_NOUNS = auto()
     NOUNS_DROPPED = auto()
-    IMAGES_A_PAIR = auto()
+    IMAGES_PER_PAIR = auto()
     UNEXPLAINED = auto()
     EDGE_COVERAGE = auto()
     NORMALISED_NODES = auto()
@@ -133,7 +133,7 @@ class PrintedNumber:
     def agrees(self, measured: float, relation: Relation = Relation.EQUAL) -> bool:
         """Return whether `measured` would be printed as this, or is in that relation to it."""
         return {
-            # Rounding a half up or down is the printer's business, hence the last 1e-9.
+            # A half may have been rounded up or down, hence the last 1e-9.
             Relation.EQUAL: abs(measured - self.value) <= self.tolerance + 1e-9,
             Relation.ABOVE: measured > self.value,
             Relation.BELOW: measured < self.value,
@@ -165,7 +165,7 @@ class Claim:
     place
         Section, table or figure; more than one where it is repeated.
     quote
-        The exact words; of a table, the cells of a row. Markup and citations left out.
+        The exact words; of a table, the cells of a row. Markup and citations are omitted.
     printed
         The values among them, as printed: each number must agree with a measured one.
         Empty for a statement that holds or does not.

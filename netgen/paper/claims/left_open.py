@@ -1,4 +1,4 @@
-"""What the paper leaves open: what we chose, and what a number decides between readings."""
+"""What the paper leaves open: our choices, and the readings that a printed number decides."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_CHECKABLE = (
 # fmt: on
 
 
-# ---- what the text leaves open but a number decides ------------------------------------------
+# ---- what the text leaves open but a printed number decides ----------------------------------
 # Sentences in “ ” are the paper's own words.
 
 
@@ -67,7 +67,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """What is left open, the printed counts that decide, and the readings."""
+    """A question that the text leaves open, the printed counts that decide it, and the readings."""
 
     id: str
     asks: str
@@ -82,11 +82,11 @@ SAME = "one without a Scale is the same for all tasks, against “slightly diffe
 
 # fmt: off
 QUESTIONS = (
-    Question("branch", "Where do the tasks part?", TOTALS, (
+    Question("branch", "Where do the tasks branch?", TOTALS, (
         Answer("after res5a, which the tasks share", "branch=after-res5a",
                "“a branching point at the last input size reduction”; “two cross-residual layers”",
-               "Table 1 draws three blocks a task", ours=True),
-        Answer("before res5a: three blocks a task", "branch=before-res5a",
+               "Table 1 draws three blocks per task", ours=True),
+        Answer("before res5a: three blocks per task", "branch=before-res5a",
                "Table 1: “×3” in each of its columns", "res5a has a projection, no cross weight"),
     )),
     Question("moved-norm", "Which normalisations of res5a move behind the sum?", TOTALS, (
@@ -103,14 +103,14 @@ QUESTIONS = (
         Answer("none", "moved-norm=nothing", "He's block as it is",
                "“there is one per task”"),
     )),
-    Question("sharing", "How many cross weights has a layer?", SCALED, (
-        Answer("one an ordered pair of tasks", "sharing=per-pair",
+    Question("sharing", "How many cross weights does a layer have?", SCALED, (
+        Answer("one per ordered pair of tasks", "sharing=per-pair",
                "Figure 5: “SourceTask-TargetTask”", "equation (2) indexes them by the source",
                ours=True),
-        Answer("one a source task", "sharing=per-source",
+        Answer("one per source task", "sharing=per-source",
                "equation (2): its weights have one superscript, the source's",
                "Figure 5's legend names pairs"),
-        Answer("one a source task, with a bias", "sharing=per-source + cross-bias=yes", "",
+        Answer("one per source task, with a bias", "sharing=per-source + cross-bias=yes", "",
                "Figure 5's legend; “no more than 2,048 parameters each”"),
     )),
     Question("normalization", "Is the omitted normalization factor there?", SCALED, (
@@ -118,12 +118,12 @@ QUESTIONS = (
         Answer("shortcuts are divided by the number of tasks", "normalization=mean",
                "“can be lumped with the shortcut weights”", "self-shortcuts are the identity"),
     )),
-    Question("cross-bias", "Has a cross weight a bias?", SCALED, (
+    Question("cross-bias", "Does a cross weight have a bias?", SCALED, (
         Answer("no", "", "“adds no more than 2,048 parameters each”", "", ours=True),
         Answer("yes: 2,048 more", "cross-bias=yes", "Caffe's Scale can have one",
                "“no more than 2,048 parameters each”"),
     )),
-    Question("self-scale", "Is the own shortcut scaled too?", SCALED, (
+    Question("self-scale", "Is a task's own shortcut scaled too?", SCALED, (
         Answer("no", "", "“identity on self-shortcut connections”", "", ours=True),
         Answer("yes", "self-weight=learned", "equation (2) sums over all j",
                "“identity on self-shortcut connections”"),
@@ -133,7 +133,7 @@ QUESTIONS = (
         Answer("one: res5b", "crossed=first-block", "", "“two cross-residual layers”"),
         Answer("one: res5b, with a bias", "crossed=first-block + cross-bias=yes", "",
                "“two cross-residual layers”; “no more than 2,048 parameters each”"),
-        Answer("three: res5a too, of three blocks a task",
+        Answer("three: res5a too, of three blocks per task",
                "branch=before-res5a + crossed=all-blocks",
                "Table 1: “×3” in each of its columns", "“two cross-residual layers”"),
     )),
@@ -142,12 +142,12 @@ QUESTIONS = (
         Answer("yes: all of Caffe's blobs", "", "", "they are not trained", ours=True),
         Answer("no", "trained-only", "they are averages, not “parameters”", ""),
     )),
-    Question("conv1", "How many filters has conv1?", {**ONE_TASK, **TOTALS}, (
+    Question("conv1", "How many filters does conv1 have?", {**ONE_TASK, **TOTALS}, (
         Answer("64", "", "ResNet-50's weights, and the stage that follows", "Table 1: “60”",
                ours=True),
         Answer("60", "conv1=sixty", "Table 1: “7 × 7, 60 /2”", "ResNet-50's weights do not fit"),
     )),
-    Question("conv1-bias", "Has conv1 a bias?", {**ONE_TASK, **TOTALS}, (
+    Question("conv1-bias", "Does conv1 have a bias?", {**ONE_TASK, **TOTALS}, (
         Answer("yes, as in He's file", "", "“initialized most layers using weights from a residual"
                " network (ResNet) model”", "no other convolution has one", ours=True),
         Answer("no", "conv1-bias=no", "a normalisation follows", ""),

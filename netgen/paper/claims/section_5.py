@@ -1,4 +1,4 @@
-"""What section 5 states: the data (5.1), and how networks were made, trained and where (5.2)."""
+"""What section 5 states: the data (5.1), and how and where networks were trained (5.2)."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ DATA = (
           "non-abstract, unlike loss, adventure or history", (), Measure.NOUNS_DROPPED,
           ABSTRACT_NOUNS),
     Claim("criterion-3", "Section 5.1, criterion (3)", r"ANPs with $\geq 500$ images",
-          ("500",), Measure.IMAGES_A_PAIR, relation=Relation.AT_LEAST),
+          ("500",), Measure.IMAGES_PER_PAIR, relation=Relation.AT_LEAST),
     Claim("most-images", "Section 5.1", "limiting to at most 1,000 images per concept",
-          ("1,000",), Measure.IMAGES_A_PAIR, relation=Relation.AT_MOST),
+          ("1,000",), Measure.IMAGES_PER_PAIR, relation=Relation.AT_MOST),
     Claim("criteria-alone", "Section 5.1",
           "we filtered to keep concepts that matched the following criteria", (),
           Measure.UNEXPLAINED),

@@ -11,7 +11,7 @@ ROWS = {(row.network, row.task): row for row in TABLE_2}
 
 
 def table_2() -> Iterator[Claim]:
-    """Make a claim of every number in Table 2."""
+    """Yield a claim for every number in Table 2."""
     for row in TABLE_2:
         place = f"Table 2, {row.network}, {row.task}"
         name = f"{row.slug}-{row.task}"
@@ -34,7 +34,7 @@ def table_2() -> Iterator[Claim]:
         yield Claim(f"{name}-top5", place, row.quote, (row.top5,), Measure.ACCURACY, (*of, "5"))
 
 
-# Table 1: output size, and what makes it. The last stage is drawn once a task.
+# Table 1: output size, and the layers that make it. The last stage is drawn once per task.
 LAST = r"\begin{bmatrix} 1 \times 1, 512 \\ 3 \times 3, 512 \\ 1 \times 1, 2048 \end{bmatrix}"
 # fmt: off
 TABLE_1 = (
@@ -72,7 +72,7 @@ TABLE_1 = (
 # fmt: on
 
 
-# ---- what the paper concludes from Table 2, and what it says of Figure 5 ------------------------
+# ---- what the paper concludes from Table 2 and Figure 5 -----------------------------------------
 
 # fmt: off
 RESULTS = (

@@ -112,16 +112,16 @@ def _check_task(task: str, classes: tuple[str, ...]) -> None:
     for name in classes:
         if name.splitlines() != [name]:  # the file of class names has one per line
             raise DataError(f"task {task!r}: class name {name!r} is not one line of text")
-        twin = seen.get(name.casefold())
-        if twin is not None:
-            raise DataError(f"task {task!r}: class {name!r} {_clash(twin, name)}")
+        earlier = seen.get(name.casefold())
+        if earlier is not None:
+            raise DataError(f"task {task!r}: class {name!r} {_clash(earlier, name)}")
         seen[name.casefold()] = name
 
 
-def _clash(twin: str, name: str) -> str:
-    if twin == name:
+def _clash(earlier: str, name: str) -> str:
+    if earlier == name:
         return "is listed twice: rename one of them"
     return (
-        f"and class {twin!r} differ only in case, and are the same on some systems: merge them, or"
-        " rename one"
+        f"and class {earlier!r} differ only in case, and are the same on some systems: merge them,"
+        " or rename one"
     )

@@ -167,7 +167,7 @@ def test_two_layers_of_one_name_are_reported(path: Path) -> None:
     write(path, trained(NARROW.net()))
     path.write_bytes(path.read_bytes() * 2)  # protobuf reads it as one message
     found = differing(inspect_weights(path, NARROW))
-    assert any("stand for two layers each" in finding.what for finding in found), shown(found)
+    assert any("are used by two layers each" in finding.what for finding in found), shown(found)
 
 
 def test_hes_file_is_recognised_by_its_checksum(

@@ -43,7 +43,7 @@ class WireKind(Enum):
 class Box:
     """A layer, or the three convolutions of a block, around the point (x, y).
 
-    `task` is whose it is; None when the tasks share it.
+    `task` is the task that it belongs to; None when the tasks share it.
     """
 
     x: float
@@ -93,7 +93,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Wire:
-    """A line through `points`; it stands for `count` connections of the network (legend: 0)."""
+    """A line through `points`; it shows `count` connections of the network (legend: 0)."""
 
     line: WireKind
     points: tuple[Point, ...]

@@ -123,7 +123,7 @@ def _health(file: str, weights: Sequence[Weights]) -> Iterator[Finding]:
     """Report faults: repeated layers, NaN, statistics of no images."""
     if twice := repeated_names(weights):
         what = (
-            f"{len(twice)} names stand for two layers each: Caffe would take the last one's blobs"
+            f"{len(twice)} names are used by two layers each: Caffe would take the last one's blobs"
         )
         yield Finding(f"{file}: {listed(twice)}", what, Verdict.DIFFERS)
     if sick := not_finite(weights):

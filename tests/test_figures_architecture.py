@@ -377,5 +377,7 @@ def test_help_does_not_wait_for_matplotlib() -> None:
 def test_a_network_that_is_not_residual_is_refused(tmp_path: Path) -> None:
     result = run("--variant", "vgg16-noun", "--out", tmp_path / "figure.png")
     assert result.exit_code == 2
-    assert "vgg16-noun is not a residual network" in result.output
+    assert "vgg16-noun is not a residual network: only those can be drawn by block" in (
+        result.output
+    )
     assert not (tmp_path / "figure.png").exists()

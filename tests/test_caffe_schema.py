@@ -78,7 +78,7 @@ def test_a_command_prints_the_warning_as_a_note_without_python(tmp_path: Path) -
     (tmp_path / "net.prototxt").write_text(RELU)
     result = program(arguments=("train", "--solver", "net.prototxt"), folder=tmp_path)
     note, error = result.stderr.splitlines()
-    assert note.startswith("note: net.prototxt: left out what netgen's schema does not have:")
+    assert note.startswith("note: net.prototxt: omitted what netgen's schema does not have:")
     assert error.startswith("Error: net.prototxt: names no network")
 
 

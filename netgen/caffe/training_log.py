@@ -7,7 +7,7 @@ up to its end.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -155,17 +155,23 @@ def _test_layers(lines: list[str]) -> list[LayerParameter]:
 
     Caffe prints its nets in some builds only; where it does, the file may have changed since.
     """
-    nets = list(_printed_nets(lines)) or list(_named_nets(lines))
+    nets = list(printed_nets(lines)) or list(_named_nets(lines))
     return layers_in(nets[-1], "TEST") if nets else []
 
 
-def _printed_nets(lines: list[str]) -> Iterator[NetParameter]:
+def printed_prototxts(lines: Sequence[str], title: str) -> Iterator[str]:
+    """Yield the prototxt that follows each line with that title, up to the log's next message."""
     for start, line in enumerate(lines):
-        if NET not in line:
-            continue
-        text = takewhile(lambda following: not PREFIX.match(following), lines[start + 1 :])
+        if title in line:
+            block = takewhile(lambda following: not PREFIX.match(following), lines[start + 1 :])
+            yield "\n".join(block)
+
+
+def printed_nets(lines: Sequence[str]) -> Iterator[NetParameter]:
+    """Yield the nets that Caffe printed completely, in order: one per phase, or none."""
+    for prototxt in printed_prototxts(lines, NET):
         with suppress(SchemaError):  # cut off in the middle of it
-            yield parse_net("\n".join(text), "the net in the log")
+            yield parse_net(prototxt, "the net in the log")
 
 
 def _named_nets(lines: list[str]) -> Iterator[NetParameter]:

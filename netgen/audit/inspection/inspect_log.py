@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from pathlib import Path
 
 from netgen import paper
@@ -21,8 +21,15 @@ from netgen.audit.inspection.inspect_network import inspect_parsed
 from netgen.audit.inspection.inspect_solver import batches_of, inspect_parsed_solver
 from netgen.audit.inspection.references import Reference
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
-from netgen.caffe.schema import Phase, SchemaError, parse_net, parse_solver
-from netgen.caffe.training_log import NET, PREFIX, LogError, TrainingLog, read_log
+from netgen.caffe.schema import Phase, SchemaError, parse_solver
+from netgen.caffe.training_log import (
+    PREFIX,
+    LogError,
+    TrainingLog,
+    printed_nets,
+    printed_prototxts,
+    read_log,
+)
 from netgen.cost.layers.layer_types import Shape, text
 from netgen.paper import Recipe
 from netgen.system.text import listed, value_text
@@ -90,24 +97,14 @@ def _lines(path: Path) -> list[str]:
         raise LogError(f"{path}: {error.strerror}: check the path") from None
 
 
-def _blocks(lines: Sequence[str], title: str) -> Iterator[str]:
-    """Yield the prototxt that follows each line with that title, up to the log's next message."""
-    for start, line in enumerate(lines):
-        if title in line:
-            block = takewhile(lambda following: not PREFIX.match(following), lines[start + 1 :])
-            yield "\n".join(block)
-
-
 def _net(lines: Sequence[str]) -> NetParameter | None:
     """Join the nets that Caffe printed, one per phase; None where it printed none completely."""
     joined = NetParameter()
     phases = set()
-    for prototxt in _blocks(lines, NET):
-        with suppress(SchemaError):  # cut off in the middle of it
-            net = parse_net(prototxt, "the net in the log")
-            if net.state.phase not in phases:
-                phases.add(net.state.phase)
-                joined.layer.extend(_in_phase(layer, net.state.phase) for layer in net.layer)
+    for net in printed_nets(lines):
+        if net.state.phase not in phases:
+            phases.add(net.state.phase)
+            joined.layer.extend(_in_phase(layer, net.state.phase) for layer in net.layer)
     return joined if joined.layer else None
 
 
@@ -146,7 +143,7 @@ def _solver(
     file: str, lines: Sequence[str], batches: Mapping[Phase, int], reference: Reference | None
 ) -> list[InspectionFinding]:
     where = f"{file}: the solver in it"
-    prototxt = next(_blocks(lines, SOLVER), None)
+    prototxt = next(printed_prototxts(lines, SOLVER), None)
     if prototxt is None:
         return [
             InspectionFinding(where, "the log does not print one", InspectionVerdict.NOT_CHECKABLE)

@@ -21,6 +21,7 @@ from google.protobuf.message import DecodeError
 from netgen.caffe import caffe_pb2, legacy
 from netgen.caffe.schema import SchemaError, read_caffemodel
 from netgen.system.files import digest
+from netgen.system.text import shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +100,7 @@ def published_by_he(checksum: str) -> bool:
 
 def shapes_text(blobs: Iterable[Shape]) -> str:
     """Write the shapes of a layer's blobs: "64 x 3 x 7 x 7, 64"."""
-    return ", ".join(" x ".join(map(str, shape)) or "scalar" for shape in blobs)
+    return ", ".join(map(shape_text, blobs))
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:

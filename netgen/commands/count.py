@@ -14,7 +14,7 @@ import click
 
 from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.shared_options import dataset_option, find_variant, load_dataset, table_console
-from netgen.system.text import GIB, MIB, gib
+from netgen.system.text import GIB, MIB, gib, shape_text
 
 if TYPE_CHECKING:  # protobuf loads slowly, and `netgen --help` does not need it
     from rich.table import Table
@@ -177,9 +177,7 @@ def _row(layer: LayerCost) -> list[str]:
 
 
 def _size(top: Top) -> str:
-    from netgen.cost.layers.layer_types import text
-
-    return "unknown" if top.shape is None else text(top.shape).replace(" ", "")
+    return "unknown" if top.shape is None else shape_text(top.shape).replace(" ", "")
 
 
 def _summary(cost: NetCost) -> list[list[str]]:

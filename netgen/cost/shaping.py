@@ -9,8 +9,9 @@ from typing import NamedTuple
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
 from netgen.caffe.schema import SchemaError
 from netgen.cost.layers import dense, joins, pointwise, sources, windows
-from netgen.cost.layers.layer_types import RULES, Made, Shape, ShapeError, check_size, made, text
+from netgen.cost.layers.layer_types import RULES, Made, Shape, ShapeError, check_size, made
 from netgen.cost.wiring import Wired
+from netgen.system.text import shape_text
 
 # Importing a family of layers enters its types in `RULES`.
 FAMILIES = (joins, dense, pointwise, sources, windows)
@@ -154,5 +155,5 @@ def _check_shared(layer: LayerParameter, spec: ParamSpec, shape: Shape, first: S
     if not same:
         raise SchemaError(
             f"layer {layer.name!r} ({layer.type}): shares parameter {spec.name!r} of "
-            f"{text(first)}, but needs {text(shape)}"
+            f"{shape_text(first)}, but needs {shape_text(shape)}"
         )

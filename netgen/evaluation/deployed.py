@@ -9,8 +9,9 @@ from pathlib import Path
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import layers_in, read_net
 from netgen.cost.complexity import count
-from netgen.cost.layers.layer_types import Shape, text
+from netgen.cost.layers.layer_types import Shape
 from netgen.network.dataset import Dataset
+from netgen.system.text import shape_text
 
 
 class DeployedError(ValueError):
@@ -110,8 +111,9 @@ def check_images(network: Deployed, dataset: Dataset) -> None:
     shape = (images.channels, images.height, images.width)
     if network.shape != shape:
         raise DeployedError(
-            f"{network.file}: takes images of {text(network.shape)}, but those of {dataset.name}"
-            f" are {text(shape)}: build it for this dataset (`netgen build --dataset`)"
+            f"{network.file}: takes images of {shape_text(network.shape)},"
+            f" but those of {dataset.name} are {shape_text(shape)}:"
+            " build it for this dataset (`netgen build --dataset`)"
         )
 
 

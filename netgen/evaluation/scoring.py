@@ -16,8 +16,9 @@ from netgen.caffe.caffe_pb2 import Datum
 from netgen.caffe.child import call, send
 from netgen.caffe.databases import DatabaseError, open_database, shown
 from netgen.caffe.engine import find_engine, require_gpu
-from netgen.cost.layers.layer_types import Shape, text
+from netgen.cost.layers.layer_types import Shape
 from netgen.evaluation.deployed import Deployed, DeployedError
+from netgen.system.text import shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,8 +77,9 @@ class StoredImages:
         shape = (datum.channels, datum.height, datum.width)
         if shape != self.shape or len(datum.data) != datum.channels * datum.height * datum.width:
             raise DatabaseError(
-                f"{self.path}: record {shown(key)} is {text(shape)} with {len(datum.data):,} bytes,"
-                f" the network takes {text(self.shape)}: make the database again (`netgen data`)"
+                f"{self.path}: record {shown(key)} is {shape_text(shape)} with"
+                f" {len(datum.data):,} bytes, the network takes {shape_text(self.shape)}:"
+                " make the database again (`netgen data`)"
             )
         return np.frombuffer(datum.data, np.uint8).reshape(shape)
 
@@ -90,8 +92,8 @@ class StoredImages:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), color)
         if image is None or image.shape[:2] != self.shape[1:]:
             raise DatabaseError(
-                f"{self.path}: record {shown(key)} holds no image of {text(self.shape)}: make the"
-                " database again (`netgen data`)"
+                f"{self.path}: record {shown(key)} holds no image of {shape_text(self.shape)}:"
+                " make the database again (`netgen data`)"
             )
         pixels = image.astype(np.uint8).reshape(*self.shape[1:], self.shape[0])
         return pixels.transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""How numbers, sizes and lists of names are written in messages."""
+"""How numbers, sizes, shapes and lists of names are written in messages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Write the first few names and the number of the rest: "a, b, c and 12 more"."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Write a shape for a message: 24 x 3 x 224 x 224."""
+    return " x ".join(map(str, shape)) or "scalar"
 
 
 def gib(size: float) -> float:

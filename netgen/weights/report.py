@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from netgen.cost.layers.layer_types import text
+from netgen.system.text import shape_text
 from netgen.weights.origins import Origin, OriginKind
 from netgen.weights.weighted_layers import WeightedLayer
 
@@ -37,7 +37,7 @@ def layers(made: InitialWeights) -> list[dict[str, str]]:
         {
             "layer": origin.layer.name,
             "type": origin.layer.type,
-            "blobs": ", ".join(text(shape).replace(" ", "") for shape in origin.layer.blobs),
+            "blobs": ", ".join(shape_text(shape).replace(" ", "") for shape in origin.layer.blobs),
             "start": origin.start.value,
             "from": ", ".join(origin.sources),
         }

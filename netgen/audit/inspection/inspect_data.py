@@ -20,9 +20,9 @@ from netgen.audit.inspection.database_folder import (
 )
 from netgen.audit.inspection.finding import InspectionError, InspectionFinding, InspectionVerdict
 from netgen.caffe.databases import Databases, Labels, first_shape, image_digests, read_labels
-from netgen.cost.layers.layer_types import text
 from netgen.paper import IMAGE_SHAPE
 from netgen.paper.implied import Rounding, training_images
+from netgen.system.text import shape_text
 
 RECORDS = {"TRAIN": paper.TRAIN_IMAGES, "TEST": paper.TEST_IMAGES}
 FEWEST, MOST = paper.LEAST_IMAGES, paper.MOST_IMAGES
@@ -220,7 +220,8 @@ def _images(file: str, splits: Mapping[str, Databases]) -> Iterator[InspectionFi
             yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
         else:
             verdict = InspectionVerdict.same_if(shape == IMAGE_SHAPE)
-            what = f"the first is {text(shape)}, the paper's are {text(IMAGE_SHAPE)} (section 5.2)"
+            wanted = f"the paper's are {shape_text(IMAGE_SHAPE)} (section 5.2)"
+            what = f"the first is {shape_text(shape)}, {wanted}"
             yield InspectionFinding(where, what, verdict)
 
 

@@ -30,9 +30,9 @@ from netgen.caffe.training_log import (
     printed_prototxts,
     read_log,
 )
-from netgen.cost.layers.layer_types import Shape, text
+from netgen.cost.layers.layer_types import Shape
 from netgen.paper import Recipe
-from netgen.system.text import listed, value_text
+from netgen.system.text import listed, shape_text, value_text
 
 SOLVER = "Initializing solver from parameters:"
 RATE = re.compile(r"Iteration (\d+), lr = (\S+)")
@@ -132,10 +132,10 @@ def _fed(messages: Sequence[str]) -> dict[Phase, Shape]:
 
 
 def _sizes(file: str, fed: Mapping[Phase, Shape]) -> Iterator[InspectionFinding]:
-    wanted = paper.IMAGE_SHAPE
+    wanted = f"the paper's images are {shape_text(paper.IMAGE_SHAPE)} (section 5.2)"
     for phase, shape in fed.items():
-        verdict = InspectionVerdict.same_if(shape[1:] == wanted)
-        what = f"batches of {text(shape)}, the paper's images are {text(wanted)} (section 5.2)"
+        verdict = InspectionVerdict.same_if(shape[1:] == paper.IMAGE_SHAPE)
+        what = f"batches of {shape_text(shape)}, {wanted}"
         yield InspectionFinding(f"{file}: data ({phase})", what, verdict)
 
 

@@ -13,8 +13,8 @@ from netgen.cost.layers.layer_types import (
     layer_types,
     require,
     same_shape,
-    text,
 )
+from netgen.system.text import shape_text
 
 
 @layer_types("InnerProduct")
@@ -42,7 +42,7 @@ def _embed(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 def _recurrent(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     """Map time x streams x ...: an LSTM has four gates, an RNN has an output layer in addition."""
     param, lstm = layer.recurrent_param, layer.type == "LSTM"
-    require(len(bottoms[0]) > 1, f"needs time and stream axes, has {text(bottoms[0])}")
+    require(len(bottoms[0]) > 1, f"needs time and stream axes, has {shape_text(bottoms[0])}")
     (time, streams), outputs = bottoms[0][:2], param.num_output
     same_shape(bottoms[1], (time, streams))
     require(outputs > 0, "num_output must be positive")
@@ -87,14 +87,15 @@ def _check_labels(bottoms: Sequence[Shape], axis: int) -> None:
     wanted = prod(scores[:axis]) * prod(scores[axis + 1 :])
     require(
         prod(labels) == wanted,
-        f"{text(labels)} labels for scores of {text(scores)}: give one per prediction, {wanted:,}",
+        f"{shape_text(labels)} labels for scores of {shape_text(scores)}:"
+        f" give one per prediction, {wanted:,}",
     )
 
 
 @layer_types("EuclideanLoss", "SigmoidCrossEntropyLoss", bottoms=(2, 2))
 def _pairwise_loss(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     a, b = bottoms
-    require(prod(a) == prod(b) and a[:1] == b[:1], f"{text(a)} does not fit {text(b)}")
+    require(prod(a) == prod(b) and a[:1] == b[:1], f"{shape_text(a)} does not fit {shape_text(b)}")
     return Made(((),))
 
 
@@ -103,5 +104,5 @@ def _pairwise_loss(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 @layer_types("ContrastiveLoss", bottoms=(3, 3))
 def _other_loss(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     a, b = bottoms[:2]
-    require(a[:1] == b[:1], f"{text(a)} and {text(b)} differ in the number of images")
+    require(a[:1] == b[:1], f"{shape_text(a)} and {shape_text(b)} differ in the number of images")
     return Made(((), bottoms[0]))

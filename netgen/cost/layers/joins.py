@@ -14,9 +14,9 @@ from netgen.cost.layers.layer_types import (
     layer_types,
     require,
     same_shape,
-    text,
     with_size,
 )
+from netgen.system.text import shape_text
 
 
 @layer_types("Eltwise", bottoms=(2, ANY))
@@ -33,7 +33,10 @@ def _concat(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     param = layer.concat_param
     axis = axis_of(_axis(param, "concat_dim"), bottoms[0])
     for other in bottoms[1:]:
-        require(len(other) == len(bottoms[0]), f"{text(other)} does not fit {text(bottoms[0])}")
+        require(
+            len(other) == len(bottoms[0]),
+            f"{shape_text(other)} does not fit {shape_text(bottoms[0])}",
+        )
         same_shape((*other[:axis], 0, *other[axis + 1 :]), with_size(bottoms[0], axis, 0))
     return Made((with_size(bottoms[0], axis, sum(shape[axis] for shape in bottoms)),))
 
@@ -71,19 +74,23 @@ def _reshape(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     shape, param = bottoms[0], layer.reshape_param
     start = param.axis if param.axis >= 0 else len(shape) + param.axis + 1
     end = len(shape) if param.num_axes == -1 else start + param.num_axes
-    require(0 <= start <= end <= len(shape), f"axes {start} to {end} are not in {text(shape)}")
+    require(
+        0 <= start <= end <= len(shape), f"axes {start} to {end} are not in {shape_text(shape)}"
+    )
     new = list(param.shape.dim)
     for i, size in enumerate(new):
         if size == 0:
-            require(start + i < len(shape), f"no axis {start + i} in {text(shape)} to copy")
+            require(start + i < len(shape), f"no axis {start + i} in {shape_text(shape)} to copy")
             new[i] = shape[start + i]
     require(new.count(-1) <= 1, "only one dim may be -1")
     top = [*shape[:start], *new, *shape[end:]]
     if -1 in new:
         rest = prod(size for size in top if size != -1)
-        require(rest > 0 and prod(shape) % rest == 0, f"{text(shape)} is not a multiple of {rest}")
+        require(
+            rest > 0 and prod(shape) % rest == 0, f"{shape_text(shape)} is not a multiple of {rest}"
+        )
         top[start + new.index(-1)] = prod(shape) // rest
-    require(prod(top) == prod(shape), f"{text(shape)} cannot become {text(tuple(top))}")
+    require(prod(top) == prod(shape), f"{shape_text(shape)} cannot become {shape_text(tuple(top))}")
     return Made((tuple(top),))
 
 
@@ -104,7 +111,9 @@ def _tile(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 def _crop(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     (shape, like), param = bottoms, layer.crop_param
     axis = axis_of(param.axis, shape)
-    require(len(like) >= len(shape), f"{text(like)} has no sizes for all of {text(shape)}")
+    require(
+        len(like) >= len(shape), f"{shape_text(like)} has no sizes for all of {shape_text(shape)}"
+    )
     require(len(param.offset) in (0, 1, len(shape) - axis), "needs 0 or 1 offsets, or 1 per axis")
     offsets = list(param.offset) or [0]
     for i in range(axis, len(shape)):
@@ -115,7 +124,7 @@ def _crop(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 
 @layer_types("BatchReindex", bottoms=(2, 2))
 def _batch_reindex(layer: LayerParameter, bottoms: list[Shape]) -> Made:
-    require(len(bottoms[1]) == 1, f"needs a vector of indices, has {text(bottoms[1])}")
+    require(len(bottoms[1]) == 1, f"needs a vector of indices, has {shape_text(bottoms[1])}")
     return Made((bottoms[1] + bottoms[0][1:],))
 
 

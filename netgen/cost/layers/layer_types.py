@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from netgen.caffe.caffe_pb2 import LayerParameter
+from netgen.system.text import shape_text
 
 Shape = tuple[int, ...]
 MOST_AXES = 32
@@ -104,9 +105,11 @@ def check_size(shape: Shape) -> None:
     if len(shape) > MOST_AXES:
         raise ShapeError(f"a blob of {len(shape)} axes; Caffe has at most {MOST_AXES}")
     if any(size < 0 for size in shape):
-        raise ShapeError(f"a negative size in {text(shape)}")
+        raise ShapeError(f"a negative size in {shape_text(shape)}")
     if prod(shape) > MOST_ELEMENTS:
-        raise ShapeError(f"a blob of {text(shape)}; Caffe holds at most 2,147,483,647 elements")
+        raise ShapeError(
+            f"a blob of {shape_text(shape)}; Caffe holds at most 2,147,483,647 elements"
+        )
 
 
 def _check_number(what: str, number: int, allowed: tuple[int, int]) -> None:
@@ -119,11 +122,6 @@ def _check_number(what: str, number: int, allowed: tuple[int, int]) -> None:
     raise ShapeError(f"takes {wanted} `{what}`, has {number}")
 
 
-def text(shape: Shape) -> str:
-    """Write a shape for a message: 24 x 3 x 224 x 224."""
-    return " x ".join(map(str, shape)) or "scalar"
-
-
 def axis_of(axis: int, shape: Shape) -> int:
     """Resolve an axis that may count from the end, as Caffe's `CanonicalAxisIndex` does.
 
@@ -133,7 +131,7 @@ def axis_of(axis: int, shape: Shape) -> int:
         When the shape has no such axis.
     """
     if not -len(shape) <= axis < len(shape):
-        raise ShapeError(f"no axis {axis} in {text(shape)}")
+        raise ShapeError(f"no axis {axis} in {shape_text(shape)}")
     return axis % len(shape)
 
 
@@ -145,7 +143,7 @@ def require(condition: bool, message: str) -> None:
 
 def same_shape(a: Shape, b: Shape) -> None:
     """Require two shapes to be equal."""
-    require(a == b, f"{text(a)} does not fit {text(b)}")
+    require(a == b, f"{shape_text(a)} does not fit {shape_text(b)}")
 
 
 def with_size(shape: Shape, axis: int, size: int) -> Shape:

@@ -10,8 +10,8 @@ from netgen.cost.layers.layer_types import (
     layer_types,
     require,
     same_shape,
-    text,
 )
+from netgen.system.text import shape_text
 
 
 @layer_types(
@@ -24,7 +24,7 @@ def _elementwise(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 
 @layer_types("PReLU")
 def _prelu(layer: LayerParameter, bottoms: list[Shape]) -> Made:
-    require(len(bottoms[0]) > 1, f"needs at least two axes, has {text(bottoms[0])}")
+    require(len(bottoms[0]) > 1, f"needs at least two axes, has {shape_text(bottoms[0])}")
     slopes = () if layer.prelu_param.channel_shared else (bottoms[0][1],)
     return Made((bottoms[0],), (slopes,))
 
@@ -32,21 +32,21 @@ def _prelu(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 @layer_types("BatchNorm")
 def _batch_norm(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     """Keep mean and variance per channel, and the factor that both are divided by."""
-    require(len(bottoms[0]) > 1, f"needs at least two axes, has {text(bottoms[0])}")
+    require(len(bottoms[0]) > 1, f"needs at least two axes, has {shape_text(bottoms[0])}")
     channels = bottoms[0][1:2]
     return Made((bottoms[0],), (channels, channels, (1,)))
 
 
 @layer_types("LRN")
 def _lrn(layer: LayerParameter, bottoms: list[Shape]) -> Made:
-    require(len(bottoms[0]) == 4, f"needs four axes, has {text(bottoms[0])}")
+    require(len(bottoms[0]) == 4, f"needs four axes, has {shape_text(bottoms[0])}")
     require(layer.lrn_param.local_size % 2 == 1, "local_size must be odd")
     return Made((bottoms[0],))
 
 
 @layer_types("MVN")
 def _mvn(layer: LayerParameter, bottoms: list[Shape]) -> Made:
-    require(len(bottoms[0]) <= 4, f"needs at most four axes, has {text(bottoms[0])}")
+    require(len(bottoms[0]) <= 4, f"needs at most four axes, has {shape_text(bottoms[0])}")
     return Made((bottoms[0] + (1,) * (4 - len(bottoms[0])),))
 
 
@@ -74,5 +74,5 @@ def _covered(axis: int, num_axes: int, bottoms: list[Shape]) -> Shape:
     start = axis_of(axis, whole)
     require(num_axes >= -1, "num_axes must be -1 or more")
     end = len(whole) if num_axes == -1 else start + num_axes
-    require(end <= len(whole), f"axes {start} to {end - 1} are not all in {text(whole)}")
+    require(end <= len(whole), f"axes {start} to {end - 1} are not all in {shape_text(whole)}")
     return whole[start:end]

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from netgen.caffe.caffe_pb2 import BlobShape, DataParameter, Datum, LayerParameter
 from netgen.caffe.databases import DatabaseError, open_database
-from netgen.cost.layers.layer_types import ANY, Made, Shape, ShapeError, layer_types, require, text
+from netgen.cost.layers.layer_types import ANY, Made, Shape, ShapeError, layer_types, require
+from netgen.system.text import shape_text
 
 PAPERS_IMAGE = (3, 224, 224)
 OPEN_ENDED = {"Data", "HDF5Data", "ImageData", "Input", "WindowData"}
@@ -98,7 +99,7 @@ def _image(
         return stated, None
     if top in labels:
         return (1, 1, 1), None
-    assumed = f"blob {top!r} is ASSUMED to be {text(PAPERS_IMAGE)} per image"
+    assumed = f"blob {top!r} is ASSUMED to be {shape_text(PAPERS_IMAGE)} per image"
     reason = f"layer {layer.name!r} does not give it, and its data is not here"
     return PAPERS_IMAGE, f"{assumed}: {reason}"
 

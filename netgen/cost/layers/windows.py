@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from math import prod
 
 from netgen.caffe.caffe_pb2 import ConvolutionParameter, LayerParameter, PoolingParameter
-from netgen.cost.layers.layer_types import ANY, Made, Shape, axis_of, layer_types, require, text
+from netgen.cost.layers.layer_types import ANY, Made, Shape, axis_of, layer_types, require
+from netgen.system.text import shape_text
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _im2col(layer: LayerParameter, bottoms: list[Shape]) -> Made:
 @layer_types("Pooling", tops=(1, 2))
 def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     param, shape = layer.pooling_param, bottoms[0]
-    require(len(shape) == 4, f"needs four axes, has {text(shape)}")
+    require(len(shape) == 4, f"needs four axes, has {shape_text(shape)}")
     up = param.round_mode == PoolingParameter.CEIL
     size = [pooled(n, window, up) for n, window in zip(shape[2:], _pools(param, shape))]  # noqa: B905
     return Made(((*shape[:2], *size),) * 2)
@@ -174,7 +175,7 @@ def _both(param: PoolingParameter, short: str, name: str) -> list[int]:
 def _spatial_pyramid(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     """Pool over 1, 4, 16, ... bins and join the results to one vector per image."""
     shape, height = bottoms[0], layer.spp_param.pyramid_height
-    require(len(shape) == 4, f"needs four axes, has {text(shape)}")
+    require(len(shape) == 4, f"needs four axes, has {shape_text(shape)}")
     require(height > 0, "pyramid_height must be positive")
     levels = [[pooled(n, _bin(n, 2**level)) for n in shape[2:]] for level in range(height)]
     if height == 1:  # Caffe leaves a pyramid of one level unflattened

@@ -70,6 +70,35 @@ def test_the_largest_classes_are_counted_in_the_test_labels(real_log: Path) -> N
     assert found["top5_noun"][1] == pytest.approx(sum(largest[:5]) / 12)
 
 
+def test_an_accuracy_beside_a_loss_of_nan_means_nothing(tmp_path: Path) -> None:
+    loss = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc_noun" top: "loss_noun" }\n'
+    log = tmp_path / "nan.log"
+    log.write_text(
+        LOG_OF_1_0.replace("I0816 10:00:02.000001", loss + "I0816 10:00:02.000001").replace(
+            "right = 0.5\n", "right = 1\nI0816 10:00:11.000003 123 solver.cpp:414]"
+            "     Test net output #1: loss_noun = nan (* 1 = nan loss)\n"
+        )
+    )  # fmt: skip
+    told = netgen_log(log).output
+    assert "MEANS NOTHING" in told
+    assert "A loss is nan" in told
+    assert "x guessing" not in told
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [("Iteration 20 (2 iter/s, 10s/20 iters), loss", "against the image (Caffe 1.0)"),
+     ("Iteration 20, loss", "in favour of the last class (Caffe of 2016)")],
+)  # fmt: skip
+def test_the_rule_for_equal_scores_is_that_of_the_caffe_that_wrote_the_log(
+    tmp_path: Path, line: str, rule: str
+) -> None:
+    log = tmp_path / "train.log"
+    text = LOG_OF_1_0.replace("Iteration 0 (-nan iter/s, 0s/20 iters), loss", line)
+    log.write_text(text.replace("Iteration 20 (2 iter/s, 10s/20 iters), loss", line))
+    assert f"Equal scores count {rule}.\n" in netgen_log(log).output
+
+
 @pytest.mark.parametrize(
     ("classes", "k", "printed"),
     [(167, 1, 0.60), (167, 5, 2.96), (117, 5, 4.20), (553, 1, 0.18), (553, 5, 0.90)],

@@ -26,6 +26,8 @@ TRAINING = re.compile(r"Iteration (?P<iteration>\d+).*, loss = (?P<loss>\S+)")
 OUTPUT = re.compile(r" *(?P<phase>Train|Test) net output #\d+: (?P<name>\S+) = (?P<value>\S+)")
 SNAPSHOT = re.compile(r"Snapshotting solver state to binary proto ?file (?P<file>\S+)")
 DONE = "Optimization Done."
+TIES_OF_1_0 = "against the image (Caffe 1.0)"
+TIES_OF_2016 = "in favour of the last class (Caffe of 2016)"
 NET = "Initializing net from parameters:"
 NET_FILE = re.compile(r"Creating (training|test) net.* net file: (?P<file>.+)")
 
@@ -111,12 +113,17 @@ class NetOutputs:
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """A training's losses and tests, in order, and its test net's layers, as far as known."""
+    """A training's losses and tests, in order, and its test net's layers, as far as known.
+
+    `ties` is how its Caffe counts an image whose class has the same score as others, or None where
+    the log does not tell its age.
+    """
 
     train: list[NetOutputs]
     test: list[NetOutputs]
     test_layers: list[LayerParameter]
     finished: bool
+    ties: str | None
 
 
 def read_log(path: Path) -> TrainingLog:
@@ -141,7 +148,16 @@ def read_log(path: Path) -> TrainingLog:
         test=_outputs(events, "test"),
         test_layers=_test_layers(lines),
         finished=any(event.what == "done" for event in events),
+        ties=_ties(lines),
     )
+
+
+def _ties(lines: list[str]) -> str | None:
+    """Return the rule for equal scores: 1.0 also has another line for each iteration."""
+    displays = [line for line in lines if TRAINING.search(line)]
+    if not displays:
+        return None
+    return TIES_OF_1_0 if any(" iter/s, " in line for line in displays) else TIES_OF_2016
 
 
 def _outputs(events: list[LogEvent], what: str) -> list[NetOutputs]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def command(file: Path, as_json: bool) -> None:
     if len(log.train) > 1:
         _print_losses(log.train)
     if log.test:
-        _print_test(log.test[-1], log.test_layers)
+        _print_test(log.test[-1], log)
     else:
         click.echo("No test yet.")
     if not log.finished:
@@ -74,26 +75,43 @@ def _span(readings: list[NetOutputs]) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def _print_test(test: NetOutputs, layers: list[LayerParameter]) -> None:
+def _print_test(test: NetOutputs, log: TrainingLog) -> None:
     from netgen.evaluation.labels import guessing_accuracies
 
-    guess = guessing_accuracies(layers)
+    guess = guessing_accuracies(log.test_layers)
+    meaningless = _without_scores(test, log.test_layers)
     rows = []
     for name in guess.keys() & test.values.keys():
         value, (chance, prior) = test.values[name], guess[name]
+        broken = name in meaningless
         rows.append(
             {
                 "accuracy": name,
                 "test": f"{100 * value:.2f} %",
                 "chance": f"{100 * chance:.2f} %",
                 "largest classes": "-" if prior is None else f"{100 * prior:.2f} %",
-                "": _verdict(value, max(chance, prior or 0)),
+                "": "MEANS NOTHING" if broken else _verdict(value, max(chance, prior or 0)),
             }
         )
     if not rows:  # the net is neither in the log nor in its file
         rows = [{"output": name, "test": f"{value:.4f}"} for name, value in test.values.items()]
     click.echo(f"Test, iteration {test.iteration}{', compared with guessing' if guess else ''}:")
     print_table(sorted(rows, key=lambda row: next(iter(row.values()))))
+    if meaningless:
+        click.echo("A loss is nan: so are the scores, and Caffe 1.0 counts nan as a right answer.")
+    elif guess and log.ties:
+        click.echo(f"Equal scores count {log.ties}.")
+
+
+def _without_scores(test: NetOutputs, layers: list[LayerParameter]) -> set[str]:
+    """Return the accuracies whose scores, or whose neighbours' if none are known, gave a nan."""
+    broken = {name for name, value in test.values.items() if isnan(value)}
+    scores = {layer.bottom[0] for layer in layers if broken & {*layer.top}}
+    return {
+        layer.top[0]
+        for layer in layers
+        if layer.type == "Accuracy" and broken and (not scores or layer.bottom[0] in scores)
+    }
 
 
 def _verdict(value: float, guess: float) -> str:

@@ -92,7 +92,7 @@ def test_nvcc_compiles_the_kernels_of_the_cross_residual(tmp_path: Path) -> None
         pytest.skip("no nvcc here: CUDA's compiler is needed only for a Caffe with CUDA")
     source, generated = tmp_path / "source", tmp_path / "generated"
     bash(f"{ROOT / BUILD} --unpack {VENV} {source}", cwd=ROOT)
-    run(sys.executable, ROOT / "docker/caffe/replacements.py", source)
+    run(sys.executable, ROOT / "docker/caffe/replacements", source)
     (generated / "caffe/proto").mkdir(parents=True)
     (generated / "cublas_v2.h").write_text(CUBLAS)
     (generated / "curand.h").write_text(CURAND)

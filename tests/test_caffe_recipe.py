@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from support.paths import ROOT
-from support.recipe import BUILD, VENV, bash, run
+from support.recipe import BUILD, VENV, bash, run, write_program
 
 # ---- the replacements ---------------------------------------------------------------------------
 
 
+FOLDER = ROOT / "docker/caffe/replacements"
+
+
 def load_replacements() -> ModuleType:
-    """Import docker/caffe/replacements.py, which belongs to no package."""
-    path = ROOT / "docker/caffe/replacements.py"
-    spec = importlib.util.spec_from_file_location("replacements", path)
+    """Import docker/caffe/replacements, which belongs to no package, as its program does."""
+    sys.path.insert(0, str(FOLDER))
+    spec = importlib.util.spec_from_file_location("replacements", FOLDER / "__main__.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclass looks itself up
     spec.loader.exec_module(module)
+    sys.path.remove(str(FOLDER))
     return module
 
 
 replacements = load_replacements()
+ROWS = replacements.REPLACEMENTS
 
 
 def make_source(tree: Path) -> dict[str, str]:
     """Write a source of nothing but the texts to replace, and give each file's text."""
     texts: dict[str, str] = {}
-    for replacement in replacements.REPLACEMENTS:
+    for replacement in ROWS:
         texts[replacement.file] = texts.get(replacement.file, "") + replacement.old
     for name, text in texts.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -42,9 +47,9 @@ def make_source(tree: Path) -> dict[str, str]:
 
 def test_every_replacement_is_made_in_a_source_that_needs_it(tmp_path: Path) -> None:
     make_source(tmp_path)
-    report = replacements.mend_tree(tmp_path)
-    assert [line.split(":")[0] for line in report] == ["mended"] * len(replacements.REPLACEMENTS)
-    for replacement in replacements.REPLACEMENTS:
+    report = replacements.mend_tree(tmp_path, ROWS)
+    assert [line.split(":")[0] for line in report] == ["mended"] * len(ROWS)
+    for replacement in ROWS:
         assert replacement.new in (tmp_path / replacement.file).read_text()
 
 
@@ -53,22 +58,22 @@ def test_weights_are_left_to_a_caffe_that_loads_them_itself(tmp_path: Path) -> N
     program = tmp_path / "tools/caffe.cpp"
     right = "solver_param.add_weights(FLAGS_weights);\n" + program.read_text()
     program.write_text(right)
-    assert replacements.mend_tree(tmp_path)[0].startswith("right already: ")
+    assert replacements.mend_tree(tmp_path, ROWS)[0].startswith("right already: ")
     assert program.read_text() == right
 
 
-@pytest.mark.parametrize("replacement", replacements.REPLACEMENTS, ids=lambda r: r.why)
+@pytest.mark.parametrize("replacement", ROWS, ids=lambda r: r.why)
 @pytest.mark.parametrize("change", ["gone", "twice"])
 def test_an_unexpected_source_is_refused_and_left_as_it_was(
     tmp_path: Path, replacement: object, change: str
 ) -> None:
-    assert isinstance(replacement, replacements.Replacement)
+    assert isinstance(replacement, type(ROWS[0]))
     texts = make_source(tmp_path)
     altered = {"gone": "// other code\n", "twice": replacement.old * 2}[change]
     texts[replacement.file] = texts[replacement.file].replace(replacement.old, altered)
     (tmp_path / replacement.file).write_text(texts[replacement.file])
 
-    result = run(sys.executable, ROOT / "docker/caffe/replacements.py", tmp_path)
+    result = run(sys.executable, FOLDER, tmp_path)
 
     assert result.returncode == 1
     assert f"not what the recipe expects: {replacement.file}: expected once" in result.stderr
@@ -78,6 +83,10 @@ def test_an_unexpected_source_is_refused_and_left_as_it_was(
 
 
 # ---- the cache ----------------------------------------------------------------------------------
+
+
+SOURCES = (ROOT / "docker/caffe/source.sh").read_text()
+SHA256 = dict(re.findall(r"^(\w+)_SHA256=(\w+)$", SOURCES, re.MULTILINE))
 
 
 def key(checkout: Path, **env: str) -> str:
@@ -101,7 +110,10 @@ def test_the_key_stays_when_nothing_changes(checkout: Path) -> None:
     assert key(checkout) == key(ROOT)
 
 
-@pytest.mark.parametrize("name", ["build.sh", "CMakeLists.txt", "compat.hpp", "replacements.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["build.sh", "CMakeLists.txt", "compat.hpp", "replacements/layers.py", "cuda.sh"],
+)
 def test_the_key_changes_with_the_recipe(checkout: Path, name: str) -> None:
     before = key(checkout)
     with (checkout / "docker/caffe" / name).open("a") as file:
@@ -154,8 +166,43 @@ def test_a_source_that_is_no_caffe_is_refused(tmp_path: Path, source: str, messa
     assert not list((tmp_path / "cache").glob("caffe-*[!a-z.]"))
 
 
+def without_mirrors(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine whose apt knows mirrors that lack the package."""
+    folder = tmp_path / "pretend"
+    folder.mkdir()
+    write_program(folder / "apt-get", f"echo file://{tmp_path}/mirror/")
+    return {"PATH": f"{folder}:/usr/bin:/bin", "NETGEN_CACHE": str(tmp_path / "cache")}
+
+
+def test_where_no_mirror_has_the_first_source_the_second_is_taken_and_said(tmp_path: Path) -> None:
+    result = run(ROOT / BUILD, "--key", VENV, env=without_mirrors(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert f"source: {SHA256['PYPI']}\n" in result.stdout
+    assert "so this takes the second source, brocolli-caffe==9.0.2" in result.stderr
+    assert "CAFFE_SOURCE=<folder or tar file>" in result.stderr
+    assert not list((tmp_path / "cache/sources").iterdir())
+
+
+def test_the_first_source_is_not_replaced_where_it_was_asked_for(tmp_path: Path) -> None:
+    env = without_mirrors(tmp_path) | {"CAFFE_SOURCE": "debian"}
+    result = run(ROOT / BUILD, "--unpack", VENV, tmp_path / "new", env=env)
+    assert result.returncode == 1
+    assert "Next: mend the network or apt's sources" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_caffe_that_is_built_already_needs_no_mirror(tmp_path: Path) -> None:
+    env = without_mirrors(tmp_path)
+    (tmp_path / "cache/caffe-built").mkdir(parents=True)
+    (tmp_path / "cache/caffe-built/build.txt").write_text(f"source: {SHA256['DEBIAN']}\n")
+    result = run(ROOT / BUILD, "--key", VENV, env=env)
+    assert f"source: {SHA256['DEBIAN']}\n" in result.stdout
+    assert result.stderr == ""
+
+
 # The steps of a build that take long, replaced by some that take a second.
 QUICK_BUILD = """
+    SOURCE=of-the-test SOURCE_HASH=0
     unpack_source() { mkdir -p "$2"; }
     compile() { sleep 1; mkdir -p "$(dirname "$2")/$(basename "$2")/prefix"; echo compiled; }
     check_whole() { true; }
@@ -165,7 +212,7 @@ QUICK_BUILD = """
 
 def build_quickly(checkout: Path, cache: Path, *, changes: str = "") -> str:
     """Give the script that builds with pretended steps, in a cache of the test's own."""
-    (checkout / "docker/caffe/replacements.py").write_text("")
+    (checkout / "docker/caffe/replacements/__main__.py").write_text("")
     return f"""
         . {checkout / BUILD}
         CACHE={cache}

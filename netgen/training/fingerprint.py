@@ -65,6 +65,8 @@ def engine(gpu: int | None) -> EngineFingerprint:
     for path in libraries:
         digest.update(path.read_bytes())
     version = getattr(caffe, "__version__", "unknown")
+    if os.environ.get("CAFFE_PLAIN", "").startswith("1"):  # other loops, other bits
+        version += " with CAFFE_PLAIN=1"
     device = "CPU" if gpu is None else gpu_name(gpu)
     return EngineFingerprint(version, digest.hexdigest(), *blas(), device)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from support.engine_suites import Built, build_for_installed
 from support.images import by_caffe, jpegs, others
 from support.initial_weights import Layers, narrow_source
 from support.networks import dataset, make_databases, order
@@ -109,3 +110,9 @@ def source(once: Once, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layer
     """A ResNet-50, narrow, as training might leave it; the current folder has its file."""
     monkeypatch.chdir(tmp_path)
     return narrow_source(once, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def installed_tests(once: Once) -> Built:
+    """Caffe's own tests of what Table 2 uses, built for the Caffe that is installed."""
+    return once("installed-tests", build_for_installed)

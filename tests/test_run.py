@@ -38,7 +38,15 @@ def test_run_shows_its_usage_when_it_does_not_understand(words: list[str], code:
 def test_run_help_names_its_words_and_its_variables() -> None:
     result = run(ROOT / "run", "help")
     assert result.returncode == 0
-    for word in ("demo", "test", "setup", "NETGEN_CACHE", "CAFFE_SOURCE", "CAFFE_PORTABLE"):
+    for word in (
+        "demo",
+        "test",
+        "setup",
+        "engine-tests",
+        "NETGEN_CACHE",
+        "CAFFE_SOURCE",
+        "CAFFE_PORTABLE",
+    ):
         assert word in result.stdout
 
 
@@ -134,6 +142,21 @@ F1122 16:00:00.000000 123 io.cpp:36] Check failed: fd != -1 (-1 vs. -1) File not
         "  Iteration 120 (9 iter/s, 2s/20 iters), loss = 0.4",
         "F1122 16:00:00.000000 123 io.cpp:36] Check failed: fd != -1 (-1 vs. -1) File not found: a",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "run_on"), [("", "/built/debian /built/pypi"), ("/some/tree", "/built//some/tree")]
+)
+def test_the_engines_tests_are_run_for_both_sources_or_for_the_users(
+    checkout: Path, source: str, run_on: str
+) -> None:
+    write_program(checkout / "docker/caffe/tests/build.sh", 'echo "/built/$CAFFE_SOURCE"')
+    (checkout / ".venv/bin").mkdir(parents=True)
+    write_program(checkout / ".venv/bin/python", 'echo "python $*"')
+    said = bash(
+        ". ./run; prepare() { :; }; engine_tests", cwd=checkout, env={"CAFFE_SOURCE": source}
+    )
+    assert said.splitlines()[-1] == f"python tests/engine_tests.py {run_on}"
 
 
 def test_shellcheck_finds_nothing() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from support.paths import ROOT
-from support.recipe import BUILD, VENV, bash, run, write_program
+from support.recipe import BUILD, SOURCES, VENV, bash, run, write_program
 
 # ---- the replacements ---------------------------------------------------------------------------
 
@@ -83,10 +82,6 @@ def test_an_unexpected_source_is_refused_and_left_as_it_was(
 
 
 # ---- the cache ----------------------------------------------------------------------------------
-
-
-SOURCES = (ROOT / "docker/caffe/source.sh").read_text()
-SHA256 = dict(re.findall(r"^(\w+)_SHA256=(\w+)$", SOURCES, re.MULTILINE))
 
 
 def key(checkout: Path, **env: str) -> str:
@@ -177,7 +172,7 @@ def without_mirrors(tmp_path: Path) -> dict[str, str]:
 def test_where_no_mirror_has_the_first_source_the_second_is_taken_and_said(tmp_path: Path) -> None:
     result = run(ROOT / BUILD, "--key", VENV, env=without_mirrors(tmp_path))
     assert result.returncode == 0, result.stderr
-    assert f"source: {SHA256['PYPI']}\n" in result.stdout
+    assert f"source: {SOURCES['pypi']}\n" in result.stdout
     assert "so this takes the second source, brocolli-caffe==9.0.2" in result.stderr
     assert "CAFFE_SOURCE=<folder or tar file>" in result.stderr
     assert not list((tmp_path / "cache/sources").iterdir())
@@ -194,9 +189,9 @@ def test_the_first_source_is_not_replaced_where_it_was_asked_for(tmp_path: Path)
 def test_a_caffe_that_is_built_already_needs_no_mirror(tmp_path: Path) -> None:
     env = without_mirrors(tmp_path)
     (tmp_path / "cache/caffe-built").mkdir(parents=True)
-    (tmp_path / "cache/caffe-built/build.txt").write_text(f"source: {SHA256['DEBIAN']}\n")
+    (tmp_path / "cache/caffe-built/build.txt").write_text(f"source: {SOURCES['debian']}\n")
     result = run(ROOT / BUILD, "--key", VENV, env=env)
-    assert f"source: {SHA256['DEBIAN']}\n" in result.stdout
+    assert f"source: {SOURCES['debian']}\n" in result.stdout
     assert result.stderr == ""
 
 

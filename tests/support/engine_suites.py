@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from support.paths import ROOT, TESTS
+from support.recipe import SOURCES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,11 +27,6 @@ else:  # Ubuntu 22.04's Python
 BUILD_TESTS = ROOT / "docker/caffe/tests/build.sh"
 TABLE = TESTS / "engine_failures.toml"
 WHOLE_SUITE = "*"  # in the table: the suite does not compile
-# The sources that the recipe knows, by the hash that a build records.
-SOURCES = {
-    "e0eb3f06794f7402c77b7dec8e8480273ee1a1bb192e9122b621a69d4147ad0c": "debian",
-    "c6410cc60bdd6db685d441b66be7df05410f8850ac88d6b75d48ef9b2315c08a": "pypi",
-}
 # Of a user's own tree, the known source that is most like it.
 LIKE = {"1.0": "debian", "2016": "pypi"}
 # The suites of each type of layer that Table 2's networks have ...
@@ -99,13 +95,14 @@ class Built:
     @property
     def is_known(self) -> bool:
         """Whether the source is one that the recipe knows, so that every row has to fit."""
-        return self.record["source"] in SOURCES
+        return self.record["source"] in SOURCES.values()
 
     @property
     def source(self) -> str:
         """The source's name in the table; of a user's own tree, the name of the one like it."""
         record = self.record
-        return SOURCES.get(record["source"], LIKE[record["era"]])
+        named = {digest: name for name, digest in SOURCES.items()}
+        return named.get(record["source"], LIKE[record["era"]])
 
     def suites(self) -> list[str]:
         """All suites that came with the source: those of C++, then those of pycaffe."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,13 @@ from pathlib import Path
 from support.paths import ROOT
 
 VENV = Path(sys.prefix)
+# The sources with a name, and the SHA-256 of each.
+SOURCES = {
+    name.lower(): digest
+    for name, digest in re.findall(
+        r"^(\w+)_SHA256=(\w+)$", (ROOT / "docker/caffe/source.sh").read_text(), re.MULTILINE
+    )
+}
 BUILD = "docker/caffe/build.sh"
 
 

@@ -81,7 +81,8 @@ std::vector<Tile> tiles_of(const Convolution& c, const Sizes& s, int first, int 
   std::vector<Tile> tiles;
   for (int image = first; image < last; image += images) {
     for (int row = 0; row < c.output_height; row += rows) {
-      tiles.push_back({image, std::min(images, last - image), row, std::min(rows, c.output_height - row)});
+      tiles.push_back(
+          {image, std::min(images, last - image), row, std::min(rows, c.output_height - row)});
     }
   }
   return tiles;
@@ -91,9 +92,9 @@ std::vector<Tile> tiles_of(const Convolution& c, const Sizes& s, int first, int 
 struct Inside {
   Inside(const Convolution& c, int shift)
       : first(std::min(c.output_width, shift >= 0 ? 0 : (-shift + c.stride_w - 1) / c.stride_w)),
-        last(shift >= c.width
-                 ? first
-                 : std::max(first, std::min(c.output_width, (c.width - 1 - shift) / c.stride_w + 1))) {}
+        last(shift >= c.width ? first
+                              : std::max(first, std::min(c.output_width,
+                                                         (c.width - 1 - shift) / c.stride_w + 1))) {}
   const int first, last;
 };
 
@@ -214,21 +215,21 @@ void add_columns(const Convolution& c, const Sizes& s, const Tile& t, Dtype* col
 }
 
 // A tile of several images lies apart in a blob: these bring the images' planes side by side and back.
+// `between`: the numbers from one image to the next.
 template <typename Dtype>
-void gather(const Tile& t, int planes, int size, int between, const Dtype* from, Dtype* to) {
-  for (int plane = 0; plane < planes; ++plane) {
+void gather(const Tile& t, int planes, int size, size_t between, const Dtype* from, Dtype* to) {
+  for (int plane = 0; plane < planes; ++plane, from += size) {
     for (int image = t.image; image < t.image + t.images; ++image, to += size) {
-      const Dtype* first = from + static_cast<size_t>(image) * between + static_cast<size_t>(plane) * size;
-      std::copy(first, first + size, to);
+      std::copy(from + image * between, from + image * between + size, to);
     }
   }
 }
 
 template <typename Dtype>
-void scatter(const Tile& t, int planes, int size, int between, const Dtype* from, Dtype* to) {
-  for (int plane = 0; plane < planes; ++plane) {
+void scatter(const Tile& t, int planes, int size, size_t between, const Dtype* from, Dtype* to) {
+  for (int plane = 0; plane < planes; ++plane, to += size) {
     for (int image = t.image; image < t.image + t.images; ++image, from += size) {
-      std::copy(from, from + size, to + static_cast<size_t>(image) * between + static_cast<size_t>(plane) * size);
+      std::copy(from, from + size, to + image * between);
     }
   }
 }
@@ -252,9 +253,11 @@ Matrix<const Dtype> columns_of(const Convolution& c, const Sizes& s, const Tile&
 
 template <typename Dtype>
 void add_bias(const Convolution& c, const Sizes& s, const Tile& t, const Dtype* bias, Dtype* y) {
+  const int first = t.row * c.output_width;
   for (int image = t.image; image < t.image + t.images; ++image) {
     for (int output = 0; output < s.outputs; ++output) {
-      Dtype* row = y + (static_cast<size_t>(image) * c.num_output + output) * s.out_size + t.row * c.output_width;
+      const size_t plane = static_cast<size_t>(image) * c.num_output + output;
+      Dtype* row = y + plane * s.out_size + first;
       const Dtype b = bias[output];
 #pragma omp simd
       for (int i = 0; i < t.rows * c.output_width; ++i) row[i] += b;
@@ -311,8 +314,8 @@ void backward_tile(const Convolution& c, const Sizes& s, const Tile& t, const Dt
 
 template <typename Dtype>
 void add_bias_diff(const Convolution& c, const Sizes& s, const Dtype* dy, Dtype* bias_diff) {
-  in_ranges(c.num_output, threads_for(static_cast<size_t>(c.images) * c.num_output * s.out_size),
-              [&](size_t first, size_t last) {
+  const size_t numbers = static_cast<size_t>(c.images) * c.num_output * s.out_size;
+  in_ranges(c.num_output, kernels::threads_for(numbers), [&](size_t first, size_t last) {
     for (size_t output = first; output < last; ++output) {
       double total = 0;
       for (int image = 0; image < c.images; ++image) {

@@ -19,9 +19,15 @@ TESTS_RECIPE_FILES=(build.sh tests.cmake pictures.py)
 
 tests_main() {
   case "$#:${1:-}" in
-    2:--folder) folder_of_tests "$2" ;;
+    2:--folder)
+      choose_source
+      folder_of_tests "$2"
+      ;;
     *:-* | 0: | *:) tests_usage ;;
-    *) build_tests "$@" ;;
+    *)
+      choose_source
+      build_tests "$@"
+      ;;
   esac
 }
 
@@ -65,7 +71,7 @@ prepare_tests() {
   ln -s "$prefix" "$folder/prefix"
   cp -r "$RECIPE" "$folder/recipe"
   unpack_source "$venv" "$folder/tree"
-  "$venv/bin/python" "$RECIPE/replacements.py" "$folder/tree" >"$folder.log"
+  "$venv/bin/python" "$RECIPE/replacements" "$folder/tree" >"$folder.log"
   # One test of the source on PyPI has a stray word on a line of its own.
   sed -i '/^cmake$/d' "$folder"/tree/src/caffe/test/*.cpp
   "$venv/bin/python" "$TESTS_RECIPE/pictures.py" "$folder/tree/examples/images"

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,34 +101,50 @@ def local(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     return fingerprints(out)
 
 
-def start(root: Path, out: Path, address: str, code: str = "pass") -> subprocess.Popen[str]:
-    """Start a conversion on a cluster, after some code of its own."""
+@contextmanager
+def running(root: Path, out: Path, address: str, code: str = "") -> Iterator[subprocess.Popen[str]]:
+    """Start a conversion on a cluster, after some code of its own; none outlives its test."""
     arguments = ["mtvso", root, "--out", out, *SIZE, "--scheduler", address]
-    program = ["-c", f"{code}; from netgen.commands.cli import main; main()", "data"]
-    command = map(str, [sys.executable, *program, *arguments])
-    return subprocess.Popen(list(command), stderr=subprocess.PIPE, text=True)
+    program = ["-c", f"{code}\nfrom netgen.commands.cli import main\nmain()", "data"]
+    command = list(map(str, [sys.executable, *program, *arguments]))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, text=True) as run:
+        try:
+            yield run
+        finally:
+            run.kill()
 
 
 def ended(run: subprocess.Popen[str]) -> str:
-    """Wait for it, and return what it said."""
+    """Wait for it, and return what it said; this ends its pause."""
     return run.communicate(timeout=120)[1]
 
 
-def while_writing(run: subprocess.Popen[str], out: Path, do: Callable[[], object]) -> None:
-    """Do something once some records are written and many are not."""
-    partial = out.with_name(f".{out.name}.partial")
-    while run.poll() is None:
-        if sum(file.stat().st_size for file in partial.rglob("data.mdb")) > 2_000_000:
-            do()
-            return
-        time.sleep(0.002)
+# Some records are written then, and many are not.
+PAUSE = """
+import sys
+from data_prep.writing import SplitWriter
+append = SplitWriter.append
+def first(*batch):
+    SplitWriter.append = append
+    append(*batch)
+    print("paused", file=sys.stderr, flush=True)
+    sys.stdin.read()
+SplitWriter.append = first
+"""
+
+
+def until_paused(run: subprocess.Popen[str]) -> None:
+    """Wait until a run that began with `PAUSE` has written its first batch."""
+    said = list(iter(partial(next, run.stderr or iter(())), "paused\n"))
+    assert run.poll() is None, said
 
 
 def test_two_workers_make_the_bytes_of_a_local_run(
     two_workers: Cluster, root: Path, local: dict[str, str], tmp_path: Path
 ) -> None:
-    run = start(root, tmp_path / "out", two_workers.address)
-    said = ended(run)
+    with running(root, tmp_path / "out", two_workers.address) as run:
+        said = ended(run)
     assert run.returncode == 0, said
     assert fingerprints(tmp_path / "out") == local
     assert said.splitlines()[0] == "listing"  # and nothing of Dask's own
@@ -147,9 +164,12 @@ def test_pixels_without_files_too(two_workers: Cluster, tmp_path: Path) -> None:
 def test_the_work_of_a_worker_that_is_killed_is_done_by_another(
     root: Path, local: dict[str, str], tmp_path: Path
 ) -> None:
-    with cluster(tmp_path, "", "") as found:
-        run = start(root, tmp_path / "out", found.address)
-        while_writing(run, tmp_path / "out", found.workers[0].kill)
+    with (
+        cluster(tmp_path, "", "") as found,
+        running(root, tmp_path / "out", found.address, PAUSE) as run,
+    ):
+        until_paused(run)
+        found.workers[0].kill()
         said = ended(run)
         assert run.returncode == 0, said
         assert found.workers[0].wait(10) == -signal.SIGKILL
@@ -159,12 +179,15 @@ def test_the_work_of_a_worker_that_is_killed_is_done_by_another(
 def test_when_all_workers_are_lost_it_says_so_and_leaves_nothing(
     root: Path, tmp_path: Path
 ) -> None:
-    patience = "from data_prep import workers;"
-    patience += " workers.CHECK_INTERVAL = workers.NO_WORKERS_TIMEOUT = 1"
+    patience = "from data_prep import workers\n"
+    patience += "workers.CHECK_INTERVAL = workers.NO_WORKERS_TIMEOUT = 1"
     out = tmp_path / "out"
-    with cluster(tmp_path, "") as found:
-        run = start(root, out, found.address, patience)
-        while_writing(run, out, found.workers[0].kill)
+    with (
+        cluster(tmp_path, "") as found,
+        running(root, out, found.address, PAUSE + patience) as run,
+    ):
+        until_paused(run)
+        found.workers[0].kill()
         said = ended(run)
     assert run.returncode == 1
     expected = f"Error: {out}: {found.address}: no worker for 1 seconds: start some, and run again"
@@ -176,9 +199,9 @@ def test_when_the_scheduler_is_lost_it_says_so_and_leaves_nothing(
     root: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with cluster(tmp_path, "") as found:
-        run = start(root, out, found.address)
-        while_writing(run, out, found.scheduler.kill)
+    with cluster(tmp_path, "") as found, running(root, out, found.address, PAUSE) as run:
+        until_paused(run)
+        found.scheduler.kill()
         said = ended(run)
     assert run.returncode == 1
     assert said.splitlines()[-1].endswith(f"{found.address}: the scheduler was lost: run again")
@@ -193,8 +216,10 @@ def test_a_worker_that_does_not_see_the_images_is_an_error_not_many_rejects(
     trial = ["unshare", "--mount", "bash", "-ec", blind]
     if subprocess.run(trial, capture_output=True, check=False).returncode != 0:
         pytest.skip("mounting a small disk is not permitted here")
-    with cluster(tmp_path, "", blind) as found:
-        run = start(root, tmp_path / "out", found.address)
+    with (
+        cluster(tmp_path, "", blind) as found,
+        running(root, tmp_path / "out", found.address) as run,
+    ):
         said = ended(run)
     assert run.returncode == 1
     assert re.fullmatch(
@@ -211,8 +236,10 @@ def test_a_worker_without_netgen_is_an_error(root: Path, tmp_path: Path) -> None
     (bare / "__init__.py").touch()
     # An installed netgen must not be found behind this one.
     (bare / "workers.py").write_text('raise ModuleNotFoundError("no", name="data_prep.workers")\n')
-    with cluster(tmp_path, f"export PYTHONPATH={bare.parent};") as found:
-        run = start(root, tmp_path / "out", found.address)
+    with (
+        cluster(tmp_path, f"export PYTHONPATH={bare.parent};") as found,
+        running(root, tmp_path / "out", found.address) as run,
+    ):
         said = ended(run)
     assert said.splitlines()[-1] == (
         f"Error: {found.address}: a worker has no 'data_prep.workers': install the same netgen"
@@ -224,8 +251,8 @@ def test_a_scheduler_that_does_not_answer_is_an_error_within_seconds(
     root: Path, tmp_path: Path
 ) -> None:
     begin = time.monotonic()
-    run = start(root, tmp_path / "out", f"{LOOPBACK}1")
-    said = ended(run)
+    with running(root, tmp_path / "out", f"{LOOPBACK}1") as run:
+        said = ended(run)
     assert time.monotonic() - begin < 30  # of which it waits 5, on a busy machine
     assert run.returncode == 1
     assert said.startswith(f"Error: no Dask scheduler answers at {LOOPBACK}1 (Timed out")
@@ -233,8 +260,8 @@ def test_a_scheduler_that_does_not_answer_is_an_error_within_seconds(
 
 
 def test_a_scheduler_without_workers_is_an_error(root: Path, tmp_path: Path) -> None:
-    with cluster(tmp_path) as found:
-        said = ended(start(root, tmp_path / "out", found.address))
+    with cluster(tmp_path) as found, running(root, tmp_path / "out", found.address) as run:
+        said = ended(run)
     assert said == (
         f"Error: {found.address}: a scheduler without workers: start some (`dask worker`)\n"
     )

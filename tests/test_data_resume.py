@@ -55,9 +55,9 @@ def wait_for(what: Callable[[], bool], run: subprocess.Popen[bytes]) -> None:
 
 
 def in_databases(out: Path) -> int:
-    """Return the bytes of the databases in the making."""
-    databases = out.with_name(f".{out.name}.partial").rglob("data.mdb")
-    return sum(map(_size, databases))
+    """Return the bytes of the databases of images in the making; their folders come and go."""
+    new = out.with_name(f".{out.name}.partial") / "new"
+    return sum(_size(new / split / "images.lmdb" / "data.mdb") for split in ("train", "test"))
 
 
 def holds_more_than(size: int, out: Path) -> bool:
@@ -65,7 +65,7 @@ def holds_more_than(size: int, out: Path) -> bool:
 
 
 def _size(file: Path) -> int:
-    """Return a file's bytes; 0 when it has been moved to its place meanwhile."""
+    """Return a file's bytes; 0 when it does not exist yet, or has been moved to its place."""
     try:
         return file.stat().st_size
     except FileNotFoundError:

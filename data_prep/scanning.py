@@ -39,7 +39,7 @@ def scan_source(
     progress.stage("scanning", ledger.value("SELECT COUNT(*) FROM items"))
     with workers.ahead(reader.scan, ledger.scans(CHUNK, reader.thorough)) as found:
         for items, scans in found:
-            if workers.check:
+            if workers.checks:
                 _check_unread(reader, items, scans)
             ledger.scanned(scans)
             progress.advance(len(items))

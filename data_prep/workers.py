@@ -48,14 +48,15 @@ class Workers:
         Takes pieces of work.
     depth
         The largest number of pieces in progress or finished and not yet fetched.
-    check
-        For work done on other machines: called every `CHECK_INTERVAL` seconds while an answer is
-        awaited; it raises an error when none will come.
+    checks
+        For work done on other machines: called once per answer. What it returns is called every
+        `CHECK_INTERVAL` seconds while that answer is awaited, and raises an error when none will
+        come.
     """
 
     executor: Executor
     depth: int
-    check: Callable[[], None] | None = None
+    checks: Callable[[], Callable[[], None]] | None = None
 
     @contextmanager
     def ahead(self, work: Callable[[A], B], items: Iterable[A]) -> Iterator[Iterator[tuple[A, B]]]:
@@ -82,8 +83,10 @@ class Workers:
 
     def _first(self, waiting: deque[tuple[A, Future[B]]]) -> tuple[A, B]:
         item, future = waiting.popleft()
-        while self.check and not wait([future], CHECK_INTERVAL).done:
-            self.check()
+        if self.checks:
+            check = self.checks()
+            while not wait([future], CHECK_INTERVAL).done:
+                check()
         return item, future.result()
 
 
@@ -128,7 +131,7 @@ def cluster(address: str) -> Iterator[Workers]:
         executor = stack.enter_context(client.get_executor(pure=False))
         stack.callback(executor.shutdown, wait=False)
         depth = 2 * _prepared_threads(client, address) + 4
-        yield Workers(executor, depth, _WorkerTimeout(client, address).check)
+        yield Workers(executor, depth, lambda: _WorkerTimeout(client, address).check)
 
 
 @contextmanager
@@ -190,7 +193,7 @@ def _prepared_threads(client: Client, address: str) -> int:
 
 
 class _WorkerTimeout:
-    """Ends the wait for an answer once the cluster has had no workers for a while."""
+    """Ends the wait for one answer once the cluster has had no workers for a while."""
 
     def __init__(self, client: Client, address: str) -> None:
         self.client, self.address = client, address

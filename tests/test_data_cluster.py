@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ import pytest
 from support.data import PROGRAM, fail, fingerprints, first_published, netgen, photographs, succeed
 from support.photographs import photograph, saved
 
+from data_prep import workers
 from data_prep.cifar100 import Cifar100
 from data_prep.class_folders import class_folders
 from data_prep.fashion_mnist import fashion_mnist
@@ -193,6 +195,21 @@ def test_when_all_workers_are_lost_it_says_so_and_leaves_nothing(
     expected = f"Error: {out}: {found.address}: no worker for 1 seconds: start some, and run again"
     assert said.splitlines()[-1] == expected
     assert not list(tmp_path.glob("*out*"))
+
+
+def test_the_time_for_lost_workers_to_return_begins_anew_with_every_answer() -> None:
+    begun = []
+
+    def checks() -> Callable[[], None]:
+        begun.append("now")
+        return begun.clear
+
+    with (
+        ThreadPoolExecutor(1) as executor,
+        workers.Workers(executor, 1, checks).ahead(str, range(3)) as done,
+    ):
+        assert [text for _, text in done] == ["0", "1", "2"]
+    assert len(begun) == 3
 
 
 def test_when_the_scheduler_is_lost_it_says_so_and_leaves_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -27,6 +28,8 @@ class DataCommands(click.Group):
         return super().get_command(ctx, name)
 
     def _add_sources(self) -> None:
+        # NumPy would start threads for products of matrices; making data has none.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from netgen.commands.data_sources import SOURCES
 
         for source in SOURCES:

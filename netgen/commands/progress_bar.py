@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from data_prep.request import StageProgress
 
-
-class Rate(ProgressColumn):
-    """Images per second."""
-
-    def render(self, task: Task) -> Text:
-        """Return the current rate."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task
+    from rich.text import Text
 
 
 class ProgressBar(StageProgress):
@@ -65,11 +52,34 @@ class ProgressLines(StageProgress):
 
 @contextmanager
 def show_progress() -> Iterator[StageProgress]:
-    """Give a bar when standard error is a terminal, else lines."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    """Give a bar when standard error is a terminal (or FORCE_COLOR says so), else lines."""
+    if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR")):
         yield ProgressLines()
         return
+    with _bar() as progress:
+        yield ProgressBar(progress)
+
+
+def _bar() -> Progress:
+    """Return a bar; only a run that shows one waits for Rich to be imported."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Images per second."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -77,5 +87,4 @@ def show_progress() -> Iterator[StageProgress]:
         Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield ProgressBar(progress)
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -24,6 +24,7 @@ from data_prep.resuming import (
 )
 from data_prep.scanning import scan_source
 from data_prep.staging import NEW, check_replaceable, staged
+from data_prep.storage import flushing
 from data_prep.workers import Workers, cluster, threads
 from data_prep.writing import mean_image, mean_pixel, write_split
 from netgen.network.dataset import (
@@ -117,6 +118,7 @@ class _Run:
         begin_writing(ledger, new, self.progress.message)
         check_disk_space(plan.bytes, new)
         self.write(ledger, plan, new)
+        self.progress.stage("flushing to the disk")  # as the end of `staged` does
         return plan
 
     def plan(self, ledger: Ledger) -> DatasetPlan:
@@ -132,10 +134,12 @@ class _Run:
             "train": split_in((folder / "train").as_posix(), tasks, plan.train),
             "test": split_in((folder / "test").as_posix(), tasks, plan.test),
         }
-        for name, split in splits.items():
-            sums[name] = write_split(
-                ledger, name, split, plan.shape, self.reader(ledger), self.workers, self.progress
-            )
+        reader = self.reader(ledger)
+        with flushing() as flusher:
+            for name, split in splits.items():
+                sums[name] = write_split(
+                    ledger, name, split, plan.shape, reader, self.workers, flusher, self.progress
+                )
         self.progress.stage("writing the lists")
         write_lists(ledger, tasks, folder)
         (folder / MEAN).write_bytes(mean_image(sums["train"], plan.train))

@@ -1,4 +1,4 @@
-"""LMDBs that are appended to batch by batch, flushed to the disk, and continued after a kill."""
+"""What is appended to batch by batch, flushed to the disk, and continued after a kill."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ class Appender:
 
 
 class Flusher:
-    """Flushes a growing file to the disk in a thread, so that little is left for the end."""
+    """Flushes growing files to the disk in a thread, so that little is left for the end."""
 
-    def __init__(self, file: Path, executor: Executor) -> None:
-        self.file, self.executor = file, executor
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
         self.last: Future[None] | None = None
 
-    def flush(self) -> None:
-        """Begin to flush what has been written so far, unless a flush is in progress.
+    def flush(self, file: Path) -> None:
+        """Begin to flush what has been written to a file, unless a flush is in progress.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class Flusher:
         """
         if self.last is None or self.last.done():
             self.wait()
-            self.last = self.executor.submit(_flush, self.file)
+            self.last = self.executor.submit(_flush, file)
 
     def wait(self) -> None:
         """Wait for the flush in progress; raises as `flush`."""
@@ -106,10 +106,10 @@ class Flusher:
 
 
 @contextmanager
-def flushing(file: Path) -> Iterator[Flusher]:
-    """Give a flusher for a file. Its failures are raised: the system reports each only once."""
+def flushing() -> Iterator[Flusher]:
+    """Give a flusher. Its failures are raised: the system reports each only once."""
     with ThreadPoolExecutor(1) as executor:
-        flusher = Flusher(file, executor)
+        flusher = Flusher(executor)
         yield flusher
         flusher.wait()
 

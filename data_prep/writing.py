@@ -13,7 +13,7 @@ from data_prep.ledger import Ledger, Record, pages
 from data_prep.reading import ImageReader, Prepared
 from data_prep.request import StageProgress
 from data_prep.resuming import Damaged
-from data_prep.storage import Appender, DatumBytes, flushing
+from data_prep.storage import Appender, DatumBytes, Flusher
 from data_prep.workers import Workers
 from netgen.caffe.caffe_pb2 import BlobProto
 from netgen.network.dataset import Split
@@ -73,6 +73,7 @@ def write_split(
     shape: ImageShape,
     reader: ImageReader,
     workers: Workers,
+    flusher: Flusher,
     progress: StageProgress,
 ) -> Sums:
     """Write a split's databases of images of that `shape`, from where they end; return the sums.
@@ -89,17 +90,14 @@ def write_split(
     writer = SplitWriter(ledger, name, split, shape)
     progress.stage(f"writing {name}", split.records)
     progress.advance(writer.written)
-    with (
-        workers.ahead(reader.prepare, ledger.records(name, writer.written, CHUNK)) as done,
-        flushing(writer.images.file) as flusher,
-    ):
+    with workers.ahead(reader.prepare, ledger.records(name, writer.written, CHUNK)) as done:
         for chunks in pages(done, BATCH // CHUNK):
             damaged = {name: why for _, each in chunks for name, why in each.damaged.items()}
             if damaged:
                 raise Damaged(damaged)
             rows = [row for chunk, _ in chunks for row in chunk]
             writer.append(rows, [prepared for _, prepared in chunks])
-            flusher.flush()
+            flusher.flush(writer.images.file)
             progress.advance(len(rows))
     return writer.sums
 

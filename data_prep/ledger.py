@@ -14,10 +14,10 @@ from dataclasses import dataclass, fields
 from hashlib import blake2b, sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from data_prep.image_source import DataError, ImageSource, Item, Reject, SplitName
-from data_prep.storage import disk_error
+from data_prep.storage import TwoSlots, disk_error
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ CREATE TABLE items (
 );
 CREATE INDEX by_rank ON items (rank, name);
 CREATE TABLE not_listed (name BLOB, reason TEXT);
-CREATE TABLE written (split TEXT PRIMARY KEY, records INTEGER, sums BLOB);
+CREATE TABLE written (split TEXT PRIMARY KEY, records INTEGER, slot INTEGER);
 """
 # No fsync: the file has to survive a kill of this process, not of the machine.
 PRAGMAS = """
@@ -81,10 +81,15 @@ class Record:
 
 
 class Ledger:
-    """An open ledger."""
+    """An open ledger.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    The sums of the pixels are beside it, in files of their own in `folder`: as a row, these 1.2 MB
+    would be copied three times for every batch.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self.connection = connection
+        self.sums = {split: TwoSlots(folder / f"sums-{split}") for split in get_args(SplitName)}
         self.connection.executescript(PRAGMAS)
         if not self.value("SELECT 1 FROM sqlite_master"):
             self.connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
@@ -190,13 +195,17 @@ class Ledger:
 
     def written(self, split: SplitName) -> tuple[int, bytes]:
         """Return how many records of a split are in all databases, and the sums of their pixels."""
-        found = self.rows("SELECT records, sums FROM written WHERE split = ?", split)
-        return found[0] if found else (0, b"")
+        found = self.rows("SELECT records, slot FROM written WHERE split = ?", split)
+        if not found:
+            return 0, b""
+        records, slot = found[0]
+        return records, self.sums[split].get(slot)
 
     def wrote(self, split: SplitName, records: int, sums: bytes) -> None:
         """Record how many records of a split are in all databases, and the sums of their pixels."""
+        slot = self.sums[split].put(sums)
         with self.connection:
-            self.connection.execute("REPLACE INTO written VALUES (?, ?, ?)", (split, records, sums))
+            self.connection.execute("REPLACE INTO written VALUES (?, ?, ?)", (split, records, slot))
 
     def digest(self) -> str:
         """Return a hash of the plan: which image is which record."""
@@ -232,7 +241,7 @@ def ledger(file: Path) -> Iterator[Ledger]:
     """
     try:
         with closing(sqlite3.connect(file)) as connection:
-            yield Ledger(connection)
+            yield Ledger(connection, file.parent)
     except sqlite3.Error as error:
         raise disk_error(error, file.parent) from error
 

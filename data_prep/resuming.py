@@ -19,7 +19,7 @@ from data_prep.image_source import DataError, ImageSource
 from data_prep.ledger import Ledger, encoded
 from data_prep.request import DataOptions
 
-FORMAT = 2  # of the ledger and of what is written; increase it when either changes
+FORMAT = 3  # of the ledger and of what is written; increase it when either changes
 THOROUGH = "thorough"  # a note in the ledger, for a run that resumes
 
 

@@ -80,6 +80,33 @@ class Appender:
             raise disk_error(error, self.folder) from None
 
 
+class TwoSlots:
+    """A file that keeps the newest of many values of one size, whenever the run is killed.
+
+    They go into its two halves by turns, so that the last one is whole while the next one is
+    written. Which half that is, the caller records.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.slot = file, 0
+
+    def put(self, value: bytes) -> int:
+        """Write a value over the last but one; return its slot."""
+        self.slot = 1 - self.slot
+        self.file.touch()
+        with self.file.open("r+b") as opened:
+            opened.seek(self.slot * len(value))
+            opened.write(value)
+        return self.slot
+
+    def get(self, slot: int) -> bytes:
+        """Return the value in a slot, the last one that was put."""
+        self.slot = slot
+        content = self.file.read_bytes()
+        half = len(content) // 2  # the first value went into slot 1
+        return content[slot * half :][:half]
+
+
 class Flusher:
     """Flushes growing files to the disk in a thread, so that little is left for the end."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,8 +48,10 @@ class SplitWriter:
         self.labels = [Appender(path) for path in split.labels.values()]
         self.written, kept = ledger.written(name)
         channels, height, width = shape
-        empty = np.zeros((height, width, channels), np.uint64)
-        self.sums: Sums = np.frombuffer(kept, np.uint64).reshape(empty.shape) if kept else empty
+        # As floats, because OpenCV adds them up fast; the whole numbers are exact up to 2**53.
+        self.sums = np.zeros((height, width, channels), np.float64)
+        if kept:
+            self.sums[:] = np.frombuffer(kept).reshape(self.sums.shape)
         self.ends = {each: each.entries() for each in (self.images, *self.labels)}
 
     def append(self, rows: list[Record], prepared: list[Prepared]) -> None:
@@ -57,7 +60,8 @@ class SplitWriter:
         for column, database in enumerate(self.labels):
             self._append(database, keys, [label_datum(row.labels[column]) for row in rows])
         self._append(self.images, keys, [datum for each in prepared for datum in each.datums])
-        self.sums = sum((each.sums.astype(np.uint64) for each in prepared), start=self.sums)
+        for each in prepared:
+            cv2.accumulate(each.sums, self.sums)
         self.written += len(rows)
         self.ledger.wrote(self.name, self.written, self.sums.tobytes())
 
@@ -99,7 +103,7 @@ def write_split(
             writer.append(rows, [prepared for _, prepared in chunks])
             flusher.flush(writer.images.file)
             progress.advance(len(rows))
-    return writer.sums
+    return writer.sums.astype(np.uint64)
 
 
 def mean_image(sums: Sums, records: int) -> bytes:

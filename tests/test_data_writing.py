@@ -32,7 +32,7 @@ from data_prep import datums, planning, storage
 from data_prep.datums import decoded_pixels, image_datum, key, label_datum
 from data_prep.image_source import DataError, ImageSource
 from data_prep.listings import read_list
-from data_prep.storage import Appender
+from data_prep.storage import Appender, TwoSlots
 from netgen.caffe.caffe_pb2 import BlobProto, Datum
 from netgen.network.dataset import read_dataset
 
@@ -223,6 +223,19 @@ def append(folder: Path, batches: int, size: int) -> Appender:
         keys = [key(i) for i in range(start, start + 256)]
         made.append(keys, [k * (size // 8) for k in keys])
     return made
+
+
+def test_the_last_sums_stay_whole_while_the_next_ones_are_written(tmp_path: Path) -> None:
+    slots = TwoSlots(tmp_path / "sums")
+    slot = slots.put(b"first")
+    assert TwoSlots(slots.file).get(slot) == b"first"
+    for value in (b"other", b"third"):
+        before, slot = slot, slots.put(value)
+        assert slot != before
+        assert TwoSlots(slots.file).get(slot) == value
+    again = TwoSlots(slots.file)
+    assert again.get(before) == b"other"
+    assert again.put(b"never") != before  # a run that resumes spares the one that was recorded
 
 
 def test_the_map_grows_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ class FileTree:
             raise OSError(errno.EINVAL, "not a file")
         if status.st_size > MAX_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             return file.read()
 
     def stamp(self, name: str) -> str:

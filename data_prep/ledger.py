@@ -186,11 +186,13 @@ class Ledger:
         """Yield the records of a split from `start` on, in their order, `size` at a time."""
         while page := self.rows(
             "SELECT name, sha256, labels FROM items WHERE split = ? AND position >= ?"
-            f" ORDER BY position LIMIT {size}", split, start,
+            f" ORDER BY position LIMIT {PAGE // size * size}", split, start,
         ):  # fmt: skip
-            yield [
-                Record(decoded(name), key, tuple(json.loads(labels))) for name, key, labels in page
-            ]
+            for rows in pages(page, size):
+                yield [
+                    Record(decoded(name), key, tuple(json.loads(labels)))
+                    for name, key, labels in rows
+                ]
             start += len(page)
 
     def written(self, split: SplitName) -> tuple[int, bytes]:

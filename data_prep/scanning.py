@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from data_prep.image_source import DataError, ImageSource
-from data_prep.ledger import Ledger, Scan
+from data_prep.ledger import Ledger, Scan, pages
 from data_prep.reading import ImageReader
 from data_prep.request import StageProgress
 from data_prep.workers import Workers
 
 CHUNK = 64  # images that a thread checks at a time
+TOGETHER = 4  # such chunks that are recorded at a time
 
 
 def scan_source(
@@ -38,11 +39,12 @@ def scan_source(
     ledger.enter(source, seed, progress.advance)
     progress.stage("scanning", ledger.value("SELECT COUNT(*) FROM items"))
     with workers.ahead(reader.scan, ledger.scans(CHUNK, reader.thorough)) as found:
-        for items, scans in found:
-            if workers.checks:
-                _check_unread(reader, items, scans)
-            ledger.scanned(scans)
-            progress.advance(len(items))
+        for page in pages(found, TOGETHER):
+            for items, scans in page:
+                if workers.checks:
+                    _check_unread(reader, items, scans)
+                progress.advance(len(items))
+            ledger.scanned(scan for _, scans in page for scan in scans)
 
 
 def _check_unread(

@@ -148,7 +148,7 @@ PLACES = [
     ("convert.start_over", 1),  # nobody knows of the damage
     ("resuming.clear", 2),  # the ledger does
     ("convert.scan_source", 2),
-    ("ledger.Ledger.scanned", 24),  # of 16 a scan
+    ("ledger.Ledger.scanned", 6),  # of 4 a scan
     ("convert.plan_dataset", 2),
     ("convert.begin_writing", 2),
     ("resuming.clear", 3),

@@ -15,24 +15,30 @@ import math
 import resource
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import cv2
+import numpy as np
+import simplejpeg
 from photographs import PAIRS, photographs
 
 from data_prep import duplicates, splitting
 from data_prep.class_folders import class_folders
-from data_prep.datums import MOST_RECORDS, key, label_datum
-from data_prep.image_source import ImageSource, Item
+from data_prep.datums import MOST_RECORDS, image_datum, key, label_datum
+from data_prep.image_source import ImageSource, Item, Pixels
 from data_prep.images import Decoding
 from data_prep.ledger import Ledger, Record, Scan, pages
 from data_prep.ledger import ledger as open_ledger
 from data_prep.planning import LABEL_DATUM, database_size
 from data_prep.reading import ImageReader, Prepared
 from data_prep.storage import Appender
+from data_prep.workers import keep_freed_memory
 from data_prep.writing import BATCH, CHUNK
 
 # Assumed of available machines, not measured.
@@ -78,9 +84,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--target", type=int, default=100_000_000)
     options = parser.parse_args()
+    keep_freed_memory()
     small, large = (ledger_costs(rows) for rows in (options.rows // 4, options.rows))
     images = image_costs(options.images)
     print_measured(images, small, large)
+    print_parts(options.images)
     print_plan(options.target, images, small, large)
 
 
@@ -192,6 +200,40 @@ def print_measured(images: ImageCosts, small: LedgerCosts, large: LedgerCosts) -
             ("plan", costs.planning), ("read a record", costs.reading),
         ):  # fmt: skip
             print(f"  {what:40} {seconds * 1e6:8,.1f} us  {1 / seconds:12,.0f}/s")
+
+
+def print_parts(count: int) -> None:
+    """Print what preparing a photograph consists of, part by part."""
+    source = class_folders(photographs(count))
+    names = [item.name for item in source.items() if isinstance(item, Item)]
+    chunks = list(pages(names, CHUNK))
+    spent: defaultdict[str, float] = defaultdict(float)
+    sums = np.zeros((224, 224, 3), np.float32)
+    for chunk in chunks:
+        contents = step(spent, "read it", source.load, chunk)
+        step(spent, "hash it", lambda content: sha256(content).digest(), contents)
+        decoded = step(spent, "decode it, checking for damage", decode_jpeg, contents)
+        resized = step(spent, "resize it", lambda pixels: cv2.resize(pixels, (224, 224)), decoded)
+        step(spent, "lay it out as a Datum", image_datum, resized)
+        step(spent, "add it to the sums", lambda pixels: cv2.accumulate(pixels, sums), resized)
+    print("of preparing a photograph")
+    for what, seconds in spent.items():
+        print(f"  {what:40} {seconds / count * 1e6:8,.1f} us")
+
+
+def step(
+    spent: dict[str, float], what: str, work: Callable[[Any], T], items: Sequence[Any]
+) -> list[T]:
+    """Do `work` with each of `items`, and enter the seconds in `spent`."""
+    found, seconds = timed(lambda: [work(item) for item in items])
+    spent[what] += seconds
+    return found
+
+
+def decode_jpeg(content: bytes) -> Pixels:
+    """Decode as `data_prep.images` does."""
+    pixels: Pixels = simplejpeg.decode_jpeg(content, "BGR", strict=True)
+    return pixels
 
 
 def print_plan(target: int, images: ImageCosts, small: LedgerCosts, large: LedgerCosts) -> None:

@@ -15,7 +15,7 @@
 #   NETGEN_CACHE    where builds are kept (default: ${XDG_CACHE_HOME:-~/.cache}/netgen)
 #   CAFFE_GPU       1 for a build with CUDA, by the nvcc on the PATH; it runs on the CPU too
 #   CAFFE_CUDNN     1 to let cuDNN compute what it can
-#   CAFFE_NCCL      1 for several GPUs with BVLC 1.0 (the default source needs no NCCL for that)
+#   CAFFE_NCCL      1 for several GPUs (the trees of 2016 need no NCCL for that)
 #   CAFFE_CUDA_ARCHITECTURES  the GPUs to compile for, e.g. "52;75" (default: this machine's)
 #   CAFFE_CUDA_ROOTS  folders, with ; between them, that hold cuBLAS, cuRAND, cuDNN or NCCL in
 #                   include/ and lib/, where they are not part of the CUDA toolkit

@@ -85,6 +85,19 @@ def test_an_accuracy_beside_a_loss_of_nan_means_nothing(tmp_path: Path) -> None:
     assert "x guessing" not in told
 
 
+def test_what_the_threads_that_read_data_say_hides_no_output(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    beside = (
+        "I0816 10:00:02.000001 124 data_layer.cpp:73] Restarting data prefetching from start.\n"
+        "I0816 10:00:02.000001 125 blocking_queue.cpp:49] Waiting for data\n"
+    )
+    lines = LOG_OF_1_0.splitlines(keepends=True)
+    log.write_text("".join(f"{line}{beside if 'solver.cpp' in line else ''}" for line in lines))
+    told = json.loads(netgen_log(log, "--json").output)
+    assert [reading["iteration"] for reading in told["train"]] == [0, 20]
+    assert told["test"] == [{"iteration": 20, "right": 0.5}]
+
+
 @pytest.mark.parametrize(
     ("line", "rule"),
     [("Iteration 20 (2 iter/s, 10s/20 iters), loss", "against the image (Caffe 1.0)"),

@@ -181,13 +181,13 @@ compile() {
 # Adds its input to the log, and says about every 20 seconds how far the build is and how long the
 # rest will take, if its files take as long as those before.
 show_progress() {
-  local line step='^\[([0-9]+)/([0-9]+)\]' next=20 done all
+  local line step='^\[([0-9]+)/([0-9]+)\]' next=20 built all
   while IFS= read -r line; do
     printf '%s\n' "$line" >>"$1"
     if [[ $line =~ $step ]] && ((SECONDS >= next)); then
-      done=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]} next=$((SECONDS + 20))
+      built=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]} next=$((SECONDS + 20))
       printf '  %3d s: %s of %s files, about %d s left\n' \
-        "$SECONDS" "$done" "$all" $((SECONDS * (all - done) / done))
+        "$SECONDS" "$built" "$all" $((SECONDS * (all - built) / built))
     fi
   done
 }

@@ -83,6 +83,7 @@ fetch_from_debian() {
 # of a distribution share one pool; Ubuntu has its copy of the package in universe.
 download_from_debian() {
   local repository part said=""
+  # shellcheck disable=SC2016  # apt's own name
   for repository in $(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort --unique); do
     for part in main universe; do
       said=$(/usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=2 \

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 
 PREFIX = re.compile(r"^[IWEF]\d{4,8} (?P<time>[\d:.]+) +\d+ [\w.]+:\d+\] ?(?P<text>.*)$")
+# What the threads that read data say, at any time: between a display and its outputs, too.
+BESIDE = re.compile(r"^[IW]\S* +[\d:.]+ +\d+ (\w*data_\w+|blocking_queue)\.cpp:")
 TESTING = re.compile(r"Iteration (?P<iteration>\d+), Testing net \(#0\)")
 # 1.0 adds "(5.2 iter/s, 19 s/100 iters)" between the number and the loss.
 TRAINING = re.compile(r"Iteration (?P<iteration>\d+).*, loss = (?P<loss>\S+)")
@@ -63,7 +65,7 @@ class LogReader:
         file. Other lines (about data, about layers) may come between a test and its outputs.
         """
         prefix = PREFIX.match(line)
-        if not prefix:
+        if not prefix or BESIDE.match(line):
             return None
         text, event = prefix["text"], self._open
         if output := OUTPUT.match(text):

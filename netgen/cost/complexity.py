@@ -174,11 +174,9 @@ def _cost(
 ) -> NetCost:
     """Add up the costs of the layers, whose shapes are known by now."""
     owned = owned_blobs(wired, shaped)
-    # Caffe 1.0 ignores BatchNorm's learning rates of 0 and computes gradients as for a weight.
-    learns = [
-        layer.layer.type == "BatchNorm" or any(blob.trainable for blob in blobs)
-        for layer, blobs in zip(wired, owned, strict=True)
-    ]
+    # As in the Caffe that docker/caffe builds. Others overlook BatchNorm's learning rates of 0 and
+    # compute gradients as for a weight, so frozen networks take more memory there.
+    learns = [any(blob.trainable for blob in blobs) for blobs in owned]
     wants = memory.mark_gradients(wired, learns)
     kept = [
         buffers(Situation(layer, result, phase == "TRAIN" and any(want[:1])))

@@ -12,7 +12,7 @@ from support.paths import ROOT
 
 VENV = Path(sys.prefix)
 # The sources with a name, and the SHA-256 of each.
-SOURCES = {
+SOURCES: dict[str, str] = {
     name.lower(): digest
     for name, digest in re.findall(
         r"^(\w+)_SHA256=(\w+)$", (ROOT / "docker/caffe/source.sh").read_text(), re.MULTILINE

@@ -35,7 +35,7 @@ from netgen.caffe.schema import layers_in, read_net
 HERE = Path(sys.prefix)
 DEMO = Path("demo/solvers/xs.prototxt")
 AVERAGE = re.compile(r"Average Forward-Backward: ([0-9.e+]+) ms")
-DISPLAY = re.compile(r"^I\d+ (\d\d:\d\d:\d\d\.\d+).*Iteration (\d+) .*loss =", re.MULTILINE)
+DISPLAY = re.compile(r"^I\d+ (\d\d:\d\d:\d\d\.\d+).*Iteration (\d+)\b.*loss =", re.MULTILINE)
 
 # He's network as in models/resnet50-noun (stride in the first 1 x 1), without its data.
 TORCH = """

@@ -1,4 +1,4 @@
-// ReLU and Eltwise, number by number.
+// ReLU, Eltwise and the solver's step, number by number.
 #include <algorithm>
 #include <cmath>
 
@@ -70,12 +70,27 @@ void multiply(size_t count, Dtype coefficient, const Dtype* x, Dtype* y) {
   });
 }
 
+template <typename Dtype>
+void descend(size_t count, Dtype rate, Dtype momentum, Dtype decay, Dtype* weights, Dtype* diff,
+             Dtype* history) {
+  in_ranges(count, threads_for(count), [=](size_t first, size_t last) {
+#pragma omp simd
+    for (size_t i = first; i < last; ++i) {
+      const Dtype gradient = decay == 0 ? diff[i] : multiply_add(decay, weights[i], diff[i]);
+      const Dtype step = multiply_add(rate, gradient, momentum * history[i]);
+      history[i] = diff[i] = step;
+      weights[i] -= step;
+    }
+  });
+}
+
 #define INSTANTIATE(Dtype)                                                         \
   template void relu(size_t, const Dtype*, Dtype, Dtype*);                         \
   template void relu_backward(size_t, const Dtype*, const Dtype*, Dtype, Dtype*);  \
   template void weighted_sum(size_t, const std::vector<const Dtype*>&,             \
                              const std::vector<Dtype>&, Dtype*);                   \
-  template void multiply(size_t, Dtype, const Dtype*, Dtype*);
+  template void multiply(size_t, Dtype, const Dtype*, Dtype*);                     \
+  template void descend(size_t, Dtype, Dtype, Dtype, Dtype*, Dtype*, Dtype*);
 INSTANTIATE(float)
 INSTANTIATE(double)
 

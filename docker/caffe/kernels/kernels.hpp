@@ -110,6 +110,11 @@ void weighted_sum(size_t count, const std::vector<const Dtype*>& inputs,
 template <typename Dtype>
 void multiply(size_t count, Dtype coefficient, const Dtype* x, Dtype* y);
 
+// A step of gradient descent with momentum and L2 decay: diff becomes the step, which the weights lose.
+template <typename Dtype>
+void descend(size_t count, Dtype rate, Dtype momentum, Dtype decay, Dtype* weights, Dtype* diff,
+             Dtype* history);
+
 // ---- max pooling -------------------------------------------------------------------------------------
 
 struct Pooling {

@@ -109,8 +109,46 @@ CHAINS = (
     ),
 )
 
+SOLVER = "src/caffe/solvers/sgd_solver.cpp"
+STEPS = """\
+  for (int param_id = 0; param_id < this->net_->learnable_params().size();
+       ++param_id) {
+    Normalize(param_id);
+    Regularize(param_id);
+    ComputeUpdateValue(param_id, rate);
+  }
+  this->net_->Update();
+"""
+
 ROWS = (
     *CHAINS,
+    Replacement(
+        why="sgd_solver knows the faster loops",
+        file=SOLVER,
+        old=f"\n{NAMESPACE}",
+        new=f'\n#include "kernels.hpp"\n\n{NAMESPACE}',
+    ),
+    Replacement(
+        why="sgd_solver: decay, momentum and update in one pass",
+        file=SOLVER,
+        old=STEPS,
+        new=f"""\
+  if (kernels::on() && Caffe::mode() == Caffe::CPU && string(this->type()) == "SGD" &&
+      this->param_.regularization_type() == "L2") {{
+    const vector<Blob<Dtype>*>& learned = this->net_->learnable_params();
+    for (int param_id = 0; param_id < learned.size(); ++param_id) {{
+      Normalize(param_id);
+      Dtype decay = this->param_.weight_decay() * this->net_->params_weight_decay()[param_id];
+      Dtype local_rate = rate * this->net_->params_lr()[param_id];
+      kernels::descend<Dtype>(learned[param_id]->count(), local_rate, this->param_.momentum(),
+          decay, learned[param_id]->mutable_cpu_data(), learned[param_id]->mutable_cpu_diff(),
+          history_[param_id]->mutable_cpu_data());
+    }}
+  }} else {{
+{STEPS}\
+  }}
+""",
+    ),
     Replacement(
         # All trees. Batch normalisation squares every activation, and pow() took most of its time;
         # 1.0 squares by multiplying there, but its solvers do not.

@@ -67,3 +67,58 @@ def test_a_solvers_steps_are_caffes_own_to_the_bit(option: str, tmp_path: Path) 
     ]  # fmt: skip
     assert weights[0] == weights[1]
     assert len(weights[0]) == 2 * 4 * (600 * 300 + 300)
+
+
+CHAIN = """
+force_backward: true
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "bn" type: "BatchNorm" bottom: "x" top: "y" }
+layer { name: "scale" type: "Scale" bottom: "y" top: "y" scale_param { bias_term: true } }
+layer { name: "relu" type: "ReLU" bottom: "y" top: "y" }
+"""
+WATCH = """
+import caffe, numpy, sys
+net = caffe.Net("net.prototxt", caffe.TRAIN)
+net.blobs["x"].data[...] = numpy.random.default_rng(1).normal(size=(4, 3, 8, 8))
+seen = []
+if "watched" in sys.argv:
+    net.after_forward(lambda layer: seen.append(float(abs(net.blobs["y"].data).sum())))
+net.forward()
+net.blobs["y"].diff[...] = numpy.random.default_rng(2).normal(size=(4, 3, 8, 8))
+if "changed" in sys.argv:   # between the passes, as Caffe's own loops would see it
+    net.params["scale"][1].data[...] += 3
+    net.blobs["y"].data[:, 0] = 0
+net.backward()
+print(*seen, *numpy.abs(net.blobs["x"].diff).sum((0, 2, 3)))
+"""
+
+
+@pytest.mark.parametrize("how", ["watched", "changed", "plainly"])
+def test_layers_computed_together_are_seen_as_if_one_by_one(how: str, tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(CHAIN)
+    ours, theirs = (
+        [
+            float(number)
+            for number in subprocess.run(
+                [sys.executable, "-c", WATCH, how], cwd=tmp_path, capture_output=True, text=True,
+                check=True, timeout=60,
+                env=os.environ | {"CAFFE_PLAIN": plain, "GLOG_minloglevel": "2"},
+            ).stdout.split()
+        ]
+        for plain in "01"
+    )  # fmt: skip
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    assert len(ours) == (3 + 4 if how == "watched" else 3)
+
+
+def test_an_empty_batch_is_scaled(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(
+        CHAIN.replace('bottom: "x" top: "y" }', 'bottom: "x" top: "y" }', 1).replace(
+            'layer { name: "bn" type: "BatchNorm" bottom: "x" top: "y" }\n', ""
+        ).replace('type: "Scale" bottom: "y"', 'type: "Scale" bottom: "x"')
+    )  # fmt: skip
+    script = (
+        "import caffe; net = caffe.Net('net.prototxt', caffe.TEST)\n"
+        "net.blobs['x'].reshape(0, 3, 8, 8); net.forward()"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=60)

@@ -130,6 +130,21 @@ def test_the_key_changes_with_what_is_built_of_the_source_alone(tmp_path: Path) 
     assert key(ROOT, CAFFE_SOURCE=str(tree)) != before
 
 
+def test_a_source_of_links_is_copied_and_followed(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    links = tmp_path / "links"
+    links.mkdir()
+    for path in tree.iterdir():
+        (links / path.name).symlink_to(path)
+    env = {"CAFFE_SOURCE": str(links)}
+    before = key(ROOT, **env)
+    (tree / "tools/a.cpp").write_text("int main() {}")
+    assert key(ROOT, **env) != before
+    result = run(BUILD, "--unpack", VENV, tmp_path / "new", env=env)
+    assert result.returncode == 0, result.stderr
+    assert not [path for path in (tmp_path / "new").rglob("*") if path.is_symlink()]
+
+
 def test_a_source_in_a_tar_file_is_unpacked_without_what_lies_around_it(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "caffe-1.0")
     (tree / "README").write_text("of no matter")
@@ -176,6 +191,16 @@ def test_where_no_mirror_has_the_first_source_the_second_is_taken_and_said(tmp_p
     assert "so this takes the second source, brocolli-caffe==9.0.2" in result.stderr
     assert "CAFFE_SOURCE=<folder or tar file>" in result.stderr
     assert not list((tmp_path / "cache/sources").iterdir())
+
+
+def test_mirrors_are_known_where_the_lists_of_packages_were_removed(tmp_path: Path) -> None:
+    # As in images, and on every machine after `rm -rf /var/lib/apt/lists/*`.
+    (tmp_path / "lists/partial").mkdir(parents=True)
+    (tmp_path / "apt.conf").write_text(f'Dir::State::lists "{tmp_path}/lists/";\n')
+    env = {"APT_CONFIG": f"{tmp_path}/apt.conf", "NETGEN_CACHE": str(tmp_path / "cache")}
+    result = run(ROOT / BUILD, "--key", VENV, env=env)
+    assert result.returncode == 0, result.stderr
+    assert "apt knows of no mirror" not in result.stderr
 
 
 def test_the_first_source_is_not_replaced_where_it_was_asked_for(tmp_path: Path) -> None:

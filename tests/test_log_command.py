@@ -85,6 +85,31 @@ def test_an_accuracy_beside_a_loss_of_nan_means_nothing(tmp_path: Path) -> None:
     assert "x guessing" not in told
 
 
+def test_a_number_that_was_cut_off_is_no_number(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    cut = "I0816 10:00:20.000001 123 solver.cpp:414]     Test net output #0: right = 0."
+    log.write_text(LOG_OF_1_0.replace("right = 0.5\n", "right = 0.9\n") + cut)
+    told = netgen_log(log)
+    assert "90.00 %" in told.output
+    assert "not finished" in told.output
+
+
+def test_the_json_has_null_for_nan(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text(LOG_OF_1_0.replace("loss_noun = 4.2 (", "loss_noun = nan ("))
+    told = netgen_log(log, "--json").output
+    assert json.loads(told, parse_constant=pytest.fail)["train"][1]["loss_noun"] is None
+
+
+def test_a_log_that_goes_on_after_the_end_of_a_run_has_not_finished(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    done = "I0816 10:00:12.000001 123 solver.cpp:332] Optimization Done.\n"
+    log.write_text(LOG_OF_1_0 + done)
+    assert "not finished" not in netgen_log(log).output
+    log.write_text(LOG_OF_1_0 + done + LOG_OF_1_0)
+    assert "not finished" in netgen_log(log).output
+
+
 def test_what_the_threads_that_read_data_say_hides_no_output(tmp_path: Path) -> None:
     log = tmp_path / "train.log"
     beside = (

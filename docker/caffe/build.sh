@@ -24,7 +24,7 @@ shopt -s inherit_errexit # what fails inside $(...) fails here too
 
 RECIPE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 RECIPE_PARTS=(build.sh cuda.sh CMakeLists.txt cuda.cmake caffe_pb2.py compat.hpp replacements kernels)
-CACHE=${NETGEN_CACHE:-${XDG_CACHE_HOME:-~/.cache}/netgen}
+CACHE=$(realpath --canonicalize-missing "${NETGEN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/netgen}")
 
 # shellcheck source=docker/caffe/packages.sh
 . "$RECIPE/packages.sh"
@@ -81,7 +81,7 @@ processor() {
 
 # Names and bytes of some files and folders in the folder $1.
 hash_of_parts() {
-  (cd "$1" && find "${@:2}" -type f ! -name '*.pyc' -print0 |
+  (cd "$1" && find -L "${@:2}" -type f ! -name '*.pyc' -print0 |
     LC_ALL=C sort --zero-terminated | xargs --null sha256sum | sha256sum | cut -d' ' -f1)
 }
 
@@ -152,7 +152,7 @@ build() {
   local venv=$1 prefix=$2 work=$2.partial log=$2.log
   echo "building Caffe: about 4 minutes on 2 cores, with CUDA 15; log: $log"
   # shellcheck disable=SC2064  # the name now: it is local
-  trap "rm -rf '$work'" EXIT
+  trap "rm -rf $(printf '%q' "$work")" EXIT
   rm -rf "$work" # of a build that was killed
   mkdir -p "$work"
   print_key "$venv" >"$work/key" # now: the recipe may be edited meanwhile

@@ -79,12 +79,12 @@ fetch_from_debian() {
   keep_source "$DEBIAN_SHA256" download_from_debian
 }
 
-# apt's own client checks the hash. Every mirror that apt is set up with is asked, because all releases
+# apt's own client checks the hash. It need not have downloaded any list of packages. Every mirror that apt is set up with is asked, because all releases
 # of a distribution share one pool; Ubuntu has its copy of the package in universe.
 download_from_debian() {
   local repository part said=""
   # shellcheck disable=SC2016  # apt's own name
-  for repository in $(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort --unique); do
+  for repository in $(apt-get indextargets --no-release-info --format '$(REPO_URI)' 'Created-By: Packages' | sort --unique); do
     for part in main universe; do
       said=$(/usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=2 \
         -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 \
@@ -145,7 +145,7 @@ unpack_source() {
   fi
   unpacked=$target.unpacked
   mkdir -p "$unpacked"
-  tar --extract --file "$source" --directory "$unpacked" || die "$source is no tar file"
+  tar --extract --force-local --file "$source" --directory "$unpacked" || die "$source is no tar file"
   tree=$(tree_in "$unpacked" "$source")
   copy_tree "$tree" "$target"
   rm -rf "$unpacked"
@@ -162,5 +162,5 @@ tree_in() {
 copy_tree() {
   require_tree "$1"
   mkdir -p "$2"
-  (cd "$1" && cp -r "${SOURCE_PARTS[@]}" "$2")
+  (cd "$1" && cp -rL "${SOURCE_PARTS[@]}" "$2") # what links lead to: it is edited
 }

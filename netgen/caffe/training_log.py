@@ -136,7 +136,8 @@ def read_log(path: Path) -> TrainingLog:
     LogError
         The file has no line of a training.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = text[: text.rfind("\n") + 1].splitlines()  # a last line may be cut off in a number
     reader = LogReader()
     completed = [*map(reader.read, lines), reader.end()]
     events = [event for event in completed if event]
@@ -149,7 +150,7 @@ def read_log(path: Path) -> TrainingLog:
         train=_outputs(events, "train"),
         test=_outputs(events, "test"),
         test_layers=_test_layers(lines),
-        finished=any(event.what == "done" for event in events),
+        finished=events[-1].what == "done",
         ties=_ties(lines),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ import click
 from netgen.commands.shared_options import print_table
 
 if TYPE_CHECKING:
-    from netgen.caffe.caffe_pb2 import LayerParameter
     from netgen.caffe.training_log import NetOutputs, TrainingLog
 
 
@@ -45,9 +44,14 @@ def command(file: Path, as_json: bool) -> None:
 def _as_json(log: TrainingLog) -> dict[str, object]:
     readings = {"train": log.train, "test": log.test}
     return {
-        phase: [{"iteration": reading.iteration, **reading.values} for reading in list_]
+        phase: [{"iteration": reading.iteration, **_in_json(reading.values)} for reading in list_]
         for phase, list_ in readings.items()
     } | {"finished": log.finished}
+
+
+def _in_json(values: dict[str, float]) -> dict[str, float | None]:
+    """Return numbers as JSON has them, which has no nan and no infinity."""
+    return {name: value if isfinite(value) else None for name, value in values.items()}
 
 
 def _print_losses(train: list[NetOutputs]) -> None:
@@ -79,11 +83,10 @@ def _print_test(test: NetOutputs, log: TrainingLog) -> None:
     from netgen.evaluation.labels import guessing_accuracies
 
     guess = guessing_accuracies(log.test_layers)
-    meaningless = _without_scores(test, log.test_layers)
+    broken = any(isnan(value) for value in test.values.values())
     rows = []
     for name in guess.keys() & test.values.keys():
         value, (chance, prior) = test.values[name], guess[name]
-        broken = name in meaningless
         rows.append(
             {
                 "accuracy": name,
@@ -97,21 +100,10 @@ def _print_test(test: NetOutputs, log: TrainingLog) -> None:
         rows = [{"output": name, "test": f"{value:.4f}"} for name, value in test.values.items()]
     click.echo(f"Test, iteration {test.iteration}{', compared with guessing' if guess else ''}:")
     print_table(sorted(rows, key=lambda row: next(iter(row.values()))))
-    if meaningless:
+    if broken:
         click.echo("A loss is nan: so are the scores, and Caffe 1.0 counts nan as a right answer.")
     elif guess and log.ties:
         click.echo(f"Equal scores count {log.ties}.")
-
-
-def _without_scores(test: NetOutputs, layers: list[LayerParameter]) -> set[str]:
-    """Return the accuracies whose scores, or whose neighbours' if none are known, gave a nan."""
-    broken = {name for name, value in test.values.items() if isnan(value)}
-    scores = {layer.bottom[0] for layer in layers if broken & {*layer.top}}
-    return {
-        layer.top[0]
-        for layer in layers
-        if layer.type == "Accuracy" and broken and (not scores or layer.bottom[0] in scores)
-    }
 
 
 def _verdict(value: float, guess: float) -> str:

@@ -2,8 +2,8 @@
 // times: BatchNorm computes all of them in its own two passes over the numbers, and the others return
 // at once. That halves what goes through memory.
 //
-// Only where a run goes through the whole chain: who stops in the middle of it, or prints each layer
-// (debug_info), gets every layer's own numbers.
+// Only where a run goes through the whole chain: who stops in the middle of it, prints each layer
+// (debug_info) or is called back after each gets every layer's own numbers.
 #pragma once
 
 #include "caffe/layer.hpp"
@@ -41,7 +41,18 @@ bool fused_forward(const boost::shared_ptr<Chain<Dtype> >& chain) {
 }
 template <typename Dtype>
 bool fused_backward(const boost::shared_ptr<Chain<Dtype> >& chain) {
-  return chain && chain->whole_backward && chain->goes_back && on();
+  return chain && chain->whole_backward && chain->goes_back && chain->was_fused && on();
+}
+
+// Whether somebody looks at each layer while a net runs. (Nets of 2016 have no callbacks.)
+template <typename Net>
+auto is_watched(const Net& net, int) -> decltype(net.before_forward(), bool()) {
+  return net.before_forward().size() + net.after_forward().size() + net.before_backward().size() +
+             net.after_backward().size() > 0;
+}
+template <typename Net>
+bool is_watched(const Net&, long) {
+  return false;
 }
 
 }  // namespace kernels

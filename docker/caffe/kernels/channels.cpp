@@ -39,6 +39,7 @@ typedef std::vector<double> Sums;
 // Calls body(first, last) for blocks of channels of about half a level-2 cache.
 template <typename Body>
 void each_block(const Planes& planes, const Body& body) {
+  if (planes.count() == 0) return;
   const size_t numbers = 1 << 17, channel = static_cast<size_t>(planes.images) * planes.size;
   const size_t block = std::max<size_t>(numbers / channel, 1);
   in_ranges(planes.channels, threads_for(planes.count()), [&](size_t first, size_t last) {
@@ -226,14 +227,14 @@ void normalise_and_scale(const Planes& planes, const Dtype* x, const Dtype* mean
 
 namespace {
 
-// What a plane adds to the gradients: the sum of dy, and of dy x_norm, where the ReLU lets it through.
+// What a plane adds to the gradients: the sum of dy, and of dy x_norm, where the ReLU let y through.
 template <typename Dtype, bool relu>
-void add_sums(int size, const Dtype* dy, const Dtype* x_norm, Dtype f, Dtype b, double* total,
+void add_sums(int size, const Dtype* dy, const Dtype* x_norm, const Dtype* y, double* total,
               double* products) {
   Dtype sum = 0, product = 0;
 #pragma omp simd reduction(+ : sum, product)
   for (int i = 0; i < size; ++i) {
-    const Dtype through = relu && !(x_norm[i] * f + b > 0) ? Dtype(0) : dy[i];
+    const Dtype through = relu ? dy[i] * (y[i] > 0) : dy[i];
     sum += through;
     product += through * x_norm[i];
   }
@@ -242,11 +243,11 @@ void add_sums(int size, const Dtype* dy, const Dtype* x_norm, Dtype f, Dtype b, 
 }
 
 template <typename Dtype, bool relu>
-void write_gradients(int size, const Dtype* dy, const Dtype* x_norm, Dtype f, Dtype b, Dtype mean,
-                     Dtype slope, Dtype d, Dtype* dx) {
+void write_gradients(int size, const Dtype* dy, const Dtype* x_norm, const Dtype* y, Dtype f,
+                     Dtype mean, Dtype slope, Dtype d, Dtype* dx) {
 #pragma omp simd
   for (int i = 0; i < size; ++i) {
-    const Dtype through = relu && !(x_norm[i] * f + b > 0) ? Dtype(0) : dy[i];
+    const Dtype through = relu ? dy[i] * (y[i] > 0) : dy[i];
     dx[i] = (through * f - (mean + slope * x_norm[i])) / d;
   }
 }
@@ -255,7 +256,7 @@ void write_gradients(int size, const Dtype* dy, const Dtype* x_norm, Dtype f, Dt
 
 template <typename Dtype>
 void normalise_and_scale_backward(const Planes& planes, const Dtype* dy, const Dtype* x_norm,
-                                  const Dtype* deviation, const Dtype* factor, const Dtype* bias,
+                                  const Dtype* y, const Dtype* deviation, const Dtype* factor,
                                   bool relu, bool given, Dtype* factor_diff, Dtype* bias_diff,
                                   Dtype* dx) {
   const double numbers = static_cast<double>(planes.images) * planes.size;
@@ -263,14 +264,13 @@ void normalise_and_scale_backward(const Planes& planes, const Dtype* dy, const D
     Sums totals(last - first), products(last - first);
     each_plane(planes, first, last, [&](int c, size_t at) {
       (relu ? add_sums<Dtype, true> : add_sums<Dtype, false>)(
-          planes.size, dy + at, x_norm + at, factor[c], bias[c], &totals[c - first],
-          &products[c - first]);
+          planes.size, dy + at, x_norm + at, y + at, &totals[c - first], &products[c - first]);
     });
     each_plane(planes, first, last, [&](int c, size_t at) {
       const Dtype mean = given ? 0 : factor[c] * totals[c - first] / numbers;
       const Dtype slope = given ? 0 : factor[c] * products[c - first] / numbers;
       (relu ? write_gradients<Dtype, true> : write_gradients<Dtype, false>)(
-          planes.size, dy + at, x_norm + at, factor[c], bias[c], mean, slope, deviation[c], dx + at);
+          planes.size, dy + at, x_norm + at, y + at, factor[c], mean, slope, deviation[c], dx + at);
     });
     for (int c = first; c < last; ++c) {
       if (bias_diff != nullptr) bias_diff[c] += totals[c - first];

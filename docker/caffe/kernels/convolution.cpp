@@ -330,6 +330,9 @@ void add_bias_diff(const Convolution& c, const Sizes& s, const Dtype* dy, Dtype*
   });
 }
 
+// Numbers of the weights' diffs that the threads of a backward pass may have for themselves.
+const size_t kMostCopied = 1 << 26;
+
 // Fewer images than threads are left to OpenBLAS, which divides each product.
 int threads_for(const Convolution& c, const Sizes& s) {
   const size_t work = static_cast<size_t>(c.images) * c.num_output * s.depth * s.out_size;
@@ -371,9 +374,10 @@ void convolve_backward(const Convolution& c, const Dtype* dy, const Dtype* x, co
   if (weight_diff == nullptr && dx == nullptr) return;
 
   // The first thread adds to the weights' diff, each other one to a diff of its own.
-  const int threads = threads_for(c, s);
-  std::vector<Dtype*> diffs(threads, weight_diff);
   const size_t group_weights = static_cast<size_t>(s.outputs) * s.depth;
+  const size_t copies = weight_diff == nullptr ? kMostCopied : kMostCopied / (c.groups * group_weights);
+  const int threads = std::min<size_t>(threads_for(c, s), copies + 1);
+  std::vector<Dtype*> diffs(threads, weight_diff);
   const auto backward = [&](size_t first, size_t last, int thread) {
     if (dx != nullptr && !s.pointwise) {
       std::fill(dx + first * c.channels * s.in_size, dx + last * c.channels * s.in_size, Dtype(0));

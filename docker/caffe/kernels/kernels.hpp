@@ -79,11 +79,11 @@ void normalise_and_scale(const Planes& planes, const Dtype* x, const Dtype* mean
                          const Dtype* deviation, const Dtype* factor, const Dtype* bias, bool relu,
                          Dtype* y, Dtype* x_norm);
 
-// The three back. `given`: whether the statistics were given, and so have no gradient of their own.
-// Adds to the diffs of factor and bias, which may be null; dx may be dy.
+// The three back; y is what came out. `given`: whether the statistics were given, and so have no
+// gradient of their own. Adds to the diffs of factor and bias, which may be null; dx may be dy.
 template <typename Dtype>
 void normalise_and_scale_backward(const Planes& planes, const Dtype* dy, const Dtype* x_norm,
-                                  const Dtype* deviation, const Dtype* factor, const Dtype* bias,
+                                  const Dtype* y, const Dtype* deviation, const Dtype* factor,
                                   bool relu, bool given, Dtype* factor_diff, Dtype* bias_diff,
                                   Dtype* dx);
 

@@ -98,14 +98,16 @@ CHAINS = (
         file="src/caffe/net.cpp",
         old="  CHECK_GE(start, 0);\n  CHECK_LT(end, layers_.size());\n",
         new="  CHECK_GE(start, 0);\n  CHECK_LT(end, layers_.size());\n"
-        "  kernels::enter_chains(layers_, start, end, true, debug_info_);\n",
+        "  kernels::enter_chains(layers_, start, end, true,\n"
+        "      debug_info_ || kernels::is_watched(*this, 0));\n",
     ),
     Replacement(
         why="net tells its chains whether a run goes through all of them backward",
         file="src/caffe/net.cpp",
         old="  CHECK_GE(end, 0);\n  CHECK_LT(start, layers_.size());\n",
         new="  CHECK_GE(end, 0);\n  CHECK_LT(start, layers_.size());\n"
-        "  kernels::enter_chains(layers_, end, start, false, debug_info_);\n",
+        "  kernels::enter_chains(layers_, end, start, false,\n"
+        "      debug_info_ || kernels::is_watched(*this, 0));\n",
     ),
 )
 
@@ -217,8 +219,8 @@ ROWS = (
     if (kernels::fused_backward(this->chain_)) {
       Layer<Dtype>* layer = this->chain_->scale;
       const vector<shared_ptr<Blob<Dtype> > >& scale = layer->blobs();
-      kernels::normalise_and_scale_backward(planes, dy, x_norm_.cpu_data(), variance_.cpu_data(),
-          scale[0]->cpu_data(), scale[1]->cpu_data(), this->chain_->relu, use_global_stats_,
+      kernels::normalise_and_scale_backward(planes, dy, x_norm_.cpu_data(), top[0]->cpu_data(),
+          variance_.cpu_data(), scale[0]->cpu_data(), this->chain_->relu, use_global_stats_,
           layer->param_propagate_down(0) ? scale[0]->mutable_cpu_diff() : NULL,
           layer->param_propagate_down(1) ? scale[1]->mutable_cpu_diff() : NULL, dx);
       return;
@@ -242,6 +244,7 @@ ROWS = (
 """,
         """\
   if (kernels::fused_forward(this->chain_)) { return; }
+  if (this->chain_) { this->chain_->was_fused = false; }
   if (kernels::on() && bottom.size() == 1) {
     const kernels::Planes planes = {outer_dim_, scale_dim_, inner_dim_};
     kernels::scale(planes, bottom_data, this->blobs_[0]->cpu_data(),
@@ -283,6 +286,7 @@ ROWS = (
     top_data[i] = std::max(""",
         """\
   if (kernels::fused_forward(this->chain_)) { return; }
+  if (this->chain_) { this->chain_->was_fused = false; }
   if (kernels::on()) {
     kernels::relu(count, bottom_data, negative_slope, top_data);
     return;

@@ -147,8 +147,8 @@ def test_what_lies_below_a_frozen_batch_normalisation_is_not_gone_back_through(
     (tmp_path / "net.prototxt").write_text(net)
     time = subprocess.run(
         [VENV / "bin/caffe", "time", "-phase", "TRAIN", "-model", "net.prototxt", "-iterations=1"],
-        cwd=tmp_path, env=os.environ | {"GLOG_logtostderr": "1"}, capture_output=True, text=True,
-        timeout=60, check=True,
+        cwd=tmp_path, env=os.environ | {"GLOG_logtostderr": "1", "GLOG_minloglevel": "0"},
+        capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     for name in ("conv", "bn", "scale"):
         assert f"] {name} does not need backward computation." in time.stderr
@@ -276,7 +276,7 @@ def test_a_layer_written_in_python_runs_in_the_program(doubled: Path) -> None:
     )
     packages = run_python(script, doubled).stdout.strip()
     words = ["time", "-phase", "TRAIN", "-model", "net.prototxt", "-iterations=1"]
-    env = {"GLOG_logtostderr": "1", "PYTHONPATH": f"{doubled}:{packages}"}
+    env = {"PYTHONPATH": f"{doubled}:{packages}", "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
     result = subprocess.run(
         [VENV / "bin/caffe", *words], cwd=doubled, env=os.environ | env,
         capture_output=True, text=True, timeout=60, check=False,

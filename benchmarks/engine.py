@@ -152,11 +152,11 @@ def demo(prefix: Path, folder: Path, *, plain: bool = False) -> Timer:
             r"^(max_iter|display|snapshot|test_i\w+):.*\n", "", DEMO.read_text(), flags=re.M
         )
         text = re.sub(r"^test_iter:.*\n", "", text, flags=re.M)
-        more = f"max_iter: 121 display: 60 snapshot_after_train: false test_interval: {10**6}"
+        more = f"max_iter: 61 display: 30 snapshot_after_train: false test_interval: {10**6}"
         solver.write_text(f"{text}\ntest_iter: 1 test_initialization: false {more}\n")
         told = run((prefix / "bin/caffe", "train", "-solver", solver), threads, plain=plain)
         when = {int(i): datetime.strptime(at, "%H:%M:%S.%f") for at, i in DISPLAY.findall(told)}
-        return (when[120] - when[60]).total_seconds() / 60 * 1000
+        return (when[60] - when[30]).total_seconds() / 30 * 1000
 
     return time
 

@@ -11,6 +11,8 @@ import pytest
 from support.kernels import CHECKS
 from support.paths import ROOT
 
+from netgen.caffe.engine import find_engine
+
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("check", CHECKS)
@@ -95,6 +97,8 @@ print(*seen, *numpy.abs(net.blobs["x"].diff).sum((0, 2, 3)))
 
 @pytest.mark.parametrize("how", ["watched", "changed", "plainly"])
 def test_layers_computed_together_are_seen_as_if_one_by_one(how: str, tmp_path: Path) -> None:
+    if how == "watched" and find_engine().build.get("era") == "2016":
+        pytest.skip("pycaffe of 2016 calls nobody back")
     (tmp_path / "net.prototxt").write_text(CHAIN)
     ours, theirs = (
         [

@@ -6,9 +6,9 @@ Run from the repository's root. Times ResNet-50 at 224 x 224 forward and backwar
 of the demo's network (after `./run demo`), at one thread and at all, by turns, so that a machine
 that slows down slows all of them; and what reading images from raw LMDBs adds.
 
-Peers: the same Caffe with its own loops (CAFFE_PLAIN=1); with
---peer, another Caffe (`docker/caffe/build.sh` leaves each in a folder of its own); with
---torch, the same network in PyTorch (`pip install torch` into an environment of its own).
+Peers: the same Caffe with its own loops (CAFFE_PLAIN=1); with --peer, another Caffe
+(`docker/caffe/build.sh` leaves each in a folder of its own); with --torch, the same network in
+PyTorch (`pip install torch` into an environment of its own).
 """
 
 from __future__ import annotations
@@ -86,6 +86,23 @@ def run(words: Sequence[str | Path], threads: int, *, plain: bool = False) -> st
     return result.stdout + result.stderr
 
 
+def caffe_time(
+    prefix: Path,
+    net: NetParameter,
+    file: Path,
+    iterations: int,
+    threads: int,
+    *,
+    plain: bool = False,
+) -> float:
+    """Return the milliseconds of a Caffe's pass forward and backward through a network."""
+    file.write_text(MessageToString(net))
+    words = (prefix / "bin/caffe", "time", "-model", file, "-phase", "TRAIN")
+    found = AVERAGE.search(run((*words, f"-iterations={iterations}"), threads, plain=plain))
+    assert found is not None
+    return float(found[1])
+
+
 Timer = Callable[[int, int], float]  # (batch, threads) -> milliseconds an iteration
 
 
@@ -93,13 +110,8 @@ def resnet(prefix: Path, folder: Path, iterations: int, *, plain: bool = False) 
     """Time a Caffe's pass forward and backward through ResNet-50."""
 
     def time(batch: int, threads: int) -> float:
-        file = folder / f"resnet-{batch}.prototxt"
-        file.write_text(MessageToString(network("resnet50-noun", "TRAIN", batch)))
-        words = (prefix / "bin/caffe", "time", "-model", file, "-phase", "TRAIN")
-        told = run((*words, f"-iterations={iterations}"), threads, plain=plain)
-        found = AVERAGE.search(told)
-        assert found is not None
-        return float(found[1])
+        net = network("resnet50-noun", "TRAIN", batch)
+        return caffe_time(prefix, net, folder / "net.prototxt", iterations, threads, plain=plain)
 
     return time
 
@@ -126,12 +138,8 @@ def reading(prefix: Path, folder: Path, iterations: int) -> Timer:
             if layer.type == "Data":
                 layer.data_param.batch_size = batch
                 layer.data_param.source = str(images if layer.name == "data" else labels)
-        file = folder / f"reading-{batch}.prototxt"
-        file.write_text(MessageToString(NetParameter(name=net.name, layer=layers)))
-        words = (prefix / "bin/caffe", "time", "-model", file, "-phase", "TRAIN")
-        found = AVERAGE.search(run((*words, f"-iterations={iterations}"), threads))
-        assert found is not None
-        return float(found[1])
+        fed = NetParameter(name=net.name, layer=layers)
+        return caffe_time(prefix, fed, folder / "net.prototxt", iterations, threads)
 
     return time
 
@@ -151,7 +159,6 @@ def demo(prefix: Path, folder: Path, *, plain: bool = False) -> Timer:
         text = re.sub(
             r"^(max_iter|display|snapshot|test_i\w+):.*\n", "", DEMO.read_text(), flags=re.M
         )
-        text = re.sub(r"^test_iter:.*\n", "", text, flags=re.M)
         more = f"max_iter: 61 display: 30 snapshot_after_train: false test_interval: {10**6}"
         solver.write_text(f"{text}\ntest_iter: 1 test_initialization: false {more}\n")
         told = run((prefix / "bin/caffe", "train", "-solver", solver), threads, plain=plain)

@@ -117,7 +117,7 @@ def test_layers_computed_together_are_seen_as_if_one_by_one(how: str, tmp_path: 
 
 def test_an_empty_batch_is_scaled(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(
-        CHAIN.replace('bottom: "x" top: "y" }', 'bottom: "x" top: "y" }', 1).replace(
+        CHAIN.replace(
             'layer { name: "bn" type: "BatchNorm" bottom: "x" top: "y" }\n', ""
         ).replace('type: "Scale" bottom: "y"', 'type: "Scale" bottom: "x"')
     )  # fmt: skip

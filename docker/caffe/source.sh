@@ -62,7 +62,8 @@ keep_source() {
   mv -T "$new" "$(folder_of "$hash")" 2>/dev/null || rm -rf "$new" # another set-up was faster
 }
 
-# Gives the tar file of a source with a name, after fetching it if need be, with the pip of $1 if it is pypi.
+# Gives the tar file of a source with a name, after fetching it if need be, with the pip of $1 if it
+# is pypi.
 tar_of_source() {
   if ! has_source "$SOURCE_HASH"; then
     case $SOURCE in
@@ -79,12 +80,15 @@ fetch_from_debian() {
   keep_source "$DEBIAN_SHA256" download_from_debian
 }
 
-# apt's own client checks the hash. It need not have downloaded any list of packages. Every mirror that apt is set up with is asked, because all releases
-# of a distribution share one pool; Ubuntu has its copy of the package in universe.
+# apt's own client checks the hash. It need not have downloaded any list of packages. Every mirror
+# that apt is set up with is asked, because all releases of a distribution share one pool; Ubuntu has
+# its copy of the package in universe.
 download_from_debian() {
-  local repository part said=""
+  local repositories repository part said=""
   # shellcheck disable=SC2016  # apt's own name
-  for repository in $(apt-get indextargets --no-release-info --format '$(REPO_URI)' 'Created-By: Packages' | sort --unique); do
+  repositories=$(apt-get indextargets --no-release-info --format '$(REPO_URI)' 'Created-By: Packages' |
+    sort --unique)
+  for repository in $repositories; do
     for part in main universe; do
       said=$(/usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=2 \
         -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 \

@@ -142,4 +142,8 @@ def claim_as_data(judgement: ClaimJudgement) -> dict[str, str]:
 
 def findings_as_data(findings: Iterable[InspectionFinding]) -> list[dict[str, str]]:
     """Return the findings of an inspection as JSON has them."""
-    return [{"verdict": x.verdict.value, "where": x.where, "what": x.what} for x in findings]
+    return [
+        {"verdict": x.verdict.value, "rule": x.rule.value, "phase": x.phase, "where": x.where,
+         "what": x.what}
+        for x in findings
+    ]  # fmt: skip

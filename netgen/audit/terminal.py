@@ -111,9 +111,11 @@ def _table(
 def print_findings(console: Console, findings: Sequence[InspectionFinding]) -> None:
     """Print how files compare with the paper, and the number of findings of each verdict."""
     rows = [
-        (Text(x.verdict.value, INSPECTION_STYLES[x.verdict]), x.where, x.what) for x in findings
+        (Text(x.verdict.value, INSPECTION_STYLES[x.verdict]), x.rule.value, x.phase, x.where, x.what)
+        for x in findings
     ]
-    console.print(_table("", ("verdict", "where", "what"), (13, 30, 55), rows))
+    heads = ("verdict", "whose rule", "phase", "where", "what")
+    console.print(_table("", heads, (13, 11, 5, 25, 42), rows))
     counts = Counter(finding.verdict.value for finding in findings)
     console.print()
     console.print(Text(", ".join(f"{n} {verdict}" for verdict, n in counts.items()), "bold"))

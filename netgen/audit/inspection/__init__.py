@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import os
 
-from netgen.audit.inspection.finding import InspectionError, InspectionFinding, InspectionVerdict
+from netgen.audit.inspection.finding import (
+    InspectionError,
+    InspectionFinding,
+    InspectionVerdict,
+    Rule,
+)
 
-__all__ = ["InspectionError", "InspectionFinding", "InspectionVerdict", "inspect"]
+__all__ = ["InspectionError", "InspectionFinding", "InspectionVerdict", "Rule", "inspect"]
 
 AnyPath = str | os.PathLike[str]
 

@@ -58,7 +58,7 @@ def inspected(
     path = folder / "xs.log"
     text = log_of_a_training()
     path.write_text(change(text) if change else text, encoding="utf-8")
-    return inspect(log=path, **others, deep=False)
+    return inspect(log=path, **others, deep=False, numeric=False)
 
 
 def test_a_log_of_the_papers_training_is_found_so(tmp_path: Path) -> None:

@@ -111,7 +111,13 @@ def _table(
 def print_findings(console: Console, findings: Sequence[InspectionFinding]) -> None:
     """Print how files compare with the paper, and the number of findings of each verdict."""
     rows = [
-        (Text(x.verdict.value, INSPECTION_STYLES[x.verdict]), x.rule.value, x.phase, x.where, x.what)
+        (
+            Text(x.verdict.value, INSPECTION_STYLES[x.verdict]),
+            x.rule.value,
+            x.phase,
+            x.where,
+            x.what,
+        )
         for x in findings
     ]
     heads = ("verdict", "whose rule", "phase", "where", "what")

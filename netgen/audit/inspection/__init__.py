@@ -29,6 +29,7 @@ def inspect(
     data: AnyPath | None = None,
     log: AnyPath | None = None,
     deep: bool = False,
+    numeric: bool = False,
 ) -> list[InspectionFinding]:
     """Compare any of five kinds of files with the paper.
 
@@ -44,6 +45,8 @@ def inspect(
         A folder with a ``dataset.toml``, or with LMDBs.
     log
         The log of ``caffe train``.
+    numeric
+        Run `net` in Caffe beside the paper's, on the same random weights: needs Caffe.
     deep
         Read the images of `data` too: no image may be in both splits. The paper's are 58 GB.
 
@@ -64,7 +67,7 @@ def inspect(
     if net is not None:
         from netgen.audit.inspection.inspect_network import inspect_net
 
-        inspected = inspect_net(net)
+        inspected = inspect_net(net, numeric)
         findings += inspected.findings
     reference = inspected.reference if inspected else None
     if solver is not None:

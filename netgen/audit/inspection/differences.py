@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from netgen.audit.inspection.graph import IMAGE, LABEL, Edge, Graph, Node
+from netgen.audit.inspection.graph import Graph
 from netgen.audit.inspection.matching import Pairs, match
+from netgen.audit.inspection.nodes import IMAGE, LABEL, Edge, Node
 
 BlobRead = tuple[int, int, float]  # a node of the wanted graph or a leaf, its top, the coefficient
 
@@ -39,7 +40,7 @@ class LayerDifference:
     field
         The field that differs, if it is one field.
     values
-        What was found, and what the paper has.
+        What was found, and what the paper has; of an extra layer, what it reads and who reads it.
     """
 
     kind: DifferenceKind
@@ -91,9 +92,8 @@ def _differences(view: _View, replaced: Pairs) -> Iterator[LayerDifference]:
     for f, node in enumerate(view.found.nodes):
         w = view.pairs.get(f)
         if w is None:
-            yield LayerDifference(
-                DifferenceKind.EXTRA, node, None, values=(view.describe_reads(f), None)
-            )
+            values = view.describe_reads(f), view.describe_readers(f)
+            yield LayerDifference(DifferenceKind.EXTRA, node, None, values=values)
             continue
         wanted = view.wanted.nodes[w]
         if f in replaced:
@@ -172,6 +172,10 @@ class _View:
     def describe_reads(self, f: int) -> str:
         """Name what a layer reads, as the inspected network does."""
         return ", ".join(_word(self.found, edge) for edge in self.found.nodes[f].reads)
+
+    def describe_readers(self, f: int) -> str:
+        """Name who reads a layer, as the inspected network does."""
+        return ", ".join(self.found.nodes[reader].name for reader, _ in self.found.readers[f])
 
     def _through_found(self, edge: Edge) -> BlobRead:
         source = edge.source

@@ -10,8 +10,8 @@ import math
 import re
 
 from netgen.audit.inspection.differences import DifferenceKind, LayerDifference
-from netgen.audit.inspection.finding import InspectionVerdict
-from netgen.audit.inspection.graph import Node
+from netgen.audit.inspection.finding import InspectionVerdict, Rule
+from netgen.audit.inspection.nodes import Node
 from netgen.cost.layers.layer_types import RULES
 from netgen.network.variants import Architecture
 from netgen.paper import CROSS_CHANNELS
@@ -19,6 +19,9 @@ from netgen.system.text import value_text
 
 MEASURES = {"Accuracy", "ArgMax", "Softmax"}
 
+HE = "He's ResNet-50, the paper's [14]"
+# What Table 1 prints of a layer, or implies by the sizes that it prints.
+TABLE_1_SAYS = {"", "type", "bottom", "kernel_size", "num_output", "pool", "stride", "pad"}
 # Where the paper describes a layer, by its name in our networks (He's, and a task's suffix).
 PLACES = (
     (r"cross\d", "section 5.2"),
@@ -26,7 +29,7 @@ PLACES = (
     (r"res5a$", "section 4: the branching point"),
     (r"res5[bc]_(?!branch|relu)", "equation 2"),
     (r"res\d\w(_relu)?(_(?!branch)\w+)?$", "equation 1"),
-    (r"(bn|scale|conv1_relu)", "section 5.2: batch normalisation and ReLU as in He's ResNet-50"),
+    (r"(bn|scale)|.*relu", f"section 3: batch normalisation and ReLU, as in {HE}"),
     (r"fc", "Table 1 and section 5.1"),
     (r"loss", "section 4"),
     (r"top\d", "Table 2"),
@@ -44,6 +47,7 @@ REASONS = {
     "use_global_stats": 'section 4 wants "a slightly different normalization for each task branch"'
     " to be learned: our choice, the paper names no mode",
 }
+LEFT_OPEN = {"moving_average_fraction", "use_global_stats"}
 BATCH_NORM_RATES = (
     "the statistics are then decayed like weights by engines that do not force these rates to 0,"
     " as those of 2016 do not: all three alike, so that the averages hardly move; Caffe 1.0 forces"
@@ -55,11 +59,21 @@ UNEVEN_RATES = (
 )
 
 
-def place_of(node: Node, source: Architecture) -> str:
-    """Return where the paper describes a layer of ours, or else the source of the network."""
+def place_of(node: Node, source: Architecture, field: str = "") -> str:
+    """Return where the paper describes a layer, or a field of it, or else the network's source."""
     if source is not Architecture.RESNET and not OF_TASKS.match(node.name):
         return str(source.value)
-    return next(place for pattern, place in PLACES if re.match(pattern, node.name))
+    place = next(place for pattern, place in PLACES if re.match(pattern, node.name))
+    return HE if place.startswith("Table 1") and field not in TABLE_1_SAYS else place
+
+
+def rule_of(difference: LayerDifference, source: Architecture = Architecture.RESNET) -> Rule:
+    """Return whose rule a difference concerns: the paper's, or what it leaves to us."""
+    if difference.kind is not DifferenceKind.FIELD:
+        return Rule.PAPER
+    left = difference.field in LEFT_OPEN or _is_open(difference, source)
+    fills = difference.field.endswith("filler") and not difference.node.name.startswith("cross")
+    return Rule.OURS if left or fills else Rule.PAPER
 
 
 def verdict_of(
@@ -67,11 +81,8 @@ def verdict_of(
 ) -> InspectionVerdict:
     """Return the verdict on a difference in a network from that source."""
     if difference.kind is DifferenceKind.EXTRA:
-        return (
-            InspectionVerdict.EQUIVALENT
-            if _only_measures(difference.found)
-            else InspectionVerdict.DIFFERS
-        )
+        same = _only_measures(difference)
+        return InspectionVerdict.EQUIVALENT if same else InspectionVerdict.DIFFERS
     if difference.kind is DifferenceKind.MISSING and difference.node.type == "Softmax":
         return InspectionVerdict.EQUIVALENT
     if difference.kind is DifferenceKind.FIELD:
@@ -102,9 +113,10 @@ def starts_at(filler: object) -> float | None:
     return 0.0 if kind.startswith("constant") else None
 
 
-def _only_measures(node: Node | None) -> bool:
-    weighs = node is not None and "loss_weight" in node.traits.learns
-    return node is not None and node.type in MEASURES and not weighs
+def _only_measures(difference: LayerDifference) -> bool:
+    """Return whether a layer only reports: nothing reads it, and it is no part of the objective."""
+    node, (_, readers) = difference.node, difference.values
+    return node.type in MEASURES and not readers and not node.weighs
 
 
 def _is_open(difference: LayerDifference, source: Architecture) -> bool:
@@ -117,7 +129,7 @@ def _judge_field(difference: LayerDifference) -> InspectionVerdict:
     node, (found, _) = difference.node, difference.values
     if difference.field.endswith("filler"):
         return _judge_filler(node)
-    if difference.field == "moving_average_fraction":
+    if difference.field in LEFT_OPEN:
         return InspectionVerdict.NOT_CHECKABLE
     if node.type == "BatchNorm" and difference.field in ("lr_mult", "decay_mult"):
         return InspectionVerdict.EQUIVALENT if _even(found) else InspectionVerdict.DIFFERS
@@ -142,7 +154,8 @@ def _even(rates: object) -> bool:
 def _field(difference: LayerDifference, source: Architecture) -> str:
     found, wanted = map(value_text, difference.values)
     text = f"{difference.field} {found}, the paper's network has {wanted}"
-    return f"{text} ({place_of(difference.node, source)}){_why(difference, source)}"
+    place = place_of(difference.node, source, difference.field)
+    return f"{text} ({place}){_why(difference, source)}"
 
 
 def _why(difference: LayerDifference, source: Architecture) -> str:
@@ -203,24 +216,23 @@ def _missing(difference: LayerDifference, source: Architecture) -> str:
 
 
 def _extra(difference: LayerDifference, source: Architecture) -> str:
-    node = difference.node
-    text = f"a {node.type[:60]} on {difference.values[0]} that the paper's network does not have"
+    node, (reads, readers) = difference.node, difference.values
+    text = f"a {node.type[:60]} on {reads} that the paper's network does not have"
     if source is not Architecture.RESNET:
         return f"{text} ({place_of(node, source)})"
-    if node.type == "Dropout":
-        return text + ' (section 5.2: "No dropout was used in residual or cross-residual networks")'
-    if node.type == "ReLU":
-        return text + (
-            " (on a projection section 5.2's words would allow it; He's network, whose weights it"
-            " starts from, has none there)"
-        )
     if node.type not in RULES:
         return text + "; netgen does not know the type"
-    if _only_measures(node):
+    if _only_measures(difference):
         return text + "; it changes nothing else"
-    return text
+    return text + WHY_NOT.get(node.type, "").format(readers=readers)
 
 
+WHY_NOT = {
+    "Dropout": ' (section 5.2: "No dropout was used in residual or cross-residual networks")',
+    "ReLU": " (on a projection section 5.2's words would allow it; He's network, whose weights it"
+    " starts from, has none there)",
+    "Softmax": ": {readers} then works on probabilities, not on scores",
+}
 SENTENCES = {
     DifferenceKind.FIELD: _field,
     DifferenceKind.BOTTOMS: _bottoms,

@@ -1,8 +1,8 @@
 """A phase of a network as a graph without names: what each layer computes, and from what.
 
-Layers in place, Splits, Silences, data sources and layers that only carry labels are removed: the
-image, the labels, and the layers between them remain. Two fingerprints per layer, one of all that
-leads to it and one of all that it leads to, make layers of different networks comparable.
+The graph is in normal form: see `netgen.audit.inspection.normal_form`. Two fingerprints per layer,
+one of all that leads to it and one of all that it leads to, make layers of different networks
+comparable.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from netgen.audit.inspection.traits import Traits, traits_of
+from netgen.audit.inspection.nodes import Maker, Node, label_versions
+from netgen.audit.inspection.normal_form import Rewrite, normal_form
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, SchemaError, layers_in
-from netgen.cost.complexity import READS_LABELS, count
+from netgen.cost.complexity import count
 from netgen.cost.layers.layer_types import Shape
-from netgen.cost.wiring import Version, Wired, WiringError, wire
+from netgen.cost.wiring import Wired, WiringError, wire
 
-IMAGE, LABEL = -2, -3  # the two leaves; Python hashes -1 as it does -2
 COMMUTES = {"Eltwise"}
-VANISHES = {"Silence", "Split"}
-CARRIES = {"Concat", "Flatten", "Reshape", "Slice", "Split"}  # labels, on their way to a loss
 ROUNDS = 4  # of refining: a cross weight's task follows from the head of its source
 Key = int
 
@@ -50,26 +48,6 @@ class GraphCount:
 
 
 @dataclass(frozen=True)
-class Edge:
-    """An input of a layer: a node's number or a leaf, the index of its top, and the weight."""
-
-    source: int
-    top: int = 0
-    coefficient: float = 1.0
-
-
-@dataclass(frozen=True)
-class Node:
-    """A layer of the graph."""
-
-    name: str
-    type: str
-    traits: Traits
-    reads: tuple[Edge, ...]
-    layer: LayerParameter
-
-
-@dataclass(frozen=True)
 class Graph:
     """A network in one phase.
 
@@ -82,9 +60,11 @@ class Graph:
     images
         The layers that the image comes from.
     labels
-        For each node that reads labels, the names that its labels come from: sources' paths first.
+        For each node that reads labels, the layers that its labels come from, the source last.
     counted
         The results of counting it.
+    rewrites
+        What the normal form changed.
     """
 
     phase: Phase
@@ -92,6 +72,7 @@ class Graph:
     images: tuple[LayerParameter, ...]
     labels: Mapping[int, tuple[LayerParameter, ...]]
     counted: GraphCount
+    rewrites: tuple[Rewrite, ...] = ()
 
     @cached_property
     def readers(self) -> list[list[tuple[int, int]]]:
@@ -171,10 +152,26 @@ def graph_of(net: NetParameter, phase: Phase) -> Graph:
 def graph_of_layers(layers: Sequence[LayerParameter], phase: Phase, counted: GraphCount) -> Graph:
     """Return the graph of the layers of a phase, given the results of counting them."""
     wired = wire(layers)
-    made = _Maker(phase, counted.bottoms, _label_versions(wired))
+    made = Maker(phase, counted.bottoms, label_versions(wired))
     for one in wired:
         made.add(one)
-    return Graph(phase, tuple(made.nodes), tuple(made.images), made.labelled, counted)
+    form = normal_form(made.nodes, made.labelled)
+    return Graph(phase, form.nodes, tuple(made.images), form.labels, counted, form.rewrites)
+
+
+def fed_shapes(net: NetParameter, phase: Phase) -> dict[str, Shape]:
+    """Return the shape of every blob that a source makes, as far as the network can be counted.
+
+    Raises
+    ------
+    SchemaError
+        When Caffe would refuse the network.
+    """
+    layers = layers_in(net, phase)
+    sources = {top for layer in layers if not layer.bottom for top in layer.top}
+    cost = count(net, phase, inputs=_sizes(wire(layers)))
+    tops = [top for layer in cost.layers for top in layer.tops]
+    return {top.name: top.shape for top in tops if top.name in sources and top.shape}
 
 
 def similarity(a: Graph, b: Graph) -> float:
@@ -192,7 +189,7 @@ def _ordered(
 
 def _sizes(wired: Sequence[Wired]) -> dict[str, tuple[int, int, int]]:
     """Return the shape of sources that are sliced into labels: one number per label."""
-    labels = _label_versions(wired)
+    labels = label_versions(wired)
     sources = {top for one in wired if one.layer.type == "Data" for top in one.tops}
     return {
         one.layer.bottom[0]: (len(one.layer.top), 1, 1)
@@ -215,68 +212,3 @@ def _counted(
         current |= {top.name: top.shape for top in made.tops}
     parameters = cost.parameters if cost.complete else None
     return GraphCount(tuple(bottoms), parameters, cost.notices)
-
-
-def _label_versions(wired: Sequence[Wired]) -> set[Version]:
-    """Find the blobs with labels: read as labels, and from a source, possibly through a Slice."""
-    sourced: set[Version] = set()
-    for one in wired:
-        if not one.bottoms or (one.layer.type in CARRIES and sourced.issuperset(one.bottoms)):
-            sourced.update(one.tops)
-    readers = [one for one in wired if one.layer.type in READS_LABELS]
-    labels = sourced.intersection(bottom for one in readers for bottom in one.bottoms[1:2])
-    for one in reversed(wired):
-        if labels.intersection(one.tops):
-            labels.update(one.bottoms)
-    return labels
-
-
-class _Maker:
-    """Makes the nodes of a graph, layer by layer."""
-
-    def __init__(self, phase: Phase, shapes: Sequence[Shape | None], labels: set[Version]) -> None:
-        self.phase: Phase = phase
-        self.shapes, self.labels = shapes, labels
-        self.nodes: list[Node] = []
-        self.images: list[LayerParameter] = []
-        self.labelled: dict[int, tuple[LayerParameter, ...]] = {}
-        self._made: dict[Version, Edge] = {}
-        self._sources: dict[Version, tuple[LayerParameter, ...]] = {}
-        self._seen = 0
-
-    def add(self, one: Wired) -> None:
-        """Add a layer as leaves or as a node, or skip it."""
-        layer, index = one.layer, self._seen
-        self._seen += 1
-        if not one.bottoms:
-            self._add_source(one)
-        elif one.tops and set(one.tops) <= self.labels:  # slices labels apart, for example
-            sources = tuple(s for bottom in one.bottoms for s in self._sources.get(bottom, ()))
-            self._made |= dict.fromkeys(one.tops, Edge(LABEL))
-            self._sources |= dict.fromkeys(one.tops, (layer, *sources))
-        elif layer.type in VANISHES:
-            self._made |= dict.fromkeys(one.tops, self._made[one.bottoms[0]])
-        else:
-            self._add_node(one, self.shapes[index] if self.shapes else None)
-
-    def _add_source(self, one: Wired) -> None:
-        for top in one.tops:
-            self._made[top] = Edge(LABEL if top in self.labels else IMAGE)
-            self._sources[top] = (one.layer,)
-        if set(one.tops) - self.labels:
-            self.images.append(one.layer)
-
-    def _add_node(self, one: Wired, bottom: Shape | None) -> None:
-        layer = one.layer
-        sums = layer.type == "Eltwise" and len(layer.eltwise_param.coeff) == len(one.bottoms)
-        weights = layer.eltwise_param.coeff if sums else [1.0] * len(one.bottoms)
-        reads = [
-            Edge(self._made[version].source, self._made[version].top, weight)
-            for version, weight in zip(one.bottoms, weights, strict=True)
-        ]
-        for version in one.bottoms:
-            if version in self.labels:
-                self.labelled[len(self.nodes)] = self._sources.get(version, ())
-        self._made |= {top: Edge(len(self.nodes), place) for place, top in enumerate(one.tops)}
-        traits = traits_of(layer, self.phase, bottom)
-        self.nodes.append(Node(layer.name, layer.type, traits, tuple(reads), layer))

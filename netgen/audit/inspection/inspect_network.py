@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netgen.audit.inspection.data_layers import PARAMETERS, inspect_feeds, inspect_phases
-from netgen.audit.inspection.differences import (
-    DifferenceKind,
-    GraphComparison,
-    LayerDifference,
-    compare,
-)
-from netgen.audit.inspection.explanations import sentence, verdict_of
-from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
+from netgen.audit.inspection.differences import GraphComparison, compare
+from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
 from netgen.audit.inspection.graph import Graph, graph_of
+from netgen.audit.inspection.network_findings import (
+    layer_findings,
+    numeric_finding,
+    rewrite_findings,
+)
+from netgen.audit.inspection.numeric import run_both
 from netgen.audit.inspection.references import Reference, nearest
 from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.caffe.schema import Phase, SchemaError, SchemaWarning, layers_in, read_net
 from netgen.network.build import NetKind
-from netgen.network.variants import Architecture
-from netgen.system.text import listed
 
 LEAST_IN_COMMON = 0.5  # below this share of layers, a list of differences is not useful
-MOST_OF_A_KIND = 3  # equal differences that are listed one by one
-MOST_MISSING = 12
 
 
 @dataclass(frozen=True)
@@ -50,8 +44,15 @@ class Inspected:
     findings: tuple[InspectionFinding, ...]
 
 
-def inspect_net(path: str | os.PathLike[str]) -> Inspected:
+def inspect_net(path: str | os.PathLike[str], numeric: bool = False) -> Inspected:
     """Compare a network's prototxt, train_val or deploy, with the paper's networks.
+
+    Parameters
+    ----------
+    path
+        The prototxt.
+    numeric
+        Also run both in Caffe: see `netgen.audit.inspection.numeric`.
 
     Raises
     ------
@@ -65,11 +66,11 @@ def inspect_net(path: str | os.PathLike[str]) -> Inspected:
     foreign = [
         InspectionFinding(file, str(w.message), InspectionVerdict.NOT_CHECKABLE) for w in caught
     ]
-    inspected = inspect_parsed(net, file)
+    inspected = inspect_parsed(net, file, numeric)
     return Inspected(net, inspected.reference, (*inspected.findings, *foreign))
 
 
-def inspect_parsed(net: NetParameter, file: str) -> Inspected:
+def inspect_parsed(net: NetParameter, file: str, numeric: bool = False) -> Inspected:
     """Compare a parsed network; `file` is its name. Otherwise as :func:`inspect_net`."""
     kind, phases = _kind(net)
     try:
@@ -81,10 +82,14 @@ def inspect_parsed(net: NetParameter, file: str) -> Inspected:
     if likeness < 1 and _in_common(compared[0]) < LEAST_IN_COMMON:
         like_none = _like_none(file, reference, compared[0])
         return Inspected(net, None, (like_none, *_refusals(file, graphs)))
+    runs = [run_both(net, reference.net(), one) for one in compared] if numeric else []
+    same = {run.phase for run in runs if run.same}
     findings = [
         *_phases(file, kind, phases),
         *_refusals(file, graphs),
-        *_layers(file, reference, compared),
+        *(numeric_finding(file, reference, run) for run in runs),
+        *rewrite_findings(file, compared),
+        *layer_findings(file, reference, compared, same),
         _parameters(file, reference, graphs[-1]),
         *inspect_phases(file, compared),
     ]
@@ -107,19 +112,22 @@ def _kind(net: NetParameter) -> tuple[NetKind, list[Phase]]:
 def _phases(file: str, kind: NetKind, phases: Sequence[Phase]) -> Iterator[InspectionFinding]:
     if kind == "train_val" and len(phases) == 1:
         what = f"it has data only in {phases[0]}: the other phase was not inspected"
-        yield InspectionFinding(file, what, InspectionVerdict.NOT_CHECKABLE)
+        other = "TEST" if phases[0] == "TRAIN" else "TRAIN"
+        yield InspectionFinding(
+            file, what, InspectionVerdict.NOT_CHECKABLE, Rule.CAFFE, phase=other
+        )
 
 
 def _refusals(file: str, graphs: Sequence[Graph]) -> Iterator[InspectionFinding]:
     """Report why Caffe would refuse the network, and which types are unknown; once each."""
-    refusals = [graph.counted.refused for graph in graphs if graph.counted.refused]
-    for refused in refusals[:1]:  # the other phase's is the same with another batch
-        yield InspectionFinding(
-            file, f"Caffe would refuse it: {refused}", InspectionVerdict.DIFFERS
-        )
+    refusing = [graph for graph in graphs if graph.counted.refused]
+    for graph in refusing[:1]:  # the other phase's is the same with another batch
+        what = f"Caffe would refuse it: {graph.counted.refused}"
+        phase = "both" if len(refusing) > 1 else graph.phase
+        yield InspectionFinding(file, what, InspectionVerdict.DIFFERS, Rule.CAFFE, phase)
     for notice in dict.fromkeys(notice for graph in graphs for notice in graph.counted.notices):
         if "ASSUMED" not in notice:  # of the images' size, which is the paper's
-            yield InspectionFinding(file, notice, InspectionVerdict.NOT_CHECKABLE)
+            yield InspectionFinding(file, notice, InspectionVerdict.NOT_CHECKABLE, Rule.CAFFE)
 
 
 def _in_common(compared: GraphComparison) -> float:
@@ -136,114 +144,21 @@ def _like_none(file: str, reference: Reference, compared: GraphComparison) -> In
     return InspectionFinding(file, what, InspectionVerdict.DIFFERS)
 
 
-def _layers(
-    file: str, reference: Reference, compared: Sequence[GraphComparison]
-) -> Iterator[InspectionFinding]:
-    """Report each difference once, also if it is in both phases."""
-    differences: dict[object, tuple[LayerDifference, list[Phase]]] = {}
-    for one in compared:
-        for difference in one.differences:
-            if one.found.phase == "TRAIN" or not _concerns_learning(difference):
-                key = (difference.kind, difference.name, difference.field, difference.values)
-                differences.setdefault(key, (difference, []))[1].append(one.found.phase)
-    source = reference.variant.row.architecture
-    alike: dict[object, list[LayerDifference]] = defaultdict(list)
-    for difference, phases in differences.values():
-        alike[_likeness(difference, phases, source)].append(difference)
-    for group in alike.values():
-        yield from _group(file, group, source)
-    yield from _stages(file, compared[0], [difference for difference, _ in differences.values()])
-
-
-def _concerns_learning(difference: LayerDifference) -> bool:
-    """Return whether a difference concerns learning or initial values, which TEST does not use."""
-    nodes = (difference.found, difference.wanted)
-    return any(difference.field in node.traits.learns for node in nodes if node)
-
-
-def _likeness(difference: LayerDifference, phases: Sequence[Phase], source: Architecture) -> object:
-    if difference.kind is DifferenceKind.MISSING:
-        return difference.kind, difference.node.type == "Softmax"
-    if difference.kind is DifferenceKind.BOTTOMS:
-        return difference.kind, difference.name
-    return (
-        difference.kind,
-        difference.node.type,
-        difference.field,
-        difference.values,
-        verdict_of(difference, source),
-        sentence(difference, source),
-    )
-
-
-def _group(
-    file: str, group: Sequence[LayerDifference], source: Architecture
-) -> Iterator[InspectionFinding]:
-    """Report equal differences one by one, or many in one sentence."""
-    most = MOST_MISSING if group[0].kind is DifferenceKind.MISSING else MOST_OF_A_KIND
-    if len(group) <= most:
-        for difference in group:
-            where = f"{file}: {_called(difference)}"
-            yield InspectionFinding(
-                where, sentence(difference, source), verdict_of(difference, source)
-            )
-        return
-    where = f"{file}: {listed([_called(difference) for difference in group])}"
-    yield InspectionFinding(where, sentence(group[0], source), verdict_of(group[0], source))
-
-
-def _called(difference: LayerDifference) -> str:
-    """Return a layer's name in the file and, if it differs, its name in our network."""
-    name, ours = difference.name, difference.node.name
-    named = name if name == ours else f"{name} (our {ours})"
-    return named + (f", {difference.field}" if difference.field else "")
-
-
-def _stages(
-    file: str, compared: GraphComparison, differences: Sequence[LayerDifference]
-) -> Iterator[InspectionFinding]:
-    """Report the stages of the network that have no difference."""
-    totals = Counter(_stage(node.name) for node in compared.wanted.nodes)
-    touched = {_stage(difference.node.name) for difference in differences}
-    renamed = {
-        _stage(compared.wanted.nodes[w].name)
-        for f, w in compared.pairs.items()
-        if compared.found.nodes[f].name != compared.wanted.nodes[w].name
-    }
-    for stage, count in totals.items():
-        if stage in touched:
-            continue
-        verdict = InspectionVerdict.EQUIVALENT if stage in renamed else InspectionVerdict.SAME
-        names = "under other names" if stage in renamed else "under their names"
-        yield InspectionFinding(f"{file}: {stage}", f"all {count} layers, {names}", verdict)
-
-
-def _stage(name: str) -> str:
-    """Return a layer's stage: the first is the stem, and the heads begin with the last pool."""
-    if "conv1" in name:
-        return "stem"
-    match = re.match(
-        r"(?:bn|scale|res|cross|self|inception_|conv|norm|pool(?!5)|relu(?![67]))(\d)", name
-    )
-    if not match:
-        return "heads"
-    return "stem" if match[1] == "1" else f"stage {match[1]}"
-
-
 def _parameters(file: str, reference: Reference, graph: Graph) -> InspectionFinding:
     count = graph.counted.parameters
     place = f"Table 2 prints {reference.printed} million for {reference.variant.row.title}"
     if count is None:
         return InspectionFinding(
-            file, f"parameters cannot be counted; {place}", InspectionVerdict.NOT_CHECKABLE
+            file,
+            f"parameters cannot be counted; {place}",
+            InspectionVerdict.NOT_CHECKABLE,
+            Rule.COUNTS,
         )
     if not reference.is_counted(graph.phase):
         what = f"{count:,} parameters without the auxiliary heads that train; {place}, with them"
-        return InspectionFinding(file, what, InspectionVerdict.NOT_CHECKABLE)
-    verdict = (
-        InspectionVerdict.DIFFERS if _counted_out(reference, graph) else InspectionVerdict.SAME
-    )
-    return InspectionFinding(file, f"{count:,} parameters; {place}", verdict)
+        return InspectionFinding(file, what, InspectionVerdict.NOT_CHECKABLE, Rule.COUNTS)
+    verdict = InspectionVerdict.same_if(not _counted_out(reference, graph))
+    return InspectionFinding(file, f"{count:,} parameters; {place}", verdict, Rule.COUNTS)
 
 
 def _counted_out(reference: Reference, graph: Graph) -> bool:
@@ -251,6 +166,12 @@ def _counted_out(reference: Reference, graph: Graph) -> bool:
     count = graph.counted.parameters
     known = count is not None and reference.is_counted(graph.phase)
     return known and f"{(count or 0) / 1e6:.2f}" != reference.printed
+
+
+def _left_open(findings: Sequence[InspectionFinding]) -> int:
+    """Return in how many lines the network differs from what netgen chose."""
+    unlike = (InspectionVerdict.NOT_CHECKABLE, InspectionVerdict.EQUIVALENT)
+    return sum(f.rule is Rule.OURS and f.verdict in unlike for f in findings)
 
 
 def _summary(
@@ -269,9 +190,14 @@ def _summary(
     if not reference.is_ours:
         what = f"{title}: equivalent to {reference.title}; ours reads the paper otherwise"
         what += ", since Table 2's count excludes it" if counted_out else ""
-        return InspectionFinding(file, what, InspectionVerdict.EQUIVALENT)
-    if renamed:
+        return InspectionFinding(file, what, InspectionVerdict.EQUIVALENT, Rule.READING)
+    if open_choices := _left_open(findings):
+        what = f"{title} ({reference.title}), but for {open_choices} choices that it leaves open"
+        return InspectionFinding(file, what, InspectionVerdict.EQUIVALENT, Rule.OURS)
+    if renamed or any(one.found.rewrites != one.wanted.rewrites for one in compared):
         what = f"{title} ({reference.title}): {renamed} of {layers} layers have other names"
+        if not renamed:
+            what = f"{title} ({reference.title}), written otherwise"
         return InspectionFinding(file, what, InspectionVerdict.EQUIVALENT)
     return InspectionFinding(
         file, f"{title} ({reference.title}): all {layers} layers", InspectionVerdict.SAME

@@ -15,10 +15,10 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from netgen.audit.inspection.spellings import SPECIAL, TYPE, Value
 from netgen.caffe.caffe_pb2 import FillerParameter, LayerParameter, ParamSpec
 from netgen.caffe.schema import Phase
-from netgen.cost.layers.layer_types import Shape, ShapeError
-from netgen.cost.layers.windows import convolution_windows
+from netgen.cost.layers.layer_types import Shape
 from netgen.cost.wiring import loss_weight
 
 # The field with a type's parameters, as inner_product_param of InnerProduct; and the exceptions.
@@ -29,21 +29,20 @@ MESSAGES = {
 } | {"deconvolution": "convolution_param", "softmaxwithloss": "softmax_param"}
 # No effect on what is computed.
 NO_EFFECT = {"engine", "force_nd_im2col", "stable_prod_grad", "debug_info"}
-WINDOWS = ("kernel_size", "stride", "pad", "dilation")
-WINDOW_FIELDS = {f"{name}{axis}" for name in WINDOWS for axis in ("", "_h", "_w")} | {
-    "kernel_h",
-    "kernel_w",
-}
+AXES = ("axis", "end_axis", "label_axis")
 # These concern how a network learns or starts, not what it computes once it has weights.
 LEARNING = {"lr_mult", "decay_mult", "moving_average_fraction", "loss_weight"}
-
-Value = bool | int | float | str | tuple[object, ...] | None
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What a layer computes, and how it learns: field to value, the same for the same effect."""
+    """What a layer computes, and how it learns: field to value, the same for the same effect.
 
+    `type` is that of the layer that does it in the paper's networks: a convolution over the whole
+    image, for example, is an InnerProduct.
+    """
+
+    type: str
     computes: Mapping[str, Value]
     learns: Mapping[str, Value]
 
@@ -68,12 +67,15 @@ def _traits(serialized: bytes, phase: Phase, bottom: Shape | None) -> Traits:
     """Find the traits of a layer; the paper's networks, in all readings, share most layers."""
     layer = LayerParameter.FromString(serialized)
     fields = _fields(layer)
+    _resolve_axes(fields, bottom)
     special = SPECIAL.get(layer.type)
     if special:
         special(layer, phase, bottom, fields)
+    kind = str(fields.pop(TYPE, layer.type))
     fields |= _learning(layer, _blobs(layer, fields))
     learns = {name for name in fields if name in LEARNING or name.endswith("filler")}
     return Traits(
+        kind,
         {name: value for name, value in fields.items() if name not in learns},
         {name: fields[name] for name in fields if name in learns},
     )
@@ -89,6 +91,14 @@ def _fields(layer: LayerParameter) -> dict[str, Value]:
         for field in message.DESCRIPTOR.fields
         if field.name not in NO_EFFECT
     }
+
+
+def _resolve_axes(fields: dict[str, Value], bottom: Shape | None) -> None:
+    """Count axes from the front, and give them one name."""
+    for name in AXES:
+        axis = fields.get(name)
+        if bottom and isinstance(axis, int) and axis < 0:
+            fields[name] = len(bottom) + axis
 
 
 def _foreign(layer: LayerParameter) -> dict[str, Value]:
@@ -154,99 +164,3 @@ def _blobs(layer: LayerParameter, fields: Mapping[str, Value]) -> int:
     if layer.type in ("Convolution", "Deconvolution", "InnerProduct"):
         return 1 + bool(fields["bias_term"])
     return len(layer.param)
-
-
-def _convolution(
-    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
-) -> None:
-    axes = len(bottom) - 2 if bottom else 2
-    _drop(fields, WINDOW_FIELDS)
-    try:
-        windows = convolution_windows(layer.convolution_param, axes)
-    except ShapeError:  # Caffe would refuse it, which counting has reported
-        windows = []
-    if windows:
-        names = ("kernel", "stride", "pad", "dilation")
-        columns = [tuple(getattr(window, name) for window in windows) for name in names]
-        fields |= dict(zip(WINDOWS, columns, strict=True))
-    _bias_filler(fields)
-
-
-def _pooling(
-    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
-) -> None:
-    param = layer.pooling_param
-    _drop(fields, WINDOW_FIELDS)
-    pairs: dict[str, Value] = {
-        name: (getattr(param, f"{short}_h"), getattr(param, f"{short}_w"))
-        if param.HasField(f"{short}_h")
-        else (getattr(param, name),) * 2
-        for name, short in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad"))
-    }
-    whole = bottom is not None and pairs["kernel_size"] == bottom[2:]
-    if bottom and (param.global_pooling or (whole and pairs["pad"] == (0, 0))):
-        pairs = {"kernel_size": bottom[2:], "stride": (1, 1), "pad": (0, 0)}
-        fields["global_pooling"] = False
-    fields |= pairs
-
-
-def _batch_norm(
-    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
-) -> None:
-    if fields["use_global_stats"] is None:
-        fields["use_global_stats"] = phase == "TEST"
-    if phase == "TEST":
-        del fields["moving_average_fraction"]
-
-
-def _scale(
-    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
-) -> None:
-    if not layer.scale_param.HasField("filler"):
-        fields["filler"] = "constant 1"
-    _bias_filler(fields)
-
-
-def _eltwise(
-    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
-) -> None:
-    del fields["coeff"]  # they belong to the bottoms
-    fields["bottoms"] = len(layer.bottom)
-
-
-def _inner_product(
-    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
-) -> None:
-    _bias_filler(fields)
-
-
-def _loss(
-    layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: dict[str, Value]
-) -> None:
-    # One label per image: dividing by labels, valid labels or images is the same.
-    param = layer.loss_param
-    summed = param.normalization == param.NONE and not param.HasField("normalize")
-    fields["normalization"] = "NONE" if summed else "by images"
-    fields["ignore_label"] = param.ignore_label if param.HasField("ignore_label") else None
-
-
-def _bias_filler(fields: dict[str, Value]) -> None:
-    if not fields["bias_term"]:
-        del fields["bias_filler"]
-
-
-def _drop(fields: dict[str, Value], names: set[str]) -> None:
-    for name in names & fields.keys():
-        del fields[name]
-
-
-SPECIAL = {
-    "BatchNorm": _batch_norm,
-    "Convolution": _convolution,
-    "Deconvolution": _convolution,
-    "Eltwise": _eltwise,
-    "InnerProduct": _inner_product,
-    "Pooling": _pooling,
-    "Scale": _scale,
-    "SoftmaxWithLoss": _loss,
-}

@@ -1,0 +1,132 @@
+"""The layers of a phase as nodes without names: what each computes, and from what.
+
+Layers in place, Splits, Silences, data sources and layers that only carry labels are removed: the
+image, the labels, and the layers between them remain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netgen.audit.inspection.traits import Traits, traits_of
+from netgen.caffe.caffe_pb2 import LayerParameter
+from netgen.caffe.schema import Phase
+from netgen.cost.complexity import READS_LABELS
+from netgen.cost.layers.layer_types import Shape
+from netgen.cost.wiring import Version, Wired
+
+IMAGE, LABEL = -2, -3  # the two leaves; Python hashes -1 as it does -2
+VANISHES = {"Silence", "Split"}
+CARRIES = {"Concat", "Flatten", "Reshape", "Slice", "Split"}  # labels, on their way to a loss
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An input of a layer: a node's number or a leaf, the index of its top, and the weight."""
+
+    source: int
+    top: int = 0
+    coefficient: float = 1.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer of the graph, or several that one layer could replace.
+
+    Attributes
+    ----------
+    name, type
+        The layer's name; its type in the normal form.
+    traits
+        What it computes, and how it learns.
+    reads
+        Its inputs.
+    layer
+        The layer that gives it its name.
+    layers
+        All layers that it stands for, in the order of their parameter blobs.
+    bottom
+        The shape of its first bottom, where that is known.
+    """
+
+    name: str
+    type: str
+    traits: Traits
+    reads: tuple[Edge, ...]
+    layer: LayerParameter
+    layers: tuple[LayerParameter, ...]
+    bottom: Shape | None = None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it is a part of the objective."""
+        weights = self.traits.learns.get("loss_weight")
+        return isinstance(weights, tuple) and any(weights)
+
+
+def label_versions(wired: Sequence[Wired]) -> set[Version]:
+    """Find the blobs with labels: read as labels, and from a source, possibly through a Slice."""
+    sourced: set[Version] = set()
+    for one in wired:
+        if not one.bottoms or (one.layer.type in CARRIES and sourced.issuperset(one.bottoms)):
+            sourced.update(one.tops)
+    readers = [one for one in wired if one.layer.type in READS_LABELS]
+    labels = sourced.intersection(bottom for one in readers for bottom in one.bottoms[1:2])
+    for one in reversed(wired):
+        if labels.intersection(one.tops):
+            labels.update(one.bottoms)
+    return labels
+
+
+class Maker:
+    """Makes the nodes of a graph, layer by layer."""
+
+    def __init__(self, phase: Phase, shapes: Sequence[Shape | None], labels: set[Version]) -> None:
+        self.phase: Phase = phase
+        self.shapes, self.labels = shapes, labels
+        self.nodes: list[Node] = []
+        self.images: list[LayerParameter] = []
+        self.labelled: dict[int, tuple[LayerParameter, ...]] = {}
+        self._made: dict[Version, Edge] = {}
+        self._sources: dict[Version, tuple[LayerParameter, ...]] = {}
+        self._seen = 0
+
+    def add(self, one: Wired) -> None:
+        """Add a layer as leaves or as a node, or skip it."""
+        layer, index = one.layer, self._seen
+        self._seen += 1
+        if not one.bottoms:
+            self._add_source(one)
+        elif one.tops and set(one.tops) <= self.labels:  # slices labels apart, for example
+            sources = tuple(s for bottom in one.bottoms for s in self._sources.get(bottom, ()))
+            self._made |= dict.fromkeys(one.tops, Edge(LABEL))
+            self._sources |= dict.fromkeys(one.tops, (layer, *sources))
+        elif layer.type in VANISHES:
+            self._made |= dict.fromkeys(one.tops, self._made[one.bottoms[0]])
+        else:
+            self._add_node(one, self.shapes[index] if self.shapes else None)
+
+    def _add_source(self, one: Wired) -> None:
+        for top in one.tops:
+            self._made[top] = Edge(LABEL if top in self.labels else IMAGE)
+            self._sources[top] = (one.layer,)
+        if set(one.tops) - self.labels:
+            self.images.append(one.layer)
+
+    def _add_node(self, one: Wired, bottom: Shape | None) -> None:
+        layer = one.layer
+        sums = layer.type == "Eltwise" and len(layer.eltwise_param.coeff) == len(one.bottoms)
+        weights = layer.eltwise_param.coeff if sums else [1.0] * len(one.bottoms)
+        reads = [
+            Edge(self._made[version].source, self._made[version].top, weight)
+            for version, weight in zip(one.bottoms, weights, strict=True)
+        ]
+        for version in one.bottoms:
+            if version in self.labels:
+                self.labelled[len(self.nodes)] = self._sources.get(version, ())
+        self._made |= {top: Edge(len(self.nodes), place) for place, top in enumerate(one.tops)}
+        traits = traits_of(layer, self.phase, bottom)
+        self.nodes.append(
+            Node(layer.name, traits.type, traits, tuple(reads), layer, (layer,), bottom)
+        )

@@ -71,6 +71,11 @@ def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
     help="Compare FILE with what --markdown prints; exit with 1 if it differs.",
 )
 @inspection_options
+@click.option(
+    "--numeric",
+    is_flag=True,
+    help="With --net, also run it in Caffe beside the paper's, on the same random weights.",
+)
 @click.option("--deep", is_flag=True, help="With --data, also check that no image is in both sets.")
 def command(
     ontology: Path | None,
@@ -80,6 +85,7 @@ def command(
     as_markdown: bool,
     check: Path | None,
     deep: bool,
+    numeric: bool,
     **files: str | None,
 ) -> None:
     """Check every claim of the paper against the generated networks.
@@ -96,19 +102,21 @@ def command(
                 "--only, --markdown, --check, --ontology and --results are about the paper's"
                 " claims, not about files: give one or the other"
             )
-        sys.exit(_inspect(files, deep, as_json))
-    if deep:
-        raise click.UsageError("--deep needs --data")
+        if numeric and not files["net"]:
+            raise click.UsageError("--numeric needs --net")
+        sys.exit(_inspect(files, deep, numeric, as_json))
+    if deep or numeric:
+        raise click.UsageError("--deep needs --data, and --numeric --net")
     sys.exit(_audit(ontology, results, only, as_json, as_markdown, check))
 
 
-def _inspect(files: dict[str, str | None], deep: bool, as_json: bool) -> int:
+def _inspect(files: dict[str, str | None], deep: bool, numeric: bool, as_json: bool) -> int:
     """Print how files compare with the paper; return the exit code."""
     from netgen.audit.inspection import InspectionVerdict, inspect
     from netgen.audit.rows import findings_as_data
     from netgen.audit.terminal import print_findings
 
-    findings = inspect(**files, deep=deep)
+    findings = inspect(**files, deep=deep, numeric=numeric)
     if as_json:
         click.echo(json.dumps(findings_as_data(findings), indent=2, ensure_ascii=False))
     else:

@@ -197,7 +197,8 @@ def test_fields_of_other_caffes_are_left_out_and_named() -> None:
     assert str(caught[0].message) == (
         "their.prototxt: omitted what netgen's schema does not have: "
         "ConvolutionParameter.blocks_per_row (line 4), ConvolutionParameter.note (line 4), "
-        "LayerParameter.permute_param (line 5), LayerParameter.spatial_dropout_param (line 6), "
+        "LayerParameter.permute_param (line 5, of SSD), "
+        "LayerParameter.spatial_dropout_param (line 6), "
         "NetParameter.quantised (line 8)"
     )
 

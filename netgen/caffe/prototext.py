@@ -95,3 +95,48 @@ def _unknown_fields(text: str, root: Message) -> dict[str, int]:
         if opens or opens_bare:
             messages.append(inner)
     return unknown
+
+
+# ---- whose the unknown fields are ---------------------------------------------------------------
+
+# Fields of other branches of Caffe, from their caffe.proto: the branch, the message, its fields.
+OF_BRANCHES = (
+    ("SSD", "LayerParameter", "annotated_data_param detection_evaluate_param multibox_loss_param"
+     " detection_output_param norm_param permute_param prior_box_param video_data_param"),
+    ("SSD", "TransformationParameter", "crop_h crop_w distort_param emit_constraint expand_param"
+     " noise_param resize_param"),
+    ("SSD", "SolverParameter", "ap_version eval_type plateau_winsize show_per_class_result"),
+    ("NVCaffe", "NetParameter", "default_backward_math default_backward_type default_forward_math"
+     " default_forward_type global_grad_scale"),
+    ("NVCaffe", "LayerParameter", "backward_math backward_type forward_math forward_type"
+     " detectnet_augmentation_param detectnet_groundtruth_param"),
+    ("NVCaffe", "DataParameter", "cache parser_threads shuffle threads"),
+    ("NVCaffe", "BatchNormParameter", "bias_filler scale_bias scale_filler"),
+    ("NVCaffe", "ConvolutionParameter", "cudnn_convolution_algo_seeker"),
+    ("NVCaffe", "SolverParameter", "epoch_size global_grad_scale max_epoch test_epoch_size"
+     " test_interval_epoch"),
+    ("Intel's Caffe", "NetParameter", "engine"),
+    ("Intel's Caffe", "LayerParameter", "engine mn_activation_param mn_grad_compress_param"
+     " multinode quantization_param split_param"),
+    ("Fast R-CNN", "LayerParameter", "roi_pooling_param smooth_l1_loss_param"),
+    ("R-FCN", "LayerParameter", "box_annotator_ohem_param psroi_pooling_param"),
+    ("DeepLab", "LayerParameter", "interp_param"),
+    ("DeepLab: here `dilation`", "ConvolutionParameter", "hole hole_h hole_w"),
+    ("FlowNet", "LayerParameter", "accum_param augmentation_param coeff_schedule_param"
+     " correlation_param downsample_param flow_warp_param l1_loss_param lpq_loss_param"
+     " resample_param"),
+    ("PSPNet", "LayerParameter", "bn_param"),
+    ("ShuffleNet", "LayerParameter", "shuffle_channel_param"),
+    # Without it, sizes are rounded up; what it was set to is not known here.
+    ("BVLC's pull request 3057: here `round_mode`", "PoolingParameter", "ceil_mode"),
+)  # fmt: skip
+BRANCH_OF = {
+    f"{message}.{field}": branch
+    for branch, message, fields in OF_BRANCHES
+    for field in fields.split()
+}
+
+
+def origin_of(field: str) -> str:
+    """Return ", of " and the branch of Caffe that has a field (`Message.field`), or ""."""
+    return f", of {BRANCH_OF[field]}" if field in BRANCH_OF else ""

@@ -3,7 +3,8 @@
 netgen reads every network, solver and caffemodel with this module. A faulty file raises one
 :class:`SchemaError` with the place, the fault and the next step.
 Fields that netgen's schema does not have (other branches of Caffe have many) are omitted with one
-:class:`SchemaWarning` that names them: such a network can still be counted and audited.
+:class:`SchemaWarning` that names them, and the branch where it is known: such a network can still
+be counted and audited.
 """
 
 from __future__ import annotations
@@ -249,7 +250,7 @@ def _parse(text: str, message: M, source: str) -> M:
 
 
 def _warn(unknown: dict[str, int], source: str) -> None:
-    names = [f"{name[:60]} (line {line})" for name, line in unknown.items()]
+    names = [f"{x[:60]} (line {line}{prototext.origin_of(x)})" for x, line in unknown.items()]
     warnings.warn(
         f"{source}: omitted what netgen's schema does not have: {listed(names, MOST_UNKNOWN)}",
         SchemaWarning,

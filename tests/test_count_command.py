@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -113,10 +114,96 @@ def test_a_network_without_a_loss_is_counted_as_it_is_deployed(tmp_path: Path) -
     assert counted(deploy)["phase"] == "TEST"
 
 
-def test_an_assumed_shape_is_told_in_the_table_and_in_json(net: Path) -> None:
+def test_an_assumed_shape_is_told_first_in_the_table_and_in_json(net: Path) -> None:
     note = "blob 'data' is ASSUMED to be 3 x 224 x 224 per image"
-    assert f"note: {note}" in run(net).output
+    for more in ([], ["--layers"]):
+        printed = run(net, *more).output
+        assert printed.splitlines()[0].startswith(f"note: {note}")
+        assert printed.count(note) == 1
+    assert counted(net)["assumed"] == counted(net)["notices"]
     assert counted(net)["notices"][0].startswith(note)
+    assert next(iter(counted(net))) == "assumed"
+    assert counted(net, "--input", "data=3x9x9")["assumed"] == []
+
+
+def test_an_error_that_follows_from_an_assumed_shape_says_what_was_assumed(net: Path) -> None:
+    large = NET.replace("kernel_size: 3", "kernel_size: 300")
+    net.write_text(large)
+    result = run(net)
+    assert result.exit_code == 1
+    assert "layer 'conv' (Convolution): a kernel of 300 is too large" in result.output
+    assert "blob 'data' is ASSUMED to be 3 x 224 x 224" in result.output
+    assert "--input data=CxHxW" in result.output
+    assert "ASSUMED" not in run(net, "--input", "data=3x9x9").output
+
+
+def test_vectors_have_a_size_too(tmp_path: Path) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text(
+        re.sub(r"layer \{\n  name: \"conv\".*?\n\}\n", "", NET, flags=re.S).replace("conv", "data")
+    )
+    assert not counted(net)["complete"]
+    cost = counted(net, "--input", "data=12")
+    assert cost["parameters"] == 5 * 12 + 5
+    assert cost["layers"][0]["tops"][0]["shape"] == [4, 12, 1, 1]
+
+
+IN_STAGES = """
+layer {
+  name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+}
+layer {
+  name: "small" type: "InnerProduct" bottom: "data" top: "small"
+  inner_product_param { num_output: 2 } include { not_stage: "large" }
+}
+layer {
+  name: "large" type: "InnerProduct" bottom: "data" top: "large"
+  inner_product_param { num_output: 7 } include { stage: "large" }
+}
+layer {
+  name: "deep" type: "InnerProduct" bottom: "data" top: "deep"
+  inner_product_param { num_output: 9 } include { min_level: 2 }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ([], ["data", "small"]),
+        (["--stage", "large"], ["data", "large"]),
+        (["--stage", "other", "--stage", "large", "--level", "2"], ["data", "large", "deep"]),
+        (["--level", "1"], ["data", "small"]),
+        (["--level", "-3"], ["data", "small"]),
+    ],
+)
+def test_stages_and_levels_select_layers(
+    options: Sequence[str], names: Sequence[str], tmp_path: Path
+) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text(IN_STAGES)
+    assert [layer["name"] for layer in counted(net, *options)["layers"]] == names
+
+
+def test_a_stage_decides_the_phase_too(tmp_path: Path) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text(NET.replace('top: "loss" }', 'top: "loss" include { stage: "learn" } }'))
+    assert counted(net)["phase"] == "TEST"
+    assert counted(net, "--stage", "learn")["phase"] == "TRAIN"
+
+
+def test_fields_of_known_branches_are_named_as_theirs(tmp_path: Path) -> None:
+    net = tmp_path / "net.prototxt"
+    pool = 'layer { name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param { %s } }'
+    pool = pool % "kernel_size: 2 stride: 2 ceil_mode: false"
+    forked = NET.replace("batch_size: 4", "batch_size: 4 threads: 2", 1)
+    forked = forked.replace("kernel_size: 3", "kernel_size: 3 hole: 2")
+    net.write_text(f"{forked}{pool}")
+    (note,) = [line for line in run(net).output.splitlines() if "schema does not have" in line]
+    assert "DataParameter.threads (line 3, of NVCaffe)" in note
+    assert "ConvolutionParameter.hole (line 7, of DeepLab: here `dilation`)" in note
+    assert "ceil_mode (line 15, of BVLC's pull request 3057: here `round_mode`)" in note
 
 
 def test_what_is_left_out_is_told_and_the_numbers_say_at_least(tmp_path: Path) -> None:
@@ -139,7 +226,10 @@ def test_what_is_left_out_is_told_and_the_numbers_say_at_least(tmp_path: Path) -
         [],
         ["{net}", "--variant", "xs"],
         ["{net}", "--phase", "validation"],
-        ["{net}", "--input", "data=3x9"],
+        ["{net}", "--input", "data=3x"],
+        ["{net}", "--input", "data="],
+        ["{net}", "--level", "high"],
+        ["{net}", "--level", "4294967296"],
         ["{net}", "--input", "data=3x0x9"],
         ["{net}", "--input", "3x9x9"],
         ["{net}", "{net}"],

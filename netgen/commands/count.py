@@ -6,7 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,23 +23,33 @@ if TYPE_CHECKING:  # protobuf loads slowly, and `netgen --help` does not need it
     from netgen.caffe.schema import Phase
     from netgen.cost.complexity import LayerCost, NetCost, Top
 
-Image = tuple[int, int, int]  # channels, height, width
+Sizes = tuple[int, ...]  # of a record: channels, height and width of an image
 
 
-class BlobShape(click.ParamType[tuple[str, Image]]):
-    """A blob and its images' shape, as in ``data=3x224x224``."""
+@dataclass(frozen=True)
+class RequestedState:
+    """The state that selects layers: Caffe's NetState; a phase of None follows from the network."""
+
+    phase: str | None
+    stages: tuple[str, ...]
+    level: int | None
+
+
+class BlobShape(click.ParamType[tuple[str, Sizes]]):
+    """A blob and the sizes of its records, as in ``data=3x224x224``, or ``data=128`` of vectors."""
 
     name = "BLOB=CxHxW"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Image]:
-        """Return the blob's name and C, H, W."""
-        match = re.fullmatch(r"(.+)=([1-9]\d{0,8})x([1-9]\d{0,8})x([1-9]\d{0,8})", str(value))
+    ) -> tuple[str, Sizes]:
+        """Return the blob's name and the sizes."""
+        match = re.fullmatch(r"(.+)=([1-9]\d{0,8}(?:x[1-9]\d{0,8})*)", str(value))
         if not match:
-            self.fail(f"{value!r} is not a blob's shape, such as data=3x224x224", param, ctx)
-        channels, height, width = map(int, match.groups()[1:])
-        return match[1], (channels, height, width)
+            self.fail(
+                f"{value!r} is not a blob's shape, such as data=3x224x224 or data=128", param, ctx
+            )
+        return match[1], tuple(map(int, match[2].split("x")))
 
 
 @click.command("count", short_help="Count a network's parameters, multiply-adds and memory.")
@@ -57,7 +67,21 @@ class BlobShape(click.ParamType[tuple[str, Image]]):
     "inputs",
     type=BlobShape(),
     multiple=True,
-    help="An image's shape, where the prototxt and its database do not give it; repeatable.",
+    help="Sizes of a record, where the prototxt and its data do not give them: of images, or BLOB=D"
+    " of vectors. Also for Python and HDF5 layers; repeatable.",
+)
+@click.option(
+    "--stage",
+    "stages",
+    metavar="NAME",
+    multiple=True,
+    help="A stage that the rules (`include`, `exclude`) of layers ask for; repeatable.",
+)
+@click.option(
+    "--level",
+    type=click.IntRange(-(2**31), 2**31 - 1),
+    metavar="N",
+    help="The level that these rules compare with.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="One row per layer, with shapes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -67,7 +91,9 @@ def command(
     dataset: Path | None,
     requested: RequestedNetwork,
     phase: str | None,
-    inputs: tuple[tuple[str, Image], ...],
+    inputs: tuple[tuple[str, Sizes], ...],
+    stages: tuple[str, ...],
+    level: int | None,
     by_layer: bool,
     as_json: bool,
 ) -> None:
@@ -85,13 +111,14 @@ def command(
         raise click.UsageError("give either a FILE or --variant NAME (`netgen list`)")
     if file is not None and not (dataset is None and requested.is_papers):
         raise click.UsageError(f"options for building a network do not apply to {file}")
+    state = RequestedState(phase, stages, level)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         if file is not None:
-            cost = _count(read_net(file), file, phase, dict(inputs))
+            cost = _count(read_net(file), file, state, dict(inputs))
         else:
             net, images = _built(str(variant), dataset, requested)
-            cost = _count(net, f"variant {variant}", phase, images | dict(inputs))
+            cost = _count(net, f"variant {variant}", state, images | dict(inputs))
     notices = [*(str(warning.message) for warning in caught), *cost.notices]
     if as_json:
         click.echo(json.dumps(_json(cost, notices), indent=2))
@@ -99,19 +126,22 @@ def command(
         _print(cost, notices, by_layer)
 
 
-def _count(net: NetParameter, name: str, phase: str | None, inputs: Mapping[str, Image]) -> NetCost:
+def _count(
+    net: NetParameter, name: str, state: RequestedState, inputs: Mapping[str, Sizes]
+) -> NetCost:
     from netgen.caffe.schema import SchemaError
     from netgen.cost.complexity import count
 
     try:
-        return count(net, _phase(net, phase), inputs=inputs)
+        phase = _phase(net, state)
+        return count(net, phase, stages=state.stages, level=state.level, inputs=inputs)
     except SchemaError as error:
         raise SchemaError(f"{name}: {error}") from None
 
 
 def _built(
     variant: str, dataset: Path | None, requested: RequestedNetwork
-) -> tuple[NetParameter, dict[str, Image]]:
+) -> tuple[NetParameter, dict[str, Sizes]]:
     """Return a network as it is built, and its images' shape, which the prototxt lacks."""
     from netgen.caffe.schema import parse_net
     from netgen.network.build import BuildSpec, prototxt
@@ -124,13 +154,14 @@ def _built(
     return net, {"data": shape} if found.row.is_trained else {}
 
 
-def _phase(net: NetParameter, phase: str | None) -> Phase:
+def _phase(net: NetParameter, state: RequestedState) -> Phase:
     from netgen.caffe.schema import layers_in
     from netgen.cost.wiring import loss_weight
 
-    if phase:
-        return "TRAIN" if phase == "train" else "TEST"
-    learns = any(loss_weight(layer, 0) for layer in layers_in(net, "TRAIN"))
+    if state.phase:
+        return "TRAIN" if state.phase == "train" else "TEST"
+    layers = layers_in(net, "TRAIN", state.stages, state.level)
+    learns = any(loss_weight(layer, 0) for layer in layers)
     return "TRAIN" if learns else "TEST"
 
 
@@ -138,7 +169,9 @@ def _json(cost: NetCost, notices: list[str]) -> dict[str, Any]:
     """Return the cost's own fields, and what the table derives from them."""
     from netgen.cost.memory import PROGRAM_BYTES
 
-    return asdict(cost) | {
+    return {
+        "assumed": cost.assumed,
+        **asdict(cost),
         "multiply_adds_per_image": cost.multiply_adds_per_image,
         "memory_bytes": cost.memory.total,
         "memory_bytes_per_image": cost.memory.per_image,
@@ -149,13 +182,15 @@ def _json(cost: NetCost, notices: list[str]) -> dict[str, Any]:
 
 def _print(cost: NetCost, notices: list[str], by_layer: bool) -> None:
     console = table_console(piped_width=10_000)
+    for assumption in cost.assumed:
+        console.print(f"note: {assumption}", style="bold", soft_wrap=True)
     if by_layer:
         heads = ("layer", "type", "tops", "parameters", "multiply-adds", "buffers")
         console.print(_table(map(_row, cost.layers), heads, "lllrrr"))
         console.print()
     console.print(f"{cost.name or 'unnamed'}, {cost.phase}, batch {cost.batch}", style="bold")
     console.print(_table(_summary(cost), (), "lrrl"))
-    for notice in notices:
+    for notice in (notice for notice in notices if notice not in cost.assumed):
         console.print(f"note: {notice}", soft_wrap=True)
 
 

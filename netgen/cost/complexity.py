@@ -15,10 +15,19 @@ from netgen.caffe.schema import Phase, SchemaError, layers_in
 from netgen.cost import memory
 from netgen.cost.buffers import Buffers, Situation, buffers
 from netgen.cost.layers.layer_types import Made, Shape
+from netgen.cost.layers.sources import ASSUMED, Known
 from netgen.cost.memory import FLOAT, Memory
-from netgen.cost.shaping import Blob, check_hints, give_shapes, owned_blobs, unknown_types
+from netgen.cost.shaping import (
+    Blob,
+    check_hints,
+    give_shapes,
+    images_of,
+    owned_blobs,
+    unknown_types,
+)
 from netgen.cost.wiring import Wired, WiringError, wire
 
+CARRIES_LABELS = {"Flatten", "Power", "Slice", "Split"}
 # Layer types whose second bottom holds one label per image.
 READS_LABELS = {
     "Accuracy",
@@ -108,6 +117,11 @@ class NetCost:
     complete: bool
 
     @property
+    def assumed(self) -> tuple[str, ...]:
+        """The notices of what was assumed: other numbers may be right."""
+        return tuple(notice for notice in self.notices if ASSUMED in notice)
+
+    @property
     def multiply_adds_per_image(self) -> int:
         """Multiply-adds per image."""
         return self.multiply_adds // self.batch
@@ -119,7 +133,7 @@ def count(
     *,
     stages: Sequence[str] = (),
     level: int | None = None,
-    inputs: Mapping[str, tuple[int, int, int]] | None = None,
+    inputs: Mapping[str, Shape] | None = None,
 ) -> NetCost:
     """Count a network.
 
@@ -130,7 +144,8 @@ def count(
     phase, stages, level
         The state that selects the layers: see :func:`netgen.caffe.schema.layers_in`.
     inputs
-        Shapes of the images that data layers read, blob to (C, H, W), where the file has none.
+        Sizes of the records that sources read, where the file has none: blob to (C, H, W) of
+        images, or to (D,) of vectors.
 
     Returns
     -------
@@ -149,20 +164,27 @@ def count(
         wired = wire(layers)
     except WiringError as error:
         raise SchemaError(str(error)) from None
-    shaped, notices = give_shapes(wired, inputs or {}, _labels(layers))
+    known = Known(inputs or {}, _labels(layers), images_of(layers))
+    shaped, notices = give_shapes(wired, known)
     return _cost(net, phase, wired, shaped, [*notices, *unknown_types(layers)])
 
 
-def _labels(layers: Sequence[LayerParameter]) -> set[str]:
-    """Find the blobs that are read as labels and as nothing else."""
-    labels: set[str] = set()
+def _labels(layers: Sequence[LayerParameter]) -> dict[str, tuple[int, int, int]]:
+    """Find the blobs that are read as labels and as nothing else, and their C, H, W.
+
+    Directly, or sliced into as many labels as there are tops.
+    """
+    labels: dict[str, tuple[int, int, int]] = {}
     others: set[str] = set()
-    for layer in layers:
+    for layer in reversed(layers):
+        carries = layer.type in CARRIES_LABELS and set(layer.top) <= labels.keys() - others
         reads_labels = layer.type in READS_LABELS
         for index, blob in enumerate(layer.bottom):
-            if layer.type != "Silence":
-                (labels if reads_labels and index == 1 else others).add(blob)
-    return labels - others
+            if (reads_labels and index == 1) or carries:
+                labels[blob] = (len(layer.top) if layer.type == "Slice" else 1, 1, 1)
+            elif layer.type != "Silence":
+                others.add(blob)
+    return {blob: shape for blob, shape in labels.items() if blob not in others}
 
 
 def _cost(

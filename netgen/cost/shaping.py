@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -10,16 +10,19 @@ from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
 from netgen.caffe.schema import SchemaError
 from netgen.cost.layers import dense, joins, pointwise, sources, windows
 from netgen.cost.layers.layer_types import RULES, Made, Shape, ShapeError, check_size, made
-from netgen.cost.wiring import Wired
+from netgen.cost.wiring import Version, Wired
 from netgen.system.text import shape_text
 
 # Importing a family of layers enters its types in `RULES`.
 FAMILIES = (joins, dense, pointwise, sources, windows)
 NOT_ESTIMATED = {"LSTM", "RNN"}  # Caffe unrolls them into nets of their own
+# What reads these has lost the rows and columns of an image.
+FLATTENS = {"ArgMax", "Embed", "Flatten", "InnerProduct", "LSTM", "RNN", "Reshape"}
+OVER_IMAGES = {"Crop", "Im2col", "LRN", "Pooling", "SPP"}  # and all kinds of convolutions
 MOST_NOTICES = 20
 
 
-def check_hints(net: NetParameter, hints: Mapping[str, sources.Image]) -> None:
+def check_hints(net: NetParameter, hints: Mapping[str, Shape]) -> None:
     """Refuse shapes for blobs that no data source makes in any phase.
 
     Raises
@@ -27,7 +30,7 @@ def check_hints(net: NetParameter, hints: Mapping[str, sources.Image]) -> None:
     SchemaError
         Naming the first such blob.
     """
-    read = {top for layer in net.layer if layer.type in sources.OPEN_ENDED for top in layer.top}
+    read = {top for layer in net.layer if sources.is_source(layer) for top in layer.top}
     for blob in sorted(hints.keys() - read):
         choice = f": choose from {', '.join(sorted(read))}" if read else ""
         raise SchemaError(f"a shape is given for blob {blob!r}, which no data layer makes{choice}")
@@ -37,7 +40,7 @@ def unknown_types(layers: Sequence[LayerParameter]) -> list[str]:
     """Name the unknown layer types, and the first layer of each."""
     unknown: dict[str, list[str]] = {}
     for layer in layers:
-        if layer.type not in RULES and layer.type not in sources.OPEN_ENDED:
+        if layer.type not in RULES and not sources.is_source(layer):
             unknown.setdefault(layer.type, []).append(layer.name)
     return [
         f"unknown type {kind[:60]!r}, {len(names)} of it, first layer {names[0]!r}: "
@@ -46,8 +49,21 @@ def unknown_types(layers: Sequence[LayerParameter]) -> list[str]:
     ]
 
 
+def images_of(layers: Sequence[LayerParameter]) -> set[str]:
+    """Find the blobs that have rows and columns: a convolution or the like reads them.
+
+    Directly, or through layers that keep rows and columns.
+    """
+    images: set[str] = set()
+    for layer in reversed(layers):
+        slides = layer.type in OVER_IMAGES or "onvolution" in layer.type
+        if slides or (layer.type not in FLATTENS and not images.isdisjoint(layer.top)):
+            images.update(layer.bottom)
+    return images
+
+
 def give_shapes(
-    wired: Sequence[Wired], hints: Mapping[str, sources.Image], labels: Collection[str]
+    wired: Sequence[Wired], known: sources.Known
 ) -> tuple[list[Made | None], list[str]]:
     """Give every blob version its shape, in order.
 
@@ -55,10 +71,8 @@ def give_shapes(
     ----------
     wired
         The layers; their tops are given `shape` and `batched`.
-    hints
-        Blob to C, H, W.
-    labels
-        The blobs that are read as labels only.
+    known
+        What is known of the blobs that data layers make.
 
     Returns
     -------
@@ -70,39 +84,43 @@ def give_shapes(
     Raises
     ------
     SchemaError
-        When sizes do not fit, naming the layer.
+        When sizes do not fit, naming the layer, and what was assumed of the blobs that it follows
+        from.
     """
     shaped: list[Made | None] = []
     notices: list[str] = []
+    assumed: dict[Version, str] = {}  # versions whose shapes follow from an assumption
     for layer in wired:
+        because = next((assumed[bottom] for bottom in layer.bottoms if bottom in assumed), "")
         try:
-            result, notice = _made(layer, hints, labels)
+            result, notice = _made(layer, known)
         except ShapeError as error:
             name, kind = layer.layer.name, layer.layer.type
-            raise SchemaError(f"layer {name!r} ({kind}): {error}") from None
+            reason = f"; {because}" if because else ""
+            raise SchemaError(f"layer {name!r} ({kind}): {error}{reason}") from None
         shaped.append(result)
         notices += [notice] if notice else []
+        because = notice if notice and sources.ASSUMED in notice else because
+        assumed |= dict.fromkeys(layer.tops, because) if because else {}
         batched = any(bottom.batched for bottom in layer.bottoms) or not layer.bottoms
         for top, shape in zip(layer.tops, result.tops if result else (), strict=False):
             top.shape, top.batched = shape, batched and bool(shape)
     return shaped, notices
 
 
-def _made(
-    wired: Wired, hints: Mapping[str, sources.Image], labels: Collection[str]
-) -> tuple[Made | None, str | None]:
+def _made(wired: Wired, known: sources.Known) -> tuple[Made | None, str | None]:
     layer = wired.layer
-    if layer.type in sources.OPEN_ENDED:
-        result, notice = sources.source_made(layer, hints, labels)
+    if sources.is_source(layer):
+        result, notice = sources.source_made(layer, known)
         for shape in result.tops if result else ():
             check_size(shape)
         return result, notice
     if layer.type not in RULES:
         return None, None
     shapes = [bottom.shape for bottom in wired.bottoms]
-    known = [shape for shape in shapes if shape is not None]
+    given = [shape for shape in shapes if shape is not None]
     notice = f"layer {layer.name!r}: an {layer.type}'s memory is not counted"
-    result = made(layer, known) if len(known) == len(shapes) else None
+    result = made(layer, given) if len(given) == len(shapes) else None
     return result, notice if layer.type in NOT_ESTIMATED else None
 
 

@@ -1,8 +1,9 @@
-"""Layers without bottoms: the prototxt has their batch size, but seldom the size of their images.
+"""Layers without bottoms: the prototxt has their batch size, but seldom the size of their records.
 
-An image's size is looked for in this order: the caller's hint; `crop_size`, or the size that an
+A record's size is looked for in this order: the caller's hint; `crop_size`, or the size that an
 ImageData layer resizes to; the first record of the layer's LMDB; one number per record, if the blob
-is only read as labels. Else the paper's 3 x 224 x 224 (section 5.2) is assumed, with a notice.
+is only read as labels. Else the paper's 3 x 224 x 224 (section 5.2) is assumed, with a notice, if a
+convolution or a pooling reads the blob. What a program or an HDF5 file feeds is never assumed.
 """
 
 from __future__ import annotations
@@ -10,30 +11,65 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from netgen.caffe.caffe_pb2 import BlobShape, DataParameter, Datum, LayerParameter
 from netgen.caffe.databases import DatabaseError, open_database
-from netgen.cost.layers.layer_types import ANY, Made, Shape, ShapeError, layer_types, require
+from netgen.cost.layers.layer_types import (
+    ANY,
+    RULES,
+    Made,
+    Shape,
+    ShapeError,
+    layer_types,
+    require,
+)
 from netgen.system.text import shape_text
 
 PAPERS_IMAGE = (3, 224, 224)
+ASSUMED = "ASSUMED"  # in each notice of an assumption
 OPEN_ENDED = {"Data", "HDF5Data", "ImageData", "Input", "WindowData"}
+AXES = 3  # of a record of a database: C x H x W
 Image = tuple[int, int, int]
 
 
-def source_made(
-    layer: LayerParameter, hints: Mapping[str, Image], labels: Collection[str]
-) -> tuple[Made | None, str | None]:
-    """Find what a layer of :data:`OPEN_ENDED` makes.
+class Known(NamedTuple):
+    """What is known of the blobs that sources make, by the blob's name.
+
+    Attributes
+    ----------
+    hints
+        Sizes per record that the caller gives: (C, H, W) of images, (D,) of vectors.
+    labels
+        Blobs that are read as labels only, and their (C, H, W).
+    images
+        Blobs that a convolution, a pooling or the like reads.
+    """
+
+    hints: Mapping[str, Shape]
+    labels: Mapping[str, Image]
+    images: Collection[str]
+
+
+def is_source(layer: LayerParameter) -> bool:
+    """Return whether a layer's tops have sizes that its prototxt may leave open.
+
+    Besides Caffe's own data layers that is every layer of an unknown type that reads nothing:
+    Python layers, and the data layers of other branches of Caffe.
+    """
+    unknown = layer.type not in RULES and not layer.bottom and len(layer.top) > 0
+    return layer.type in OPEN_ENDED or unknown
+
+
+def source_made(layer: LayerParameter, known: Known) -> tuple[Made | None, str | None]:
+    """Find what a source makes (see :func:`is_source`).
 
     Parameters
     ----------
     layer
         The layer.
-    hints
-        Blob to C, H, W.
-    labels
-        The blobs that are read as labels only.
+    known
+        What is known of the blobs.
 
     Returns
     -------
@@ -50,28 +86,47 @@ def source_made(
     require(not layer.bottom, "takes no `bottom`")
     require(len(layer.top) > 0, "takes at least one `top`, has 0")
     if layer.type == "Input":
-        return _input(layer, hints)
-    if layer.type == "HDF5Data":
-        return _hdf5(layer, hints)
-    image, notice = _image(layer, hints, labels)
+        return _input(layer, known.hints)
+    if layer.type not in OPEN_ENDED or layer.type == "HDF5Data":
+        return _by_hints(layer, known)
     batch = _batch(layer)
-    return Made(((batch, *image), (batch,))[: len(layer.top)]), notice
+    record, notice = _record(layer, known)
+    if record is None:
+        return None, notice
+    return Made(((batch, *record), (batch,))[: len(layer.top)]), notice
 
 
-def _input(layer: LayerParameter, hints: Mapping[str, Image]) -> tuple[Made | None, str | None]:
+def _input(layer: LayerParameter, hints: Mapping[str, Shape]) -> tuple[Made | None, str | None]:
     if layer.input_param.shape:
         stated = _one_or_each([_shape(shape) for shape in layer.input_param.shape], len(layer.top))
         named = zip(layer.top, stated, strict=True)
         return Made(tuple((*s[:1], *hints[top]) if top in hints else s for top, s in named)), None
     if not set(layer.top) <= hints.keys():
-        return None, f"layer {layer.name!r} states no shape: give its blobs' C x H x W"
+        return None, _unstated(layer, "states no shape")
     return Made(tuple((1, *hints[top]) for top in layer.top)), None
 
 
-def _hdf5(layer: LayerParameter, hints: Mapping[str, Image]) -> tuple[Made | None, str | None]:
-    if not set(layer.top) <= hints.keys():
-        return None, f"layer {layer.name!r} reads HDF5: give its blobs' C x H x W"
-    return Made(tuple((_batch(layer), *hints[top]) for top in layer.top)), None
+def _by_hints(layer: LayerParameter, known: Known) -> tuple[Made | None, str | None]:
+    """Find the tops of a layer whose file or program alone has their sizes; labels need no hint."""
+    sizes: dict[str, Shape] = {**known.labels, **known.hints}
+    of_file = layer.type == "HDF5Data"
+    if not set(layer.top) <= sizes.keys() or not (of_file or known.hints.keys() & set(layer.top)):
+        return None, _unstated(layer, "does not state its shapes")
+    # Other branches' data layers have data_param too.
+    batch = _batch(layer) if of_file else layer.data_param.batch_size
+    notice = None
+    if not batch:
+        notice = f"blob {layer.top[0]!r} is {ASSUMED} to have one record per batch:"
+        notice += f" layer {layer.name!r} ({layer.type[:60]}) does not say how many"
+    return Made(tuple((batch or 1, *sizes[top]) for top in layer.top)), notice
+
+
+def _unstated(layer: LayerParameter, why: str) -> str:
+    top = layer.top[0]
+    return (
+        f"layer {layer.name!r} ({layer.type[:60]}) {why}: give the sizes of its blobs' records, as"
+        f" in --input {top}=3x224x224 or {top}=128"
+    )
 
 
 def _batch(layer: LayerParameter) -> int:
@@ -85,23 +140,42 @@ def _batch(layer: LayerParameter) -> int:
     return batch
 
 
-def _image(
-    layer: LayerParameter, hints: Mapping[str, Image], labels: Collection[str]
-) -> tuple[Image, str | None]:
-    """Find one image's C, H, W, and a notice where it had to be assumed."""
+def _record(layer: LayerParameter, known: Known) -> tuple[Image | None, str | None]:
+    """Find a record's C, H, W, and a notice where it had to be assumed or is unknown."""
     top, crop = layer.top[0], layer.transform_param.crop_size
-    if top in hints:
-        return hints[top], None
-    stated = _record(layer) if layer.type == "Data" else _resized(layer)
+    if top in known.hints:
+        return _as_datum(known.hints[top]), None
+    stated = _first_record(layer) if layer.type == "Data" else _resized(layer)
     if crop:
-        return (stated[0] if stated else PAPERS_IMAGE[0], crop, crop), None
+        return _cropped(layer, crop, stated)
     if stated:
         return stated, None
-    if top in labels:
-        return (1, 1, 1), None
-    assumed = f"blob {top!r} is ASSUMED to be {shape_text(PAPERS_IMAGE)} per image"
+    if top in known.labels:
+        return known.labels[top], None
+    if top not in known.images:
+        return None, _unstated(layer, f"feeds {top!r} to no convolution or pooling")
+    assumed = f"blob {top!r} is {ASSUMED} to be {shape_text(PAPERS_IMAGE)} per image"
     reason = f"layer {layer.name!r} does not give it, and its data is not here"
-    return PAPERS_IMAGE, f"{assumed}: {reason}"
+    return PAPERS_IMAGE, f"{assumed}: {reason} (--input {top}=CxHxW)"
+
+
+def _as_datum(hint: Shape) -> Image:
+    """Give a vector the axes that a Datum has: D x 1 x 1."""
+    require(len(hint) <= AXES, f"a record is C x H x W, {shape_text(hint)} is given for it")
+    channels, height, width = (*hint, *(1,) * (AXES - len(hint)))
+    return channels, height, width
+
+
+def _cropped(
+    layer: LayerParameter, crop: int, stated: Image | None
+) -> tuple[Image | None, str | None]:
+    if stated:
+        return (stated[0], crop, crop), None
+    if layer.type != "Data":
+        return (3 if layer.image_data_param.is_color else 1, crop, crop), None
+    channels, top = PAPERS_IMAGE[0], layer.top[0]
+    notice = f"blob {top!r} is {ASSUMED} to have {channels} channels: its data is not here"
+    return (channels, crop, crop), f"{notice} (--input {top}=Cx{crop}x{crop})"
 
 
 def _resized(layer: LayerParameter) -> Image | None:
@@ -112,7 +186,7 @@ def _resized(layer: LayerParameter) -> Image | None:
     return 3 if param.is_color else 1, param.new_height, param.new_width
 
 
-def _record(layer: LayerParameter) -> Image | None:
+def _first_record(layer: LayerParameter) -> Image | None:
     """Read C, H, W from the first record of a Data layer's LMDB; None where there is none."""
     source = layer.data_param.source
     if layer.data_param.backend != DataParameter.LMDB or not os.path.isdir(source):

@@ -205,3 +205,13 @@ def test_a_layer_of_another_branch_says_its_own_batch_and_its_labels_need_no_hin
     assert shapes(cost)["label"] == (8, 1, 1, 1)
     assert cost.complete
     assert not cost.notices
+
+
+def test_what_nothing_reads_does_not_make_a_count_incomplete() -> None:
+    net = (
+        data("image") + conv("c", "image", 2, 3) + data("spare") + node("Silence", "s", "spare", "")
+    )
+    cost = counted(net)
+    assert cost.complete
+    assert shapes(cost)["spare"] == (6, 1, 1, 1)
+    assert any("'spare' is ASSUMED to be a number per record" in each for each in cost.assumed)

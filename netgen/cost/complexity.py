@@ -164,7 +164,8 @@ def count(
         wired = wire(layers)
     except WiringError as error:
         raise SchemaError(str(error)) from None
-    known = Known(inputs or {}, _labels(layers), images_of(layers))
+    read = {blob for layer in layers if layer.type != "Silence" for blob in layer.bottom}
+    known = Known(inputs or {}, _labels(layers), images_of(layers), read)
     shaped, notices = give_shapes(wired, known)
     return _cost(net, phase, wired, shaped, [*notices, *unknown_types(layers)])
 

@@ -44,11 +44,14 @@ class Known(NamedTuple):
         Blobs that are read as labels only, and their (C, H, W).
     images
         Blobs that a convolution, a pooling or the like reads.
+    read
+        Blobs that any layer reads, but for Silence.
     """
 
     hints: Mapping[str, Shape]
     labels: Mapping[str, Image]
     images: Collection[str]
+    read: Collection[str]
 
 
 def is_source(layer: LayerParameter) -> bool:
@@ -148,10 +151,16 @@ def _record(layer: LayerParameter, known: Known) -> tuple[Image | None, str | No
     stated = _first_record(layer) if layer.type == "Data" else _resized(layer)
     if crop:
         return _cropped(layer, crop, stated)
-    if stated:
-        return stated, None
+    return (stated, None) if stated else _by_readers(layer, known)
+
+
+def _by_readers(layer: LayerParameter, known: Known) -> tuple[Image | None, str | None]:
+    """Infer a record's C, H, W from what reads it."""
+    top = layer.top[0]
     if top in known.labels:
         return known.labels[top], None
+    if top not in known.read:
+        return (1, 1, 1), f"blob {top!r} is {ASSUMED} to be a number per record: nothing reads it"
     if top not in known.images:
         return None, _unstated(layer, f"feeds {top!r} to no convolution or pooling")
     assumed = f"blob {top!r} is {ASSUMED} to be {shape_text(PAPERS_IMAGE)} per image"

@@ -210,14 +210,12 @@ def tower_of_another_task(net: NetParameter) -> None:
     layer(net, "res5b_branch2a_adj").bottom[0] = "res5a_noun"
 
 
-@change(
-    "loss_adj (TRAIN), labels of label_noun", "117 classes of adj are compared with the labels of"
-)
+@change("loss_adj, labels of label_noun", "117 classes of adj are compared with the labels of")
 def labels_of_another_task(net: NetParameter) -> None:
     layer(net, "loss_adj").bottom[1] = "label_noun"
 
 
-@change("loss_adj (TRAIN), labels of label_adj", "compared with the labels of noun, ")
+@change("loss_adj, labels of label_adj", "compared with the labels of noun, ")
 def database_of_another_task(net: NetParameter) -> None:
     source = layer(net, "label_adj", TRAIN).data_param
     source.source = "data/mtvso/train/label_noun.lmdb"
@@ -243,44 +241,44 @@ def accuracy_missing(net: NetParameter) -> None:
     replace_layers(net, [each for each in net.layer if each.name != "top1_anp"])
 
 
-@change("data (TEST), mirror", "mirror true, the paper's is false in TEST")
+@change("data, mirror", "mirror true, the paper's is false in TEST")
 def mirrored_test(net: NetParameter) -> None:
     layer(net, "data", TEST).transform_param.mirror = True
 
 
-@change("data (TRAIN), mirror", "mirror false, the paper's is true in TRAIN (section 5.2: \"random")
+@change("data, mirror", "mirror false, the paper's is true in TRAIN (section 5.2: \"random")
 def no_flips(net: NetParameter) -> None:
     layer(net, "data", TRAIN).transform_param.mirror = False
 
 
-@change("data (TRAIN), crop_size", "crop_size 227, the paper's images are 224 x 224")
+@change("data, crop_size", "crop_size 227, the paper's images are 224 x 224")
 def cropped(net: NetParameter) -> None:
     layer(net, "data", TRAIN).transform_param.crop_size = 227
 
 
-@change("data (TRAIN), mean_value", "no mean is subtracted")
+@change("data, mean_value", "mean_value none in TRAIN, 104, 117, 123 in TEST")
 def no_mean(net: NetParameter) -> None:
     layer(net, "data", TRAIN).transform_param.ClearField("mean_value")
 
 
-@change("data (TEST), mean_value", "it is in R, G, B, Caffe's images are not")
+@change("data, mean_value", "mean_value 104, 117, 123 in TRAIN, 123, 117, 104 in TEST")
 def mean_backwards(net: NetParameter) -> None:
     layer(net, "data", TEST).transform_param.mean_value[:] = [123, 117, 104]
 
 
-@change("data (TRAIN), scale", "scale 0.00390625, ours has 1")
+@change("data, scale", "scale 0.00390625 in TRAIN, 1 in TEST")
 def scaled(net: NetParameter) -> None:
     layer(net, "data", TRAIN).transform_param.scale = 1 / 256
 
 
-@change("data (TRAIN), batch_size", "batch_size 32, the paper's is 24 (section 5.2)")
+@change("data, batch_size", "batch_size 32, the paper's is 24 (section 5.2)")
 def batch(net: NetParameter) -> None:
     for each in net.layer:
         if each.type == "Data" and each.include[0].phase == TRAIN:
             each.data_param.batch_size = 32
 
 
-@change("data (TEST), batch_size", "batch_size 4 does not divide the 77,073 test images")
+@change("data, batch_size", "batch_size 4 does not divide the 77,073 test images")
 def batch_of_tests(net: NetParameter) -> None:
     for each in net.layer:
         if each.type == "Data" and each.include[0].phase == TEST:
@@ -292,7 +290,7 @@ def scores_for_labels(net: NetParameter) -> None:
     layer(net, "top1_adj").bottom[1] = "fc_noun"
 
 
-@change("label_adj (TRAIN), batch_size", "labels no longer match images")
+@change("label_adj, batch_size", "labels no longer match images")
 def label_batch(net: NetParameter) -> None:
     layer(net, "label_adj", TRAIN).data_param.batch_size = 12
 

@@ -1,164 +1,207 @@
-"""A network's data layers: image shape, mirroring and mean, and which task's labels they read."""
+"""A network's data layers, field by field: images here, labels in `label_layers`.
+
+Section 5.2: "307,185 images for training and 77,073 for test at 224 x 224", "random flips of the
+input at training", "a batch size of 24". It does not say whether a mean is subtracted, or whether
+values are scaled; but a network is tested on images treated like those that it was trained on.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import math
+import os
+from collections.abc import Iterator, Sequence
 
 from netgen import paper
 from netgen.audit.inspection.differences import GraphComparison
-from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
+from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
+from netgen.audit.inspection.graph import Graph
+from netgen.audit.inspection.label_layers import inspect_labels
 from netgen.audit.inspection.references import Reference
-from netgen.caffe.caffe_pb2 import LayerParameter
+from netgen.audit.inspection.source_layers import (
+    PARAMETERS,
+    TRANSFORMS,
+    SourceLayer,
+    batch_of,
+    inspect_source,
+    is_source,
+    source_of,
+    stated_shape,
+    values_text,
+)
+from netgen.caffe.caffe_pb2 import LayerParameter, TransformationParameter
 from netgen.paper import Recipe
-from netgen.system.text import value_text
+from netgen.system.text import shape_text, value_text
 
-PARAMETERS = {
-    "Data": "data_param",
-    "HDF5Data": "hdf5_data_param",
-    "ImageData": "image_data_param",
-    "MemoryData": "memory_data_param",
-    "WindowData": "window_data_param",
-}
+__all__ = ["PARAMETERS", "batch_of", "inspect_feeds", "inspect_phases", "is_source", "source_of"]
+
 CLOSE = 1.0  # the mean is published rounded (104) and not rounded (103.939)
-
-
-def batch_of(layer: LayerParameter) -> int:
-    """Return a data layer's batch size; 0 where it has none."""
-    name = PARAMETERS.get(layer.type)
-    return getattr(layer, name).batch_size if name else 0
-
-
-def source_of(layer: LayerParameter) -> str:
-    """Return the path that a data layer reads; "" where it has none."""
-    parameters = getattr(layer, PARAMETERS.get(layer.type, "data_param"))
-    return str(getattr(parameters, "source", ""))
+FLIPS = 'section 5.2: "random flips of the input at training"'
+COLOURS = "the ResNet of ILSVRC that section 5.2 starts from reads three"
 
 
 def inspect_feeds(
     file: str, reference: Reference, compared: GraphComparison
 ) -> Iterator[InspectionFinding]:
-    """Compare the data layers of a phase with section 5.2."""
-    graph = compared.found
-    for layer in graph.images:
-        where = f"{file}: {layer.name} ({graph.phase})"
-        if layer.type == "Input":
-            yield from _shape(where, layer)
-        elif layer.type in PARAMETERS:
-            yield _batch(where, graph.phase, batch_of(layer))
-            yield from _transformation(where, graph.phase, layer)
-    yield from _labels(file, reference, compared)
+    """Compare the data layers of a phase with sections 5.1 and 5.2."""
+    graph, images = compared.found, _images(compared.found)
+    for layer in images:
+        at = SourceLayer(file, graph.phase, layer)
+        yield from _shape(at)
+        if reference.kind == "train_val":
+            yield from inspect_source(at, "images")
+            yield _batch(at, batch_of(layer))
+            yield from _transformation(at)
+    yield from inspect_labels(file, reference, compared, images)
 
 
-def inspect_phases(file: str, phases: list[GraphComparison]) -> Iterator[InspectionFinding]:
-    """Find databases that are read both in training and in testing."""
-    sources = [{source_of(layer): layer.name for layer in phase.found.images} for phase in phases]
-    for path in sorted(set.intersection(*map(set, sources)) - {""}) if len(sources) > 1 else ():
-        what = f"{path} is read in TRAIN and in TEST: section 5.2 tests on images of their own"
-        yield InspectionFinding(
-            f"{file}: {sources[0][path]}, source", what, InspectionVerdict.DIFFERS
-        )
+def inspect_phases(file: str, phases: Sequence[GraphComparison]) -> Iterator[InspectionFinding]:
+    """Compare what is fed in training with what is fed in testing."""
+    if len(phases) < 2:
+        return
+    by_phase = {phase.found.phase: phase for phase in phases}
+    train, test = by_phase["TRAIN"], by_phase["TEST"]
+    yield from _read_twice(file, *(_sources(phase) for phase in (train, test)))
+    for one, other in zip(_images(train.found)[:1], _images(test.found)[:1], strict=False):
+        yield from _treated_alike(file, one, other)
 
 
-def task_named(layer: LayerParameter, blob: str) -> str | None:
-    """Return the task whose labels a layer reads, by its path or the blob's name."""
-    for text in (source_of(layer).rpartition("/")[2], source_of(layer), blob):
-        named = set(re.findall("|".join(paper.TASKS), text.lower()))
-        if len(named) == 1:
-            return str(named.pop())
-    return None
+def _images(graph: Graph) -> list[LayerParameter]:
+    """Return the layers whose images reach a layer: not what only a Silence reads, nor labels."""
+    read = {
+        bottom
+        for index, node in enumerate(graph.nodes)
+        for position, bottom in enumerate(node.layer.bottom)
+        if not (position and index in graph.labels)
+    }
+    return [x for x in graph.images if read.intersection(x.top)] or list(graph.images)
 
 
-def _shape(where: str, layer: LayerParameter) -> Iterator[InspectionFinding]:
-    wanted = paper.IMAGE_SHAPE
-    for shape in layer.input_param.shape[:1]:
-        found = tuple(shape.dim)[1:]
-        verdict = InspectionVerdict.same_if(found == wanted)
-        what = f"images of {_by(found)}, the paper's are {_by(wanted)} (section 5.2)"
-        yield InspectionFinding(f"{where}, shape", what, verdict)
+# ---- one phase ----------------------------------------------------------------------------------
 
 
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "no shape"
+def _shape(at: SourceLayer) -> Iterator[InspectionFinding]:
+    """Compare the size of images where the layer states it."""
+    layer, wanted, stated = at.layer, paper.IMAGE_SHAPE, stated_shape(at.layer, at.layer.top[0])
+    images = layer.image_data_param
+    if bool(images.new_height) != bool(images.new_width):
+        what = "new_height and new_width: Caffe refuses one without the other"
+        yield at.finding("new_height", what, InspectionVerdict.DIFFERS, Rule.CAFFE)
+    if layer.type == "ImageData" and not images.is_color:
+        what = f"is_color false: images of one channel; {COLOURS}"
+        yield at.finding("is_color", what, InspectionVerdict.DIFFERS)
+    if layer.type == "WindowData":
+        what = "it feeds crops around boxes, the paper's images are whole (section 5.2)"
+        yield at.finding("type", what, InspectionVerdict.DIFFERS)
+    crop = layer.transform_param.crop_size if layer.type in TRANSFORMS else 0
+    if stated and not crop:
+        same = stated[1:] == wanted
+        what = f"images of {shape_text(stated[1:])}, the paper's are {shape_text(wanted)}"
+        yield at.finding("shape", what + " (section 5.2)", InspectionVerdict.same_if(same))
+    elif layer.type == "ImageData" and not crop:
+        what = f"images keep the sizes of their files, the paper's are {shape_text(wanted)}"
+        what += " (section 5.2)"
+        yield at.finding("new_height", what, InspectionVerdict.NOT_CHECKABLE)
 
 
-def _batch(where: str, phase: str, batch: int) -> InspectionFinding:
-    where, wanted = f"{where}, batch_size", Recipe().batch_size
-    if phase == "TEST":
-        covers = batch > 0 and paper.TEST_IMAGES % batch == 0
+def _batch(at: SourceLayer, batch: int) -> InspectionFinding:
+    field, wanted = "batch_size", Recipe().batch_size
+    if not batch:
+        what = f"the batch size is not in this file, the paper's is {wanted} (section 5.2)"
+        return at.finding(field, what, InspectionVerdict.NOT_CHECKABLE)
+    if at.phase == "TEST":
+        covers = paper.TEST_IMAGES % batch == 0
         verdict = InspectionVerdict.EQUIVALENT if covers else InspectionVerdict.DIFFERS
         times = "divides" if covers else "does not divide"
         what = f"batch_size {batch} {times} the {paper.TEST_IMAGES:,} test images (section 5.2)"
-        return InspectionFinding(
-            where, what + ("" if covers else ": it cannot test each exactly once"), verdict
-        )
+        return at.finding(field, what + ("" if covers else ": it cannot test each exactly once"),
+                          verdict)  # fmt: skip
     what = f"batch_size {batch}, the paper's is {wanted} (section 5.2)"
-    if batch == wanted:
-        return InspectionFinding(where, what, InspectionVerdict.SAME)
-    if batch and wanted % batch == 0:
+    if wanted % batch == 0 and batch != wanted:
         what += f": needs iter_size {wanted // batch} in the solver, and normalises over {batch}"
-        return InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
-    return InspectionFinding(where, what, InspectionVerdict.DIFFERS)
+        return at.finding(field, what, InspectionVerdict.NOT_CHECKABLE)
+    return at.finding(field, what, InspectionVerdict.same_if(batch == wanted))
 
 
-def _transformation(where: str, phase: str, layer: LayerParameter) -> Iterator[InspectionFinding]:
-    param = layer.transform_param
-    mirrored = phase == "TRAIN"
-    flips = 'section 5.2: "random flips of the input at training"'
-    yield InspectionFinding(
-        f"{where}, mirror",
-        f"mirror {value_text(param.mirror)}, the paper's is {value_text(mirrored)} in {phase}"
-        f" ({flips})",
-        InspectionVerdict.same_if(param.mirror == mirrored),
-    )
-    yield _mean(f"{where}, mean_value", layer)
+def _transformation(at: SourceLayer) -> Iterator[InspectionFinding]:
+    layer, param = at.layer, at.layer.transform_param
+    if layer.type not in TRANSFORMS:
+        yield from _untransformed(at)
+        return
+    mirrored = at.phase == "TRAIN"
+    what = f"mirror {value_text(param.mirror)}, the paper's is {value_text(mirrored)} in {at.phase}"
+    verdict = InspectionVerdict.same_if(param.mirror == mirrored)
+    yield at.finding("mirror", f"{what} ({FLIPS})", verdict)
+    yield from _mean(at, param)
     if param.crop_size:
-        yield _crop(f"{where}, crop_size", param.crop_size)
+        yield _crop(at, param.crop_size)
     if param.scale != 1:
-        what = (
-            f"scale {value_text(param.scale)}, ours has 1: He's weights expect values of 0 to 255"
-        )
-        yield InspectionFinding(f"{where}, scale", what, InspectionVerdict.DIFFERS)
-    if param.force_gray:
-        what = "force_gray true: the paper's images have three channels (Table 1's first layer)"
-        yield InspectionFinding(f"{where}, force_gray", what, InspectionVerdict.DIFFERS)
+        yield _scale(at, param.scale)
+    yield from _colours(at, param)
 
 
-def _crop(where: str, size: int) -> InspectionFinding:
+def _untransformed(at: SourceLayer) -> Iterator[InspectionFinding]:
+    what = f"{at.layer.type[:60]} has no mirror, the paper's is true in TRAIN ({FLIPS})"
+    if at.phase == "TRAIN" and at.layer.type in ("DummyData", "HDF5Data"):
+        yield at.finding("mirror", what, InspectionVerdict.DIFFERS)
+    else:
+        what = "size, flips and mean of images are not in this file"
+        yield at.finding("transform_param", what, InspectionVerdict.NOT_CHECKABLE)
+
+
+def _crop(at: SourceLayer, size: int) -> InspectionFinding:
     wanted = paper.IMAGE_SIZE
     what = f"crop_size {size}, the paper's images are {wanted} x {wanted} (section 5.2)"
     if size != wanted:
-        return InspectionFinding(where, what, InspectionVerdict.DIFFERS)
+        return at.finding("crop_size", what, InspectionVerdict.DIFFERS)
     what += ": of no effect on stored images of this size; of larger ones it takes random crops,"
-    return InspectionFinding(
-        where, what + " which the paper does not mention", InspectionVerdict.NOT_CHECKABLE
-    )
+    what += " which the paper does not mention"
+    return at.finding("crop_size", what, InspectionVerdict.NOT_CHECKABLE, Rule.OURS)
 
 
-def _mean(where: str, layer: LayerParameter) -> InspectionFinding:
-    found = tuple(layer.transform_param.mean_value)
-    ours = f"ours is {_values(paper.IMAGENET_MEAN)} in B, G, R (ImageNet's; the paper is silent)"
-    if layer.transform_param.mean_file:
-        what = f"mean_file {layer.transform_param.mean_file}: {ours}"
-        return InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
-    if not any(found):
-        what = f"no mean is subtracted: {ours}, and the weights that it starts from expect one"
-        return InspectionFinding(where, what, InspectionVerdict.DIFFERS)
-    what = f"mean_value {_values(found)}, {ours}"
-    if found == paper.IMAGENET_MEAN:
-        return InspectionFinding(where, what, InspectionVerdict.SAME)
+def _scale(at: SourceLayer, scale: float) -> InspectionFinding:
+    what = f"scale {value_text(scale)}"
+    if not scale or not math.isfinite(scale):
+        what += ": every image becomes the same (section 5.2 trains on images)"
+        return at.finding("scale", what, InspectionVerdict.DIFFERS)
+    what += ", ours has 1 (the paper is silent): He's weights expect values of 0 to 255"
+    return at.finding("scale", what, InspectionVerdict.NOT_CHECKABLE, Rule.OURS)
+
+
+def _colours(at: SourceLayer, param: TransformationParameter) -> Iterator[InspectionFinding]:
+    if param.force_gray and param.force_color:
+        what = "force_color and force_gray: Caffe refuses both for stored image files"
+        yield at.finding("force_gray", what, InspectionVerdict.DIFFERS, Rule.CAFFE)
+    elif param.force_gray:
+        what = f"force_gray true: stored image files become one channel; {COLOURS}"
+        yield at.finding("force_gray", what, InspectionVerdict.DIFFERS)
+    elif param.force_color:
+        what = f"force_color true: stored image files have three channels; {COLOURS}"
+        yield at.finding("force_color", what, InspectionVerdict.EQUIVALENT)
+
+
+def _mean(at: SourceLayer, param: TransformationParameter) -> Iterator[InspectionFinding]:
+    """Judge the mean that is subtracted: the paper is silent, so no mean differs from it."""
+    found = tuple(param.mean_value)
+    ours = f"ours is {values_text(paper.IMAGENET_MEAN)} in B, G, R (ImageNet's; the paper is"
+    ours += " silent)"
+    if (param.mean_file and found) or len(found) not in (0, 1, paper.IMAGE_SHAPE[0]):
+        what = f"mean_file {param.mean_file or 'none'} and {len(found)} mean_value: Caffe takes one"
+        what += " file, or one value, or one value per channel"
+        yield at.finding("mean_value", what, InspectionVerdict.DIFFERS, Rule.CAFFE)
+        return
     full = found * 3 if len(found) == 1 else found
-    if _near(full, paper.IMAGENET_MEAN):
-        return InspectionFinding(where, what, InspectionVerdict.EQUIVALENT)
-    if _near(full, paper.IMAGENET_MEAN[::-1]):
-        return InspectionFinding(
-            where, what + ": it is in R, G, B, Caffe's images are not", InspectionVerdict.DIFFERS
-        )
-    return InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
-
-
-def _values(mean: tuple[float, ...]) -> str:
-    return ", ".join(map(value_text, mean))
+    what, verdict = f"mean_value {values_text(found)}, {ours}", InspectionVerdict.NOT_CHECKABLE
+    if param.mean_file:
+        what = f"mean_file {param.mean_file}: {ours}"
+    elif not any(found):
+        what = f"no mean is subtracted: {ours}, and the weights that it starts from expect one"
+    elif found == paper.IMAGENET_MEAN:
+        verdict = InspectionVerdict.SAME
+    elif _near(full, paper.IMAGENET_MEAN):
+        verdict = InspectionVerdict.EQUIVALENT
+    elif _near(full, paper.IMAGENET_MEAN[::-1]):
+        what += ": it is in R, G, B, Caffe's images are not"
+    yield at.finding("mean_value", what, verdict, Rule.OURS)
 
 
 def _near(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
@@ -166,46 +209,63 @@ def _near(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return len(a) == len(b) and all(abs(left - right) <= CLOSE for left, right in pairs)
 
 
-def _labels(
-    file: str, reference: Reference, compared: GraphComparison
+# ---- both phases --------------------------------------------------------------------------------
+
+
+def _sources(compared: GraphComparison) -> dict[str, LayerParameter]:
+    """Return what is read in a phase: paths of images and of labels, and a layer of each."""
+    readers = [*compared.found.images]
+    readers += [x for layers in compared.found.labels.values() for x in layers if not x.bottom]
+    return {source_of(layer): layer for layer in reversed(readers) if source_of(layer)}
+
+
+def _read_twice(
+    file: str, train: dict[str, LayerParameter], test: dict[str, LayerParameter]
 ) -> Iterator[InspectionFinding]:
-    """Check that each loss and accuracy reads the labels of its own task."""
-    graph = compared.found
-    image_batches = {batch_of(layer) for layer in graph.images}
-    reported: set[tuple[str, str]] = set()
-    for index, sources in graph.labels.items():
-        node, pair = graph.nodes[index], compared.pairs.get(index)
-        if pair is None or not sources:
-            continue
-        task = _task(reference, compared.wanted.nodes[pair].name)
-        yield from _label(file, graph.phase, node.layer, sources[-1], task)
-        source = sources[-1]
-        if batch_of(source) not in image_batches and (source.name, task) not in reported:
-            reported.add((source.name, task))
-            what = f"batch_size {batch_of(source)}, the images' is {_values((*image_batches,))}:"
-            what += " labels no longer match images after the first batch"
-            where = f"{file}: {source.name} ({graph.phase}), batch_size"
-            yield InspectionFinding(where, what, InspectionVerdict.DIFFERS)
+    """Find databases that are read both in training and in testing."""
+    for path in sorted(train.keys() & test.keys()):
+        what = f"{path} is read in TRAIN and in TEST: section 5.2 tests on images of their own"
+        where = f"{file}: {train[path].name}, source"
+        yield InspectionFinding(where, what, InspectionVerdict.DIFFERS, phase="both")
 
 
-def _task(reference: Reference, name: str) -> str:
-    tasks = reference.variant.tasks
-    return tasks[0] if len(tasks) == 1 else name.rpartition("_")[2]
-
-
-def _label(
-    file: str, phase: str, reader: LayerParameter, source: LayerParameter, task: str
+def _treated_alike(
+    file: str, train: LayerParameter, test: LayerParameter
 ) -> Iterator[InspectionFinding]:
-    where = f"{file}: {reader.name} ({phase}), labels of {source.name}"
-    found, path = task_named(source, reader.bottom[1]), source_of(source) or reader.bottom[1]
-    if found is None:
-        what = f"the name of {path} does not show whether its labels are those of {task}"
-        yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE)
-    elif found != task:
-        classes = f"{paper.TASKS[task]} classes of {task}"
-        what = f"the {classes} are compared with the labels of {found}, {path} (section 5.1)"
-        yield InspectionFinding(where, what, InspectionVerdict.DIFFERS)
-    elif reader.type.endswith("Loss"):
-        yield InspectionFinding(
-            where, f"{path} for the head of {task} (section 5.1)", InspectionVerdict.SAME
-        )
+    """Find what is done to images in one phase and not in the other, but for flips."""
+    if not {train.type, test.type} <= TRANSFORMS:
+        return
+    for field, (found, other) in _treatments(train, test).items():
+        if found != other:
+            what = f"{field} {found} in TRAIN, {other} in TEST: it is tested on images that are"
+            what += " not treated like those it was trained on"
+            where = f"{file}: {train.name}, {field}"
+            verdict = InspectionVerdict.DIFFERS
+            yield InspectionFinding(where, what, verdict, Rule.ITSELF, phase="both")
+
+
+def _treatments(*layers: LayerParameter) -> dict[str, tuple[str, ...]]:
+    """Return what is done to images, as words: field to one value per layer."""
+    params = [layer.transform_param for layer in layers]
+    return {
+        "mean_value": tuple(map(_mean_text, params)),
+        "scale": tuple(value_text(param.scale) for param in params),
+        "crop_size": tuple(map(_crop_text, layers)),
+        "force_color": tuple(value_text(param.force_color) for param in params),
+        "force_gray": tuple(value_text(param.force_gray) for param in params),
+    }
+
+
+def _mean_text(param: TransformationParameter) -> str:
+    if param.mean_file:
+        return f"of {os.path.normpath(param.mean_file)}"
+    found = tuple(param.mean_value)
+    full = found * 3 if len(found) == 1 else found
+    return values_text(full if any(full) else ())
+
+
+def _crop_text(layer: LayerParameter) -> str:
+    """Return the crop, "none" where it keeps the size that the images have been given."""
+    size, stated = layer.transform_param.crop_size, stated_shape(layer, layer.top[0])
+    kept = stated is not None and stated[2:] == (size, size)
+    return "none" if kept or not size else str(size)

@@ -9,51 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
 from support.audit import DEPLOY, XS, differing, network, shown
-from support.networks import order, text
+from support.weight_changes import Model, narrow, trained, write
 
-from netgen import paper
 from netgen.audit.inspection import InspectionVerdict, inspect
 from netgen.audit.inspection.inspect_weights import inspect_weights
-from netgen.audit.inspection.references import Reference
 from netgen.caffe import caffemodel
 from netgen.caffe.caffe_pb2 import BlobProto, NetParameter, V1LayerParameter
-from netgen.caffe.caffemodel import CaffemodelError, _net_class, read_weights
-from netgen.caffe.schema import SchemaError, parse_net
-from netgen.cost.complexity import count
-from netgen.network.dataset import MTVSO, Images
-from netgen.network.variants import find
+from netgen.caffe.caffemodel import CaffemodelError, read_weights
+from netgen.caffe.schema import SchemaError
 
-Model = dict[str, tuple[str, list[np.ndarray]]]
 SMALL = Path("small.caffemodel")
-
-
-class Narrow(Reference):
-    """X_S of the paper's tasks, narrow enough to be written in milliseconds."""
-
-    def net(self) -> NetParameter:
-        ordered = order("xs", replace(MTVSO, images=Images(3, 32, 32, (0.0, 0.0, 0.0))))
-        return parse_net(text(ordered, "deploy"))
-
-
-NARROW = Narrow(find("xs", list(paper.TASKS)), "deploy")
-
-
-def trained(net: NetParameter) -> Model:
-    """A network's layers with weights, as training might leave them; large ones share a buffer."""
-    rng = np.random.default_rng(3)
-    pool = rng.normal(0, 0.01, 2**23).astype(np.float32)
-    layers: Model = {}
-    for layer in count(net, "TEST").layers:
-        blobs = [pool[: np.prod(shape, dtype=int)].reshape(shape) for shape in layer.blobs]
-        if layer.type == "BatchNorm":
-            blobs[2] = np.full(1, 999.98, np.float32)
-        if layer.name.startswith("cross"):
-            blobs[0] = rng.normal(0.05, 0.044, layer.blobs[0]).astype(np.float32)
-        if blobs:
-            layers[layer.name] = (layer.type, blobs)
-    return layers
+NARROW = narrow("xs")
 
 
 @pytest.fixture
@@ -62,17 +29,6 @@ def path(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "xs.caffemodel"
     yield path
     path.unlink(missing_ok=True)
-
-
-def write(path: Path, model: Model) -> Path:
-    net = _net_class()()
-    for name, (kind, blobs) in model.items():
-        layer = net.layer.add(name=name, type=kind)
-        for blob in blobs:
-            made = layer.blobs.add(data=blob.tobytes())
-            made.shape.dim.extend(blob.shape)
-    path.write_bytes(net.SerializeToString())
-    return path
 
 
 def test_full_size_weights_of_xs_are_the_papers_and_take_seconds(path: Path) -> None:
@@ -108,7 +64,7 @@ def has_another_layer(model: Model) -> None:
 def has_another_head(model: Model) -> None:
     model["fc_anp"] = (
         "InnerProduct",
-        [np.zeros((167, 128), np.float32), np.zeros(167, np.float32)],
+        [blob[:167] for blob in model["fc_anp"][1]],
     )
 
 

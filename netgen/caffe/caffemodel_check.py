@@ -30,6 +30,7 @@ from netgen.system.text import listed
 Shapes = Mapping[str, Sequence[Shape]]  # layer -> the shapes of its blobs
 # Both store in BatchNorm what Caffe keeps in a Scale layer, each in its own order.
 FIVE_BLOBS = "NVIDIA's or Intel's Caffe wrote it, with Scale's gain and bias inside"
+EPSILON = 1e-5  # BatchNorm's, by default
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,32 @@ def without_statistics(weights: Iterable[Weights]) -> list[Weights]:
     """Return the BatchNorm layers whose factor is 0: Caffe takes their mean and variance as 0."""
     norms = (layer for layer in weights if layer.type == "BatchNorm" and len(layer.blobs) == 3)
     return [layer for layer in norms if not layer.blobs[2].any()]
+
+
+def has_statistics(layer: Weights) -> bool:
+    """Return whether a layer is a BatchNorm of Caffe's own with averages of some images."""
+    return layer.type == "BatchNorm" and len(layer.blobs) == 3 and bool(layer.blobs[2].any())
+
+
+def faulty_statistics(weights: Sequence[Weights]) -> Iterator[tuple[list[str], str]]:
+    """Yield BatchNorm layers whose averages no images leave, and what is wrong with them.
+
+    Caffe divides mean and variance by the scale factor, a sum of positive shares, adds
+    :data:`EPSILON` to the variance and takes its root.
+    """
+    if empty := [layer.name for layer in without_statistics(weights)]:
+        what = f"the scale factor of {len(empty)} BatchNorm layers is 0: their averages are of no"
+        yield empty, what + " images, and in TEST Caffe takes mean and variance as 0"
+    kept = [layer for layer in weights if has_statistics(layer)]
+    if negative := [layer.name for layer in kept if layer.blobs[2].flat[0] < 0]:
+        what = f"the scale factor of {len(negative)} BatchNorm layers is negative: it counts images"
+        yield negative, what
+    if no_root := [x.name for x in kept if (x.blobs[1] / x.blobs[2].flat[0] < -EPSILON).any()]:
+        what = f"negative variances in {len(no_root)} BatchNorm layers: in TEST Caffe takes their"
+        yield no_root, what + " root, which is NaN"
+    if flat := [layer.name for layer in kept if not layer.blobs[1].any()]:
+        what = f"the variance is 0 in all channels of {len(flat)} BatchNorm layers: images vary"
+        yield flat, what
 
 
 def foreign_batch_norms(weights: Sequence[Weights]) -> Iterator[str]:

@@ -18,7 +18,12 @@ from netgen.audit.inspection.database_folder import (
     rounding,
     shift_of,
 )
-from netgen.audit.inspection.finding import InspectionError, InspectionFinding, InspectionVerdict
+from netgen.audit.inspection.finding import (
+    InspectionError,
+    InspectionFinding,
+    InspectionVerdict,
+    Rule,
+)
 from netgen.caffe.databases import Databases, Labels, first_shape, image_digests, read_labels
 from netgen.paper import IMAGE_SHAPE
 from netgen.paper.implied import Rounding, training_images
@@ -84,14 +89,13 @@ def _split(file: str, phase: str, split: Databases, read: Labels) -> Iterator[In
     if len(counts) > 1:
         what = "databases of different lengths: Caffe restarts each at its own end, and from then"
         what += " on their records no longer match"
-        yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.DIFFERS)
+        yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.DIFFERS, Rule.ITSELF)
     if read.apart:
         what = f"{read.apart}: Caffe reads in order, so images may get the labels of other images"
-        yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.DIFFERS)
+        yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.DIFFERS, Rule.ITSELF)
     elif len(read.records) > 1:
-        yield InspectionFinding(
-            f"{file}: {phase}", "the same keys in all databases", InspectionVerdict.SAME
-        )
+        what = "the same keys in all databases"
+        yield InspectionFinding(f"{file}: {phase}", what, InspectionVerdict.SAME, Rule.ITSELF)
     yield from _ranges(file, phase, read)
 
 
@@ -148,7 +152,7 @@ def _consistency(where: str, values: Mapping[str, Ints]) -> InspectionFinding:
     odd = odd_one_out(values)
     if odd is None:
         what = "noun and adjective are functions of the pair, in every record (section 5.1)"
-        return InspectionFinding(where, what, InspectionVerdict.SAME)
+        return InspectionFinding(where, what, InspectionVerdict.SAME, Rule.ITSELF)
     task, records = odd
     what = f"in {records:,} records the label of {task} does not fit the other two: its database is"
     what += " the wrong one"
@@ -156,7 +160,7 @@ def _consistency(where: str, values: Mapping[str, Ints]) -> InspectionFinding:
     if shift is not None:
         late = "late" if shift > 0 else "early"
         what += f"; it fits if its labels are {abs(shift)} record(s) too {late}"
-    return InspectionFinding(f"{where} {task}", what, InspectionVerdict.DIFFERS)
+    return InspectionFinding(f"{where} {task}", what, InspectionVerdict.DIFFERS, Rule.ITSELF)
 
 
 def _between_splits(file: str, splits: Splits) -> Iterator[InspectionFinding]:
@@ -166,7 +170,8 @@ def _between_splits(file: str, splits: Splits) -> Iterator[InspectionFinding]:
     odd = odd_one_out(both)
     if odd is not None:
         what = f"the class numbers of {odd[0]} differ in meaning between TRAIN and TEST"
-        yield InspectionFinding(f"{file}: {odd[0]}", what, InspectionVerdict.DIFFERS)
+        where = f"{file}: {odd[0]}"
+        yield InspectionFinding(where, what, InspectionVerdict.DIFFERS, Rule.ITSELF)
 
 
 def _histograms(file: str, splits: Splits) -> Iterator[InspectionFinding]:
@@ -177,12 +182,12 @@ def _histograms(file: str, splits: Splits) -> Iterator[InspectionFinding]:
     rule, where = rounding(train, total), f"{file}: anp, split"
     if rule is Rounding.FLOOR:
         what = "floor(0.8 n) images of every pair are in TRAIN, as the paper's totals imply"
-        yield InspectionFinding(
-            where, what + " (section 5.2: 80/20, stratified)", InspectionVerdict.SAME
-        )
+        what += " (section 5.2: 80/20, stratified)"
+        yield InspectionFinding(where, what, InspectionVerdict.SAME, Rule.READING)
     elif rule:
         what = f"80% of every pair are in TRAIN, rounded {ROUNDED[rule]}; the paper's totals imply"
-        yield InspectionFinding(where, what + " floor (section 5.2)", InspectionVerdict.DIFFERS)
+        what += " floor (section 5.2)"
+        yield InspectionFinding(where, what, InspectionVerdict.DIFFERS, Rule.READING)
     else:
         yield InspectionFinding(where, _unstratified(train, total), InspectionVerdict.DIFFERS)
 
@@ -244,6 +249,5 @@ def _both_splits(file: str, splits: Mapping[str, Databases]) -> Iterator[Inspect
         again = values.size - np.unique(values).size
         if again:
             what = f"{again:,} records repeat an image of {phase}: the paper does not say whether"
-            yield InspectionFinding(
-                f"{file}: {phase} images", what + " its own do", InspectionVerdict.NOT_CHECKABLE
-            )
+            where, what = f"{file}: {phase} images", what + " its own do"
+            yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE, Rule.OURS)

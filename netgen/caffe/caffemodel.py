@@ -42,11 +42,15 @@ class CaffemodelError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A layer of a caffemodel: its name, type and blobs, each in its shape."""
+    """A layer of a caffemodel: its name, type and blobs, each in its shape.
+
+    `strides` are those of a convolution; empty where the file does not say, as netgen's do not.
+    """
 
     name: str
     type: str
     blobs: tuple[NDArray[np.floating[Any]], ...]
+    strides: tuple[int, ...] = ()
 
 
 def read_weights(path: str | os.PathLike[str]) -> list[Weights]:
@@ -69,7 +73,7 @@ def read_weights(path: str | os.PathLike[str]) -> list[Weights]:
     except DecodeError:
         read_caffemodel(path)  # raises an error that says what is wrong with it
         raise SchemaError(f"{file}: damaged, or not a caffemodel") from None
-    weights = [Weights(*layer) for layer in _layers(net, file) if layer[2]]
+    weights = [layer for layer in _layers(net, file) if layer.blobs]
     if not weights:
         raise CaffemodelError(
             f"{file}: no weights in it: give what Caffe's snapshot wrote (*.caffemodel)"
@@ -137,13 +141,21 @@ def _net_class() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
 
 
-def _layers(
-    net: Any, file: str
-) -> Iterator[tuple[str, str, tuple[NDArray[np.floating[Any]], ...]]]:
+def _layers(net: Any, file: str) -> Iterator[Weights]:
     for layer in net.layer:
-        yield layer.name, layer.type, _arrays(layer, file)
+        yield Weights(layer.name, layer.type, _arrays(layer, file), strides_of(layer))
     for layer in net.layers:
-        yield layer.name, legacy.type_name(layer.type), _arrays(layer, file)
+        kind = legacy.type_name(layer.type)
+        yield Weights(layer.name, kind, _arrays(layer, file), strides_of(layer))
+
+
+def strides_of(layer: Any) -> tuple[int, ...]:
+    """Return a convolution's strides; () where its parameters are not there."""
+    if not layer.HasField("convolution_param"):
+        return ()
+    param = layer.convolution_param
+    sides = (param.stride_h, param.stride_w) if param.HasField("stride_h") else ()
+    return sides or tuple(param.stride) or (1,)
 
 
 def _arrays(layer: Any, file: str) -> tuple[NDArray[np.floating[Any]], ...]:

@@ -64,7 +64,7 @@ def folds(layers: Iterable[WeightedLayer], source: Caffemodel) -> dict[str, tupl
     Raises
     ------
     WeightsError
-        Only BatchNorm or only Scale has moved.
+        Only BatchNorm or only Scale has moved, or a ReLU comes between.
     """
     by_name = {layer.name: layer for layer in layers}
     moved = [w for w in by_name.values() if w.name not in source.layers and counterparts(w, source)]
@@ -77,10 +77,21 @@ def folds(layers: Iterable[WeightedLayer], source: Caffemodel) -> dict[str, tupl
                 f"{here[0].name}: in this reading only BatchNorm or only Scale moved, and a fold"
                 f" needs both: {INSTEAD}"
             )
+        _check_linear(by_name[name] for name in pairs)
         everything = tuple(name for pair in pairs.values() for name in pair)
         found |= {layer.name: everything for layer in here}
         found |= {name: (name, *pair) for name, pair in pairs.items()}
     return found
+
+
+def _check_linear(convolutions: Iterable[WeightedLayer]) -> None:
+    """Refuse a branch that ends in a ReLU: the shifts then cannot move behind the sum."""
+    for layer in convolutions:
+        if layer.rectified:
+            raise WeightsError(
+                f"{layer.name}: a ReLU follows it (`--reading projection-relu=yes`), and a fold"
+                f" would move the shift before it behind it: {INSTEAD}"
+            )
 
 
 def _pairs(

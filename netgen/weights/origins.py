@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from netgen.caffe.caffemodel import shapes_text
+from netgen.caffe.caffemodel import Weights, shapes_text, strides_of
 from netgen.caffe.caffemodel_check import Caffemodel, same_shapes
 from netgen.system.text import listed
 from netgen.weights.moved import NORMS, MovedFrom, counterparts, folds
@@ -22,6 +22,9 @@ from netgen.weights.weighted_layers import WeightedLayer, WeightedNetwork, Weigh
 
 MOST_DIFFERENCES = 5
 CROSS_OR_SELF = re.compile(r"(cross|self)\d")  # a weight on a shortcut: new
+# He's convolutions of stride 2; all others have 1. Later ResNet-50s, such as torchvision's, have it
+# in branch2b instead of branch2a: the same shapes, another function.
+HES_STRIDED = re.compile(r"conv1|res[345]a_branch(1|2a)")
 
 
 class OriginKind(Enum):
@@ -174,6 +177,24 @@ def _difference(origin: Origin, source: Caffemodel) -> str | None:
         return f"{where}: {found.type} in the file, {layer.type} in the network"
     shapes = [blob.shape for blob in found.blobs]
     if same_shapes(shapes, layer.blobs):
-        return None
+        return _longer_stride(where, layer, found, source)
     theirs, ours = shapes_text(shapes), shapes_text(layer.blobs)
     return f"{where}: {theirs} in the file, {ours} in the network"
+
+
+def _longer_stride(
+    where: str, layer: WeightedLayer, found: Weights, source: Caffemodel
+) -> str | None:
+    """Describe a convolution with a longer stride than its weights were trained with.
+
+    A shorter one is a choice of its own: dilated networks start so.
+    """
+    theirs, ours = found.strides, strides_of(layer.layer_param)
+    if ours and not theirs and source.is_hes:
+        theirs = (2,) if HES_STRIDED.fullmatch(found.name) else (1,)
+    if not theirs or not ours or max(ours) <= max(theirs):
+        return None
+    return (
+        f"{where}: stride {max(theirs)} in the file, {max(ours)} in the network (`--reading stride`"
+        " says which convolution of a block has it)"
+    )

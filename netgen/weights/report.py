@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from netgen.system.text import shape_text
+from netgen.system.text import listed, shape_text
 from netgen.weights.origins import Origin, OriginKind
 from netgen.weights.weighted_layers import WeightedLayer
 
@@ -24,6 +24,10 @@ def notes(made: InitialWeights) -> Iterator[str]:
     origin = "the ResNet-50 that He published" if source.is_hes else NOT_HES
     yield f"{source.file}: sha1 {source.sha1}, {origin}"
     yield from made.network.notices
+    rectified = [y.name for y in made.network.layers if y.rectified and y.type == "Convolution"]
+    projections = [name for name in rectified if "_branch1" in name]
+    if source.is_hes and projections:
+        yield f"{listed(projections)}: a ReLU follows, which He's network does not have there"
     if any(origin.start is OriginKind.FOLDED for origin in made.origins):
         yield (
             "folded: as the source with BatchNorm's averages (in TEST, or built with"

@@ -36,6 +36,8 @@ class WeightedLayer:
         The task in its name's suffix; None where all tasks share it.
     is_head
         Whether it is a classifier: a loss or a softmax reads its top.
+    rectified
+        Whether a ReLU changes its top.
     """
 
     layer_param: LayerParameter
@@ -43,6 +45,7 @@ class WeightedLayer:
     bottoms: tuple[Shape, ...]
     task: str | None
     is_head: bool
+    rectified: bool
 
     @property
     def name(self) -> str:
@@ -140,10 +143,17 @@ def _weighted(
             f"layer {unknown[0].name!r} ({unknown[0].type}): its weights are not"
             " known, because its type or its input is not"
         )
-    heads = _heads(layers)
+    heads, relus = _heads(layers), {y.bottom[0] for y in layers if y.type == "ReLU"}
     triples = zip(layers, cost.layers, _bottoms(layers, cost.layers), strict=True)
     found = [
-        WeightedLayer(layer, made.blobs, bottoms, _task(layer.name, tasks), layer.name in heads)
+        WeightedLayer(
+            layer,
+            made.blobs,
+            bottoms,
+            _task(layer.name, tasks),
+            layer.name in heads,
+            layer.top[0] in relus,
+        )
         for layer, made, bottoms in triples
         if made.blobs
     ]

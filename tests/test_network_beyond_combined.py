@@ -126,7 +126,8 @@ def chosen(variant: Variant, data: st.DataObject) -> Variant:
     for field in data.draw(st.lists(st.sampled_from(beyond), unique=True, max_size=6)):
         value = data.draw(st.sampled_from(EXTENSIONS[field].values))
         variant = go_beyond(variant, field, value.slug)
-    readings = sorted(READINGS.keys() - ({"branch"} if data.draw(st.booleans()) else set()))
+    known = {name for name, reading in READINGS.items() if variant.row.has(reading.needs)}
+    readings = sorted(known - ({"branch"} if data.draw(st.booleans()) else set()))
     for field in data.draw(st.lists(st.sampled_from(readings), unique=True, max_size=3)):
         value = data.draw(st.sampled_from(READINGS[field].values))
         variant = read_as(variant, field, value.slug)

@@ -18,7 +18,18 @@ from support.paths import ROOT
 from netgen import paper
 from netgen.network import options
 from netgen.network.dataset import MTVSO, Dataset
-from netgen.network.options import Branch, Choice, MovedNorm, Normalization, Sharing
+from netgen.network.options import (
+    Branch,
+    Choice,
+    Conv1,
+    Conv1Bias,
+    CrossFiller,
+    MovedNorm,
+    Normalization,
+    ProjectionReLU,
+    Sharing,
+    Stride,
+)
 from netgen.network.residual import Backbone
 
 # Blob by blob, in Caffe (Table 2 prints them in millions, with two decimals).
@@ -156,6 +167,13 @@ READINGS: list[tuple[str, Mapping[str, Choice], int]] = [
     ("xs", {"sharing": Sharing.PER_SOURCE}, 43_159_431 + 2 * 3 * 2048),
     ("x1", {"sharing": Sharing.PER_SOURCE}, 43_159_431),
     ("xs", {"normalization": Normalization.MEAN}, 43_184_007),
+    ("xs", {"cross_filler": CrossFiller.CHANNELS}, 43_184_007),
+    ("xs", {"projection_relu": ProjectionReLU.YES}, 43_184_007),
+    ("xs", {"stride": Stride.IN_3X3}, 43_184_007),
+    ("xs", {"conv1": Conv1.SIXTY}, 43_182_119),
+    ("xs", {"conv1_bias": Conv1Bias.NO}, 43_183_943),
+    ("resnet50-noun", {"stride": Stride.IN_3X3}, 23_903_452),
+    ("resnet50-noun", {"conv1": Conv1.SIXTY}, 23_901_564),
     ("x0", {"branch": Branch.BEFORE_RES5A, "moved_norm": MovedNorm.NOTHING}, 55_250_830),
     ("xs", {"branch": Branch.BEFORE_RES5A, "moved_norm": MovedNorm.NOTHING}, 55_275_406),
 ]

@@ -113,7 +113,25 @@ def test_every_reading_can_be_asked_for_by_name_and_changes_nothing_else() -> No
             "unknown value 'never' of branch: choose from after-res5a, befor",
         ),
         ("xs", "moved-norm", "", "unknown value '' of moved-norm: choose from both, last, "),
-        ("resnet50-adj", "branch", "after-res5a", "resnet50-adj is a single-task network: nothing"),
+        (
+            "resnet50-adj",
+            "branch",
+            "after-res5a",
+            "has no blocks of several tasks: branch is for x0, ",
+        ),
+        (
+            "x0",
+            "cross-filler",
+            "channels",
+            "x0 has no learned cross weights: cross-filler is for xs",
+        ),
+        ("vgg16-adj", "conv1", "sixty", "no residual blocks: conv1 is for resnet50, x0, x1, xs$"),
+        (
+            "xs",
+            "cross-start",
+            "zero",
+            "'cross-start', which is of another kind \\(extension\\): choo",
+        ),
     ],
 )
 def test_a_reading_that_there_is_not_is_refused(

@@ -30,6 +30,7 @@ PALE = "#F4F6F8"  # behind every other row
 # The dashes of the paper's Figure 4: lengths drawn and omitted, by turns.
 DASHES = {
     WireKind.PROJECTION: (4.5, 1.8, 1.0, 1.8),
+    WireKind.PROJECTION_RELU: (4.5, 1.8, 1.0, 1.8),
     WireKind.WEIGHTED: (3.2, 1.8),
     WireKind.CROSS: (3.2, 1.8),
     WireKind.CROSS_PROJECTION: (4.5, 1.8, 1.0, 1.8),

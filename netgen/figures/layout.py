@@ -82,7 +82,12 @@ def _outline(net: ResidualNetwork) -> object:
     """Return what networks in one picture must agree on."""
     blocks = path(net, net.heads[0].task)
     boxes = tuple(place(group[0]) for group in groups(net, net.heads[0].task))
-    return (net.images, net.conv1, tuple((block_lines(b), b.shape) for b in blocks), boxes)
+    return (
+        net.images,
+        unit_text(net.conv1),
+        tuple((block_lines(b), b.shape) for b in blocks),
+        boxes,
+    )
 
 
 def _bands(places: dict[str, GridRow]) -> Iterator[Band | Label]:
@@ -173,7 +178,9 @@ def _shortcut(block: Block) -> WireKind:
     """Return the kind of a block's own shortcut."""
     if block.self_weight:
         return WireKind.WEIGHTED
-    return WireKind.PROJECTION if is_projected(block) else WireKind.IDENTITY
+    if block.projection is None:
+        return WireKind.IDENTITY
+    return WireKind.PROJECTION_RELU if block.projection.relu else WireKind.PROJECTION
 
 
 def _reach(offset: float) -> float:

@@ -28,6 +28,7 @@ class WireKind(Enum):
     FLOW = ""
     IDENTITY = "identity shortcut"
     PROJECTION = "1×1 projection"
+    PROJECTION_RELU = "1×1 projection, ReLU"
     WEIGHTED = "own shortcut, weighted"
     CROSS = "cross-residual, weighted"
     CROSS_IDENTITY = "cross-residual, identity"

@@ -51,7 +51,8 @@ class Weight:
     """A cross or self weight on a shortcut, of shape (C): one number per channel.
 
     With `num_output` it is a 1 x 1 convolution instead, of shape (C, C, 1, 1). It starts at
-    `constant`, or at random where that is None.
+    `constant` or, where that is None, at random: a scale with the deviation of Caffe's msra filler
+    with this `variance_norm`.
     """
 
     kernel_size: ClassVar[int] = 1
@@ -59,6 +60,7 @@ class Weight:
     name: str
     bottom: str
     constant: int | None = None
+    variance_norm: str = "AVERAGE"
     fixed: bool = False
     bias: bool = False
     num_output: int | None = None
@@ -98,28 +100,36 @@ class Block:
 
 @dataclass(frozen=True)
 class Place:
-    """A block's position: ``5a`` is the first block of He's fifth stage, with a projection."""
+    """A block's position: ``5a`` is the first block of He's fifth stage, with a projection.
+
+    `strided_3x3`: its 3 x 3 convolution has the stride, not the 1 x 1 before it. `rectified`: a
+    ReLU ends its projection. Both are other readings.
+    """
 
     name: str
     width: int
     stride: int
     projected: bool
+    strided_3x3: bool = False
+    rectified: bool = False
 
 
 def bottleneck(place: Place, bottom: str, size: Size, task: str | None = None) -> Block:
     """Return a bottleneck block as in He's ResNet-50 (Table 1, equation 1)."""
     suffix = f"_{task}" if task else ""
     channels = EXPANSION * place.width
+    rectified = {"branch2a", "branch2b", *(("branch1",) if place.rectified else ())}
+    strides = (1, place.stride) if place.strided_3x3 else (place.stride, 1)
 
     def unit(branch: str, bottom: str, num_output: int, kernel_size: int, stride: int) -> ConvUnit:
         norm = Norm(f"bn{place.name}_{branch}{suffix}", f"scale{place.name}_{branch}{suffix}")
-        relu = f"res{place.name}_{branch}_relu{suffix}" if branch in "branch2a branch2b" else None
         name = f"res{place.name}_{branch}{suffix}"
+        relu = f"res{place.name}_{branch}_relu{suffix}" if branch in rectified else None
         return ConvUnit(name, bottom, num_output, kernel_size, stride, norm, relu)
 
     projection = unit("branch1", bottom, channels, 1, place.stride) if place.projected else None
-    branch2a = unit("branch2a", bottom, place.width, 1, place.stride)
-    branch2b = unit("branch2b", branch2a.name, place.width, 3, 1)
+    branch2a = unit("branch2a", bottom, place.width, 1, strides[0])
+    branch2b = unit("branch2b", branch2a.name, place.width, 3, strides[1])
     branch2c = unit("branch2c", branch2b.name, channels, 1, 1)
     return Block(
         name=f"res{place.name}{suffix}",

@@ -9,6 +9,7 @@ from netgen.network.blocks import Block, Place, Weight
 from netgen.network.options import (
     CrossBias,
     Crossed,
+    CrossFiller,
     CrossForm,
     CrossLearning,
     CrossStart,
@@ -20,6 +21,8 @@ from netgen.network.options import (
 from netgen.network.variants import NetworkRow, UnsuitedError, Variant
 
 CONSTANTS = {CrossStart.RANDOM: None, CrossStart.ZERO: 0, CrossStart.ONE: 1}
+# The n of sqrt(2 / n) as Caffe names it, for a blob of C numbers: (1 + C) / 2, and C.
+VARIANCE_NORMS = {CrossFiller.AVERAGE: "AVERAGE", CrossFiller.CHANNELS: "FAN_OUT"}
 
 
 def check_options(variant: Variant, own: Sequence[Place]) -> None:
@@ -108,6 +111,7 @@ def _weights(
             f"cross{place}_{source}{target}",
             blob,
             constant=CONSTANTS[row.cross_start],
+            variance_norm=VARIANCE_NORMS[row.cross_filler],
             fixed=row.cross_learning is CrossLearning.FIXED,
             bias=row.cross_bias is CrossBias.YES,
             num_output=block.shape[0] if row.cross_form is CrossForm.CONVOLUTION else None,

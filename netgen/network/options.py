@@ -92,6 +92,45 @@ class Normalization(Choice):
     MEAN = "shortcuts are divided by the number of tasks"
 
 
+class CrossFiller(Choice):
+    """What n_l is in the deviation sqrt(2 / n_l) that cross weights of C channels start with.
+
+    "We set n_l to be the average of input and output units layerwise" (section 5.2). Counts do not
+    tell: it is how the weights start.
+    """
+
+    AVERAGE = "(1 + C) / 2, as Caffe averages for a blob of C numbers: a deviation of 0.0442"
+    CHANNELS = "C: C channels come in and C go out: a deviation of 0.03125"
+
+
+class ProjectionReLU(Choice):
+    """Whether projections end in a ReLU: "with ReLU activation […] as in [14]" (section 5.2)."""
+
+    NO = "projections without a ReLU, as in He's network"
+    YES = "a ReLU on every projection, after its normalisation where that has not moved"
+
+
+class Stride(Choice):
+    """Which convolution of a block halves the size: Table 1 only says "by stride 2"."""
+
+    IN_1X1 = "the first 1 x 1 convolution, as in He's network"
+    IN_3X3 = "the 3 x 3 convolution: torchvision's weights fit, He's do not"
+
+
+class Conv1(Choice):
+    """How many filters the first convolution has: Table 1 prints 60."""
+
+    WIDTH = "as many as --width says: 64, as in He's network"
+    SIXTY = "60, as Table 1 prints: He's weights do not fit"
+
+
+class Conv1Bias(Choice):
+    """Whether the first convolution has a bias, which the paper does not say."""
+
+    YES = "a bias, as in He's file"
+    NO = "no bias, as in every other convolution: He's weights do not fit"
+
+
 # ---- beyond the paper: what it speculates on, or what its own numbers contradict ---------------
 
 
@@ -155,20 +194,6 @@ class Towers(Choice):
     FROZEN = "only classifiers, cross and self weights learn; all others keep their initial weights"
 
 
-class Conv1(Choice):
-    """How many filters the first convolution has."""
-
-    WIDTH = "as many as --width says: 64, as in He's ResNet-50"
-    SIXTY = "60, as Table 1 prints: He's weights do not fit"
-
-
-class Conv1Bias(Choice):
-    """Whether the first convolution has a bias."""
-
-    YES = "a bias, as in He's file"
-    NO = "no bias, as in every other convolution"
-
-
 # ---- the table ---------------------------------------------------------------------------------
 
 
@@ -225,8 +250,13 @@ OPTIONS = (
     Option("branch",         READING, "section 4",     Part.TOWERS,
            (Branch.AFTER_RES5A, Branch.BEFORE_RES5A)),
     Option("moved_norm",     READING, "section 4",     Part.TOWERS,        tuple(MovedNorm)),
-    Option("sharing",        READING, "equation (2)",  Part.TOWERS,        tuple(Sharing)),
-    Option("normalization",  READING, "equation (2)",  Part.TOWERS,        tuple(Normalization)),
+    Option("sharing",        READING, "equation (2)",  Part.CROSS_WEIGHTS, tuple(Sharing)),
+    Option("normalization",  READING, "equation (2)",  Part.CROSSING,      tuple(Normalization)),
+    Option("cross_filler",   READING, "section 5.2",   Part.CROSS_WEIGHTS, tuple(CrossFiller)),
+    Option("projection_relu", READING, "section 5.2",  Part.BLOCKS,        tuple(ProjectionReLU)),
+    Option("stride",         READING, "Table 1",       Part.BLOCKS,        tuple(Stride)),
+    Option("conv1",          READING, "Table 1",       Part.BLOCKS,        tuple(Conv1)),
+    Option("conv1_bias",     READING, "section 5.2",   Part.BLOCKS,        tuple(Conv1Bias)),
     Option("cross_start",    BEYOND,  "section 5.2.2", Part.CROSS_WEIGHTS, tuple(CrossStart)),
     Option("cross_learning", BEYOND,  "section 5.2.2", Part.CROSS_WEIGHTS, tuple(CrossLearning)),
     Option("cross_form",     BEYOND,  "section 5.2.3", Part.CROSS_WEIGHTS, tuple(CrossForm)),
@@ -235,8 +265,6 @@ OPTIONS = (
     Option("branch_stage",   BEYOND,  "section 4",     Part.TOWERS,        tuple(BranchStage)),
     Option("crossed",        BEYOND,  "section 5.2.2", Part.CROSSING,      tuple(Crossed)),
     Option("towers",         BEYOND,  "section 6",     Part.TOWERS,        tuple(Towers)),
-    Option("conv1",          BEYOND,  "Table 1",       Part.BLOCKS,        tuple(Conv1)),
-    Option("conv1_bias",     BEYOND,  "section 5.2",   Part.BLOCKS,        tuple(Conv1Bias)),
 )
 # fmt: on
 

@@ -16,7 +16,16 @@ from string import ascii_lowercase
 from netgen.network.blocks import Block, ConvUnit, Norm, Place, Size, bottleneck
 from netgen.network.crossing import check_options, cross_residual, crossed_places
 from netgen.network.dataset import Dataset, Images
-from netgen.network.options import Branch, BranchStage, Conv1, Conv1Bias, MovedNorm, Towers
+from netgen.network.options import (
+    Branch,
+    BranchStage,
+    Conv1,
+    Conv1Bias,
+    MovedNorm,
+    ProjectionReLU,
+    Stride,
+    Towers,
+)
 from netgen.network.variants import NetworkRow, Variant
 
 
@@ -96,7 +105,7 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -
         The backbone leaves the tasks no block of their own, or none that is crossed, or has more
         blocks in a stage than letters can name.
     """
-    shared, own = _part(_places(backbone), variant.row)
+    shared, own = _part(_places(backbone, variant.row), variant.row)
     check_options(variant, own)
     crossed = crossed_places(own, variant.row)
     conv1, pool1, size = _stem(backbone, dataset.images, variant.row)
@@ -132,7 +141,7 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -
     )
 
 
-def _places(backbone: Backbone) -> list[Place]:
+def _places(backbone: Backbone, row: NetworkRow) -> list[Place]:
     if max(backbone.blocks) > len(ascii_lowercase):
         raise ValueError(f"{max(backbone.blocks)} blocks in a stage: at most 26 have a letter")
     return [
@@ -142,6 +151,8 @@ def _places(backbone: Backbone) -> list[Place]:
             # Table 1: "stride 2 after stacked residual blocks", so in the first block of a stage.
             stride=2 if letter == "a" and stage > 2 else 1,
             projected=letter == "a",
+            strided_3x3=row.stride is Stride.IN_3X3,
+            rectified=row.projection_relu is ProjectionReLU.YES,
         )
         for stage, blocks in enumerate(backbone.blocks, start=2)
         for letter in ascii_lowercase[:blocks]

@@ -13,6 +13,7 @@ from enum import Enum
 from netgen import paper
 from netgen.network.options import (
     EXTENSIONS,
+    OPTIONS,
     READINGS,
     Branch,
     BranchStage,
@@ -20,6 +21,7 @@ from netgen.network.options import (
     Conv1Bias,
     CrossBias,
     Crossed,
+    CrossFiller,
     CrossForm,
     CrossLearning,
     CrossStart,
@@ -28,8 +30,10 @@ from netgen.network.options import (
     Normalization,
     Option,
     Part,
+    ProjectionReLU,
     SelfWeight,
     Sharing,
+    Stride,
     Towers,
 )
 
@@ -62,6 +66,11 @@ class NetworkRow:
     moved_norm: MovedNorm = MovedNorm.BOTH
     sharing: Sharing = Sharing.PER_PAIR
     normalization: Normalization = Normalization.NONE
+    cross_filler: CrossFiller = CrossFiller.AVERAGE
+    projection_relu: ProjectionReLU = ProjectionReLU.NO
+    stride: Stride = Stride.IN_1X1
+    conv1: Conv1 = Conv1.WIDTH
+    conv1_bias: Conv1Bias = Conv1Bias.YES
     cross_start: CrossStart = CrossStart.RANDOM
     cross_learning: CrossLearning = CrossLearning.LEARNED
     cross_form: CrossForm = CrossForm.SCALE
@@ -70,8 +79,6 @@ class NetworkRow:
     branch_stage: BranchStage = BranchStage.AFTER_RES5A
     crossed: Crossed = Crossed.IDENTITY_BLOCKS
     towers: Towers = Towers.TRAINED
-    conv1: Conv1 = Conv1.WIDTH
-    conv1_bias: Conv1Bias = Conv1Bias.YES
     architecture: Architecture = Architecture.RESNET
     weights: str = "ResNet-50-model.caffemodel"
     outputs: int | None = None
@@ -174,15 +181,10 @@ def read_as(variant: Variant, name: str, value: str) -> Variant:
     Raises
     ------
     UnsuitedError
-        The variant is no multitask network.
+        The variant lacks what the reading is about: a single-task network has no branch.
     ValueError
         There is no such option or value.
     """
-    if not variant.row.has(Part.TOWERS):
-        raise UnsuitedError(
-            f"{variant.name} is a single-task network: nothing in it is a reading; choose a"
-            " multitask one"
-        )
     return _with(variant, name, value, READINGS)
 
 
@@ -202,8 +204,7 @@ def go_beyond(variant: Variant, name: str, value: str) -> Variant:
 def _with(variant: Variant, name: str, value: str, options: Mapping[str, Option]) -> Variant:
     """Return `variant` with one of `options` set, both by their names at the command line."""
     if name not in options:
-        kind = next(iter(options.values())).source.value
-        raise ValueError(f"unknown {kind} {name!r}: choose from {', '.join(options)}")
+        raise ValueError(_unknown(name, options))
     option = options[name]
     values = {choice.slug: choice for choice in option.values}
     if value not in values:
@@ -213,3 +214,11 @@ def _with(variant: Variant, name: str, value: str, options: Mapping[str, Option]
         raise UnsuitedError(f"{variant.name} has no {option.needs.value}: {name} is for {those}")
     row = replace(variant.row, **{option.field: values[value]})  # type: ignore[arg-type]
     return replace(variant, row=row)
+
+
+def _unknown(name: str, options: Mapping[str, Option]) -> str:
+    """Say that an option is not among these, and whether it is among the others."""
+    kind = next(iter(options.values())).source
+    others = {option.name: option.source for option in OPTIONS if option.source is not kind}
+    elsewhere = f", which is of another kind ({others[name].value})" if name in others else ""
+    return f"unknown {kind.value} {name!r}{elsewhere}: choose from {', '.join(options)}"

@@ -40,14 +40,14 @@ def kernel(net: NetParameter) -> None:
     layer(net, "res4c_branch2b").convolution_param.pad[:] = [2]
 
 
-@change("conv1, num_output", "num_output 60, the paper's network has 64")
+@change("conv1, num_output", "num_output 48, the paper's network has 64")
 def width_of_the_stem(net: NetParameter) -> None:
-    layer(net, "conv1").convolution_param.num_output = 60
+    layer(net, "conv1").convolution_param.num_output = 48
 
 
-@change("conv1, bias_term", "bias_term false, the paper's network has true")
-def no_bias_in_the_stem(net: NetParameter) -> None:
-    layer(net, "conv1").convolution_param.bias_term = False
+@change("res2a_branch2a, bias_term", "bias_term true, the paper's network has false")
+def bias_in_a_block(net: NetParameter) -> None:
+    layer(net, "res2a_branch2a").convolution_param.bias_term = True
 
 
 @change("res2b_branch2b, dilation", "dilation 2, the paper's network has 1")

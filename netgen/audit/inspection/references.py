@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,11 +12,24 @@ from netgen.audit.inspection.graph import Graph, GraphCount, graph_of_layers, si
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net
 from netgen.network.build import BuildSpec, NetKind, prototxt
-from netgen.network.options import READINGS, Branch
+from netgen.network.options import READINGS, Choice, Option
 from netgen.network.variants import Architecture, Variant, variants
 
 TEST_BATCH = 3  # divides the test set
-STARTS = 2  # networks to start from: with two changed readings, another may be nearest at first
+CLIMBS = 2  # networks to climb from: with two changed readings, another may be nearest at first
+# Readings of initial values, which compute the same: likeness does not tell them apart.
+STARTS = (READINGS["cross-filler"],)
+# The types of the layers that a reading adds, removes or changes. Where a graph has the same layers
+# of these types as a reference, the reading cannot bring them nearer, and is not tried.
+CHANGES = {
+    "branch": {"Convolution"},
+    "moved-norm": {"BatchNorm", "Scale"},
+    "sharing": {"Scale"},
+    "projection-relu": {"ReLU"},
+    "stride": {"Convolution"},
+    "conv1": {"Convolution"},
+    "conv1-bias": {"Convolution"},
+}
 
 
 @dataclass(frozen=True)
@@ -82,14 +96,15 @@ def nearest(found: Graph, kind: NetKind) -> Scored:
     ]
     scored = sorted((_scored(row, found) for row in rows), key=_likeness, reverse=True)
     if scored[0][1] == 1:
-        return scored[0]
-    return max((_climbed(start, found) for start in scored[:STARTS]), key=_likeness)
+        return _started(scored[0], found)
+    climbed = (_climbed(start, found) for start in scored[:CLIMBS])
+    return _started(max(climbed, key=_likeness), found)
 
 
 def _climbed(best: Scored, found: Graph) -> Scored:
     """Change one reading at a time, to the one that brings the graph nearest."""
     while best[1] < 1:
-        others = [_scored(other, found) for other in _neighbours(best[0])]
+        others = [_scored(other, found) for other in _neighbours(best[0], found)]
         nearer = max(others, key=_likeness, default=best)
         if nearer[1] <= best[1]:
             break
@@ -105,16 +120,53 @@ def _scored(reference: Reference, found: Graph) -> Scored:
     return reference, similarity(found, reference.graph(found.phase))
 
 
-def _neighbours(reference: Reference) -> Iterator[Reference]:
-    """Yield the references that differ in one reading."""
-    row = reference.variant.row
-    if row.branch is Branch.NEVER:
-        return
-    for option in READINGS.values():
-        for reading in option.values:
-            if reading is not getattr(row, option.field):
-                other = replace(row, **{option.field: reading})  # type: ignore[arg-type]  # any
-                yield Reference(replace(reference.variant, row=other), reference.kind)
+def _neighbours(reference: Reference, found: Graph) -> Iterator[Reference]:
+    """Yield the references that differ in one reading, and may be nearer to a graph."""
+    row, unlike = reference.variant.row, _unlike(reference.graph(found.phase), found)
+    for name, option in READINGS.items():
+        tried = name not in CHANGES or CHANGES[name] & unlike
+        if tried and option not in STARTS and row.has(option.needs):
+            others = (value for value in option.values if value is not getattr(row, option.field))
+            yield from (_read(reference, option, value) for value in others)
+
+
+def _unlike(one: Graph, other: Graph) -> set[str]:
+    """Return the types of which two graphs do not have the same layers."""
+    layers = [Counter(zip(_types(graph), graph.own, strict=True)) for graph in (one, other)]
+    more = (layers[0] - layers[1]) + (layers[1] - layers[0])
+    return {kind for kind, _ in more}
+
+
+def _types(graph: Graph) -> list[str]:
+    return [node.type for node in graph.nodes]
+
+
+def _read(reference: Reference, option: Option, value: Choice) -> Reference:
+    """Return a reference with one reading changed."""
+    row = replace(reference.variant.row, **{option.field: value})  # type: ignore[arg-type]  # any
+    return replace(reference, variant=replace(reference.variant, row=row))
+
+
+def _started(best: Scored, found: Graph) -> Scored:
+    """Change what only concerns initial values to what most layers of the graph start from."""
+    reference, score = best
+    for option in STARTS:
+        if reference.variant.row.has(option.needs):
+            own = getattr(reference.variant.row, option.field)
+            values = sorted(option.values, key=lambda value: value is not own)
+            read = [_read(reference, option, value) for value in values]
+            reference = max(read, key=lambda one: _alike_starts(one, found))
+    return reference, score
+
+
+def _alike_starts(reference: Reference, found: Graph) -> int:
+    """Return how many scales of a graph start as those of a reference."""
+    theirs, ours = _fillers(found), _fillers(reference.graph(found.phase))
+    return (theirs & ours).total()
+
+
+def _fillers(graph: Graph) -> Counter[object]:
+    return Counter(node.traits.learns["filler"] for node in graph.nodes if node.type == "Scale")
 
 
 @cache

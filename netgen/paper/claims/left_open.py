@@ -137,20 +137,46 @@ QUESTIONS = (
                "branch=before-res5a + crossed=all-blocks",
                "Table 1: “×3” in each of its columns", "“two cross-residual layers”"),
     )),
+    Question("projection-relu", "Does a ReLU follow the projections? Counts do not tell.", SCALED, (
+        Answer("no", "projection-relu=no",
+               "“as in [14]”: He's projections have none, and his weights are of such a network",
+               "“with ReLU activation”", ours=True),
+        Answer("yes", "projection-relu=yes",
+               "“convolution with ReLU activation and batch normalization”",
+               "He's weights are of a network without them"),
+    )),
+    Question("cross-filler", "What is n_l for cross weights? Counts do not tell.", SCALED, (
+        Answer("(1 + 2,048) / 2: a deviation of 0.0442", "cross-filler=average",
+               "“the average of input and output units layerwise” is Caffe's AVERAGE, and that is"
+               " what AVERAGE makes of 2,048 numbers",
+               "a cross weight has no layer of 1 unit on either side", ours=True),
+        Answer("2,048: a deviation of 0.03125", "cross-filler=channels",
+               "“input and output units”: 2,048 channels come in, and 2,048 go out",
+               "Caffe's filler makes that of FAN_OUT, not of AVERAGE; He's weights have none"),
+    )),
+    Question("stride", "Which convolution of a block has stride 2? Counts do not tell.", SCALED, (
+        Answer("the first, of 1 × 1", "stride=in-1x1",
+               "He's ResNet-50: his weights are of such a network",
+               "“Downsampling is performed by stride 2” names none", ours=True),
+        Answer("that of 3 × 3", "stride=in-3x3",
+               "later ResNet-50s: torchvision's weights are of such a network",
+               "He's weights are not: they fit in shape and compute something else"),
+    )),
     Question("statistics", "Are BatchNorm's mean, variance and factor counted?", {
         **ONE_TASK, **TOTALS}, (
         Answer("yes: all of Caffe's blobs", "", "", "they are not trained", ours=True),
         Answer("no", "trained-only", "they are averages, not “parameters”", ""),
     )),
     Question("conv1", "How many filters does conv1 have?", {**ONE_TASK, **TOTALS}, (
-        Answer("64", "", "ResNet-50's weights, and the stage that follows", "Table 1: “60”",
-               ours=True),
-        Answer("60", "conv1=sixty", "Table 1: “7 × 7, 60 /2”", "ResNet-50's weights do not fit"),
+        Answer("64", "conv1=width", "He's weights of ResNet-50, and the stage that follows",
+               "Table 1: “60”", ours=True),
+        Answer("60", "conv1=sixty", "Table 1: “7 × 7, 60 /2”", "He's weights do not fit"),
     )),
     Question("conv1-bias", "Does conv1 have a bias?", {**ONE_TASK, **TOTALS}, (
-        Answer("yes, as in He's file", "", "“initialized most layers using weights from a residual"
-               " network (ResNet) model”", "no other convolution has one", ours=True),
-        Answer("no", "conv1-bias=no", "a normalisation follows", ""),
+        Answer("yes, as in He's file", "conv1-bias=yes",
+               "“initialized most layers using weights from a residual network (ResNet) model”",
+               "no other convolution has one", ours=True),
+        Answer("no", "conv1-bias=no", "a normalisation follows", "He's weights do not fit"),
     )),
 )
 # fmt: on

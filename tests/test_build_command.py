@@ -39,7 +39,8 @@ def test_a_variant_gives_two_networks_a_solver_and_a_folder_for_snapshots(tmp_pa
         "models/xs/train_val.prototxt",
         "solvers/xs.prototxt",
     ]
-    assert "caffe train -solver solvers/xs.prototxt -gpu 0" in result.stderr
+    told = "caffe train -solver solvers/xs.prototxt -weights models/xs/initial.caffemodel -gpu 0"
+    assert told in result.stderr
 
 
 def test_all_gives_every_variant_as_one_by_one(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_the_solver_runs_where_it_is_told_to(tmp_path: Path) -> None:
     result = succeed("build", "--variant", "x0", "--solver-mode", "cpu")
     solver = read_solver(tmp_path / "solvers/x0.prototxt")
     assert solver.solver_mode == type(solver).CPU
-    assert result.stderr.endswith("caffe train -solver solvers/x0.prototxt\n")
+    assert result.stderr.endswith("solvers/x0.prototxt -weights models/x0/initial.caffemodel\n")
 
 
 def test_a_rate_drops_tenfold_where_asked_and_else_stays(tmp_path: Path) -> None:

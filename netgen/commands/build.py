@@ -153,7 +153,7 @@ def command(
             click.echo(path.as_posix())
     last, _ = made[-1]
     if last.variant.row.is_trained:
-        click.echo(f"\nTrain with: {last.train_command}", err=True)
+        click.echo("\n" + "\n".join(last.training.lines), err=True)
     if last.variant.row.towers is Towers.FROZEN:
         click.echo("Its towers are frozen: begin with weights, as `netgen init` makes", err=True)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from netgen.network.training_commands import TrainingCommands
+
 # The commands in the order of use; each is a module of `netgen.commands` with a `command`.
 COMMANDS = (
     "list",
@@ -87,17 +89,21 @@ class Commands(click.Group):
             warnings.formatwarning = python_format
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+TRAINING = "\n  ".join(TrainingCommands("xs").lines)
+HELP = f"""Reproduce "Deep Cross Residual Learning" (ACM MM 2016) in Caffe.
+
+\b
+First steps:
+  netgen list                the networks of Table 2
+  netgen build --variant xs  write one as prototxt
+  {TRAINING}
+"""
+
+
+@click.group(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="netgen")
 def main() -> None:
-    """Reproduce "Deep Cross Residual Learning" (ACM MM 2016) in Caffe.
-
-    \b
-    First steps:
-      netgen list                              the networks of Table 2
-      netgen build --variant xs                write one as prototxt
-      caffe train -solver solvers/xs.prototxt  train it
-    """  # noqa: D301 - \b keeps click from filling these lines
+    """Run a command of netgen."""
 
 
 def _note(message: Warning | str, *_where: Any, **_line: Any) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.shared_options import table_console
+from netgen.network.training_commands import HES_WEIGHTS, TrainingCommands
 from netgen.paper import Recipe
 from netgen.system.files import write_all
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MOVED_FROM = ("branch2c", "branch1", "fold", "fresh")
 MOST_LEFT_OVER = 6
+RATE_FALLS = "  # lowers the rate at plateaus (section 5.2)"
+RATE_STAYS = "  # lowers it only as the solver says"
 
 
 @click.command("init", short_help="Make initial weights from a pretrained network.")
@@ -36,7 +39,7 @@ MOST_LEFT_OVER = 6
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The caffemodel to start from: He's ResNet-50-model.caffemodel, or a snapshot.",
+    help=f"The caffemodel to start from: He's {HES_WEIGHTS}, or a snapshot.",
 )
 @click.option(
     "--out",
@@ -115,9 +118,9 @@ def command(
     else:
         _print(made, report.layers(made) if by_layer else report.stages(made), notes)
     click.echo(
-        f"\n{target} has all {len(made.origins)} layers with weights. Next, one of:", err=True
+        f"\n{target} has all {len(made.origins)} layers with weights. Train with one of:", err=True
     )
-    for line in _next(variant, file, target):
+    for line in _next(file, target):
         click.echo(f"  {line}", err=True)
 
 
@@ -145,18 +148,13 @@ def _check_target(target: Path, source: Path, force: bool) -> None:
         )
 
 
-def _next(variant: str | None, file: Path, target: Path) -> list[str]:
+def _next(file: Path, target: Path) -> list[str]:
     """Return the commands that use the weights; netgen's networks have a solver of their name."""
-    weights = shlex.quote(str(target))
-    solver = file.parent.parent.parent / "solvers" / f"{file.parent.name}.prototxt"
-    if not solver.exists():
-        return [f"caffe train -solver SOLVER -weights {weights}"]
-    named = shlex.quote(str(solver))
-    network = f"--variant {shlex.quote(variant)}" if variant else f"--solver {named}"
-    return [
-        f"netgen train {network} --weights {weights}",
-        f"caffe train -solver {named} -weights {weights}",
-    ]
+    out = file.parent.parent.parent  # of models/NAME/train_val.prototxt
+    training = TrainingCommands(file.parent.name, out, gpu=None, initial=target)
+    if not training.solver.exists():
+        return [f"caffe train -solver SOLVER -weights {shlex.quote(str(target))}{RATE_STAYS}"]
+    return [f"{training.train}{RATE_FALLS}", f"{training.caffe}{RATE_STAYS}"]
 
 
 def _print(made: InitialWeights, rows: list[dict[str, str]], notes: Iterable[str]) -> None:

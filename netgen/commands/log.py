@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(file: Path, as_json: bool) -> None:
     """Print whether the losses in Caffe's log FILE fell, and the results of the last test.
 
-    Write such a log with: caffe train -solver SOLVER 2>&1 | tee FILE
+    Write such a log with: caffe train -solver SOLVER -weights WEIGHTS 2>&1 | tee FILE
 
     For a run of `netgen train`, whose tests are in its log.jsonl: `netgen figure curves`.
     """

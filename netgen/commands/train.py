@@ -84,7 +84,8 @@ def _type(field: Field[Any]) -> click.ParamType[Any]:
     "--weights",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Initial weights: a caffemodel, as from `netgen init`.  [default: the network's fillers]",
+    help="Initial weights: a caffemodel, as from `netgen init` (section 5.2: from ImageNet's)."
+    "  [default: random, by the network's fillers]",
 )
 @click.option(
     "--run",
@@ -122,8 +123,9 @@ def command(
 ) -> None:
     """Train a network that `netgen build` wrote, in the folder where it was built.
 
-    The rate is divided by ten "whenever the loss plateaued until convergence" (section 5.2). All
-    files of a run are in its folder: prototxts, log.jsonl, curves.png, snapshots, Caffe's log.
+    Section 5.2 started from ImageNet's weights: make --weights with `netgen init`. The rate is
+    divided by ten "whenever the loss plateaued until convergence". All files of a run are in its
+    folder: prototxts, log.jsonl, curves.png, snapshots, Caffe's log.
 
     Ctrl-C takes a snapshot and stops. --resume continues from the newest snapshot, whatever ended
     the run. On a CPU, the final weights are the same, bit for bit, as without an interruption.
@@ -164,7 +166,7 @@ def _begin(
     **options: Any,
 ) -> Outcome:
     from netgen.training import driver
-    from netgen.training.prepare import make_plan
+    from netgen.training.prepare import make_plan, random_start
 
     if not file.is_file():
         raise click.BadParameter(
@@ -172,6 +174,8 @@ def _begin(
         )
     with driver.locked_folder(folder, new=True):
         plan = make_plan(file, name, TrainingOptions(**options))
+        if weights is None and (note := random_start(name, Path(plan.parameters.net))):
+            click.echo(f"note: {note}", err=True)
         record = driver.begin(folder, plan, name, weights, ["netgen", *sys.argv[1:]])
         return _train(folder, record, timeout)
 

@@ -1,3 +1,12 @@
 """The networks that can be built, their layers, and their prototxt."""
 
-__all__ = ["blocks", "build", "dataset", "options", "render", "residual", "variants"]
+__all__ = [
+    "blocks",
+    "build",
+    "dataset",
+    "options",
+    "render",
+    "residual",
+    "training_commands",
+    "variants",
+]

@@ -7,7 +7,6 @@ prototxt to choose a test batch that fits the GPU's memory.
 from __future__ import annotations
 
 import math
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,8 +18,10 @@ from netgen.network.architecture import network
 from netgen.network.chain import Chain
 from netgen.network.dataset import MTVSO, Dataset
 from netgen.network.inception import Inception
+from netgen.network.options import Conv1, Conv1Bias, Stride
 from netgen.network.render import render
-from netgen.network.residual import Backbone, ResidualNetwork
+from netgen.network.residual import RESNET50, Backbone, ResidualNetwork
+from netgen.network.training_commands import TrainingCommands
 from netgen.network.variants import UnsuitedError, Variant, find
 from netgen.paper import Recipe
 from netgen.system.text import gib
@@ -65,10 +66,15 @@ class BuildSpec:
         return self.out / "solvers" / f"{self.variant.name}.prototxt"
 
     @property
-    def train_command(self) -> str:
-        """The command that trains the network with Caffe."""
-        gpu = " -gpu 0" if self.solver_mode == "GPU" else ""
-        return f"caffe train -solver {shlex.quote(self.solver.as_posix())}{gpu}"
+    def training(self) -> TrainingCommands:
+        """The commands that train the network."""
+        return TrainingCommands(
+            self.variant.name,
+            self.out,
+            published=self.variant.row.weights if _takes_published(self) else None,
+            gpu=0 if self.solver_mode == "GPU" else None,
+            scheduled=bool(self.recipe.stepvalues),
+        )
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ def network_files(spec: BuildSpec) -> dict[Path, str]:
             **context,
             net_file=(spec.folder / "train_val.prototxt").as_posix(),
             snapshot_prefix=(spec.folder / "snapshots" / spec.variant.name).as_posix(),
-            train_command=spec.train_command,
+            training=spec.training,
             test_batch=test_batch,
             test_iter=spec.dataset.test.records // test_batch,
             memory=memory,
@@ -162,6 +168,18 @@ def prototxt(spec: BuildSpec, kind: NetKind | None = None, test_batch: int | Non
         except TooLargeError:
             test_batch = 1
     return render("train_val.prototxt", **context, test_batch=test_batch)
+
+
+def _takes_published(spec: BuildSpec) -> bool:
+    """Return whether published weights fit the network: its width, depth, images and readings."""
+    row, images = spec.variant.row, spec.dataset.images
+    if not row.is_residual:  # whose fully connected layers fit one size of image
+        theirs = MTVSO.images
+        sizes = {(each.channels, each.height, each.width) for each in (images, theirs)}
+        return spec.backbone is None and len(sizes) == 1
+    readings = (row.conv1, row.conv1_bias, row.stride)
+    hes = readings == (Conv1.WIDTH, Conv1Bias.YES, Stride.IN_1X1)
+    return hes and images.channels == 3 and spec.backbone in (None, RESNET50)
 
 
 def _check_recipe(spec: BuildSpec) -> None:

@@ -36,6 +36,7 @@ from netgen.network.options import (
     Stride,
     Towers,
 )
+from netgen.network.training_commands import HES_WEIGHTS
 
 
 class UnsuitedError(ValueError):
@@ -80,7 +81,7 @@ class NetworkRow:
     crossed: Crossed = Crossed.IDENTITY_BLOCKS
     towers: Towers = Towers.TRAINED
     architecture: Architecture = Architecture.RESNET
-    weights: str = "ResNet-50-model.caffemodel"
+    weights: str = HES_WEIGHTS
     outputs: int | None = None
 
     @property

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
+from netgen import paper
 from netgen.caffe import caffemodel_check
 from netgen.caffe.caffe_pb2 import LayerParameter, SolverParameter
 from netgen.caffe.schema import layers_in, read_net, read_solver
 from netgen.cost.wiring import loss_weight
+from netgen.network.variants import variants
 from netgen.system.files import digest
 from netgen.system.text import listed
 from netgen.training.feeds import check_feed
@@ -88,6 +90,22 @@ def check_weights(weights: Path, net: Path) -> None:
     """
     layers = read_weighted_network(net).layers
     caffemodel_check.check_weights(weights, net, {layer.name: layer.blobs for layer in layers})
+
+
+def random_start(name: str, net: Path) -> str | None:
+    """Return what to say of a network of the paper's that starts from random weights.
+
+    None for other networks: those with another name than Table 2's, or other classes than section
+    5.1's.
+    """
+    row = variants(list(paper.TASKS)).get(name)
+    heads = {y.name: y.inner_product_param.num_output for y in read_net(net).layer}
+    if row is None or any(heads.get(f"fc_{task}") != paper.TASKS[task] for task in row.tasks):
+        return None
+    return (
+        f"{name} starts from random weights; section 5.2 started from ImageNet's: `netgen init`"
+        " makes such weights, and --weights names them"
+    )
 
 
 def _solver(file: Path) -> SolverParameter:

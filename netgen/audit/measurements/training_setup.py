@@ -29,7 +29,8 @@ from netgen.audit.measurements.table_1 import FILES
 from netgen.cost.wiring import loss_weight
 from netgen.evaluation.results import Result, read_result
 from netgen.network.dataset import MTVSO
-from netgen.network.variants import variants
+from netgen.network.training_commands import TrainingCommands
+from netgen.network.variants import find, variants
 from netgen.paper import TABLE_2, Recipe
 from netgen.paper.claims import ROWS, Measure
 from netgen.system.text import gib
@@ -127,7 +128,8 @@ def accuracy(inputs: AuditInputs, network: str, task: str, k: str) -> Found:
     if network == "DeepSentiBank":
         raise NeedsData("DeepSentiBank's caffemodel and the VSO images")
     name = variant_of(network, task)
-    raise NeedsTraining(f"caffe train -solver solvers/{name}.prototxt; netgen log (top{k}_{task})")
+    commands = TrainingCommands(name, published=find(name, TASKS).row.weights)
+    raise NeedsTraining(f"{commands.init}; {commands.train}; netgen eval; netgen audit --results")
 
 
 @cache

@@ -9,6 +9,7 @@ Everything works without Caffe.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from netgen.audit.inspection.finding import (
     InspectionError,
@@ -16,6 +17,12 @@ from netgen.audit.inspection.finding import (
     InspectionVerdict,
     Rule,
 )
+
+if TYPE_CHECKING:
+    from netgen.audit.inspection.inspect_log import InspectedLog
+    from netgen.audit.inspection.inspect_network import Inspected
+    from netgen.audit.inspection.solver_nets import GivenNet
+    from netgen.caffe.caffe_pb2 import SolverParameter
 
 __all__ = ["InspectionError", "InspectionFinding", "InspectionVerdict", "Rule", "inspect"]
 
@@ -31,14 +38,14 @@ def inspect(
     deep: bool = False,
     numeric: bool = False,
 ) -> list[InspectionFinding]:
-    """Compare any of five kinds of files with the paper.
+    """Compare any of five kinds of files with the paper, and with each other.
 
     Parameters
     ----------
     net
         A network's prototxt, train_val or deploy.
     solver
-        A solver's prototxt.
+        A solver's prototxt. If it has its net in place, that is inspected where `net` is not given.
     weights
         A caffemodel.
     data
@@ -53,8 +60,9 @@ def inspect(
     Returns
     -------
     list of InspectionFinding
-        In the order of the parameters. Facts about one file are used for the next: the network's
-        batch sizes for the solver, and which network it is for the weights and the log.
+        In the order of the parameters, then where two files contradict each other or agree. Facts
+        about one file are used for the next: the network's batch sizes for the solver, and which
+        network it is for the weights and the log.
 
     Raises
     ------
@@ -63,18 +71,28 @@ def inspect(
     """
     # Each part is imported when it is needed: numpy, lmdb and templates load slowly.
     findings: list[InspectionFinding] = []
-    inspected = None
+    inspected: Inspected | None = None
+    given: GivenNet | None = None
+    parameters: SolverParameter | None = None
+    inspected_log: InspectedLog | None = None
     if net is not None:
         from netgen.audit.inspection.inspect_network import inspect_net
+        from netgen.audit.inspection.solver_nets import GivenNet as Net
 
         inspected = inspect_net(net, numeric)
         findings += inspected.findings
-    reference = inspected.reference if inspected else None
+        given = Net(os.fspath(net), inspected.net)
     if solver is not None:
-        from netgen.audit.inspection.inspect_solver import inspect_solver
+        from netgen.audit.inspection.inspect_solver import inspect_solver, read_told_solver
+        from netgen.audit.inspection.solver_nets import GivenNet as Net
 
-        baseline = reference is not None and len(reference.variant.tasks) == 1
-        findings += inspect_solver(solver, inspected.net if inspected else None, baseline)
+        parameters, _ = read_told_solver(solver)
+        inspected = inspected or _in_place(parameters, os.fspath(solver))
+        if inspected and not given:
+            findings += inspected.findings
+            given = Net(f"{os.fspath(solver)}: the net in it", inspected.net)
+        findings += inspect_solver(solver, given, _is_baseline(inspected))
+    reference = inspected.reference if inspected else None
     if weights is not None:
         from netgen.audit.inspection.inspect_weights import inspect_weights
 
@@ -86,5 +104,25 @@ def inspect(
     if log is not None:
         from netgen.audit.inspection.inspect_log import inspect_log
 
-        findings += inspect_log(log, reference, inspected.net if inspected else None)
+        inspected_log = inspect_log(log, reference, given)
+        findings += inspected_log.findings
     return findings
+
+
+def _path(file: AnyPath | None) -> str:
+    return "" if file is None else os.fspath(file)
+
+
+def _in_place(solver: SolverParameter, file: str) -> Inspected | None:
+    """Inspect the net that a solver has in place, if it has one."""
+    from netgen.audit.inspection.inspect_network import inspect_parsed
+
+    for field in ("net_param", "train_net_param"):
+        if solver.HasField(field):
+            return inspect_parsed(getattr(solver, field), f"{file}: {field}")
+    return None
+
+
+def _is_baseline(inspected: Inspected | None) -> bool:
+    reference = inspected.reference if inspected else None
+    return reference is not None and len(reference.variant.tasks) == 1

@@ -93,8 +93,9 @@ def command(
     Each claim gets a verdict, computed from the printed and the measured value. Exits with 1 if
     anything that should be reproduced is not.
 
-    With --net, --solver, --weights, --data or --log, compare these files with the paper instead;
-    exits with 1 if one differs.
+    With --net, --solver, --weights, --data or --log, compare these files with the paper instead,
+    and with each other where several are given; exits with 1 if one differs from the paper, or
+    contradicts another.
     """
     if any(files.values()):
         if only or as_markdown or check or ontology or results:
@@ -111,7 +112,7 @@ def command(
 
 
 def _inspect(files: dict[str, str | None], deep: bool, numeric: bool, as_json: bool) -> int:
-    """Print how files compare with the paper; return the exit code."""
+    """Print how files compare with the paper and each other; return the exit code."""
     from netgen.audit.inspection import InspectionVerdict, inspect
     from netgen.audit.rows import findings_as_data
     from netgen.audit.terminal import print_findings

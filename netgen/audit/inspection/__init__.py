@@ -106,6 +106,14 @@ def inspect(
 
         inspected_log = inspect_log(log, reference, given)
         findings += inspected_log.findings
+    files = [file for file in (net, solver, weights, data, log) if file is not None]
+    if len(files) > 1 and files != [net, solver]:  # these were compared above
+        from netgen.audit.inspection.solver_nets import nets_of
+        from netgen.audit.inspection.together import Given, check_together
+
+        nets = nets_of(parameters, _path(solver), given) if parameters is not None else None
+        together = Given(given, nets, _path(solver), _path(weights), _path(data), inspected_log)
+        findings += check_together(together)
     return findings
 
 

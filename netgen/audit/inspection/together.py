@@ -1,0 +1,274 @@
+"""Check the files that are given at once against each other: which came from which.
+
+What two files contradict each other in differs; what cannot be seen is not checkable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netgen.audit.inspection import databases_together
+from netgen.audit.inspection.data_layers import PARAMETERS
+from netgen.audit.inspection.finding import InspectionFinding as Finding
+from netgen.audit.inspection.finding import InspectionVerdict as Verdict
+from netgen.audit.inspection.finding import Rule
+from netgen.audit.inspection.inspect_log import InspectedLog
+from netgen.audit.inspection.inspect_solver import NO_EFFECT
+from netgen.audit.inspection.log_runs import Run, ToldLayer
+from netgen.audit.inspection.schedule import OF_POLICIES, same_schedule
+from netgen.audit.inspection.solver_nets import (
+    LEARNS,
+    GivenNet,
+    SolverNets,
+    batch_in,
+    built,
+    compare_nets,
+    different_layers,
+)
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
+from netgen.caffe.caffemodel import published_by_he, read_weights, sha1
+from netgen.caffe.caffemodel_check import Shapes, compare, shapes_of
+from netgen.caffe.schema import Phase, SchemaError
+from netgen.cost.complexity import count
+from netgen.cost.layers.layer_types import Shape
+from netgen.system.text import listed, value_text
+
+PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")
+SNAPSHOT = re.compile(r"(?P<prefix>.*)_iter_(?P<iteration>\d+)\.caffemodel(\.h5)?$")
+# Two solvers may differ in these and be one: paths, what tests do, and how the rates are spelled.
+NOT_COMPARED = {
+    *NO_EFFECT, *OF_POLICIES, "base_lr", "lr_policy", "net", "net_param", "train_net", "test_net",
+    "train_net_param", "test_net_param", "train_state", "test_state", "weights", "test_interval",
+    "test_initialization", "average_loss", "random_seed", "solver_type",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Given:
+    """The files that were given at once, as far as they were read; None or "" for the others."""
+
+    net: GivenNet | None = None
+    solver: SolverNets | None = None
+    solver_file: str = ""
+    weights: str = ""
+    data: str = ""
+    log: InspectedLog | None = None
+
+
+def check_together(given: Given) -> Iterator[Finding]:
+    """Yield where the files that were given contradict each other, and where they agree.
+
+    The solver and the net are compared when the solver is inspected.
+
+    Raises
+    ------
+    ValueError
+        When the weights or the databases cannot be read as such.
+    """
+    if given.weights:
+        yield from _weights(given, given.weights)
+    if given.data and given.net:
+        yield from databases_together.of_net(given.data, given.net)
+    if given.data and given.solver:
+        yield from databases_together.of_solver(given.data, given.solver_file, given.solver)
+    if given.log and given.net:
+        yield from _log_of_net(given.log, given.net)
+    if given.log and given.solver:
+        yield from _log_of_solver(given.log, given.solver_file, given.solver.solver)
+    if given.data and given.log:
+        yield from databases_together.of_log(given.data, given.log)
+
+
+# ---- weights: of that net, solver and run -------------------------------------------------------
+
+
+def _weights(given: Given, file: str) -> Iterator[Finding]:
+    if not (given.net or given.solver or given.log):
+        return
+    if published_by_he(sha1(Path(file))):
+        what = "He's weights are what a training starts from: nothing else here can have made them"
+        yield Finding(file, what, Verdict.NOT_CHECKABLE, Rule.ITSELF)
+        return
+    if given.net:
+        for what, verdict in _of_net(file, given.net):
+            yield Finding(f"{file}: {given.net.file}", what, verdict, Rule.ITSELF)
+    if given.solver:
+        named = _of_solver(file, given.solver.solver)
+        yield Finding(f"{file}: {given.solver_file}", *named, Rule.ITSELF)
+    if given.log:
+        yield Finding(f"{file}: {given.log.file}", *_of_run(file, given.log), Rule.ITSELF)
+
+
+def _of_net(file: str, given: GivenNet) -> Iterator[tuple[str, Verdict]]:
+    """Judge whether the weights are those of the net that was given."""
+    wanted, trains = _learned(given.net), batch_in(built(given.net, "TRAIN")) is not None
+    if not wanted:
+        yield "its layers with weights could not be counted", Verdict.NOT_CHECKABLE
+        return
+    found = compare(shapes_of(read_weights(file)), wanted)
+    missing = [*found.missing, *found.shapes]
+    if missing:
+        what = f"not the weights of this net: {listed(missing)} are missing or of another shape"
+        yield what, Verdict.DIFFERS
+    if found.extra and (trains or missing):
+        yield f"layers that this net does not have: {listed(found.extra)}", Verdict.DIFFERS
+    elif found.extra:
+        what = f"layers that this net does not have, as for training only: {listed(found.extra)}"
+        yield what, Verdict.NOT_CHECKABLE
+    elif not missing:
+        yield "the layers with weights are those of this net", Verdict.SAME
+
+
+def _learned(net: NetParameter) -> Shapes:
+    """Return the layers of a net that have weights; none where they cannot all be counted."""
+    fed = [phase for phase in PHASES if batch_in(built(net, phase)) is not None]
+    try:
+        layers = count(net, fed[0] if fed else "TEST").layers
+    except SchemaError:
+        return {}
+    known = all(layer.known for layer in layers)
+    return {layer.name: layer.blobs for layer in layers if layer.blobs} if known else {}
+
+
+def _of_solver(file: str, solver: SolverParameter) -> tuple[str, Verdict]:
+    """Judge by its name whether a file is a snapshot of a solver."""
+    match, prefix = SNAPSHOT.match(Path(file).name), Path(solver.snapshot_prefix).name
+    if not match or not prefix:
+        what = "by its name it may be of any solver: it is not PREFIX_iter_N.caffemodel"
+        return what, Verdict.NOT_CHECKABLE
+    iteration, last = int(match["iteration"]), solver.max_iter
+    if match["prefix"] != prefix:
+        what = f'the solver writes {prefix}_iter_N (snapshot_prefix "{solver.snapshot_prefix}")'
+        return f"{what}, not {match['prefix']}_iter_N", Verdict.DIFFERS
+    if iteration > last:
+        what = f"written at iteration {iteration:,}, but the solver ends at {last:,}"
+        return what, Verdict.DIFFERS
+    if iteration < last:
+        what = f"written at iteration {iteration:,} of {last:,}: before the solver's end"
+        return what, Verdict.NOT_CHECKABLE
+    return f"of the solver's last iteration, {last:,}, under its snapshot_prefix", Verdict.SAME
+
+
+def _of_run(file: str, log: InspectedLog) -> tuple[str, Verdict]:
+    """Judge whether a run wrote a file: Caffe's log names its snapshots."""
+    name, written = Path(file).name, [Path(path).name for path in log.snapshots]
+    if written and name == written[-1]:
+        return "the last snapshot that the log tells of", Verdict.SAME
+    if name in written:
+        what = f"a snapshot that the log tells of, but the last is {written[-1]}: the log's last"
+        return f"{what} test is of other weights", Verdict.NOT_CHECKABLE
+    if name in {Path(path).name for path in log.initial}:
+        what = "the run started from it: what the log tells is of weights trained after it"
+        return what, Verdict.NOT_CHECKABLE
+    if not written:
+        return "the log tells of no snapshot", Verdict.NOT_CHECKABLE
+    sure = bool(SNAPSHOT.match(name)) and log.is_whole
+    what = f"no snapshot that the log tells of: these are {listed(written)}"
+    return what, Verdict.DIFFERS if sure else Verdict.NOT_CHECKABLE
+
+
+# ---- a log: of that net and solver --------------------------------------------------------------
+
+
+def _log_of_net(log: InspectedLog, given: GivenNet) -> Iterator[Finding]:
+    """Judge whether the net of the log is the net that was given."""
+    where, run = f"{log.file}: {given.file}", log.runs[0]
+    for phase in PHASES:
+        if run.net and built(run.net, phase):
+            yield Finding(where, *compare_nets(run.net, given, phase, printed=True))
+        if phase in run.created or phase in run.printed:
+            yield _as_told(where, phase, run, given)
+    if not run.net and not run.created and not run.printed:
+        what = "the log does not tell which layers its net has"
+        yield Finding(where, what, Verdict.NOT_CHECKABLE, Rule.ITSELF)
+
+
+def _as_told(where: str, phase: Phase, run: Run, given: GivenNet) -> Finding:
+    """Compare what a log tells of each layer with the net: it prints only a part of it."""
+    layers = built(given.net, phase)
+    if batch_in(layers) is None:
+        learned = {layer.name for layer in layers if layer.type in LEARNS}
+        others = sorted(learned - set(run.created.get(phase, learned)))
+    else:
+        printed = {layer.name: layer for layer in run.printed.get(phase, ())}
+        same = [layer for layer in layers if layer.name in printed]
+        others = different_layers([*printed.values()], same, printed=True)
+        if phase in run.created:
+            others += _unlike(run.created[phase], layers, _shapes(given.net, phase, run))
+    if others:
+        what = "another net: these layers are in one of them only, or not alike:"
+        what += f" {listed(list(dict.fromkeys(others)))}"
+        return Finding(where, what, Verdict.DIFFERS, Rule.ITSELF, phase)
+    what = "what the log tells of its layers, their bottoms, tops and shapes, is so in this net"
+    return Finding(where, what, Verdict.EQUIVALENT, Rule.ITSELF, phase)
+
+
+def _unlike(
+    told: Mapping[str, ToldLayer],
+    layers: Sequence[LayerParameter],
+    shapes: Mapping[str, list[Shape]],
+) -> list[str]:
+    """Return the names of layers whose blobs a log tells otherwise than a net has them."""
+    wanted = {layer.name: ([*layer.bottom], [*layer.top]) for layer in layers}
+    apart = sorted(set(told) ^ set(wanted))
+    shared = [name for name in told if name in wanted]
+    wired = [n for n in shared if (told[n].bottoms, told[n].tops) != wanted[n]]
+    shaped = [n for n in shared if n in shapes and told[n].shapes != shapes[n]]
+    return [*apart, *wired, *shaped]
+
+
+def _shapes(net: NetParameter, phase: Phase, run: Run) -> dict[str, list[Shape]]:
+    """Return the shapes that the layers with weights make of the images that the log tells of."""
+    fed, layers = run.fed().get(phase), built(net, phase)
+    images = next((layer.top[0] for layer in layers if layer.type in PARAMETERS), None)
+    if fed is None or images is None:
+        return {}
+    try:
+        counted = count(net, phase, inputs={images: (fed[1], fed[2], fed[3])}).layers
+    except SchemaError:
+        return {}
+    made = {x.name: [top.shape for top in x.tops] for x in counted if x.type in LEARNS and x.known}
+    return {name: [x for x in shapes if x] for name, shapes in made.items() if all(shapes)}
+
+
+def _log_of_solver(log: InspectedLog, file: str, wanted: SolverParameter) -> Iterator[Finding]:
+    told: set[str] = set()
+    for run in log.runs:
+        what, verdict = _run_of_solver(run, wanted)
+        if what not in told:
+            yield Finding(f"{log.file}: {file}", what, verdict, Rule.ITSELF)
+        told.add(what)
+
+
+def _run_of_solver(run: Run, wanted: SolverParameter) -> tuple[str, Verdict]:
+    """Judge whether the solver of a run is the solver that was given."""
+    found = run.solver
+    if not isinstance(found, SolverParameter):
+        return "the log prints no solver to compare with", Verdict.NOT_CHECKABLE
+    fields = [field.name for field in SolverParameter.DESCRIPTOR.fields]
+    differing = [
+        f"{field} {_value(found, field)}, not {_value(wanted, field)}"
+        for field in fields
+        if field not in NOT_COMPARED and getattr(found, field) != getattr(wanted, field)
+    ]
+    rates = same_schedule(found, wanted)
+    if not rates and not run.resumed:
+        differing.append("another schedule of rates")
+    if differing:
+        return f"the log's solver has {listed(differing)}", Verdict.DIFFERS
+    if not rates:
+        what = "resumed with other rates than this solver's: lowered by hand, or by another solver"
+        return what, Verdict.NOT_CHECKABLE
+    if found.random_seed != wanted.random_seed:
+        what = f"the same but for random_seed {found.random_seed}, here {wanted.random_seed}"
+        return what, Verdict.NOT_CHECKABLE
+    return "the log's solver has the fields and the rates of this one", Verdict.SAME
+
+
+def _value(solver: SolverParameter, field: str) -> str:
+    value = getattr(solver, field)
+    one = isinstance(value, (str, bool, int, float))
+    return value_text(value if one else tuple(value))

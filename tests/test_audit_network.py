@@ -333,6 +333,25 @@ def test_normalisation_moved_back_is_told_as_a_reading_and_by_its_count(tmp_path
     assert any("43,192,200 parameters; Table 2 prints 43.18" in f.what for f in differing(found))
 
 
+def test_a_program_that_makes_images_and_labels_is_taken_for_what_feeds_a_training(
+    tmp_path: Path,
+) -> None:
+    net = network()
+    made = [each for each in net.layer if each.type != "Data"]
+    for phase in (TRAIN, TEST):
+        tops = ["data", *(f"label_{task}" for task in paper.TASKS)]
+        source = LayerParameter(name="mine", type="Python", top=tops)
+        source.include.add(phase=phase)
+        source.python_param.module, source.python_param.layer = "mine", "Mine"
+        made.insert(0, source)
+    replace_layers(net, made)
+    found = findings(tmp_path, net)
+    assert not differing(found), shown(found)
+    assert "(xs)" in found[0].what
+    fed = [x for x in found if "mine" in x.where and x.verdict is Verdict.NOT_CHECKABLE]
+    assert {x.phase for x in fed} == {"TRAIN", "TEST"}, shown(found)
+
+
 def test_a_network_of_another_kind_is_like_none(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(

@@ -19,8 +19,10 @@ from netgen.caffe.schema import Phase, SchemaError, layers_in
 from netgen.cost.complexity import count
 from netgen.cost.layers.layer_types import Shape
 from netgen.cost.wiring import Wired, WiringError, wire
+from netgen.paper import IMAGE_SHAPE
 
 COMMUTES = {"Eltwise"}
+UNSEEN = {"HDF5Data", "Python"}  # sources whose sizes a file or a program alone has
 ROUNDS = 4  # of refining: a cross weight's task follows from the head of its source
 Key = int
 
@@ -187,20 +189,29 @@ def _ordered(
     return tuple(sorted(bottoms) if node.type in COMMUTES else bottoms)
 
 
-def _sizes(wired: Sequence[Wired]) -> dict[str, tuple[int, int, int]]:
-    """Return the shape of sources that are sliced into labels: one number per label."""
+def _sizes(wired: Sequence[Wired]) -> dict[str, Shape]:
+    """Return the shapes that no prototxt states: of labels in one source, one number per label.
+
+    A program's images, or a file's, are taken to be of the paper's size.
+    """
     labels = label_versions(wired)
     sources = {top for one in wired if one.layer.type == "Data" for top in one.tops}
-    return {
+    sliced: dict[str, Shape] = {
         one.layer.bottom[0]: (len(one.layer.top), 1, 1)
         for one in wired
         if one.layer.type == "Slice" and one.bottoms[0] in labels & sources
     }
+    images: dict[str, Shape] = {
+        top.name: IMAGE_SHAPE
+        for one in wired
+        if one.layer.type in UNSEEN and not one.bottoms
+        for top in one.tops
+        if top not in labels and top.readers
+    }
+    return sliced | images
 
 
-def _counted(
-    net: NetParameter, phase: Phase, sizes: Mapping[str, tuple[int, int, int]]
-) -> GraphCount:
+def _counted(net: NetParameter, phase: Phase, sizes: Mapping[str, Shape]) -> GraphCount:
     try:
         cost = count(net, phase, inputs=sizes)
     except SchemaError as error:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from netgen import paper
 from netgen.audit.inspection.differences import GraphComparison
 from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
-from netgen.audit.inspection.graph import CARRIES
+from netgen.audit.inspection.nodes import CARRIES
 from netgen.audit.inspection.references import Reference
 from netgen.audit.inspection.source_layers import (
     TRANSFORMS,
@@ -93,10 +93,10 @@ def _task(reference: Reference, name: str) -> str:
     return tasks[0] if len(tasks) == 1 else name.rpartition("_")[2]
 
 
-def task_named(use: LabelUse) -> str | None:
-    """Return the task whose labels these are, by their path or the blob's name; else None."""
-    path = source_of(use.source)
-    for text in (path.rpartition("/")[2], path, use.reader.bottom[1]):
+def task_named(source: LayerParameter, blob: str) -> str | None:
+    """Return the task whose labels a layer reads, by its path or the blob's name; else None."""
+    path = source_of(source)
+    for text in (path.rpartition("/")[2], path, blob):
         named = set(re.findall("|".join(paper.TASKS), text.lower()))
         if len(named) == 1:
             return str(named.pop())
@@ -126,7 +126,8 @@ def inspect_labels(
 def _of_task(file: str, phase: str, use: LabelUse) -> Iterator[InspectionFinding]:
     """Check that a head reads the labels of its own task."""
     where = f"{file}: {use.reader.name}, labels of {use.source.name}"
-    found, path = task_named(use), source_of(use.source) or use.reader.bottom[1]
+    found = task_named(use.source, use.reader.bottom[1])
+    path = source_of(use.source) or use.reader.bottom[1]
     if found is None:
         what = f"the name of {path} does not show whether its labels are those of {use.task}"
         yield InspectionFinding(where, what, InspectionVerdict.NOT_CHECKABLE, phase=phase)

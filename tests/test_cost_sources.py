@@ -184,7 +184,7 @@ def test_sources_whose_data_is_not_in_a_database_take_any_size(shape: tuple[int,
     for kind in ("Python", "TheirData"):
         cost = counted(node(kind, "p"), inputs={"p": shape})
         assert shapes(cost)["p"] == (1, *shape)
-        assert "'p' is ASSUMED to have one record per batch" in cost.assumed[0]
+        assert "'p' is ASSUMED to have 1 records per batch" in cost.assumed[0]
     assert shapes(counted(node("Input", "i"), inputs={"i": shape}))["i"] == (1, *shape)
 
 
@@ -215,3 +215,10 @@ def test_what_nothing_reads_does_not_make_a_count_incomplete() -> None:
     assert cost.complete
     assert shapes(cost)["spare"] == (6, 1, 1, 1)
     assert any("'spare' is ASSUMED to be a number per record" in each for each in cost.assumed)
+
+
+def test_a_program_feeds_in_batches_of_the_other_sources_size() -> None:
+    net = node("Python", "p", tops="p") + data("label") + conv("c", "p", 2, 3) + fc("fc", "c", 5)
+    cost = counted(net + node("SoftmaxWithLoss", "loss", "fc label"), inputs={"p": (3, 9, 9)})
+    assert shapes(cost)["p"] == (6, 3, 9, 9)
+    assert cost.complete

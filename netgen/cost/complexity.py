@@ -15,7 +15,7 @@ from netgen.caffe.schema import Phase, SchemaError, layers_in
 from netgen.cost import memory
 from netgen.cost.buffers import Buffers, Situation, buffers
 from netgen.cost.layers.layer_types import Made, Shape
-from netgen.cost.layers.sources import ASSUMED, Known
+from netgen.cost.layers.sources import ASSUMED, Known, batch_of
 from netgen.cost.memory import FLOAT, Memory
 from netgen.cost.shaping import (
     Blob,
@@ -165,7 +165,8 @@ def count(
     except WiringError as error:
         raise SchemaError(str(error)) from None
     read = {blob for layer in layers if layer.type != "Silence" for blob in layer.bottom}
-    known = Known(inputs or {}, _labels(layers), images_of(layers), read)
+    batch = next(filter(None, map(batch_of, layers)), 1)
+    known = Known(inputs or {}, _labels(layers), images_of(layers), read, batch)
     shaped, notices = give_shapes(wired, known)
     return _cost(net, phase, wired, shaped, [*notices, *unknown_types(layers)])
 

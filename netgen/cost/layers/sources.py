@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netgen.caffe.caffe_pb2 import BlobShape, DataParameter, Datum, LayerParameter
 from netgen.caffe.databases import DatabaseError, open_database
@@ -46,12 +46,15 @@ class Known(NamedTuple):
         Blobs that a convolution, a pooling or the like reads.
     read
         Blobs that any layer reads, but for Silence.
+    batch
+        The batch size of the first source that says one; 1 without.
     """
 
     hints: Mapping[str, Shape]
     labels: Mapping[str, Image]
     images: Collection[str]
     read: Collection[str]
+    batch: int = 1
 
 
 def is_source(layer: LayerParameter) -> bool:
@@ -115,13 +118,12 @@ def _by_hints(layer: LayerParameter, known: Known) -> tuple[Made | None, str | N
     of_file = layer.type == "HDF5Data"
     if not set(layer.top) <= sizes.keys() or not (of_file or known.hints.keys() & set(layer.top)):
         return None, _unstated(layer, "does not state its shapes")
-    # Other branches' data layers have data_param too.
-    batch = _batch(layer) if of_file else layer.data_param.batch_size
+    batch = _batch(layer) if of_file else batch_of(layer)
     notice = None
     if not batch:
-        notice = f"blob {layer.top[0]!r} is {ASSUMED} to have one record per batch:"
+        notice = f"blob {layer.top[0]!r} is {ASSUMED} to have {known.batch} records per batch:"
         notice += f" layer {layer.name!r} ({layer.type[:60]}) does not say how many"
-    return Made(tuple((batch or 1, *sizes[top]) for top in layer.top)), notice
+    return Made(tuple((batch or known.batch, *sizes[top]) for top in layer.top)), notice
 
 
 def _unstated(layer: LayerParameter, why: str) -> str:
@@ -132,13 +134,19 @@ def _unstated(layer: LayerParameter, why: str) -> str:
     )
 
 
+def batch_of(layer: LayerParameter) -> int:
+    """Return the batch size that a source states; 0 where it does not."""
+    params: dict[str, Any] = {
+        "HDF5Data": layer.hdf5_data_param,
+        "ImageData": layer.image_data_param,
+        "WindowData": layer.window_data_param,
+    }
+    # Other branches' data layers have data_param too.
+    return int(params.get(layer.type, layer.data_param).batch_size) if not layer.bottom else 0
+
+
 def _batch(layer: LayerParameter) -> int:
-    batch = {
-        "Data": layer.data_param.batch_size,
-        "HDF5Data": layer.hdf5_data_param.batch_size,
-        "ImageData": layer.image_data_param.batch_size,
-        "WindowData": layer.window_data_param.batch_size,
-    }[layer.type]
+    batch = batch_of(layer)
     require(batch > 0, "batch_size must be positive")
     return batch
 

@@ -174,3 +174,24 @@ def one_database_of_labels(net: NetParameter, draw: Draw) -> None:
         slices.include.add(phase=phase)
         made += [source, slices]
     replace_layers(net, [*made, *(x for x in net.layer if x.name not in LABELS)])
+
+
+@rewrite
+def labels_through_a_layer_that_changes_nothing(net: NetParameter, draw: Draw) -> None:
+    name = draw(st.sampled_from(LABELS))
+    made = LayerParameter(name="same", type="Power", bottom=[name], top=["same"])
+    made.power_param.power = made.power_param.scale = 1
+    for each in net.layer:
+        each.bottom[:] = ["same" if bottom == name else bottom for bottom in each.bottom]
+    replace_layers(net, [*(x for x in net.layer if not x.bottom), made,
+                         *(x for x in net.layer if x.bottom)])  # fmt: skip
+
+
+@rewrite
+def labels_of_datums_of_three_axes(net: NetParameter, draw: Draw) -> None:
+    """As they are, N x 1 x 1 x 1, flattened to N x 1."""
+    made = LayerParameter(name="flat", type="Flatten", bottom=["label_adj"], top=["flat"])
+    for each in net.layer:
+        each.bottom[:] = ["flat" if bottom == "label_adj" else bottom for bottom in each.bottom]
+    replace_layers(net, [*(x for x in net.layer if not x.bottom), made,
+                         *(x for x in net.layer if x.bottom)])  # fmt: skip

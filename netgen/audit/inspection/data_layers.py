@@ -29,6 +29,7 @@ from netgen.audit.inspection.source_layers import (
     values_text,
 )
 from netgen.caffe.caffe_pb2 import LayerParameter, TransformationParameter
+from netgen.cost.complexity import READS_LABELS
 from netgen.paper import Recipe
 from netgen.system.text import shape_text, value_text
 
@@ -69,9 +70,9 @@ def _images(graph: Graph) -> list[LayerParameter]:
     """Return the layers whose images reach a layer: not what only a Silence reads, nor labels."""
     read = {
         bottom
-        for index, node in enumerate(graph.nodes)
-        for position, bottom in enumerate(node.layer.bottom)
-        if not (position and index in graph.labels)
+        for layer in (layer for node in graph.nodes for layer in node.layers)
+        for position, bottom in enumerate(layer.bottom)
+        if not (position and layer.type in READS_LABELS)
     }
     return [x for x in graph.images if read.intersection(x.top)] or list(graph.images)
 

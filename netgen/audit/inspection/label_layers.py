@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from netgen import paper
 from netgen.audit.inspection.differences import GraphComparison
 from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
-from netgen.audit.inspection.nodes import CARRIES
+from netgen.audit.inspection.nodes import CARRIES, Node
 from netgen.audit.inspection.references import Reference
 from netgen.audit.inspection.source_layers import (
     TRANSFORMS,
@@ -28,6 +28,7 @@ from netgen.audit.inspection.source_layers import (
     values_text,
 )
 from netgen.caffe.caffe_pb2 import LayerParameter, TransformationParameter
+from netgen.cost.complexity import READS_LABELS
 
 ONE_BLOB = {"Flatten", "Power", "Reshape", "Split"}  # label layers with one blob, from any top
 
@@ -71,10 +72,16 @@ def label_uses(reference: Reference, compared: GraphComparison) -> list[LabelUse
     graph, uses = compared.found, []
     for index, layers in graph.labels.items():
         pair = compared.pairs.get(index)
-        if pair is not None and layers:
+        reader = reader_of(graph.nodes[index])
+        if pair is not None and layers and reader:
             task = _task(reference, compared.wanted.nodes[pair].name)
-            uses.append(_use(task, graph.nodes[index].layer, layers))
+            uses.append(_use(task, reader, layers))
     return uses
+
+
+def reader_of(node: Node) -> LayerParameter | None:
+    """Return the layer that reads labels, of those that a node stands for."""
+    return next((x for x in node.layers if x.type in READS_LABELS and len(x.bottom) > 1), None)
 
 
 def _use(task: str, reader: LayerParameter, layers: Sequence[LayerParameter]) -> LabelUse:

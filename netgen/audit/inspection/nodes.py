@@ -19,6 +19,7 @@ from netgen.cost.wiring import Version, Wired
 IMAGE, LABEL = -2, -3  # the two leaves; Python hashes -1 as it does -2
 VANISHES = {"Silence", "Split"}
 CARRIES = {"Concat", "Flatten", "Reshape", "Slice", "Split"}  # labels, on their way to a loss
+CHANGES = {"AbsVal", "Bias", "Eltwise", "Exp", "Log", "Power", "ReLU", "Scale", "Threshold"}  # them
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def label_versions(wired: Sequence[Wired]) -> set[Version]:
     """Find the blobs with labels: read as labels, and from a source, possibly through a Slice."""
     sourced: set[Version] = set()
     for one in wired:
-        if not one.bottoms or (one.layer.type in CARRIES and sourced.issuperset(one.bottoms)):
+        passes = one.layer.type in CARRIES | CHANGES and sourced.issuperset(one.bottoms)
+        if passes or not one.bottoms:
             sourced.update(one.tops)
     readers = [one for one in wired if one.layer.type in READS_LABELS]
     labels = sourced.intersection(bottom for one in readers for bottom in one.bottoms[1:2])

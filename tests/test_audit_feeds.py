@@ -8,8 +8,8 @@ import pytest
 from google.protobuf.text_format import Merge
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from support.audit import differing, layer, network, shown
-from support.feeding_changes import MUTATIONS, PHASES, Place, places
+from support.audit import differing, layer, network, replace_layers, shown
+from support.feeding_changes import LABELS, MUTATIONS, PHASES, Place, places
 from support.feeding_rewrites import REWRITES
 from support.networks import MULTITASK
 from support.paths import ROOT
@@ -19,7 +19,7 @@ from netgen.audit.inspection import InspectionVerdict as Verdict
 from netgen.audit.inspection import Rule
 from netgen.audit.inspection.data_layers import is_source
 from netgen.audit.inspection.inspect_network import inspect_parsed
-from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, NetStateRule
 
 # An example is a network inspected: a failing one is not made smaller.
 FEW = settings(max_examples=5, phases=(Phase.generate,))
@@ -138,3 +138,34 @@ def test_a_layer_that_reads_nothing_feeds_but_for_what_waits_for_a_program(
     fields: dict[str, object], feeds: bool
 ) -> None:
     assert is_source(LayerParameter(**fields)) is feeds  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("variant", MULTITASK)
+def test_one_python_layer_that_feeds_all_is_no_deploy_network_and_not_judged(variant: str) -> None:
+    net = copy(variant)
+    made = [
+        LayerParameter(name="theirs", type="Python", top=["data", *LABELS], include=[rule])
+        for rule in (NetStateRule(phase=phase) for phase in PHASES.values())
+    ]
+    replace_layers(net, [*made, *(x for x in net.layer if x.bottom)])
+    found = found_in(net)
+    assert not differing(found), shown(differing(found))
+    assert f"({variant})" in found[0].what
+    told = [x for x in found if x.where.startswith("net: theirs") and "Python layer" in x.what]
+    assert {finding.phase for finding in told} == {"TRAIN", "TEST"}
+    assert {finding.verdict for finding in told} == {Verdict.NOT_CHECKABLE}
+    assert any("parameters; Table 2 prints" in finding.what for finding in found)
+
+
+def test_labels_of_a_head_that_is_one_layer_in_ours_and_two_in_theirs_are_judged_too() -> None:
+    net = copy("xs")
+    loss = layer(net, "loss_adj")
+    softmax = LayerParameter(name="p", type="Softmax", bottom=[loss.bottom[0]], top=["p"])
+    loss.type, loss.bottom[0] = "MultinomialLogisticLoss", "p"
+    layers = list(net.layer)
+    place = next(index for index, each in enumerate(layers) if each.name == "loss_adj")
+    replace_layers(net, [*layers[:place], softmax, *layers[place:]])
+    assert not differing(found_in(net)), shown(differing(found_in(net)))
+    layer(net, "label_adj", PHASES["TRAIN"]).transform_param.scale = 2
+    told = [finding for finding in differing(found_in(net)) if "label_adj, scale" in finding.where]
+    assert [finding.phase for finding in told] == ["TRAIN"]

@@ -27,6 +27,7 @@ from support.layers import named, of_type
 from support.networks import ANY_CARD, dataset, make_databases, order, text
 from support.networks_in_caffe import agree, in_opencv, run_each
 from support.once import Once
+from support.paths import ROOT
 
 from netgen import paper
 from netgen.audit.readings import readings
@@ -337,3 +338,23 @@ def test_a_task_s_projection_has_its_own_relu() -> None:
     for task in CLASSES:
         assert list(named(f"res5a_branch1_relu_{task}", found).top) == [f"res5a_branch1_{task}"]
     assert find("xs", TASKS).row.projection_relu is ProjectionReLU.NO
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.parametrize(
+    ("std", "told"),
+    [
+        (0.03125, "equivalent to xs read as cross-filler=channels;"),
+        (0.0441834, "X_S-ResNet-50 (xs): all "),
+        (0.04, "it starts at a standard deviation of 0.04, the paper's of 0.0442"),
+    ],
+)
+def test_the_audit_knows_a_start_by_its_deviation(std: float, told: str) -> None:
+    ours = 'filler { type: "msra" variance_norm: AVERAGE }'
+    net = (ROOT / "models/xs/train_val.prototxt").read_text(encoding="utf-8")
+    assert net.count(ours) == 12
+    file = Path("net.prototxt")
+    file.write_text(net.replace(ours, f'filler {{ type: "gaussian" std: {std} }}'))
+    found = CliRunner().invoke(main, ["audit", "--net", str(file), "--json"])
+    assert told in found.stdout
+    assert found.exit_code == (std == 0.04)

@@ -113,6 +113,13 @@ def starts_at(filler: object) -> float | None:
     return 0.0 if kind.startswith("constant") else None
 
 
+def start_of(filler: object) -> str:
+    """Return how cross weights start: the deviation of a Gaussian of zero mean, or the filler."""
+    text = str(filler)
+    gaussian = text.startswith(("msra, ", "gaussian, mean 0, "))
+    return f"deviation {starts_at(text):.3g}" if gaussian else text
+
+
 def _only_measures(difference: LayerDifference) -> bool:
     """Return whether a layer only reports: nothing reads it, and it is no part of the objective."""
     node, (_, readers) = difference.node, difference.values
@@ -128,7 +135,7 @@ def _is_open(difference: LayerDifference, source: Architecture) -> bool:
 def _judge_field(difference: LayerDifference) -> InspectionVerdict:
     node, (found, _) = difference.node, difference.values
     if difference.field.endswith("filler"):
-        return _judge_filler(node)
+        return _judge_filler(difference)
     if difference.field in LEFT_OPEN:
         return InspectionVerdict.NOT_CHECKABLE
     if node.type == "BatchNorm" and difference.field in ("lr_mult", "decay_mult"):
@@ -136,10 +143,12 @@ def _judge_field(difference: LayerDifference) -> InspectionVerdict:
     return InspectionVerdict.DIFFERS
 
 
-def _judge_filler(node: Node) -> InspectionVerdict:
+def _judge_filler(difference: LayerDifference) -> InspectionVerdict:
     """Judge another filler: the paper prints that of cross weights; He's weights replace most."""
+    node = difference.node
     if node.name.startswith("cross"):
-        return InspectionVerdict.DIFFERS
+        starts = {start_of(value) for value in difference.values}
+        return InspectionVerdict.EQUIVALENT if len(starts) == 1 else InspectionVerdict.DIFFERS
     return (
         InspectionVerdict.NOT_CHECKABLE
         if node.type == "InnerProduct"

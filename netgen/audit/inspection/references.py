@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from netgen import paper
+from netgen.audit.inspection.explanations import start_of
 from netgen.audit.inspection.graph import Graph, GraphCount, graph_of_layers, similarity
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net
@@ -151,22 +152,24 @@ def _started(best: Scored, found: Graph) -> Scored:
     """Change what only concerns initial values to what most layers of the graph start from."""
     reference, score = best
     for option in STARTS:
-        if reference.variant.row.has(option.needs):
+        if reference.variant.row.has(option.needs) and _starts(found) - _starts_of(
+            reference, found
+        ):
             own = getattr(reference.variant.row, option.field)
             values = sorted(option.values, key=lambda value: value is not own)
             read = [_read(reference, option, value) for value in values]
-            reference = max(read, key=lambda one: _alike_starts(one, found))
+            reference = max(read, key=lambda one: (_starts(found) & _starts_of(one, found)).total())
     return reference, score
 
 
-def _alike_starts(reference: Reference, found: Graph) -> int:
-    """Return how many scales of a graph start as those of a reference."""
-    theirs, ours = _fillers(found), _fillers(reference.graph(found.phase))
-    return (theirs & ours).total()
+def _starts_of(reference: Reference, found: Graph) -> Counter[str]:
+    return _starts(reference.graph(found.phase))
 
 
-def _fillers(graph: Graph) -> Counter[object]:
-    return Counter(node.traits.learns["filler"] for node in graph.nodes if node.type == "Scale")
+def _starts(graph: Graph) -> Counter[str]:
+    """Count how scales start."""
+    scales = (node for node in graph.nodes if node.type == "Scale")
+    return Counter(start_of(node.traits.learns.get("filler")) for node in scales)
 
 
 @cache

@@ -28,11 +28,12 @@ class ClassCount:
 def draw(ledger: Ledger, source: ImageSource, group: bool) -> None:
     """Give every accepted image its split and its position there.
 
-    The paper's rule (section 5.1): of the n images of every class of the finest task, floor(0.8 n)
-    are for training and the rest for test. The rank decides which, and in what order. Families
-    (`duplicates`) are kept together if `group` is true: in the order of its first image's rank,
-    each goes to training while all of its classes have free places, else to test; so a class has
-    floor(0.8 n) training images, or fewer when no remaining family fits.
+    Of the n images of every class of the finest task, floor(0.8 n) are for training and the rest
+    for test: section 5.2 prints only "a 80/20 partition", and this rounding is what its totals
+    imply (`netgen.paper.implied`). The rank decides which images these are, and in what order.
+    Families (`duplicates`) are kept together if `group` is true: in the order of its first image's
+    rank, each goes to training while all of its classes have free places, else to test; so a class
+    has floor(0.8 n) training images, or fewer when no remaining family fits.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The split and the order: the paper's rule, the same however images are listed; and twins."""
+"""The split and the order: the rule that the paper's totals imply, for any listing; and twins."""
 
 from __future__ import annotations
 

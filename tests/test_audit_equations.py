@@ -16,24 +16,84 @@ from netgen import paper
 from netgen.audit.measurements import AuditInputs
 from netgen.audit.measurements.counts import _factors, printed_excess, roundings
 from netgen.audit.verdicts import judge
-from netgen.paper.claims import CLAIMS
+from netgen.paper.claims import ARGUMENTS, CLAIMS, ROWS, Claim, Conclusion, Measure
 from netgen.paper.implied import Rounding, training_images
 
-
-def test_an_open_highway_is_a_residual_layer_exactly() -> None:
-    assert judge("", CLAIMS["equation-3"], AuditInputs()).found == "differs from equation (1) by 0"
+numbers = st.floats(-50, 50)
 
 
-def test_an_ungated_lstm_is_a_residual_layer_in_its_cell_and_not_in_its_output() -> None:
-    judgement = judge("", CLAIMS["equation-4"], AuditInputs())
-    assert judgement.found.endswith("cell c by 0")
-    assert judgement.fits == "the cell state c is one; h is only up to the outer tanh"
+def concludes(name: str) -> Conclusion:
+    return next(one.conclusion for one in ARGUMENTS if one.id == name)
 
 
-@given(st.floats(-50, 50), st.floats(-50, 50))
-def test_the_outer_tanh_never_lets_a_large_input_through(x: float, w: float) -> None:
-    """So it is no residual layer: its output stays within -1 and 1, a shortcut's does not."""
-    assert abs(np.tanh(x + np.tanh(w * x))) <= 1
+@given(numbers, numbers)
+def test_an_open_highway_is_a_residual_layer_whatever_it_transforms(x: float, h: float) -> None:
+    transform = carry = 1.0
+    assert h * transform + x * carry == h + x
+    assert concludes("equation-3") is Conclusion.FOLLOWS
+
+
+@given(numbers, numbers)
+def test_an_ungated_lstm_is_a_residual_layer_in_its_cell_and_not_in_its_output(
+    x: float, w: float
+) -> None:
+    """Its output stays within -1 and 1, which a sum with a shortcut does not."""
+    residual = np.tanh(w * x)
+    cell = 1.0 * x + 1.0 * residual
+    assert cell == x + residual
+    assert abs(1.0 * np.tanh(cell)) <= 1
+    assert concludes("equation-4") is Conclusion.FOLLOWS_IN_PART
+
+
+# ---- what is relative to what -------------------------------------------------------------------
+
+NETWORKS = sorted({row.network for row in ROWS.values()} - {"Chance", "DeepSentiBank"})
+EVERY = {"better": st.sampled_from(NETWORKS), "worse": st.sampled_from(NETWORKS)}
+
+
+def found(measure: Measure, *of: str) -> str:
+    return judge("", Claim("a", "b", "c", (), measure, of), AuditInputs()).found
+
+
+@given(**EVERY, task=st.sampled_from(sorted(paper.TASKS)))
+def test_a_gain_and_a_loss_say_which_accuracy_is_100_percent(
+    better: str, worse: str, task: str
+) -> None:
+    high, low = (float(ROWS[network, task].top1) for network in (better, worse))
+    gain, loss = found(Measure.GAIN, better, worse, task), found(Measure.DROP, worse, better, task)
+    assert gain == f"{100 * (high - low) / low:+.3f} % of {worse}'s {low:.2f}"
+    assert loss == f"{100 * (low - high) / high:+.3f} % of {better}'s {high:.2f}"
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("gain", "X_0-ResNet-50"), ("gain-rounded", "X_0-ResNet-50"),
+        ("drop", "ResNet-50"), ("drop-again", "X_S-ResNet-50"),
+    ],
+)  # fmt: skip
+def test_the_two_percentages_of_the_text_go_in_different_directions(name: str, base: str) -> None:
+    judgement = judge("", CLAIMS[name], AuditInputs())
+    assert f"of {base}'s" in judgement.found
+    assert "relative to the " in judgement.evidence
+
+
+@pytest.mark.parametrize(
+    ("name", "relative"),
+    [("x0-below-single", "losses in % of ResNet-50's"), ("xs-above-x0", "gains in % of X_0-"),
+     ("x1-drops", "losses in % of X_0-ResNet-50's")],
+)  # fmt: skip
+def test_a_comparison_of_networks_says_what_its_percentages_are_of(
+    name: str, relative: str
+) -> None:
+    assert relative in judge("", CLAIMS[name], AuditInputs()).evidence
+
+
+def test_identity_weights_are_held_against_none_and_not_against_another_architecture() -> None:
+    assert "X_1-ResNet-50 below X_0-ResNet-50" in found(Measure.BELOW, *CLAIMS["x1-drops"].of)
+
+
+# ---- the split ----------------------------------------------------------------------------------
 
 
 def test_the_printed_split_has_221_test_images_more_than_a_fifth() -> None:

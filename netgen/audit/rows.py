@@ -12,7 +12,8 @@ from netgen import paper
 from netgen.audit.inspection import InspectionFinding
 from netgen.audit.measurements.counts import fitting_roundings, printed_excess, roundings
 from netgen.audit.readings import CountedReading
-from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, tally
+from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, basis_of, tally, waits
+from netgen.paper.claims import Argument
 
 LATEX = (
     (r"\\(?:mathbf|mathcal|mathbb|text)\{([^{}]*)\}", r"\1"),
@@ -21,6 +22,9 @@ LATEX = (
     (r"\\sim", "~"),
     (r"\\sum", "Σ"),
     (r"\\sqrt", "√"),
+    (r"\\forall", "∀"),
+    (r"\\neq", "≠"),
+    (r"\\cdot", "·"),
     (r"\\in\b", "∈"),
     (r"\\(?:quad|begin\{bmatrix\}|end\{bmatrix\})|\\\\|[$\\{}]", ""),
 )
@@ -66,6 +70,15 @@ def _beginning(names: Sequence[str]) -> str:
     return "".join(column[0] for column in letters)
 
 
+def argument_rows(arguments: Iterable[Argument]) -> list[tuple[str, str, str, str, str]]:
+    """Return name, place, quotes, conclusion and reasoning of each argument."""
+    return [
+        (one.id, one.place, "; ".join(f"“{plain(quote)}”" for quote in one.quotes),
+         one.conclusion.value, one.because)
+        for one in arguments
+    ]  # fmt: skip
+
+
 def plain(quote: str) -> str:
     """Return a quote without LaTeX, as the paper's page shows it."""
     for pattern, text in LATEX:
@@ -101,12 +114,15 @@ def split_rows() -> list[tuple[str, str, str]]:
 
 
 def audit_as_data(
-    judgements: Sequence[ClaimJudgement], readings: Sequence[CountedReading]
+    judgements: Sequence[ClaimJudgement],
+    readings: Sequence[CountedReading],
+    arguments: Sequence[Argument],
 ) -> dict[str, Any]:
     """Return an audit as JSON has it."""
     return {
         "summary": {verdict.label: count for verdict, count in tally(judgements).items()},
         "claims": [claim_as_data(judgement) for judgement in judgements],
+        "arguments": [argument_as_data(argument) for argument in arguments],
         "readings": [
             {
                 "question": reading.question.asks,
@@ -134,9 +150,21 @@ def claim_as_data(judgement: ClaimJudgement) -> dict[str, str]:
         "place": judgement.claim.place,
         "quote": judgement.claim.quote,
         "printed": " ".join(judgement.claim.printed),
+        "basis": "" if waits(judgement) else basis_of(judgement.claim).value,
         "found": judgement.found,
         "fits": judgement.fits,
         "evidence": judgement.evidence,
+    }
+
+
+def argument_as_data(argument: Argument) -> dict[str, Any]:
+    """Return an argument as JSON has it."""
+    return {
+        "id": argument.id,
+        "place": argument.place,
+        "quotes": list(argument.quotes),
+        "conclusion": argument.conclusion.value,
+        "because": argument.because,
     }
 
 

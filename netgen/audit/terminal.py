@@ -12,11 +12,21 @@ from rich.text import Text
 
 from netgen.audit.inspection import InspectionFinding, InspectionVerdict
 from netgen.audit.readings import CountedReading
-from netgen.audit.rows import ClaimRow, claim_as_data, claim_rows, counts_of, split_rows
+from netgen.audit.rows import (
+    ClaimRow,
+    argument_as_data,
+    argument_rows,
+    claim_as_data,
+    claim_rows,
+    counts_of,
+    split_rows,
+)
 from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, tally
+from netgen.paper.claims import Argument
 
 CLAIM_STYLES = {
     ClaimVerdict.REPRODUCED: "green",
+    ClaimVerdict.BUILT_AS_PRINTED: "blue",
     ClaimVerdict.CONSISTENT: "cyan",
     ClaimVerdict.CONTRADICTED: "yellow",
     ClaimVerdict.CONTRADICTED_IN_OUR_COPY: "yellow",
@@ -72,6 +82,16 @@ def print_readings(console: Console, readings: Sequence[CountedReading]) -> None
     console.print()
 
 
+def print_arguments(console: Console, arguments: Sequence[Argument]) -> None:
+    """Print what can only be argued: no row of it has a verdict."""
+    title = "Arguments: about formulas and words; nothing is measured"
+    rows = [(name, quotes, concludes, why)
+            for name, _, quotes, concludes, why in argument_rows(arguments)]  # fmt: skip
+    heads = ("argument", "printed", "conclusion", "because")
+    console.print(_table(title, heads, (19, 28, 14, 36), rows))
+    console.print()
+
+
 def print_details(console: Console, judgements: Iterable[ClaimJudgement]) -> None:
     """Print one paragraph per claim: place, quote, what is printed and found, evidence."""
     for x in judgements:
@@ -81,6 +101,18 @@ def print_details(console: Console, judgements: Iterable[ClaimJudgement]) -> Non
         for name, value in claim_as_data(x).items():
             if value and name not in ("id", "verdict", "part"):
                 console.print(f"  {name:9}{value}", soft_wrap=True)
+        console.print()
+
+
+def print_argument_details(console: Console, arguments: Iterable[Argument]) -> None:
+    """Print one paragraph per argument: place, quotes, conclusion and reasoning."""
+    for argument in arguments:
+        data = argument_as_data(argument)
+        console.print(f"{data['id']}: an argument, not measured: {data['conclusion']}")
+        for name, value in (("place", data["place"]), ("because", data["because"])):
+            console.print(f"  {name:9}{value}", soft_wrap=True)
+        for quote in data["quotes"]:
+            console.print(f"  quote    {quote}", soft_wrap=True)
         console.print()
 
 

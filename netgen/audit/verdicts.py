@@ -1,8 +1,9 @@
 """Compute the verdict on each claim from what the paper prints and what was measured.
 
-A verdict is computed, never written by hand. A printed value that is not measured is *contradicted*
-where the paper's own words or numbers name another reading that fits. Where none fits, the mistake
-may be ours: *not reproduced*, the only verdict that makes `netgen audit` fail.
+A verdict is computed, never written by hand. What a claim that is met is worth follows from what
+its measurement rests on (`MET`). A printed value that is not measured is *contradicted* where the
+paper's own words or numbers name another reading that fits. Where none fits, the mistake may be
+ours: *not reproduced*, the only verdict that makes `netgen audit` fail.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from enum import Enum
 
 from netgen.audit.measurements import MEASUREMENTS
 from netgen.audit.measurements.measurement import (
+    BASES,
     AuditInputs,
+    Basis,
     Estimate,
     Found,
     LeftOpen,
@@ -22,14 +25,16 @@ from netgen.audit.measurements.measurement import (
     NeedsData,
     NeedsTraining,
 )
+from netgen.audit.measurements.public_lists import not_published
 from netgen.paper.claims import PARTS, Claim, PrintedNumber, Relation
 
 
 class ClaimVerdict(Enum):
     """The verdict of an audit on a claim; the value explains it."""
 
-    REPRODUCED = "measured, and as printed"
-    CONSISTENT = "follows from what else is printed, or is allowed by it; not proved"
+    REPRODUCED = "computed from what we did not choose, and as printed"
+    BUILT_AS_PRINTED = "our files have it as printed; read back, which proves nothing more"
+    CONSISTENT = "allowed by what else is printed, or follows from printed accuracies; not proved"
     CONTRADICTED = "the paper's own words or numbers say otherwise; another reading fits"
     CONTRADICTED_IN_OUR_COPY = "as contradicted, on one character of a text converted from PDF"
     LEFT_OPEN = "the paper does not specify it: our choice"
@@ -43,6 +48,16 @@ class ClaimVerdict(Enum):
         return self.name.lower().replace("_", " ")
 
 
+# What a claim that is met is worth, by what its measurement rests on.
+MET = {
+    Basis.COUNT: ClaimVerdict.REPRODUCED,
+    Basis.ARITHMETIC: ClaimVerdict.REPRODUCED,
+    Basis.LISTS: ClaimVerdict.REPRODUCED,
+    Basis.TRAINED: ClaimVerdict.REPRODUCED,
+    Basis.OWN_FILES: ClaimVerdict.BUILT_AS_PRINTED,
+    Basis.RESULTS: ClaimVerdict.CONSISTENT,
+    Basis.ALLOWED: ClaimVerdict.CONSISTENT,
+}
 WAITING = {
     LeftOpen: ClaimVerdict.LEFT_OPEN,
     NeedsTraining: ClaimVerdict.NEEDS_TRAINING,
@@ -84,18 +99,36 @@ def judge(part: str, claim: Claim, inputs: AuditInputs) -> ClaimJudgement:
     try:
         found = MEASUREMENTS[claim.measure](inputs, *claim.of)
     except Missing as missing:
-        return ClaimJudgement(part, claim, WAITING[type(missing)], missing.shown, str(missing))
-    verdict = verdict_of(claim, found)
+        shown, verdict = _noted(inputs, missing.shown, str(missing)), WAITING[type(missing)]
+        return ClaimJudgement(part, claim, verdict, shown, str(missing))
+    verdict = verdict_of(claim, found, basis_of(claim))
     differs = verdict in (ClaimVerdict.CONTRADICTED, ClaimVerdict.CONTRADICTED_IN_OUR_COPY)
+    shown = _noted(inputs, found.shown, found.evidence)
     return ClaimJudgement(
-        part, claim, verdict, found.shown, found.evidence, found.fits if differs else ""
+        part, claim, verdict, shown, found.evidence, found.fits if differs else ""
     )
 
 
-def verdict_of(claim: Claim, found: Found) -> ClaimVerdict:
-    """Compare what was found with what is printed."""
+def _noted(inputs: AuditInputs, shown: str, evidence: str) -> str:
+    """Return what was found, and which of the lists that it rests on are not the published ones."""
+    others = [one.file for one in not_published(inputs) if one.file in evidence]
+    return f"{shown} (NOT by the published {', '.join(others)})" if others else shown
+
+
+def waits(judgement: ClaimJudgement) -> bool:
+    """Return whether a claim is left open, or waits for training or data: nothing is measured."""
+    return judgement.verdict in WAITING.values()
+
+
+def basis_of(claim: Claim) -> Basis:
+    """Return what the measurement of a claim rests on."""
+    return BASES[claim.measure]
+
+
+def verdict_of(claim: Claim, found: Found, basis: Basis) -> ClaimVerdict:
+    """Compare what was found, and what that rests on, with what is printed."""
     if agrees(claim, found):
-        return ClaimVerdict.REPRODUCED if found.proves else ClaimVerdict.CONSISTENT
+        return MET[basis]
     if not found.fits:
         return ClaimVerdict.NOT_REPRODUCED
     return ClaimVerdict.CONTRADICTED_IN_OUR_COPY if claim.one_glyph else ClaimVerdict.CONTRADICTED
@@ -114,7 +147,7 @@ def agrees(claim: Claim, found: Found) -> bool:
 def _meets(number: PrintedNumber, measured: float | Estimate, relation: Relation) -> bool:
     """Return whether a printed number is what was measured, or lies in its interval."""
     if isinstance(measured, Estimate):
-        return measured.low <= number.value <= measured.high
+        return measured.holds(number.value)
     return number.agrees(measured, relation)
 
 

@@ -14,8 +14,10 @@ import click
 from netgen.commands.shared_options import differs, table_console
 
 if TYPE_CHECKING:
+    from netgen.audit.measurements import AuditInputs
     from netgen.audit.readings import CountedReading
     from netgen.audit.verdicts import ClaimJudgement
+    from netgen.paper.claims import Argument
 
 
 PAGE_WIDTH = 100  # width of the tables, in columns
@@ -46,7 +48,8 @@ def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     envvar="NETGEN_ONTOLOGY",
     metavar="DIR",
-    help="Folder with the public class lists of section 5.1; --only 'needs data' names them."
+    help="Folder with the public class lists of section 5.1; --only 'needs data' says where they"
+    " are published. A file that is not the published one is used, and named on standard error."
     "  [env: NETGEN_ONTOLOGY]",
 )
 @click.option(
@@ -59,8 +62,8 @@ def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
     "--only",
     multiple=True,
     metavar="WORD",
-    help="Print only claims with this verdict ('needs data') or name (* allowed), with quotes and"
-    " evidence. Repeatable.",
+    help="Print only claims with this verdict ('needs data') or name (* allowed), or arguments of"
+    " that name, with quotes and evidence. Repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown (AUDIT.md).")
@@ -90,8 +93,9 @@ def command(
 ) -> None:
     """Check every claim of the paper against the generated networks.
 
-    Each claim gets a verdict, computed from the printed and the measured value. Exits with 1 if
-    anything that should be reproduced is not.
+    Each claim gets a verdict, computed from the printed and the measured value. What our files
+    merely repeat is "built as printed"; only what is computed from something else is "reproduced".
+    Exits with 1 if a claim is measured, not as printed, and no other reading fits.
 
     With --net, --solver, --weights, --data or --log, compare these files with the paper instead,
     and with each other where several are given; exits with 1 if one differs from the paper, or
@@ -140,32 +144,53 @@ def _audit(
     from netgen.audit.rows import audit_as_data
     from netgen.audit.verdicts import ClaimVerdict, audit
 
-    everything = audit(AuditInputs(ontology, results))
-    judgements = _chosen(everything, only)
+    inputs = AuditInputs(ontology, results)
+    _warn_of_other_lists(inputs)
+    everything = audit(inputs)
+    judgements, arguments = _chosen(everything, only)
     counted = readings() if check or not only else []
     if check:
         _check(check, markdown(everything, counted))
     elif as_json:
-        click.echo(json.dumps(audit_as_data(judgements, counted), indent=2, ensure_ascii=False))
+        data = audit_as_data(judgements, counted, arguments)
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
     elif as_markdown:
         click.echo(markdown(judgements, counted), nl=False)
     else:
-        _print(judgements, counted, detailed=bool(only))
+        _print(judgements, counted, arguments, detailed=bool(only))
     failed = [j for j in everything if j.verdict is ClaimVerdict.NOT_REPRODUCED]
     return int(bool(failed) or any(one.status == "ours, excluded" for one in counted))
 
 
-def _chosen(judgements: list[ClaimJudgement], words: Sequence[str]) -> list[ClaimJudgement]:
-    """Return the judgements of these verdicts or claims, or all."""
+def _warn_of_other_lists(inputs: AuditInputs) -> None:
+    """Name the class lists that are not the published ones on standard error."""
+    from netgen.audit.measurements.public_lists import not_published, sha256_of
+
+    for listed in not_published(inputs):
+        click.echo(
+            f"netgen audit: {inputs.ontology}/{listed.file} is not the published list: its SHA-256"
+            f" is {sha256_of(inputs, listed)}, that of {listed.published} is {listed.sha256}. It is"
+            " used, and the rows that rest on it say so; get it again to judge the paper",
+            err=True,
+        )
+
+
+def _chosen(
+    judgements: list[ClaimJudgement], words: Sequence[str]
+) -> tuple[list[ClaimJudgement], list[Argument]]:
+    """Return the judgements and the arguments with these verdicts or names, or all."""
+    from netgen.paper.claims import ARGUMENTS
+
     if not words:
-        return judgements
+        return judgements, [*ARGUMENTS]
     chosen = [j for j in judgements if any(_is(j, word) for word in words)]
-    if not chosen:
+    argued = [one for one in ARGUMENTS if any(fnmatch(one.id, word) for word in words)]
+    if not chosen and not argued:
         raise click.BadParameter(
             f"no claim has this verdict or name: {', '.join(words)} (`netgen audit` lists them)",
             param_hint="--only",
         )
-    return chosen
+    return chosen, argued
 
 
 def _is(judgement: ClaimJudgement, word: str) -> bool:
@@ -181,8 +206,15 @@ def _check(file: Path, text: str) -> None:
     raise click.ClickException(f"{file} differs: update it with `netgen audit --markdown > {file}`")
 
 
-def _print(judgements: list[ClaimJudgement], counted: list[CountedReading], detailed: bool) -> None:
+def _print(
+    judgements: list[ClaimJudgement],
+    counted: list[CountedReading],
+    arguments: list[Argument],
+    detailed: bool,
+) -> None:
     from netgen.audit.terminal import (
+        print_argument_details,
+        print_arguments,
         print_details,
         print_readings,
         print_summary,
@@ -192,7 +224,10 @@ def _print(judgements: list[ClaimJudgement], counted: list[CountedReading], deta
     console = table_console(PAGE_WIDTH)
     if detailed:
         print_details(console, judgements)
+        print_argument_details(console, arguments)
     else:
         print_verdicts(console, judgements)
         print_readings(console, counted)
-    print_summary(console, judgements)
+        print_arguments(console, arguments)
+    if judgements:
+        print_summary(console, judgements)

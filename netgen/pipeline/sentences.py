@@ -135,7 +135,7 @@ def _sentences() -> Iterator[tuple[str, str, list[tuple[str, Number]]]]:
     )
     yield (
         "anp-below-adjective",
-        "adjective - pair",
+        "adjective - pair: positive where that expectation fails, as it does in Table 2",
         [(family, less(accuracy(family, "adj"), accuracy(family, "anp"))) for family in families],
     )
     yield (

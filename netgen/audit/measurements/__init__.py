@@ -10,6 +10,7 @@ from netgen.audit.measurements import (
     sub_ontology,
     table_1,
     training_setup,
+    waiting,
 )
 from netgen.audit.measurements.measurement import MEASUREMENTS, AuditInputs
 from netgen.paper.claims import Measure
@@ -27,4 +28,5 @@ __all__ = [
     "sub_ontology",
     "table_1",
     "training_setup",
+    "waiting",
 ]

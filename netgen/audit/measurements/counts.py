@@ -7,7 +7,7 @@ from math import prod, sqrt
 
 from netgen import paper
 from netgen.audit.measurements.cross_residuals import crosses
-from netgen.audit.measurements.measurement import AuditInputs, Found, measures
+from netgen.audit.measurements.measurement import AuditInputs, Basis, Found, measures
 from netgen.audit.measurements.parsed_networks import TASKS, parameters_of, variant_of
 from netgen.caffe.schema import Phase
 from netgen.network.variants import find, read_as
@@ -21,7 +21,7 @@ PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")  # auxiliary heads are in the firs
 LEAST_SIGMAS = 3  # by which a rule of rounding is excluded
 
 
-@measures(Measure.PARAMETERS)
+@measures(Measure.PARAMETERS, Basis.COUNT)
 def parameters(inputs: AuditInputs, network: str, task: str) -> Found:
     """Parameters of a network of Table 2, all blobs, in millions."""
     name = variant_of(network, task)
@@ -39,7 +39,7 @@ def _saved(inputs: AuditInputs) -> tuple[int, int]:
     return _parameters(inputs, "xs"), three
 
 
-@measures(Measure.PARAMETERS_SAVED)
+@measures(Measure.PARAMETERS_SAVED, Basis.COUNT)
 def parameters_saved(inputs: AuditInputs) -> Found:
     """Share of the single-task networks' parameters that X_S saves, in percent."""
     ours, three = _saved(inputs)
@@ -48,7 +48,7 @@ def parameters_saved(inputs: AuditInputs) -> Found:
     return Found(f"{saved:.2f} % less", evidence, (saved,))
 
 
-@measures(Measure.PARAMETERS_KEPT)
+@measures(Measure.PARAMETERS_KEPT, Basis.COUNT)
 def parameters_kept(inputs: AuditInputs) -> Found:
     """Share of the single-task networks' parameters that X_S needs, in percent."""
     ours, three = _saved(inputs)
@@ -56,7 +56,7 @@ def parameters_kept(inputs: AuditInputs) -> Found:
     return Found(f"{kept:.2f} %", f"{ours:,} / {three:,}", (kept,))
 
 
-@measures(Measure.TOTAL_PARAMETERS)
+@measures(Measure.TOTAL_PARAMETERS, Basis.COUNT)
 def total_parameters(inputs: AuditInputs) -> Found:
     """Millions of parameters of X_S, and of the three single-task networks."""
     ours, three = _saved(inputs)
@@ -64,7 +64,7 @@ def total_parameters(inputs: AuditInputs) -> Found:
     return Found(f"{ours:,} and {three:,}", "`netgen count --variant xs`, resnet50-*", millions)
 
 
-@measures(Measure.MARGINAL_COST)
+@measures(Measure.MARGINAL_COST, Basis.COUNT)
 def marginal_cost(inputs: AuditInputs) -> Found:
     """Parameters that cross weights add to X_0."""
     base = _parameters(inputs, "x0")
@@ -78,7 +78,7 @@ def marginal_cost(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.COST_OF_BRANCHING_EARLIER)
+@measures(Measure.COST_OF_BRANCHING_EARLIER, Basis.COUNT)
 def cost_of_branching_earlier(inputs: AuditInputs) -> Found:
     """Parameters of X_S with the branch one block earlier."""
     earlier = parameters_of(read_as(find("xs", TASKS), "branch", "before-res5a"))
@@ -94,7 +94,7 @@ def _slope(network: str) -> tuple[float, float]:
     return ((anp - noun - 1e4) / classes, (anp - noun + 1e4) / classes)
 
 
-@measures(Measure.AUXILIARY_HEADS)
+@measures(Measure.AUXILIARY_HEADS, Basis.ALLOWED)
 def auxiliary_heads(inputs: AuditInputs) -> Found:
     """Heads in Inception-v1's printed counts: what a class costs, in parameters of one output."""
     head = OUTPUT["Inception-v1"]
@@ -110,12 +110,11 @@ def auxiliary_heads(inputs: AuditInputs) -> Found:
         " Table 2;"
         f" `netgen count --variant {name}`, --phase train and test",
         holds=fitting == [1],
-        proves=False,
         fits="three heads: both auxiliary ones are counted" if fitting == [3] else "",
     )
 
 
-@measures(Measure.CLASSIFIER_WIDTHS)
+@measures(Measure.CLASSIFIER_WIDTHS, Basis.ALLOWED)
 def classifier_widths(_: AuditInputs) -> Found:
     """Whether what a class costs in Table 2 fits the other networks' classifiers."""
     slopes = {name: _slope(name) for name in OUTPUT if name != "Inception-v1"}
@@ -124,11 +123,10 @@ def classifier_widths(_: AuditInputs) -> Found:
         "; ".join(f"{n} {low:,.0f} to {high:,.0f} per class" for n, (low, high) in slopes.items()),
         f"differences of rows noun and anp; {', '.join(expected[:-1])} and {expected[-1]} expected",
         holds=all(low <= OUTPUT[name] <= high for name, (low, high) in slopes.items()),
-        proves=False,
     )
 
 
-@measures(Measure.DEEPSENTIBANK_SIZE)
+@measures(Measure.DEEPSENTIBANK_SIZE, Basis.ALLOWED)
 def deepsentibank_size(_: AuditInputs) -> Found:
     """DeepSentiBank's printed count, from CaffeNet's and 2,089 outputs."""
     all_pairs, pairs = paper.DEEPSENTIBANK_PAIRS, paper.TASKS["anp"]
@@ -139,30 +137,29 @@ def deepsentibank_size(_: AuditInputs) -> Found:
         f"CaffeNet with {all_pairs:,} outputs: {base:.3f} M; printed {printed}",
         f"{smaller} M + ({all_pairs:,} - {pairs}) x {each:,}",
         holds=abs(base - printed) <= 0.01,  # both are rounded to 0.005
-        proves=False,
     )
 
 
 # ---- images, and their split -------------------------------------------------------------------
 
 
-@measures(Measure.IMAGES)
+@measures(Measure.IMAGES, Basis.ARITHMETIC)
 def images(_: AuditInputs) -> Found:
     """Images in both halves together."""
     total = paper.TRAIN_IMAGES + paper.TEST_IMAGES
     evidence = f"{paper.TRAIN_IMAGES:,} + {paper.TEST_IMAGES:,}"
-    return Found(f"{total:,}", evidence, (total,), proves=False)
+    return Found(f"{total:,}", evidence, (total,))
 
 
-@measures(Measure.IMAGES_PER_PAIR)
+@measures(Measure.IMAGES_PER_PAIR, Basis.ALLOWED)
 def images_a_pair(_: AuditInputs) -> Found:
     """Mean number of images per pair: between 500 and 1,000 if all are."""
     total, pairs = paper.TRAIN_IMAGES + paper.TEST_IMAGES, paper.TASKS["anp"]
     mean = total / pairs
-    return Found(f"{mean:.1f} on average", f"{total:,} / {pairs}", (mean,), proves=False)
+    return Found(f"{mean:.1f} on average", f"{total:,} / {pairs}", (mean,))
 
 
-@measures(Measure.SPLIT_SUM)
+@measures(Measure.SPLIT_SUM, Basis.ARITHMETIC)
 def split_sum(_: AuditInputs) -> Found:
     """Whether both halves are the whole, and which test batches cover the test set once."""
     factors = _factors(paper.TEST_IMAGES)
@@ -173,7 +170,6 @@ def split_sum(_: AuditInputs) -> Found:
         "test batches of 3 or 23 cover the test set exactly",
         tuple(map(float, values)),
         holds=prod(factors) == paper.TEST_IMAGES,
-        proves=False,
     )
 
 
@@ -186,14 +182,14 @@ def _factors(number: int) -> list[int]:
     return found
 
 
-@measures(Measure.SPLIT_SHARES)
+@measures(Measure.SPLIT_SHARES, Basis.ARITHMETIC)
 def split_shares(_: AuditInputs) -> Found:
     """Shares of training and test images, in percent."""
     total = paper.TRAIN_IMAGES + paper.TEST_IMAGES
     values = (100 * paper.TRAIN_IMAGES / total, 100 * paper.TEST_IMAGES / total)
     shown = " / ".join(f"{value:.3f}" for value in values)
     evidence = f"{paper.TRAIN_IMAGES:,} and {paper.TEST_IMAGES:,}"
-    return Found(shown, evidence, values, proves=False)
+    return Found(shown, evidence, values)
 
 
 @dataclass(frozen=True)
@@ -241,7 +237,7 @@ def fitting_roundings() -> tuple[Expectation, ...]:
     return tuple(one for one in roundings() if one.sigmas < LEAST_SIGMAS)
 
 
-@measures(Measure.SPLIT_RULE)
+@measures(Measure.SPLIT_RULE, Basis.ALLOWED)
 def split_rule(_: AuditInputs) -> Found:
     """Whether the one rule that fits the printed totals is the one by which images are split."""
     fitting = [one.rule for one in fitting_roundings()]
@@ -253,5 +249,4 @@ def split_rule(_: AuditInputs) -> Found:
         ),
         f"{printed_excess():.1f} test images beyond 20% are printed; pairs taken as independent",
         holds=len(fitting) == 1 and all(fitting[0].of(n) == training_images(n) for n in sizes),
-        proves=False,
     )

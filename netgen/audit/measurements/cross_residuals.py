@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import permutations
 from math import prod, sqrt
@@ -9,7 +10,7 @@ from math import prod, sqrt
 from netgen import paper
 from netgen.audit.inspection.explanations import starts_at
 from netgen.audit.inspection.traits import traits_of
-from netgen.audit.measurements.measurement import AuditInputs, Found, measures
+from netgen.audit.measurements.measurement import AuditInputs, Basis, Found, measures
 from netgen.audit.measurements.parsed_networks import TASKS, ParsedNetwork, of_type, parameters_of
 from netgen.audit.measurements.shortcuts import is_plain_sum
 from netgen.audit.measurements.table_1 import blocks
@@ -19,6 +20,7 @@ from netgen.paper.claims import Measure
 
 XS = "models/xs/train_val.prototxt"
 PAIRS = tuple(permutations(TASKS, 2))
+MEAN = re.compile(r"mean (\S+),")  # of a Gaussian filler; msra's is zero
 CONTRIBUTIONS = {
     "x0": "and nothing of other tasks",
     "x1": "and x(j) of every other task j",
@@ -44,15 +46,15 @@ def _own(block: LayerParameter) -> list[str]:
     return [f"{before}_{task}", f"{place}_branch2c_{task}"]
 
 
-@measures(Measure.EQUATION_2)
+@measures(Measure.EQUATION_2, Basis.ALLOWED)
 def equation_2(inputs: AuditInputs) -> Found:
     """Equation (2) in X_S; which x is crossed is our reading, since one x is printed for all."""
     found = cross_sums(inputs, "xs")
     evidence = f"{found.evidence}; x(j) after its ReLU, all coefficients 1: our reading"
-    return replace(found, evidence=evidence, proves=False)
+    return replace(found, evidence=evidence)
 
 
-@measures(Measure.DIFFERENT_INPUTS)
+@measures(Measure.DIFFERENT_INPUTS, Basis.OWN_FILES)
 def different_inputs(inputs: AuditInputs) -> Found:
     """Whether each sum merges as many different streams as there are tasks."""
     network = inputs.network("xs")
@@ -68,7 +70,7 @@ def different_inputs(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.CROSS_SUMS)
+@measures(Measure.CROSS_SUMS, Basis.OWN_FILES)
 def cross_sums(inputs: AuditInputs, variant: str) -> Found:
     """Own shortcut, residual, and what each other task's shortcut contributes."""
     network = inputs.network(variant)
@@ -82,6 +84,13 @@ def cross_sums(inputs: AuditInputs, variant: str) -> Found:
         f"layers res5{{b,c}}_*{cross} of models/{variant}/train_val.prototxt",
         holds=not wrong and count == 2 * len(TASKS),
     )
+
+
+@measures(Measure.NO_CONTRIBUTIONS, Basis.OWN_FILES)
+def no_contributions(inputs: AuditInputs) -> Found:
+    """How many terms of other tasks X_0 adds: none, as if all their weights were zero."""
+    terms = sum(len(layer.bottom) - 2 for layer in crossed(inputs.network("x0")))
+    return replace(cross_sums(inputs, "x0"), values=(terms, terms))
 
 
 def _is_equation_2(variant: str, network: ParsedNetwork, layer: LayerParameter) -> bool:
@@ -100,7 +109,7 @@ def _is_equation_2(variant: str, network: ParsedNetwork, layer: LayerParameter) 
     )
 
 
-@measures(Measure.WEIGHTS_BY_SOURCE)
+@measures(Measure.WEIGHTS_BY_SOURCE, Basis.OWN_FILES)
 def weights_by_source(inputs: AuditInputs) -> Found:
     """Whether we index weights by the source only, as equation (2) does."""
     network = inputs.network("xs")
@@ -120,15 +129,16 @@ def weights_by_source(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.SELF_SHORTCUTS)
+@measures(Measure.SELF_SHORTCUTS, Basis.OWN_FILES)
 def self_shortcuts(inputs: AuditInputs) -> Found:
     """Whether a task's own shortcut is added as it is."""
     sums = crossed(inputs.network("xs"))
     wrong = [layer.name for layer in sums if list(layer.bottom[:2]) != _own(layer)]
-    return Found("added as they are", f"layers res5{{b,c}}_* of {XS}", holds=not wrong)
+    shown = f"{len(sums) - len(wrong)} of {len(sums)} sums add it as it is"
+    return Found(shown, f"layers res5{{b,c}}_* of {XS}", holds=bool(sums) and not wrong)
 
 
-@measures(Measure.CROSS_CONNECTIONS)
+@measures(Measure.CROSS_CONNECTIONS, Basis.ALLOWED)  # the picture is not in the text
 def cross_connections(inputs: AuditInputs) -> Found:
     """Cross weights per layer, and numbers in each: the curves of Figure 5's two plots."""
     network = inputs.network("xs")
@@ -144,7 +154,6 @@ def cross_connections(inputs: AuditInputs) -> Found:
         f"layers {', '.join(f'{level}_*' for level in levels)} of {XS}; `netgen figure`",
         holds=all(len(level) == len(PAIRS) for level in levels.values())
         and sizes == {paper.CROSS_CHANNELS},
-        proves=False,  # the picture is not in the text
     )
 
 
@@ -157,25 +166,27 @@ def _size(network: ParsedNetwork, layer: LayerParameter) -> int:
     return sum(prod(blob) for blob in blobs)
 
 
-@measures(Measure.CROSS_PAIRS)
+@measures(Measure.CROSS_PAIRS, Basis.OWN_FILES)
 def cross_pairs(inputs: AuditInputs) -> Found:
     """Whether each layer has one cross weight for each ordered pair of tasks."""
     network = inputs.network("xs")
     names = sorted(layer.name for layer in crosses(network))
     expected = sorted(f"{level}_{j}_{t}" for level in _levels(network) for j, t in PAIRS)
     return Found(
-        ", ".join(f"{j}-{t}" for j, t in PAIRS), f"layers cross5* of {XS}", holds=names == expected
+        ", ".join(dict.fromkeys("-".join(name.split("_")[1:]) for name in names)),
+        f"layers cross5* of {XS}",
+        holds=names == expected,
     )
 
 
-@measures(Measure.CROSS_LAYERS)
+@measures(Measure.CROSS_LAYERS, Basis.OWN_FILES)
 def cross_layers(inputs: AuditInputs) -> Found:
     """Layers with cross weights."""
     levels = _levels(inputs.network("xs"))
     return Found(" and ".join(levels), f"layers cross* of {XS}", (len(levels),))
 
 
-@measures(Measure.CROSS_PARAMETERS)
+@measures(Measure.CROSS_PARAMETERS, Basis.COUNT)
 def cross_parameters(inputs: AuditInputs) -> Found:
     """Parameters of the largest cross weight."""
     network = inputs.network("xs")
@@ -185,7 +196,7 @@ def cross_parameters(inputs: AuditInputs) -> Found:
     return Found(shown, f"layers cross5* of {XS}", (largest,))
 
 
-@measures(Measure.CROSS_INPUT)
+@measures(Measure.CROSS_INPUT, Basis.COUNT)
 def cross_input(inputs: AuditInputs) -> Found:
     """Height, width and channels of what is crossed."""
     network = inputs.network("xs")
@@ -196,7 +207,7 @@ def cross_input(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.CROSS_WEIGHT)
+@measures(Measure.CROSS_WEIGHT, Basis.COUNT)
 def cross_weight(inputs: AuditInputs) -> Found:
     """Height, width and channels of a cross weight: one number for all pixels of a channel."""
     network = inputs.network("xs")
@@ -210,20 +221,20 @@ def cross_weight(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.CROSS_FILLER)
+@measures(Measure.CROSS_FILLER, Basis.ALLOWED)
 def cross_filler(inputs: AuditInputs) -> Found:
-    """Numerator of the deviation of cross weights, where Caffe's n is the average of both units."""
+    """Mean of cross weights, and numerator of their variance, with Caffe's n for both units."""
     fillers = {
         traits_of(layer, "TRAIN", None).learns["filler"] for layer in crosses(inputs.network("xs"))
     }
     deviations = [starts_at(filler) or 0.0 for filler in fillers]
+    means = {float(found[1]) if (found := MEAN.search(str(one))) else 0.0 for one in fillers}
     channels = paper.CROSS_CHANNELS
     units = (1 + channels) / 2  # for Caffe, a blob of C numbers has 1 input unit, C output units
     return Found(
         f"{', '.join(f'{one:.5f}' for one in deviations)} in Caffe, where n = (1 + {channels}) / 2;"
         f" {sqrt(2 / channels):.5f} if both units are counted as channels",
         f"fillers of cross5* in {XS}: {', '.join(map(str, fillers))}",
-        tuple(one**2 * units for one in deviations),
-        holds=all(str(filler).startswith("msra") for filler in fillers),  # zero mean, Gaussian
-        proves=False,
+        (*means, *(one**2 * units for one in deviations)),
+        holds=all(str(filler).startswith(("msra", "gaussian")) for filler in fillers),
     )

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
 from netgen.audit.measurements.parsed_networks import ParsedNetwork, emitted
 from netgen.paper.claims import Measure
+
+
+class Basis(Enum):
+    """What a measurement rests on; the value explains it.
+
+    The verdict of a claim that is met follows from it: what we chose ourselves proves nothing when
+    it is read back.
+    """
+
+    COUNT = "counted in a network, by Caffe's rules"
+    ARITHMETIC = "computed from other numbers that are printed"
+    LISTS = "read from public lists"
+    TRAINED = "measured on a trained network"
+    OWN_FILES = "read back from files that were written as the paper says"
+    RESULTS = "computed from printed accuracies, which need training"
+    ALLOWED = "an estimate, or one of several readings"
 
 
 @dataclass(frozen=True)
@@ -18,6 +35,10 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    def holds(self, value: float) -> bool:
+        """Return whether the interval has that value."""
+        return self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -34,8 +55,6 @@ class Found:
         What was measured for each printed number, in its unit.
     holds
         For a statement: whether it does.
-    proves
-        False where it only follows from other printed values, or is allowed by them.
     fits
         Where the paper's own words or numbers disagree: the other reading, which does fit.
     """
@@ -44,7 +63,6 @@ class Found:
     evidence: str
     values: tuple[float | Estimate, ...] = ()
     holds: bool = True
-    proves: bool = True
     fits: str = ""
 
 
@@ -89,10 +107,13 @@ class AuditInputs:
 
 Function = TypeVar("Function", bound=Callable[..., Found])
 MEASUREMENTS: dict[Measure, Callable[..., Found]] = {}
+BASES: dict[Measure, Basis] = {}
 
 
-def measures(measure: Measure) -> Callable[[Function], Function]:
+def measures(measure: Measure, basis: Basis) -> Callable[[Function], Function]:
     """Enter a function of `AuditInputs` and a claim's `of` as the one that takes this measure.
+
+    `basis` is what its results rest on.
 
     Raises
     ------
@@ -103,6 +124,7 @@ def measures(measure: Measure) -> Callable[[Function], Function]:
     def enter(function: Function) -> Function:
         if MEASUREMENTS.setdefault(measure, function) is not function:
             raise ValueError(f"{measure} is measured by {MEASUREMENTS[measure].__name__} already")
+        BASES[measure] = basis
         return function
 
     return enter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from netgen import paper
-from netgen.audit.measurements.measurement import AuditInputs, Found, measures
+from netgen.audit.measurements.measurement import AuditInputs, Basis, Found, measures
 from netgen.audit.measurements.parsed_networks import (
     ANY_CARD,
     MULTITASK,
@@ -31,7 +31,7 @@ from netgen.paper.claims import Measure
 from netgen.system.text import gib
 
 
-@measures(Measure.RESIDUAL_SUMS)
+@measures(Measure.RESIDUAL_SUMS, Basis.OWN_FILES)
 def residual_sums(inputs: AuditInputs) -> Found:
     """Equation (1): whether every block outside the towers adds its shortcut and its residual."""
     networks = map(inputs.network, RESIDUAL)
@@ -40,7 +40,7 @@ def residual_sums(inputs: AuditInputs) -> Found:
     return Found(
         f"{len(sums) - len(wrong)} of {len(sums)} sums in six networks",
         f"Eltwise layers res* of {FILES}",
-        holds=not wrong,
+        holds=bool(sums) and not wrong,
     )
 
 
@@ -57,7 +57,7 @@ def is_plain_sum(layer: LayerParameter) -> bool:
     return param.operation == EltwiseParameter.SUM and set(param.coeff) <= {1.0}
 
 
-@measures(Measure.IDENTITY_SHORTCUTS)
+@measures(Measure.IDENTITY_SHORTCUTS, Basis.OWN_FILES)
 def identity_shortcuts(inputs: AuditInputs) -> Found:
     """Whether shortcuts without a projection are the block's input itself."""
     wrong = [
@@ -80,7 +80,7 @@ def _before(layer: LayerParameter) -> str:
     return f"{place[:-1]}{chr(ord(place[-1]) - 1)}{mark}{task}"
 
 
-@measures(Measure.PROJECTION_KERNELS)
+@measures(Measure.PROJECTION_KERNELS, Basis.OWN_FILES)
 def projection_kernels(inputs: AuditInputs) -> Found:
     """Kernel of the projections."""
     values = everywhere(
@@ -93,7 +93,7 @@ def _projections() -> str:
     return f"layers res{{2,3,4,5}}a_branch1 of {FILES}"
 
 
-@measures(Measure.PROJECTION_STRIDES)
+@measures(Measure.PROJECTION_STRIDES, Basis.OWN_FILES)
 def projection_strides(inputs: AuditInputs) -> Found:
     """Strides of the projections."""
     values = everywhere(
@@ -111,7 +111,7 @@ def projection_strides(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.PROJECTION_RELUS)
+@measures(Measure.PROJECTION_RELUS, Basis.OWN_FILES)
 def projection_relus(inputs: AuditInputs) -> Found:
     """Projections that a ReLU follows before the sum."""
     values = everywhere(inputs, lambda n: (_followed(n, "ReLU"),))
@@ -123,7 +123,7 @@ def projection_relus(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.PROJECTION_NORMS)
+@measures(Measure.PROJECTION_NORMS, Basis.OWN_FILES)
 def projection_norms(inputs: AuditInputs) -> Found:
     """Projections that a normalisation follows before the sum."""
     followed = {name: _followed(inputs.network(name), "BatchNorm") for name in RESIDUAL}
@@ -151,23 +151,25 @@ def _followed(network: ParsedNetwork, kind: str) -> int:
 # ---- section 4: where and how the tasks branch --------------------------------------------------
 
 
-@measures(Measure.TASKS)
+@measures(Measure.TASKS, Basis.OWN_FILES)
 def tasks(inputs: AuditInputs) -> Found:
     """How many tasks the multitask networks solve."""
     networks = map(inputs.network, MULTITASK)
-    counts = {len(of_type("SoftmaxWithLoss", one.layers())) for one in networks}
-    return Found(", ".join(TASKS), f"layers loss_* of {FILES}", tuple(counts))
+    losses = [of_type("SoftmaxWithLoss", one.layers()) for one in networks]
+    names = dict.fromkeys(layer.name.removeprefix("loss_") for found in losses for layer in found)
+    counts = {len(found) for found in losses}
+    return Found(", ".join(names), f"layers loss_* of {FILES}", tuple(counts))
 
 
-@measures(Measure.MOVED_NORMALISATION)
+@measures(Measure.MOVED_NORMALISATION, Basis.ALLOWED)
 def moved_normalisation(inputs: AuditInputs) -> Found:
     """Whether one BatchNorm, Scale and ReLU per task follow the branching sum, and none before."""
     wrong = [name for name in MULTITASK if not _moved(inputs.network(name))]
     return Found(
-        "one BatchNorm, Scale and ReLU per task; none left inside res5a",
+        f"one BatchNorm, Scale and ReLU per task and none left inside res5a, in"
+        f" {len(MULTITASK) - len(wrong)} of {len(MULTITASK)} networks",
         f"layers bn5a_*, scale5a_*, res5a_relu_* of {FILES}; readings, moved_norm",
         holds=not wrong,
-        proves=False,
     )
 
 
@@ -182,17 +184,17 @@ def _moved(network: ParsedNetwork) -> bool:
     return after and {y.type for y in layers if set(y.top) & inside} == {"Convolution", "Eltwise"}
 
 
-@measures(Measure.ONE_HEAD_A_TASK)
+@measures(Measure.ONE_HEAD_A_TASK, Basis.OWN_FILES)
 def one_head_a_task(inputs: AuditInputs) -> Found:
     """Whether every task has one pool, classifier and loss."""
     kinds = ("InnerProduct", "SoftmaxWithLoss")
-    networks = map(inputs.network, MULTITASK)
-    counts = {len(of_type(kind, one.layers())) for one in networks for kind in kinds}
-    heads = ", ".join(f"fc_{task}" for task in TASKS)
-    return Found(heads, f"layers of {FILES}", holds=counts == {len(TASKS)})
+    networks = [inputs.network(name) for name in MULTITASK]
+    found = [[y.name for y in of_type(kind, one.layers())] for one in networks for kind in kinds]
+    heads = ", ".join(dict.fromkeys(name for names in found[::2] for name in names))
+    return Found(heads, f"layers of {FILES}", holds={*map(len, found)} == {len(TASKS)})
 
 
-@measures(Measure.MEMORY_OF_BRANCHES)
+@measures(Measure.MEMORY_OF_BRANCHES, Basis.ALLOWED)  # estimates, of a CPU's build
 def memory_of_branches(inputs: AuditInputs) -> Found:
     """Training memory with the branch before and after res5a."""
     earlier = emit(read_as(find("xs", TASKS), "branch", "before-res5a"), ANY_CARD).cost().memory
@@ -201,11 +203,10 @@ def memory_of_branches(inputs: AuditInputs) -> Found:
         f"{gib(earlier.total):.2f} GiB before res5a, {gib(ours.total):.2f} after",
         "`netgen count` of both; readings, branch",
         holds=earlier.total > ours.total,
-        proves=False,  # estimates, of a CPU's build
     )
 
 
-@measures(Measure.OWN_BLOCKS)
+@measures(Measure.OWN_BLOCKS, Basis.OWN_FILES)
 def own_blocks(inputs: AuditInputs) -> Found:
     """Blocks of the last stage that each task has, compared with Table 2's count."""
     network = inputs.network("x0")
@@ -225,7 +226,7 @@ def own_blocks(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.BRANCHING_POINT)
+@measures(Measure.BRANCHING_POINT, Basis.OWN_FILES)
 def branching_point(inputs: AuditInputs) -> Found:
     """Find the block after which the tasks branch, and the last that reduces the size."""
     network = inputs.network("xs")

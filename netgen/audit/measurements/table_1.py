@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netgen.audit.measurements.measurement import AuditInputs, Found, measures
+from netgen.audit.measurements.measurement import AuditInputs, Basis, Found, measures
 from netgen.audit.measurements.parsed_networks import RESIDUAL, TASKS, ParsedNetwork, of_type
 from netgen.caffe.caffe_pb2 import LayerParameter, PoolingParameter
 from netgen.paper.claims import Measure
@@ -52,7 +52,7 @@ def words(values: Values) -> str:
     return ", ".join(f"{value:g}" for value in values) or "not the same in all six networks"
 
 
-@measures(Measure.STEM)
+@measures(Measure.STEM, Basis.OWN_FILES)
 def stem(inputs: AuditInputs, name: str) -> Found:
     """Output size, kernel and stride of conv1 or pool1."""
 
@@ -74,7 +74,7 @@ def stem(inputs: AuditInputs, name: str) -> Found:
     return Found(shown, f"layer {name} of {FILES}", values)
 
 
-@measures(Measure.CONV1_FILTERS)
+@measures(Measure.CONV1_FILTERS, Basis.OWN_FILES)
 def conv1_filters(inputs: AuditInputs) -> Found:
     """Count the filters of the first convolution."""
     values = everywhere(inputs, lambda n: (n.by_name["conv1"].convolution_param.num_output,))
@@ -86,7 +86,7 @@ def conv1_filters(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.STAGE)
+@measures(Measure.STAGE, Basis.OWN_FILES)
 def stage(inputs: AuditInputs, number: str) -> Found:
     """Output size, the block's three convolutions, and how often the block is repeated."""
 
@@ -98,7 +98,7 @@ def stage(inputs: AuditInputs, number: str) -> Found:
     return Found(_block_words(values), f"layers res{number}* of {FILES}", values)
 
 
-@measures(Measure.STAGE_SHAPE)
+@measures(Measure.STAGE_SHAPE, Basis.OWN_FILES)
 def stage_shape(inputs: AuditInputs, number: str) -> Found:
     """Output size and the block's three convolutions."""
     values = everywhere(inputs, lambda network: _block(network, number))
@@ -132,7 +132,7 @@ def _block(network: ParsedNetwork, number: str) -> Values:
     return found.pop() if len(found) == 1 else ()
 
 
-@measures(Measure.POOL5)
+@measures(Measure.POOL5, Basis.OWN_FILES)
 def pool5(inputs: AuditInputs) -> Found:
     """Output size of the average pools."""
     network = inputs.network("x0")
@@ -147,7 +147,7 @@ def pool5(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.HEADS)
+@measures(Measure.HEADS, Basis.OWN_FILES)
 def heads(inputs: AuditInputs, *tasks: str) -> Found:
     """Count the outputs of the classifiers, in that order."""
     layers = inputs.network("x0").by_name
@@ -155,7 +155,7 @@ def heads(inputs: AuditInputs, *tasks: str) -> Found:
     return Found(words(values), "layers fc_* of models/x0/train_val.prototxt", values)
 
 
-@measures(Measure.SOFTMAXES)
+@measures(Measure.SOFTMAXES, Basis.OWN_FILES)
 def softmaxes(inputs: AuditInputs) -> Found:
     """Whether every head ends in a softmax."""
     losses = of_type("SoftmaxWithLoss", inputs.network("x0").layers())
@@ -165,7 +165,7 @@ def softmaxes(inputs: AuditInputs) -> Found:
     )  # fmt: skip
 
 
-@measures(Measure.WEIGHT_LAYERS)
+@measures(Measure.WEIGHT_LAYERS, Basis.OWN_FILES)
 def weight_layers(inputs: AuditInputs) -> Found:
     """Convolutions and classifier on the way to one task; projections do not count."""
 
@@ -182,7 +182,7 @@ def _way(network: ParsedNetwork, task: str) -> list[LayerParameter]:
     return [b for b in blocks(network) if "_" not in b.name or b.name.endswith(f"_{task}")]
 
 
-@measures(Measure.CONVOLUTIONS_A_BLOCK)
+@measures(Measure.CONVOLUTIONS_A_BLOCK, Basis.OWN_FILES)
 def convolutions_a_block(inputs: AuditInputs) -> Found:
     """Convolutions in a residual block."""
 
@@ -193,7 +193,7 @@ def convolutions_a_block(inputs: AuditInputs) -> Found:
     return Found(f"{words(values)} per block", f"layers *_branch2{{a,b,c}} of {FILES}", values)
 
 
-@measures(Measure.DOWNSAMPLING)
+@measures(Measure.DOWNSAMPLING, Basis.OWN_FILES)
 def downsampling(inputs: AuditInputs) -> Found:
     """Stride of the blocks that reduce the size: the first of each stage but the first."""
 
@@ -212,7 +212,7 @@ def downsampling(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.IMAGE_SIZE)
+@measures(Measure.IMAGE_SIZE, Basis.OWN_FILES)
 def image_size(inputs: AuditInputs) -> Found:
     """Height and width of the input."""
     net = inputs.network("xs").cost("TEST")

@@ -5,6 +5,7 @@ Nothing here is computed: a printed value is never regenerated from a measuremen
 
 from __future__ import annotations
 
+from netgen.paper.claims.arguments import ARGUMENTS, Argument, Conclusion
 from netgen.paper.claims.claim import (
     Claim,
     Measure,
@@ -31,13 +32,16 @@ PARTS: dict[str, tuple[Claim, ...]] = {
 CLAIMS: dict[str, Claim] = {claim.id: claim for part in PARTS.values() for claim in part}
 
 __all__ = [
+    "ARGUMENTS",
     "CLAIMS",
     "NOT_CHECKABLE",
     "PARTS",
     "QUESTIONS",
     "ROWS",
     "Answer",
+    "Argument",
     "Claim",
+    "Conclusion",
     "Measure",
     "PrintedNumber",
     "Question",

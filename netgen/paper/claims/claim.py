@@ -6,8 +6,13 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-# Numbers as papers print them; a few are words. "One" and "single" are omitted: they are articles.
-WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "ten": 10.0, "half": 0.5}
+# Numbers as papers print them; some are words. "One" and "single" are omitted: they are articles.
+WORDS = {
+    "zero": 0.0, "half": 0.5, "twice": 2.0, "double": 2.0, "twofold": 2.0, "two": 2.0, "three": 3.0,
+    "threefold": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0,
+    "ten": 10.0, "tenfold": 10.0, "eleven": 11.0, "twelve": 12.0, "twenty": 20.0, "hundred": 100.0,
+    "thousand": 1000.0,
+}  # fmt: skip
 NUMBER = re.compile(
     rf"\d+(?:,\d{{3}})*(?:\.\d+)?|\b(?:{'|'.join(WORDS)})\b",
     re.IGNORECASE,
@@ -33,8 +38,7 @@ class Measure(Enum):
     EQUATION_2 = auto()
     WEIGHTS_BY_SOURCE = auto()
     CROSS_SUMS = auto()
-    HIGHWAY = auto()
-    LSTM = auto()
+    NO_CONTRIBUTIONS = auto()
     DIFFERENT_INPUTS = auto()
     ONE_HEAD_A_TASK = auto()
     BRANCHING_POINT = auto()
@@ -66,16 +70,17 @@ class Measure(Enum):
     LARGEST_GAIN = auto()
     DROP = auto()
     ORDER_OF_TASKS = auto()
+    EXPECTED_ORDER = auto()
     MORE_PAIRS = auto()
     ALMOST_HALF = auto()
     BELOW = auto()
+    ABOVE = auto()
     STANDARD_ERRORS = auto()
     CROSS_LAYERS = auto()
     COST_OF_BRANCHING_EARLIER = auto()
     CROSS_PAIRS = auto()
-    SAME_WORDS = auto()
-    MAGNITUDES_OR_SIGNS = auto()
     LEARNED_WEIGHTS = auto()
+    BASIC_EMOTIONS = auto()
     LINES_OF = auto()
     FEWER_ADJECTIVES = auto()
     SINGLETONS = auto()
@@ -84,7 +89,6 @@ class Measure(Enum):
     IMAGES_PER_PAIR = auto()
     UNEXPLAINED = auto()
     EDGE_COVERAGE = auto()
-    NORMALISED_NODES = auto()
     PAIRS_WELL_FORMED = auto()
     IMAGES = auto()
     DEEPSENTIBANK_SUBSET = auto()
@@ -114,10 +118,13 @@ class Measure(Enum):
     BASELINES = auto()
     BASELINE_LAYERS = auto()
     WIDEST_KERNEL = auto()
+    POOL_BEFORE_NORM = auto()
+    FINE_TUNED = auto()
     AUXILIARY_HEADS = auto()
     ACCURACIES = auto()
     CLASSIFIER_WIDTHS = auto()
     DEEPSENTIBANK_SIZE = auto()
+    COMPETING_OUTPUTS = auto()
     CHOICE = auto()
     MEAN_PIXEL = auto()
 

@@ -58,23 +58,40 @@ def many(layer: str, count: int = 12_000) -> str:
     return "".join(layer.replace("#", str(index)) for index in range(count))
 
 
+def chain_of_sums(count: int = 5_000) -> str:
+    """Each sum adds another blob to the sum before it: together all terms but the first."""
+    term = 'layer{{name:"r{0}" type:"Sigmoid" bottom:"data" top:"r{0}"}}\n'
+    add = 'layer{{name:"s{0}" type:"Eltwise" bottom:"{1}" bottom:"r{0}" top:"s{0}"}}\n'
+    before = ["data", *(f"s{index}" for index in range(count))]
+    return "".join((term + add).format(index, before[index]) for index in range(count))
+
+
 @pytest.mark.parametrize(
     "text",
     [
         IMAGE + many('layer{name:"r#" type:"ReLU" bottom:"data" top:"data"}\n'),
         IMAGE + many('layer{name:"r#" type:"ReLU" bottom:"data" top:"c#"}\n'),
+        IMAGE + many('layer{name:"d#" type:"Dropout" bottom:"data" top:"data"}\n'),
+        IMAGE + chain_of_sums(),
         "layer {" * 50_000,
         "net_param {" * 50_000,
     ],
-    ids=["a chain", "a fan", "layers in layers", "unknown messages"],
+    ids=[
+        "a chain",
+        "a fan",
+        "without effect",
+        "a chain of sums",
+        "layers in layers",
+        "unknown messages",
+    ],
 )
 def test_a_megabyte_of_layers_takes_seconds_and_little_memory(text: str, tmp_path: Path) -> None:
     path = tmp_path / "large.net"
     path.write_text(text)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
+    started = time.process_time()
     assert f"{path}" in told(path)
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEBIBYTES * 1024
 
 

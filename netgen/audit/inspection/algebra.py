@@ -23,14 +23,26 @@ from netgen.audit.inspection.traits import Traits
 PIXEL = {"kernel_size": (1, 1), "stride": (1, 1), "pad": (0, 0)}
 TAKES_A_BIAS = {"Convolution", "Deconvolution", "InnerProduct", "Scale"}
 RANKS = {"Accuracy", "ArgMax"}
+MOST_TERMS = 64  # of a sum inside a sum: a long chain of sums would take the square of its length
 NOT_NEGATIVE = {"AbsVal", "BNLL", "Exp", "Sigmoid", "Softmax"}
 
 
 class Draft:
-    """A graph in the making: its nodes so far by number, and how often each was read at first."""
+    """A graph in the making.
+
+    Attributes
+    ----------
+    nodes
+        Its nodes so far, by number.
+    positive
+        Those of them whose output is never negative.
+    readers
+        How often each was read at first.
+    """
 
     def __init__(self, readers: Mapping[int, int]) -> None:
         self.nodes: dict[int, Node] = {}
+        self.positive: set[int] = set()
         self.readers = readers
 
     def source(self, edge: Edge) -> Node | None:
@@ -64,17 +76,17 @@ def _is(**wanted: object) -> Callable[[Draft, Node], bool]:
 def _keeps_positive(draft: Draft, node: Node) -> bool:
     """Return whether it leaves what is not negative as it is, and reads nothing else."""
     keeps = node.type == "AbsVal" or _is_relu(node)
-    return keeps and _not_negative(draft, draft.source(node.reads[0]))
+    return keeps and node.reads[0].source in draft.positive
 
 
-def _not_negative(draft: Draft, node: Node | None) -> bool:
-    if node is None:
-        return False
+def makes_no_negative(draft: Draft, node: Node) -> bool:
+    """Return whether no output of a node is negative, whatever the image."""
     if node.type in NOT_NEGATIVE or _is_relu(node):
         return True
     passes = node.type in {"Pooling", "Dropout", "Concat"} or _is_sum(node)
-    sources = (draft.source(edge) if edge.coefficient >= 0 else None for edge in node.reads)
-    return passes and all(_not_negative(draft, source) for source in sources)
+    return passes and all(
+        edge.source in draft.positive and edge.coefficient >= 0 for edge in node.reads
+    )
 
 
 def _is_relu(node: Node) -> bool:
@@ -150,6 +162,8 @@ def _terms(draft: Draft, edge: Edge) -> list[Edge]:
     """Return what a term of a sum adds: the terms of another sum, or a multiple of one."""
     source = draft.source(edge)
     if source is None or not (_is_sum(source) or _is_multiple(source)):
+        return [edge]
+    if len(source.reads) > MOST_TERMS:
         return [edge]
     factor = 1.0 if _is_sum(source) else _number(source.traits.computes["scale"])
     weight = factor * edge.coefficient
@@ -244,6 +258,7 @@ def _relu_first(draft: Draft, node: Node) -> Node | None:
     if pooling.traits.computes["pool"] != "MAX" or draft.readers[place] != 1:
         return None
     draft.nodes[place] = replace(node, reads=pooling.reads)
+    draft.positive.add(place)
     return replace(pooling, reads=(Edge(place),))
 
 

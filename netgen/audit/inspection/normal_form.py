@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from netgen.audit.inspection.algebra import RULES, Draft
+from netgen.audit.inspection.algebra import RULES, Draft, makes_no_negative
 from netgen.audit.inspection.nodes import Edge, Node
 from netgen.caffe.caffe_pb2 import LayerParameter
 
@@ -71,6 +71,8 @@ class _Former(Draft):
                 return
             made = found
         self.nodes[index] = made
+        if makes_no_negative(self, made):
+            self.positive.add(index)
 
     def _followed(self, edge: Edge) -> Edge:
         to = self._through.get((edge.source, edge.top))

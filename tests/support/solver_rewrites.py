@@ -149,6 +149,24 @@ def net_in_place(draw: Draw, text: str) -> str:
     return MessageToString(solver)
 
 
+def net_in_place_with_defaults(draw: Draw, text: str) -> str:
+    """The net written into the solver, with what Caffe would take anyway."""
+    solver = parse_solver(text)
+    net = read_net(ROOT / solver.net)
+    for layer in draw(st.lists(st.sampled_from([*net.layer]), min_size=1, max_size=9)):
+        if layer.type == "Convolution":
+            layer.convolution_param.axis = 1
+        elif layer.type == "ReLU":
+            layer.relu_param.negative_slope = 0
+        elif layer.type == "Data":
+            layer.data_param.prefetch = layer.data_param.DESCRIPTOR.fields_by_name[
+                "prefetch"
+            ].default_value
+    solver.ClearField("net")
+    solver.net_param.CopyFrom(net)
+    return MessageToString(solver)
+
+
 def states_that_select_the_same(draw: Draw, text: str) -> str:
     """Levels and stages that no layer asks for; Caffe 1.0's own program writes the first."""
     stages = st.lists(st.sampled_from(["", "deploy", "a"]), max_size=2)
@@ -180,6 +198,7 @@ REWRITES: list[Callable[[Draw, str], str]] = [
     as_train_and_test_net,
     net_by_another_path,
     net_in_place,
+    net_in_place_with_defaults,
     states_that_select_the_same,
     tested_twice,
 ]

@@ -154,6 +154,42 @@ def test_an_earlier_snapshot_is_not_what_the_log_tested(files: dict[str, Any]) -
     assert any("a snapshot that the log tells of, but the last is" in f.what for f in found)
 
 
+def lowered_at_30(line: str) -> str:
+    told = re.search(r"Iteration (\d+), lr = ", line)
+    return line.replace("lr = 0.02", "lr = 0.002") if told and int(told[1]) >= 30 else line
+
+
+def test_rates_that_a_restored_state_lowered_are_those_of_the_solver(
+    files: dict[str, Any],
+) -> None:
+    """As `netgen train` does it: the solver of the round has no steps, the run's has them."""
+    rewrite(r'"fixed"', '"multistep"\ngamma: 0.1')(files["log"])
+    restoring = "I0816 10:00:00.000001 1 sgd_solver.cpp:300] SGDSolver: restoring history"
+    rewrite(r"(?m)^.*Iteration 30.*loss.*$", rf"{restoring}\n\g<0>")(files["log"])
+    lines = files["log"].read_text(encoding="utf-8").splitlines()
+    files["log"].write_text("\n".join(map(lowered_at_30, lines)) + "\n", encoding="utf-8")
+    rewrite(r'"fixed"', '"multistep" gamma: 0.1 stepvalue: 30')(files["solver"])
+    found = inspect(**files)
+    assert not contradictions(found), shown(contradictions(found))
+    rewrite(r"stepvalue: 30", "stepvalue: 35")(files["solver"])
+    told = [f.what for f in inspect(**files) if f.verdict is InspectionVerdict.NOT_CHECKABLE]
+    assert any("with other rates than this solver's" in what for what in told)
+
+
+def test_a_net_that_the_log_cuts_off_between_layers_is_no_other_net(
+    files: dict[str, Any],
+) -> None:
+    text = files["log"].read_text(encoding="utf-8")
+    start = text.index("Initializing net from parameters")
+    end = text.rindex("\nlayer {", start, text.index("Creating layer", start))
+    rest = re.compile(r"^I\d+ .*Creating layer", re.MULTILINE).search(text, end)
+    assert rest
+    files["log"].write_text(text[: end + 1] + text[rest.start() :], encoding="utf-8")
+    found = inspect(**files)
+    assert not contradictions(found), shown(contradictions(found))
+    assert not [f for f in found if "the net in it" in f.where]
+
+
 def test_weights_of_another_name_may_be_of_any_training(files: dict[str, Any]) -> None:
     renamed = files["weights"].with_name("final.caffemodel")
     files["weights"].rename(renamed)

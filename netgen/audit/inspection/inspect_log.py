@@ -34,6 +34,7 @@ from netgen.audit.inspection.log_runs import (
 from netgen.audit.inspection.references import Reference
 from netgen.audit.inspection.schedule import (
     FALLS,
+    PRINTED,
     TENFOLD,
     RateChange,
     judge_changes,
@@ -49,7 +50,6 @@ from netgen.paper import Recipe
 from netgen.system.text import listed, shape_text, value_text
 
 NOT_A_NUMBER = re.compile(r"[-+]?(nan|inf)", re.IGNORECASE)
-PRINTED = 1e-3  # relative; rates are printed to six digits
 
 
 @dataclass(frozen=True)

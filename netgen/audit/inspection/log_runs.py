@@ -101,11 +101,16 @@ class Run:
 
     @cached_property
     def net(self) -> NetParameter | None:
-        """The nets that it prints, one per phase, as one; None where it prints none completely."""
+        """The nets that it prints, one per phase, as one; None where it prints none completely.
+
+        A net that was cut off between two layers can be read, but more layers are created.
+        """
         joined = NetParameter()
         phases = set()
         for net in printed_nets(self.lines):
-            if net.state.phase not in phases:
+            created = self.created.get("TEST" if net.state.phase else "TRAIN", {})
+            is_whole = created.keys() <= {layer.name for layer in net.layer}
+            if net.state.phase not in phases and is_whole:
                 phases.add(net.state.phase)
                 joined.name = net.name
                 joined.layer.extend(_in_phase(layer, net.state.phase) for layer in net.layer)

@@ -20,6 +20,7 @@ from netgen.system.text import listed, value_text
 
 FALLS = 'section 5.2: "decreased it by a factor of ten whenever the loss plateaued"'
 TENFOLD = 10.0
+PRINTED = 1e-3  # relative; logs tell rates with six digits
 SAME_RATE = 1e-5  # relative: Caffe computes in single precision
 MOST_CHANGES = 100  # of a schedule that are looked at: a rate that changes more often is no stair
 OF_POLICIES = ("gamma", "power", "stepsize", "stepvalue")
@@ -251,7 +252,7 @@ def judge_changes(
     slack
         By how many iterations a change may have been noticed late.
     """
-    odd = [change for change in changes if not same_rate(change.factor, TENFOLD, 1e-3)]
+    odd = [change for change in changes if not same_rate(change.factor, TENFOLD, PRINTED)]
     if odd:
         first = odd[0]
         how = f"divided by {first.factor:.6g}" if first.factor >= 1 else "raised"

@@ -18,7 +18,13 @@ from netgen.audit.inspection.finding import Rule
 from netgen.audit.inspection.inspect_log import InspectedLog
 from netgen.audit.inspection.inspect_solver import NO_EFFECT
 from netgen.audit.inspection.log_runs import Run, ToldLayer
-from netgen.audit.inspection.schedule import OF_POLICIES, same_schedule
+from netgen.audit.inspection.schedule import (
+    OF_POLICIES,
+    PRINTED,
+    same_rate,
+    same_schedule,
+    schedule_of,
+)
 from netgen.audit.inspection.solver_nets import (
     LEARNS,
     GivenNet,
@@ -254,18 +260,27 @@ def _run_of_solver(run: Run, wanted: SolverParameter) -> tuple[str, Verdict]:
         for field in fields
         if field not in NOT_COMPARED and getattr(found, field) != getattr(wanted, field)
     ]
-    rates = same_schedule(found, wanted)
-    if not rates and not run.resumed:
+    rates = same_schedule(found, wanted) or _has_rates(run, wanted)
+    if not rates and not run.restores:
         differing.append("another schedule of rates")
     if differing:
         return f"the log's solver has {listed(differing)}", Verdict.DIFFERS
     if not rates:
-        what = "resumed with other rates than this solver's: lowered by hand, or by another solver"
+        what = "resumed, with other rates than this solver's: lowered by hand, or another solver's"
         return what, Verdict.NOT_CHECKABLE
     if found.random_seed != wanted.random_seed:
         what = f"the same but for random_seed {found.random_seed}, here {wanted.random_seed}"
         return what, Verdict.NOT_CHECKABLE
     return "the log's solver has the fields and the rates of this one", Verdict.SAME
+
+
+def _has_rates(run: Run, wanted: SolverParameter) -> bool:
+    """Return whether the rates that a run tells are those of a solver, whoever set them."""
+    schedule = schedule_of(wanted)
+    told = run.rates if schedule else []
+    return bool(told) and all(
+        same_rate(schedule.rate(i), rate, PRINTED) for i, rate in told if schedule
+    )
 
 
 def _value(solver: SolverParameter, field: str) -> str:

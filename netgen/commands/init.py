@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 MOVED_FROM = ("branch2c", "branch1", "fold", "fresh")
 MOST_LEFT_OVER = 6
-RATE_FALLS = "  # lowers the rate at plateaus (section 5.2)"
-RATE_STAYS = "  # lowers it only as the solver says"
 
 
 @click.command("init", short_help="Make initial weights from a pretrained network.")
@@ -117,11 +115,9 @@ def command(
         click.echo(json.dumps(report.as_data(made) | written, indent=2))
     else:
         _print(made, report.layers(made) if by_layer else report.stages(made), notes)
-    click.echo(
-        f"\n{target} has all {len(made.origins)} layers with weights. Train with one of:", err=True
-    )
+    click.echo(f"\n{target} has all {len(made.origins)} layers with weights.", err=True)
     for line in _next(file, target):
-        click.echo(f"  {line}", err=True)
+        click.echo(line, err=True)
 
 
 def _network_file(variant: str | None, net: Path | None) -> Path:
@@ -149,12 +145,12 @@ def _check_target(target: Path, source: Path, force: bool) -> None:
 
 
 def _next(file: Path, target: Path) -> list[str]:
-    """Return the commands that use the weights; netgen's networks have a solver of their name."""
+    """Tell the commands that use the weights; netgen's networks have a solver of their name."""
     out = file.parent.parent.parent  # of models/NAME/train_val.prototxt
     training = TrainingCommands(file.parent.name, out, gpu=None, initial=target)
     if not training.solver.exists():
-        return [f"caffe train -solver SOLVER -weights {shlex.quote(str(target))}{RATE_STAYS}"]
-    return [f"{training.train}{RATE_FALLS}", f"{training.caffe}{RATE_STAYS}"]
+        return ["Train with:", f"  caffe train -solver SOLVER -weights {shlex.quote(str(target))}"]
+    return list(training.lines)
 
 
 def _print(made: InitialWeights, rows: list[dict[str, str]], notes: Iterable[str]) -> None:

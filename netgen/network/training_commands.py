@@ -32,7 +32,7 @@ class TrainingCommands:
     scheduled
         Whether the solver itself lowers the rate, before iterations that it lists.
     initial
-        Its initial weights; None for those that `netgen init` writes by default.
+        Its initial weights, where they are there; None for those that `netgen init` is to write.
     """
 
     name: str
@@ -49,8 +49,8 @@ class TrainingCommands:
 
     @property
     def init(self) -> str | None:
-        """The command that makes its initial weights; None where no published ones fit."""
-        if self.published is None:
+        """The command that makes its initial weights; None where they are there, or none fit."""
+        if self.published is None or self.initial:
             return None
         net = self.out / "models" / self.name / "train_val.prototxt"
         network = ("--variant", self.name) if self._is_here else ("--net", net.as_posix())
@@ -78,6 +78,8 @@ class TrainingCommands:
 
     def _start(self) -> tuple[str, ...]:
         falls = "" if self.scheduled else "; the rate falls at plateaus"
+        if self.initial:
+            return (f"Train it{falls}:",)
         if self.init:
             return (f"Train it from ImageNet's weights (section 5.2){falls}:",)
         return (

@@ -137,3 +137,15 @@ def test_mostly_non_negative_is_told_from_what_chance_would_do(
     found = crosses(signs * rng.uniform(0.01, 0.1, size) for _ in range(12))
     told = [finding for finding in found if "mostly non-negative" in finding.what]
     assert {finding.verdict for finding in told} == {verdict}, shown(told)
+
+
+@pytest.mark.parametrize("variant", MULTITASK)
+def test_a_network_of_another_width_is_held_against_the_one_that_has_its_layers(
+    variant: str,
+) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / FILE
+        path.write_bytes(message(model_of(variant)).SerializeToString())
+        found = inspect_weights(path)
+    names = {"x0": ("(x0)", "(x1)"), "x1": ("(x0)", "(x1)"), "xs": ("(xs)",)}
+    assert any(name in found[0].what for name in names[variant]), found[0].what

@@ -84,9 +84,11 @@ def _best(shapes: Shapes) -> Reference:
     return max(references, key=lambda reference: _fit(shapes, _shapes(reference)))
 
 
-def _fit(shapes: Shapes, wanted: Shapes) -> float:
+def _fit(shapes: Shapes, wanted: Shapes) -> tuple[float, float]:
+    """Return the shares of layers that agree in name and shape, and in name: widths may differ."""
     same = sum(same_shapes(shapes.get(name, ()), blobs) for name, blobs in wanted.items())
-    return same / max(len(shapes.keys() | wanted.keys()), 1)
+    every = max(len(shapes.keys() | wanted.keys()), 1)
+    return same / every, len(shapes.keys() & wanted.keys()) / every
 
 
 def _shapes(reference: Reference) -> Shapes:

@@ -169,3 +169,22 @@ def test_labels_of_a_head_that_is_one_layer_in_ours_and_two_in_theirs_are_judged
     layer(net, "label_adj", PHASES["TRAIN"]).transform_param.scale = 2
     told = [finding for finding in differing(found_in(net)) if "label_adj, scale" in finding.where]
     assert [finding.phase for finding in told] == ["TRAIN"]
+
+
+@pytest.mark.parametrize("variant", MULTITASK)
+def test_inputs_that_a_program_fills_are_a_training_network_where_labels_are_read(
+    variant: str,
+) -> None:
+    net = copy(variant)
+    for each in [each for each in net.layer if each.type == "Data"]:
+        shape = each.input_param.shape.add(dim=[each.data_param.batch_size])
+        shape.dim.extend((3, 224, 224) if each.name == "data" else ())
+        each.type = "Input"
+        each.ClearField("data_param")
+        each.ClearField("transform_param")
+    found = found_in(net)
+    assert not differing(found), shown(differing(found))
+    told = {finding.where for finding in found if "come from a program (Input" in finding.what}
+    assert told == {f"net: {name}, type" for name in ("data", *LABELS)}
+    layer(net, "label_adj", PHASES["TEST"]).input_param.shape[0].dim[0] = 24
+    assert any("label_adj, batch_size" in x.where for x in differing(found_in(net)))

@@ -22,6 +22,7 @@ from netgen.audit.inspection.source_layers import (
     TRANSFORMS,
     SourceLayer,
     batch_of,
+    feeds_training,
     inspect_source,
     is_source,
     source_of,
@@ -33,7 +34,15 @@ from netgen.cost.complexity import READS_LABELS
 from netgen.paper import Recipe
 from netgen.system.text import shape_text, value_text
 
-__all__ = ["PARAMETERS", "batch_of", "inspect_feeds", "inspect_phases", "is_source", "source_of"]
+__all__ = [
+    "PARAMETERS",
+    "batch_of",
+    "feeds_training",
+    "inspect_feeds",
+    "inspect_phases",
+    "is_source",
+    "source_of",
+]
 
 CLOSE = 1.0  # the mean is published rounded (104) and not rounded (103.939)
 FLIPS = 'section 5.2: "random flips of the input at training"'

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from netgen.audit.inspection.data_layers import inspect_feeds, inspect_phases, is_source
+from netgen.audit.inspection.data_layers import feeds_training, inspect_feeds, inspect_phases
 from netgen.audit.inspection.differences import GraphComparison, compare
 from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
 from netgen.audit.inspection.graph import Graph, graph_of
@@ -104,7 +104,7 @@ def _kind(net: NetParameter) -> tuple[NetKind, list[Phase]]:
     fed: list[Phase] = []
     both: list[Phase] = ["TEST", "TRAIN"]
     for phase in both:
-        if any(map(is_source, layers_in(net, phase))):
+        if feeds_training(layers_in(net, phase)):
             fed.append(phase)
     return ("train_val", fed) if fed else ("deploy", ["TEST"])
 

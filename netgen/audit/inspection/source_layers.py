@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
 from netgen.caffe.caffe_pb2 import DataParameter, LayerParameter
 from netgen.caffe.schema import Phase
+from netgen.cost.complexity import READS_LABELS
 from netgen.cost.layers.layer_types import Shape
 from netgen.system.text import listed, value_text
 
@@ -67,6 +68,16 @@ def is_source(layer: LayerParameter) -> bool:
     but not Input, which waits for a program, nor Parameter.
     """
     return len(layer.top) > 0 and not layer.bottom and layer.type not in ("Input", "Parameter")
+
+
+def feeds_training(layers: Sequence[LayerParameter]) -> bool:
+    """Return whether the layers of a phase are those of a network that trains or is tested.
+
+    Sources feed it; or a program does, through an Input whose blob is read as labels.
+    """
+    given = {top for layer in layers if layer.type == "Input" for top in layer.top}
+    labels = {blob for layer in layers if layer.type in READS_LABELS for blob in layer.bottom[1:2]}
+    return any(map(is_source, layers)) or not given.isdisjoint(labels)
 
 
 def source_of(layer: LayerParameter) -> str:
@@ -127,7 +138,8 @@ def inspect_source(at: SourceLayer, content: str) -> Iterator[InspectionFinding]
         what = f"{content} made by fillers, the paper's are of photographs (section 5.1)"
         yield at.finding("type", what, InspectionVerdict.DIFFERS)
     elif not path:
-        what = f"{content} of a {layer.type[:60]} layer: a program feeds them, not this file"
+        what = f"{content} come from a program ({layer.type[:60]} layer): which they are is not in"
+        what += " this file"
         yield at.finding("type", what, InspectionVerdict.NOT_CHECKABLE)
     else:
         yield from _split(at, path, content)

@@ -195,3 +195,8 @@ def labels_of_datums_of_three_axes(net: NetParameter, draw: Draw) -> None:
         each.bottom[:] = ["flat" if bottom == "label_adj" else bottom for bottom in each.bottom]
     replace_layers(net, [*(x for x in net.layer if not x.bottom), made,
                          *(x for x in net.layer if x.bottom)])  # fmt: skip
+
+
+@rewrite
+def labels_cropped_to_one_number(net: NetParameter, draw: Draw) -> None:
+    draw(st.sampled_from(_sources(net, *LABELS))).transform_param.crop_size = 1

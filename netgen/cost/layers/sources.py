@@ -158,7 +158,7 @@ def _record(layer: LayerParameter, known: Known) -> tuple[Image | None, str | No
         return _as_datum(known.hints[top]), None
     stated = _first_record(layer) if layer.type == "Data" else _resized(layer)
     if crop:
-        return _cropped(layer, crop, stated)
+        return _cropped(layer, crop, stated or known.labels.get(top))
     return (stated, None) if stated else _by_readers(layer, known)
 
 

@@ -385,10 +385,7 @@ def averages_in_another_unit(net: Any, draw: Draw) -> None:
 
 @rewrite
 def features_in_another_order(net: Any, draw: Draw) -> None:
-    """A head reads its tower's channels: what makes a hidden channel may move if its reader does.
-
-    The channels of a bottleneck's first convolution, its normalisation and the next one's inputs.
-    """
+    """A bottleneck's first channels, their normalisation, and what the next convolution reads."""
     layers = {layer.name: layer for layer in net.layer}
     first, norm = layers["res5b_branch2a_noun"], "5b_branch2a_noun"
     order_ = _random(draw).permutation(first.blobs[0].shape.dim[0])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from support.audit import DEPLOY, SOLVER, XS, differing, shown
-from support.logs import falling, log_of_a_training
+from support.logs import falling, log_of_a_training, told
 
-from netgen.audit.inspection import InspectionFinding, InspectionVerdict, inspect
+from netgen.audit.inspection import InspectionFinding, InspectionVerdict, Rule, inspect
 from netgen.caffe.training_log import LogError
 
 Change = Callable[[str], str]
@@ -93,6 +93,33 @@ def test_a_log_without_nets_is_read_with_the_network_given(tmp_path: Path) -> No
     assert not differing(found), shown(found)
     assert any("Table 2 prints 42.18" in finding.what for finding in found)
     assert any("25,691 x batch_size 3" in finding.what for finding in found)
+
+
+def cut_off(change: Change = str) -> Change:
+    """A log whose printed nets are cut off, as glog cuts them, and whose layers are told."""
+
+    def cut(text: str) -> str:
+        head, _, rest = text.partition("I0816 10:00:01")
+        lines = [f"I0816 10:00:01.000001 123 {line}" for line in told("xs")]
+        return head + change("\n".join(lines)) + "\n" + rest[rest.index("I0816 10:00:02") :]
+
+    return cut
+
+
+def test_a_network_is_recognised_by_the_layers_that_the_log_tells_of(tmp_path: Path) -> None:
+    found = inspected(tmp_path, cut_off())
+    assert not differing(found), shown(found)
+    said = "\n".join(finding.what for finding in found)
+    assert "are X_S-ResNet-50 (xs)'s" in said
+    assert "Table 2 prints 22.89 for X_S-ResNet-50" in said
+
+
+def test_a_network_with_another_bottom_is_not_recognised(tmp_path: Path) -> None:
+    other = swap("res5b_anp <- cross5b_adj_anp", "res5b_anp <- cross5b_noun_adj")
+    found = inspected(tmp_path, cut_off(other))
+    assert any("does not print it whole: give the network, too" in f.what for f in found)
+    found = inspected(tmp_path, cut_off(other), net=XS)
+    assert any("res5b_anp" in f.what and f.rule is Rule.ITSELF for f in differing(found))
 
 
 def test_the_log_of_a_real_training_tells_its_solver_and_batches(real_log: Path) -> None:

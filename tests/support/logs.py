@@ -58,6 +58,19 @@ def printed(variant: str, phase: Phase) -> str:
     return MessageToString(filtered)
 
 
+def told(variant: str) -> list[str]:
+    """What Caffe says of each layer when it creates it, less its Splits and shapes."""
+    said = []
+    for phase in (TRAIN, TEST):
+        said += ["solver.cpp:190] Creating test net (#0)"] if phase == TEST else []
+        net = read_net(ROOT / f"models/{variant}/train_val.prototxt")
+        for layer in layers_in(net, "TRAIN" if phase == TRAIN else "TEST"):
+            said += [f"net.cpp:88] Creating Layer {layer.name}"]
+            said += [f"net.cpp:412] {layer.name} <- {blob}" for blob in layer.bottom]
+            said += [f"net.cpp:386] {layer.name} -> {blob}" for blob in layer.top]
+    return said
+
+
 def messages(variant: str) -> list[str]:
     said = ["caffe.cpp:155] Finetuning from ResNet-50-model.caffemodel"]
     said += ["net.cpp:757] Ignoring source layer fc1000"]

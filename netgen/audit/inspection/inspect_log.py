@@ -42,10 +42,12 @@ from netgen.audit.inspection.schedule import (
     schedule_of,
 )
 from netgen.audit.inspection.solver_nets import LEARNS, GivenNet, batch_in, built, nets_of
+from netgen.audit.inspection.told_layers import unlike
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.caffe.schema import Phase
 from netgen.caffe.training_log import OUTPUT, TESTING, TRAINING, read_log
 from netgen.cost.layers.layer_types import Shape
+from netgen.network.variants import variants
 from netgen.paper import Recipe
 from netgen.system.text import listed, shape_text, value_text
 
@@ -111,6 +113,10 @@ def inspect_log(
         inspected = inspect_parsed(net, f"{file}: the net in it")
         reference = inspected.reference or reference
         findings += inspected.findings
+    else:
+        recognised = None if given else _recognised(runs[0])
+        reference = reference or recognised
+        findings += _not_whole(file, recognised, given)
     baseline = reference is not None and len(reference.variant.tasks) == 1
     per_epoch = paper.TRAIN_IMAGES / _images(runs[0], fed, net or (given.net if given else None))
     findings += _sizes(file, fed)
@@ -133,6 +139,32 @@ def inspect_log(
 
 def _printed(run: Run) -> list[LayerParameter]:
     return [layer for layers in run.printed.values() for layer in layers]
+
+
+def _recognised(run: Run) -> Reference | None:
+    """Return the network of ours whose layers the log tells of, one by one."""
+    fed = run.fed().get("TEST")
+    for variant in variants(list(paper.TASKS)).values():
+        reference = Reference(variant, "train_val")
+        told = run.created.get("TEST") if variant.row.is_trained else None
+        if told and not unlike(told, reference.net(), "TEST", fed):
+            return reference
+    return None
+
+
+def _not_whole(
+    file: str, recognised: Reference | None, given: GivenNet | None
+) -> Iterator[Finding]:
+    """Tell what is known of a net that the log does not print, or not to its end."""
+    where = f"{file}: the net in it"
+    if recognised:
+        title = f"{recognised.variant.row.title} ({recognised.title})"
+        what = f"the layers that the log tells of, with bottoms, tops and shapes, are {title}'s"
+        yield Finding(where, f"{what}; the rest is not printed", Verdict.EQUIVALENT,
+                      phase="TEST")  # fmt: skip
+    elif not given:
+        what = "the log does not print it whole: give the network, too (--net)"
+        yield Finding(where, what, Verdict.NOT_CHECKABLE, Rule.ITSELF)
 
 
 # ---- how often Caffe was started, and what is missing -------------------------------------------

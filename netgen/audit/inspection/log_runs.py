@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+from netgen.audit.inspection.told_layers import ToldLayer, told_layers
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.caffe.schema import Phase, SchemaError, parse_net, parse_solver
 from netgen.caffe.training_log import (
@@ -33,28 +33,10 @@ RESUMED = re.compile(r"(?:Resuming|Restoring previous solver status) from (?P<fi
 RESTORED = "SGDSolver: restoring history"
 FED = re.compile(r"output data size: (\d+(?:,\d+){3})$")
 IGNORED = re.compile(r"Ignoring source layer (\S+)")
-CREATED = re.compile(r"Creating Layer (?P<layer>\S+)")
-SET_UP = re.compile(r"Setting up (?P<layer>\S+)")
-BOTTOM = re.compile(r"(?P<layer>\S+) <- (?P<blob>\S+)")
-TOP = re.compile(r"(?P<layer>\S+) -> (?P<blob>\S+)")
-SHAPE = re.compile(r"Top shape: (?P<shape>\d+(?: \d+)*) \(")
-SPLIT = re.compile(r"_split(_\d+)?$")
 BEGINS = "\nlayer {"
 SNAPSHOT = re.compile(r"Snapshotting to (?:binary proto ?file |HDF5 file )?(\S+\.caffemodel\S*)")
 OF_TEST_NET = "Creating test net"
 LARGEST = 2**28
-
-
-@dataclass
-class ToldLayer:
-    """A layer as a log tells of it: what it reads and makes, and in which shapes.
-
-    Blobs have the names that the net's file gives them, where Caffe inserted Splits.
-    """
-
-    bottoms: list[str] = dataclasses.field(default_factory=list)
-    tops: list[str] = dataclasses.field(default_factory=list)
-    shapes: list[Shape] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -158,28 +140,7 @@ class Run:
     @cached_property
     def created(self) -> dict[Phase, dict[str, ToldLayer]]:
         """The layers that are created in each phase, by name, without those that Caffe inserts."""
-        found: dict[Phase, dict[str, ToldLayer]] = {}
-        splits: dict[str, str] = {}  # what a Split makes, and the blob that it is a copy of
-        being_set_up = ToldLayer()
-        for phase, text in self._by_phase():
-            layers = found.setdefault(phase, {})
-            if match := CREATED.match(text):
-                layers[match["layer"]] = ToldLayer()
-            elif match := SET_UP.match(text):
-                being_set_up = layers.get(match["layer"], ToldLayer())
-            elif match := SHAPE.match(text):
-                being_set_up.shapes.append(tuple(map(int, match["shape"].split())))
-            elif (match := BOTTOM.match(text)) and match["layer"] in layers:
-                blob = splits.get(match["blob"], match["blob"])
-                layers[match["layer"]].bottoms.append(blob)
-            elif (match := TOP.match(text)) and match["layer"] in layers:
-                told = layers[match["layer"]]
-                told.tops.append(match["blob"])
-                if SPLIT.search(match["layer"]) and told.bottoms:
-                    splits[match["blob"]] = told.bottoms[0]
-        own = {phase: {name: told for name, told in layers.items() if not SPLIT.search(name)}
-               for phase, layers in found.items()}  # fmt: skip
-        return {phase: layers for phase, layers in own.items() if layers}
+        return told_layers(self._by_phase())
 
     def fed(self) -> dict[Phase, Shape]:
         """Return the shape of each phase's images: the first data size once its net is created.

@@ -6,18 +6,17 @@ What two files contradict each other in differs; what cannot be seen is not chec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from netgen.audit.inspection import databases_together
-from netgen.audit.inspection.data_layers import PARAMETERS
 from netgen.audit.inspection.finding import InspectionFinding as Finding
 from netgen.audit.inspection.finding import InspectionVerdict as Verdict
 from netgen.audit.inspection.finding import Rule
 from netgen.audit.inspection.inspect_log import InspectedLog
 from netgen.audit.inspection.inspect_solver import NO_EFFECT
-from netgen.audit.inspection.log_runs import Run, ToldLayer
+from netgen.audit.inspection.log_runs import Run
 from netgen.audit.inspection.schedule import (
     OF_POLICIES,
     PRINTED,
@@ -34,12 +33,12 @@ from netgen.audit.inspection.solver_nets import (
     compare_nets,
     different_layers,
 )
-from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
+from netgen.audit.inspection.told_layers import unlike
+from netgen.caffe.caffe_pb2 import NetParameter, SolverParameter
 from netgen.caffe.caffemodel import published_by_he, read_weights, sha1
 from netgen.caffe.caffemodel_check import Shapes, compare, shapes_of
 from netgen.caffe.schema import Phase, SchemaError
 from netgen.cost.complexity import count
-from netgen.cost.layers.layer_types import Shape
 from netgen.system.text import listed, value_text
 
 PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")
@@ -203,41 +202,13 @@ def _as_told(where: str, phase: Phase, run: Run, given: GivenNet) -> Finding:
         same = [layer for layer in layers if layer.name in printed]
         others = different_layers([*printed.values()], same, printed=True)
         if phase in run.created:
-            others += _unlike(run.created[phase], layers, _shapes(given.net, phase, run))
+            others += unlike(run.created[phase], given.net, phase, run.fed().get(phase))
     if others:
         what = "another net: these layers are in one of them only, or not alike:"
         what += f" {listed(list(dict.fromkeys(others)))}"
         return Finding(where, what, Verdict.DIFFERS, Rule.ITSELF, phase)
     what = "what the log tells of its layers, their bottoms, tops and shapes, is so in this net"
     return Finding(where, what, Verdict.EQUIVALENT, Rule.ITSELF, phase)
-
-
-def _unlike(
-    told: Mapping[str, ToldLayer],
-    layers: Sequence[LayerParameter],
-    shapes: Mapping[str, list[Shape]],
-) -> list[str]:
-    """Return the names of layers whose blobs a log tells otherwise than a net has them."""
-    wanted = {layer.name: ([*layer.bottom], [*layer.top]) for layer in layers}
-    apart = sorted(set(told) ^ set(wanted))
-    shared = [name for name in told if name in wanted]
-    wired = [n for n in shared if (told[n].bottoms, told[n].tops) != wanted[n]]
-    shaped = [n for n in shared if n in shapes and told[n].shapes != shapes[n]]
-    return [*apart, *wired, *shaped]
-
-
-def _shapes(net: NetParameter, phase: Phase, run: Run) -> dict[str, list[Shape]]:
-    """Return the shapes that the layers with weights make of the images that the log tells of."""
-    fed, layers = run.fed().get(phase), built(net, phase)
-    images = next((layer.top[0] for layer in layers if layer.type in PARAMETERS), None)
-    if fed is None or images is None:
-        return {}
-    try:
-        counted = count(net, phase, inputs={images: (fed[1], fed[2], fed[3])}).layers
-    except SchemaError:
-        return {}
-    made = {x.name: [top.shape for top in x.tops] for x in counted if x.type in LEARNS and x.known}
-    return {name: [x for x in shapes if x] for name, shapes in made.items() if all(shapes)}
 
 
 def _log_of_solver(log: InspectedLog, file: str, wanted: SolverParameter) -> Iterator[Finding]:

@@ -219,10 +219,8 @@ INSERTED: dict[str, Callable[[LayerParameter], Any]] = {
     "TanH": lambda _: None,
 }
 AFTER = ("Convolution", "BatchNorm", "Scale", "ReLU", "Eltwise", "Pooling", "InnerProduct")
-# After a layer without negative numbers, these change nothing, nor a ReLU before another one.
-NO_INSERTION = {(x, y) for x in ("AbsVal", "ReLU") for y in ("ReLU", "Pooling")} | {
-    ("ReLU", "Eltwise")
-}
+# After a layer without negative numbers, these change nothing.
+NO_INSERTION = {(x, y) for x in ("AbsVal", "ReLU") for y in ("ReLU", "Pooling")}
 REPLACED = {
     "ReLU": ("Sigmoid", "TanH", "ELU", "PReLU", "BNLL", "AbsVal"),
     "BatchNorm": ("MVN", "LRN"),
@@ -241,7 +239,7 @@ def graph_mutations() -> Iterator[Mutation]:
     for made in INSERTED:
         for before in AFTER:
             if (made, before) not in NO_INSERTION:
-                at = _before_a_sum if (made, before) == ("ReLU", "Scale") else of_type(before)
+                at = RELU_AFTER[before] if made == "ReLU" else of_type(before)
                 yield Mutation(f"{made} after {before}", at, partial(_insert, made))
     for kind, others in REPLACED.items():
         for other in others:
@@ -257,6 +255,16 @@ def graph_mutations() -> Iterator[Mutation]:
 
 def _before_a_sum(each: LayerParameter) -> bool:
     return each.type == "Scale" and each.name.endswith(("branch1", "branch2c"))
+
+
+# Nor does a ReLU before another one.
+RELU_AFTER: dict[str, Callable[[LayerParameter], bool]] = {
+    "Convolution": of_type("Convolution"),
+    "BatchNorm": of_type("BatchNorm"),
+    "Scale": _before_a_sum,
+    "Eltwise": lambda each: each.name == "res5a",
+    "InnerProduct": of_type("InnerProduct"),
+}
 
 
 def _in_place(kind: str, each: LayerParameter) -> bool:

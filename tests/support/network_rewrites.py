@@ -71,7 +71,7 @@ WITHOUT_EFFECT: dict[str, tuple[Fill, tuple[str, ...]]] = {
     "Pooling": (_pixel, AFTER[:-1]),
     "Flatten": (lambda made: None, ("InnerProduct",)),
     "Reshape": (_flat, ("InnerProduct",)),
-    "ReLU": (lambda made: None, ("ReLU", "Pooling", "Eltwise")),
+    "ReLU": (lambda made: None, ("ReLU", "Pooling")),
     "AbsVal": (lambda made: None, ("ReLU", "Pooling")),
 }
 
@@ -94,9 +94,15 @@ def identities() -> Iterator[Mutation]:
     for kind, (_, others) in WITHOUT_EFFECT.items():
         for before in others:
             yield Mutation(f"{kind} after {before}", of_type(before), partial(_insert, kind))
+    # The sum at the branching point is followed by a normalisation, every other by a ReLU.
+    yield Mutation("ReLU after a sum", _sum_of_a_block, partial(_insert, "ReLU"))
     last = _named("pool5")
     for kind in ("Flatten", "Reshape"):
         yield Mutation(f"{kind} before a classifier", last, partial(_flattened, kind))
+
+
+def _sum_of_a_block(each: LayerParameter) -> bool:
+    return each.type == "Eltwise" and each.name != "res5a"
 
 
 def _named(beginning: str) -> Callable[[LayerParameter], bool]:

@@ -28,11 +28,11 @@ from support.networks import MULTITASK, TRAINED, VARIANTS
 from support.paths import ROOT
 
 from netgen import paper
+from netgen.audit.comparison.differences import compare
+from netgen.audit.comparison.graph import graph_of
 from netgen.audit.inspection import InspectionFinding as Finding
 from netgen.audit.inspection import InspectionVerdict as Verdict
 from netgen.audit.inspection import inspect
-from netgen.audit.inspection.differences import compare
-from netgen.audit.inspection.graph import graph_of
 from netgen.audit.inspection.inspect_network import inspect_parsed
 from netgen.caffe.caffe_pb2 import (
     TEST,

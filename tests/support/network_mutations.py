@@ -14,7 +14,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from netgen.audit.inspection.traits import MESSAGES
+from netgen.audit.comparison.traits import MESSAGES
 from netgen.caffe.caffe_pb2 import TRAIN, LayerParameter, NetParameter, ParamSpec
 from netgen.cost.complexity import count
 from netgen.paper import IMAGE_SHAPE

@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from netgen.audit.inspection.traits import MESSAGES
+from netgen.audit.comparison.traits import MESSAGES
 from netgen.caffe.caffe_pb2 import (
     TEST,
     TRAIN,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from netgen import paper
-from netgen.audit.inspection.references import Reference
+from netgen.audit.comparison.references import Reference
 from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.caffe.caffemodel import _net_class
 from netgen.caffe.schema import parse_net

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from netgen.audit.inspection.finding import (
+from netgen.audit.finding import (
     InspectionError,
     InspectionFinding,
     InspectionVerdict,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netgen import paper
-from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
-from netgen.audit.inspection.references import Reference
+from netgen.audit.comparison.references import Reference
+from netgen.audit.finding import InspectionFinding, InspectionVerdict
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.training_log import TrainingLog
 from netgen.paper.claims import ROWS

@@ -12,11 +12,11 @@ import os
 from collections.abc import Iterator, Sequence
 
 from netgen import paper
-from netgen.audit.inspection.differences import GraphComparison
-from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
-from netgen.audit.inspection.graph import Graph
+from netgen.audit.comparison.differences import GraphComparison
+from netgen.audit.comparison.graph import Graph
+from netgen.audit.comparison.references import Reference
+from netgen.audit.finding import InspectionFinding, InspectionVerdict, Rule
 from netgen.audit.inspection.label_layers import inspect_labels
-from netgen.audit.inspection.references import Reference
 from netgen.audit.inspection.source_layers import (
     PARAMETERS,
     TRANSFORMS,

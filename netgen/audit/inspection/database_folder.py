@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netgen import paper
-from netgen.audit.inspection.finding import InspectionError
+from netgen.audit.finding import InspectionError
 from netgen.caffe.databases import Databases
 from netgen.network.dataset import read_dataset
 from netgen.paper.implied import Rounding

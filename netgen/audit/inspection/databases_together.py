@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from netgen.audit.finding import InspectionFinding as Finding
+from netgen.audit.finding import InspectionVerdict as Verdict
+from netgen.audit.finding import Rule
 from netgen.audit.inspection.database_folder import find_databases
-from netgen.audit.inspection.finding import InspectionFinding as Finding
-from netgen.audit.inspection.finding import InspectionVerdict as Verdict
-from netgen.audit.inspection.finding import Rule
 from netgen.audit.inspection.inspect_log import InspectedLog
 from netgen.audit.inspection.label_layers import task_named
 from netgen.audit.inspection.solver_nets import GivenNet, SolverNets, built, same_end

@@ -9,6 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from netgen import paper
+from netgen.audit.finding import (
+    InspectionError,
+    InspectionFinding,
+    InspectionVerdict,
+    Rule,
+)
 from netgen.audit.inspection.database_folder import (
     Counts,
     Ints,
@@ -17,12 +23,6 @@ from netgen.audit.inspection.database_folder import (
     odd_one_out,
     rounding,
     shift_of,
-)
-from netgen.audit.inspection.finding import (
-    InspectionError,
-    InspectionFinding,
-    InspectionVerdict,
-    Rule,
 )
 from netgen.caffe.databases import Databases, Labels, first_shape, image_digests, read_labels
 from netgen.paper import IMAGE_SHAPE

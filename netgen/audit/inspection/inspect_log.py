@@ -15,10 +15,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from netgen import paper
+from netgen.audit.comparison.references import Reference
+from netgen.audit.finding import InspectionFinding as Finding
+from netgen.audit.finding import InspectionVerdict as Verdict
+from netgen.audit.finding import Rule
 from netgen.audit.inspection.accuracies import inspect_accuracies
-from netgen.audit.inspection.finding import InspectionFinding as Finding
-from netgen.audit.inspection.finding import InspectionVerdict as Verdict
-from netgen.audit.inspection.finding import Rule
 from netgen.audit.inspection.inspect_network import inspect_parsed
 from netgen.audit.inspection.inspect_solver import inspect_parsed_solver
 from netgen.audit.inspection.log_runs import (
@@ -31,7 +32,6 @@ from netgen.audit.inspection.log_runs import (
     read_runs,
     tests_of,
 )
-from netgen.audit.inspection.references import Reference
 from netgen.audit.inspection.schedule import (
     FALLS,
     PRINTED,

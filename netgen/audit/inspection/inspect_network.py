@@ -7,17 +7,17 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from netgen.audit.inspection.data_layers import feeds_training, inspect_feeds, inspect_phases
-from netgen.audit.inspection.differences import GraphComparison, compare
-from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
-from netgen.audit.inspection.graph import Graph, graph_of
-from netgen.audit.inspection.network_findings import (
+from netgen.audit.comparison.differences import GraphComparison, compare
+from netgen.audit.comparison.graph import Graph, graph_of
+from netgen.audit.comparison.network_findings import (
     layer_findings,
     numeric_finding,
     rewrite_findings,
 )
-from netgen.audit.inspection.numeric import run_both
-from netgen.audit.inspection.references import Reference, nearest
+from netgen.audit.comparison.numeric import run_both
+from netgen.audit.comparison.references import Reference, nearest
+from netgen.audit.finding import InspectionFinding, InspectionVerdict, Rule
+from netgen.audit.inspection.data_layers import feeds_training, inspect_feeds, inspect_phases
 from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.caffe.schema import Phase, SchemaError, SchemaWarning, layers_in, read_net
 from netgen.network.build import NetKind
@@ -52,7 +52,7 @@ def inspect_net(path: str | os.PathLike[str], numeric: bool = False) -> Inspecte
     path
         The prototxt.
     numeric
-        Also run both in Caffe: see `netgen.audit.inspection.numeric`.
+        Also run both in Caffe: see `netgen.audit.comparison.numeric`.
 
     Raises
     ------

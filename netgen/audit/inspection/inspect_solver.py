@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from netgen import paper
-from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
+from netgen.audit.finding import InspectionFinding, InspectionVerdict, Rule
 from netgen.audit.inspection.schedule import (
     OF_POLICIES,
     Judged,

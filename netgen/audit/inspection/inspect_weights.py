@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netgen import paper
-from netgen.audit.inspection.explanations import starts_at
-from netgen.audit.inspection.finding import InspectionFinding as Finding
-from netgen.audit.inspection.finding import InspectionVerdict as Verdict
-from netgen.audit.inspection.finding import Rule
-from netgen.audit.inspection.references import Reference
+from netgen.audit.comparison.explanations import starts_at
+from netgen.audit.comparison.references import Reference
+from netgen.audit.finding import InspectionFinding as Finding
+from netgen.audit.finding import InspectionVerdict as Verdict
+from netgen.audit.finding import Rule
 from netgen.caffe.caffemodel import Shape, Weights, published_by_he, read_weights, sha1, shapes_text
 from netgen.caffe.caffemodel_check import (
     Shapes,

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netgen import paper
-from netgen.audit.inspection.differences import GraphComparison
-from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
-from netgen.audit.inspection.nodes import CARRIES, Node
-from netgen.audit.inspection.references import Reference
+from netgen.audit.comparison.differences import GraphComparison
+from netgen.audit.comparison.nodes import CARRIES, Node
+from netgen.audit.comparison.references import Reference
+from netgen.audit.finding import InspectionFinding, InspectionVerdict, Rule
 from netgen.audit.inspection.source_layers import (
     TRANSFORMS,
     Order,

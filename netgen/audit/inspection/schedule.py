@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from netgen.audit.inspection.finding import InspectionVerdict as Verdict
-from netgen.audit.inspection.finding import Rule
+from netgen.audit.finding import InspectionVerdict as Verdict
+from netgen.audit.finding import Rule
 from netgen.caffe.caffe_pb2 import SolverParameter
 from netgen.paper import Recipe
 from netgen.system.text import listed, value_text

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from netgen.audit.finding import InspectionVerdict as Verdict
+from netgen.audit.finding import Rule
 from netgen.audit.inspection.data_layers import PARAMETERS, batch_of, source_of
-from netgen.audit.inspection.finding import InspectionVerdict as Verdict
-from netgen.audit.inspection.finding import Rule
 from netgen.audit.inspection.schedule import Judged
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, NetState, SolverParameter
 from netgen.caffe.caffe_pb2 import Phase as PhaseNumber

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict, Rule
+from netgen.audit.finding import InspectionFinding, InspectionVerdict, Rule
 from netgen.caffe.caffe_pb2 import DataParameter, LayerParameter
 from netgen.caffe.schema import Phase
 from netgen.cost.complexity import READS_LABELS

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from netgen.audit.finding import InspectionFinding as Finding
+from netgen.audit.finding import InspectionVerdict as Verdict
+from netgen.audit.finding import Rule
 from netgen.audit.inspection import databases_together
-from netgen.audit.inspection.finding import InspectionFinding as Finding
-from netgen.audit.inspection.finding import InspectionVerdict as Verdict
-from netgen.audit.inspection.finding import Rule
 from netgen.audit.inspection.inspect_log import InspectedLog
 from netgen.audit.inspection.inspect_solver import NO_EFFECT
 from netgen.audit.inspection.log_runs import Run

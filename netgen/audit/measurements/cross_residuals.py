@@ -8,8 +8,8 @@ from itertools import permutations
 from math import prod, sqrt
 
 from netgen import paper
-from netgen.audit.inspection.explanations import starts_at
-from netgen.audit.inspection.traits import traits_of
+from netgen.audit.comparison.explanations import starts_at
+from netgen.audit.comparison.traits import traits_of
 from netgen.audit.measurements.measurement import AuditInputs, Basis, Found, measures
 from netgen.audit.measurements.parsed_networks import TASKS, ParsedNetwork, of_type, parameters_of
 from netgen.audit.measurements.shortcuts import is_plain_sum

@@ -1,6 +1,6 @@
 """One spelling for what a layer computes: what is special about each type of layer.
 
-`netgen.audit.inspection.traits` reads a layer's fields; the function of its type then changes what
+`netgen.audit.comparison.traits` reads a layer's fields; the function of its type then changes what
 Caffe lets one write in several ways, and names another type where that layer does the same.
 """
 

@@ -16,9 +16,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from netgen.audit.inspection.nodes import Edge, Node
-from netgen.audit.inspection.spellings import Value
-from netgen.audit.inspection.traits import Traits
+from netgen.audit.comparison.nodes import Edge, Node
+from netgen.audit.comparison.spellings import Value
+from netgen.audit.comparison.traits import Traits
 
 PIXEL = {"kernel_size": (1, 1), "stride": (1, 1), "pad": (0, 0)}
 TAKES_A_BIAS = {"Convolution", "Deconvolution", "InnerProduct", "Scale"}

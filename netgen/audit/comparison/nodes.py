@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netgen.audit.inspection.traits import Traits, traits_of
+from netgen.audit.comparison.traits import Traits, traits_of
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import Phase
 from netgen.cost.complexity import READS_LABELS

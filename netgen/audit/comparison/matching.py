@@ -12,7 +12,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from netgen.audit.inspection.graph import Graph
+from netgen.audit.comparison.graph import Graph
 
 Pairs = dict[int, int]
 

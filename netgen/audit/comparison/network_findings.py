@@ -6,11 +6,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
-from netgen.audit.inspection.differences import DifferenceKind, GraphComparison, LayerDifference
-from netgen.audit.inspection.explanations import rule_of, sentence, verdict_of
-from netgen.audit.inspection.finding import InspectionFinding, InspectionVerdict
-from netgen.audit.inspection.numeric import SAME, Numeric
-from netgen.audit.inspection.references import Reference
+from netgen.audit.comparison.differences import DifferenceKind, GraphComparison, LayerDifference
+from netgen.audit.comparison.explanations import rule_of, sentence, verdict_of
+from netgen.audit.comparison.numeric import SAME, Numeric
+from netgen.audit.comparison.references import Reference
+from netgen.audit.finding import InspectionFinding, InspectionVerdict
 from netgen.caffe.schema import Phase
 from netgen.network.variants import Architecture
 from netgen.system.text import listed

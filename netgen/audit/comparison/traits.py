@@ -15,7 +15,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from netgen.audit.inspection.spellings import SPECIAL, TYPE, Value
+from netgen.audit.comparison.spellings import SPECIAL, TYPE, Value
 from netgen.caffe.caffe_pb2 import FillerParameter, LayerParameter, ParamSpec
 from netgen.caffe.schema import Phase
 from netgen.cost.layers.layer_types import Shape

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from netgen import paper
-from netgen.audit.inspection.explanations import start_of
-from netgen.audit.inspection.graph import Graph, GraphCount, graph_of_layers, similarity
+from netgen.audit.comparison.explanations import start_of
+from netgen.audit.comparison.graph import Graph, GraphCount, graph_of_layers, similarity
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, layers_in, parse_net
 from netgen.network.build import BuildSpec, NetKind, prototxt

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.text_format import MessageToString
 
-from netgen.audit.inspection.differences import GraphComparison
-from netgen.audit.inspection.graph import Graph, fed_shapes
+from netgen.audit.comparison.differences import GraphComparison
+from netgen.audit.comparison.graph import Graph, fed_shapes
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.child import call, send
 from netgen.caffe.engine import EngineError

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from netgen.audit.inspection.graph import Graph
-from netgen.audit.inspection.matching import Pairs, match
-from netgen.audit.inspection.nodes import IMAGE, LABEL, Edge, Node
+from netgen.audit.comparison.graph import Graph
+from netgen.audit.comparison.matching import Pairs, match
+from netgen.audit.comparison.nodes import IMAGE, LABEL, Edge, Node
 
 BlobRead = tuple[int, int, float]  # a node of the wanted graph or a leaf, its top, the coefficient
 

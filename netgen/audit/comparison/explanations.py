@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import re
 
-from netgen.audit.inspection.differences import DifferenceKind, LayerDifference
-from netgen.audit.inspection.finding import InspectionVerdict, Rule
-from netgen.audit.inspection.nodes import Node
+from netgen.audit.comparison.differences import DifferenceKind, LayerDifference
+from netgen.audit.comparison.nodes import Node
+from netgen.audit.finding import InspectionVerdict, Rule
 from netgen.cost.layers.layer_types import RULES
 from netgen.network.variants import Architecture
 from netgen.paper import CROSS_CHANNELS

@@ -1,7 +1,7 @@
 """The normal form of a graph: networks that compute the same for a reason of algebra become equal.
 
-`netgen.audit.inspection.algebra` has the rules for several layers, and
-`netgen.audit.inspection.spellings` those that concern one layer alone.
+`netgen.audit.comparison.algebra` has the rules for several layers, and
+`netgen.audit.comparison.spellings` those that concern one layer alone.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from netgen.audit.inspection.algebra import RULES, Draft, makes_no_negative
-from netgen.audit.inspection.nodes import Edge, Node
+from netgen.audit.comparison.algebra import RULES, Draft, makes_no_negative
+from netgen.audit.comparison.nodes import Edge, Node
 from netgen.caffe.caffe_pb2 import LayerParameter
 
 Labels = Mapping[int, tuple[LayerParameter, ...]]

@@ -1,6 +1,6 @@
 """A phase of a network as a graph without names: what each layer computes, and from what.
 
-The graph is in normal form: see `netgen.audit.inspection.normal_form`. Two fingerprints per layer,
+The graph is in normal form: see `netgen.audit.comparison.normal_form`. Two fingerprints per layer,
 one of all that leads to it and one of all that it leads to, make layers of different networks
 comparable.
 """
@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from netgen.audit.inspection.nodes import Maker, Node, label_versions
-from netgen.audit.inspection.normal_form import Rewrite, normal_form
+from netgen.audit.comparison.nodes import Maker, Node, label_versions
+from netgen.audit.comparison.normal_form import Rewrite, normal_form
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, SchemaError, layers_in
 from netgen.cost.complexity import count

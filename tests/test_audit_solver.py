@@ -10,6 +10,9 @@ from support.networks import TRAINED
 from support.paths import ROOT
 
 from netgen.audit.inspection import InspectionFinding, InspectionVerdict, inspect
+from netgen.audit.inspection.inspect_solver import inspect_solver
+from netgen.audit.inspection.solver_nets import GivenNet
+from netgen.caffe.schema import read_net
 
 TEXT = SOLVER.read_text(encoding="utf-8")
 
@@ -115,3 +118,33 @@ def test_a_baselines_rates_are_left_open_by_the_paper(tmp_path: Path) -> None:
     told = next(finding for finding in found if finding.where.endswith("base_lr"))
     assert told.verdict is InspectionVerdict.NOT_CHECKABLE
     assert "the baselines' is open" in told.what
+
+
+@pytest.mark.parametrize(
+    ("state", "rule"),
+    [
+        ('train_state { stage: "more" }', 'stage: "more"'),
+        ("train_state { level: 2 }", "min_level: 2"),
+        ('test_state { stage: "more" }', 'stage: "more"'),
+    ],
+)
+def test_a_state_that_selects_other_layers_is_told(state: str, rule: str, tmp_path: Path) -> None:
+    net = tmp_path / "net.prototxt"
+    more = f'layer {{ name: "more" type: "Silence" bottom: "data" include {{ {rule} }} }}\n'
+    net.write_text(XS.read_text(encoding="utf-8") + more, encoding="utf-8")
+    path = tmp_path / "solver.prototxt"
+    text = TEXT.replace("models/xs/train_val.prototxt", str(net))
+    path.write_text(f"{text}\n{state}\n", encoding="utf-8")
+    found = inspect_solver(path, GivenNet(str(net), read_net(net)))
+    field = state.partition(" ")[0]
+    told = next(finding for finding in found if finding.where.endswith(f": {field}"))
+    assert told.verdict is InspectionVerdict.DIFFERS
+    assert told.what.endswith("selects other layers than those of the net as it is: more")
+    assert told.phase == field.partition("_")[0].upper()
+
+
+def test_a_net_that_is_nowhere_is_told(tmp_path: Path) -> None:
+    found = inspected(tmp_path, "models/xs/train_val.prototxt", "nowhere.prototxt", net=None)
+    told = next(finding for finding in found if finding.where.endswith(": net"))
+    assert told.verdict is InspectionVerdict.NOT_CHECKABLE
+    assert told.what == 'net "nowhere.prototxt": it is not there'

@@ -290,7 +290,10 @@ def notes_on_steps(solver: SolverParameter) -> Iterator[Judged]:
     if values != sorted(set(values)):
         what = f"stepvalues {listed(list(map(str, values)))} do not rise: Caffe takes them in this"
         yield Judged(f"{what} order, one an iteration", Verdict.NOT_CHECKABLE, Rule.CAFFE)
-    late = [f"{value:,}" for value in values if value >= solver.max_iter]
+    taken = zip(values, _multistep(solver).places, strict=True)
+    late = [f"{value:,}" for value, place in taken if place >= solver.max_iter]
     if late:
-        what = f"stepvalue {listed(late)} is not before max_iter {solver.max_iter:,}: that fall"
+        what = (
+            f"stepvalue {listed(late)} is not taken before max_iter {solver.max_iter:,}: that fall"
+        )
         yield Judged(f"{what} never comes", Verdict.NOT_CHECKABLE, Rule.CAFFE)

@@ -20,7 +20,8 @@ from netgen.audit.inspection import InspectionFinding, InspectionVerdict
 from netgen.audit.inspection import inspect_log as log_inspection
 from netgen.audit.inspection.inspect_log import inspect_log
 from netgen.audit.inspection.inspect_network import Inspected, inspect_parsed
-from netgen.audit.inspection.solver_nets import GivenNet, nets_of
+from netgen.audit.inspection.same_nets import GivenNet
+from netgen.audit.inspection.solver_nets import nets_of
 from netgen.audit.inspection.together import Given, check_together
 from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.caffe.schema import read_net, read_solver

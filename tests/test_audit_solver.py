@@ -11,7 +11,7 @@ from support.paths import ROOT
 
 from netgen.audit.inspection import InspectionFinding, InspectionVerdict, inspect
 from netgen.audit.inspection.inspect_solver import inspect_solver
-from netgen.audit.inspection.solver_nets import GivenNet
+from netgen.audit.inspection.same_nets import GivenNet
 from netgen.caffe.schema import read_net
 
 TEXT = SOLVER.read_text(encoding="utf-8")

@@ -19,8 +19,8 @@ from support.solver_rewrites import REWRITES, in_equal_steps
 
 from netgen.audit.inspection import InspectionFinding, InspectionVerdict
 from netgen.audit.inspection.inspect_solver import NO_EFFECT, RULES, inspect_solver
+from netgen.audit.inspection.same_nets import GivenNet
 from netgen.audit.inspection.schedule import judge_policy, same_schedule
-from netgen.audit.inspection.solver_nets import GivenNet
 from netgen.caffe.caffe_pb2 import SolverParameter
 from netgen.caffe.schema import SchemaError, parse_solver, read_net
 

@@ -141,19 +141,24 @@ def _table(
 
 
 def print_findings(console: Console, findings: Sequence[InspectionFinding]) -> None:
-    """Print how files compare with the paper, and the number of findings of each verdict."""
-    rows = [
-        (
-            Text(x.verdict.value, INSPECTION_STYLES[x.verdict]),
-            x.rule.value,
-            x.phase,
-            x.where,
-            x.what,
-        )
-        for x in findings
-    ]
+    """Print one table per file, and the number of findings of each verdict."""
     heads = ("verdict", "whose rule", "phase", "where", "what")
-    console.print(_table("", heads, (13, 11, 5, 25, 42), rows))
+    for file, group in groupby(findings, key=_file):
+        rows = [
+            (
+                Text(x.verdict.value, INSPECTION_STYLES[x.verdict]),
+                x.rule.value,
+                x.phase,
+                x.where.removeprefix(file).removeprefix(": ") or "all of it",
+                x.what,
+            )
+            for x in group
+        ]
+        console.print(_table(file, heads, (13, 11, 5, 24, 43), rows))
+        console.print()
     counts = Counter(finding.verdict.value for finding in findings)
-    console.print()
     console.print(Text(", ".join(f"{n} {verdict}" for verdict, n in counts.items()), "bold"))
+
+
+def _file(finding: InspectionFinding) -> str:
+    return finding.where.partition(": ")[0]

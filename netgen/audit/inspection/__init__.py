@@ -21,7 +21,7 @@ from netgen.audit.finding import (
 if TYPE_CHECKING:
     from netgen.audit.inspection.inspect_log import InspectedLog
     from netgen.audit.inspection.inspect_network import Inspected
-    from netgen.audit.inspection.solver_nets import GivenNet
+    from netgen.audit.inspection.same_nets import GivenNet
     from netgen.caffe.caffe_pb2 import SolverParameter
 
 __all__ = ["InspectionError", "InspectionFinding", "InspectionVerdict", "Rule", "inspect"]
@@ -77,14 +77,14 @@ def inspect(
     inspected_log: InspectedLog | None = None
     if net is not None:
         from netgen.audit.inspection.inspect_network import inspect_net
-        from netgen.audit.inspection.solver_nets import GivenNet as Net
+        from netgen.audit.inspection.same_nets import GivenNet as Net
 
         inspected = inspect_net(net, numeric)
         findings += inspected.findings
         given = Net(os.fspath(net), inspected.net)
     if solver is not None:
         from netgen.audit.inspection.inspect_solver import inspect_solver, read_told_solver
-        from netgen.audit.inspection.solver_nets import GivenNet as Net
+        from netgen.audit.inspection.same_nets import GivenNet as Net
 
         parameters, _ = read_told_solver(solver)
         inspected = inspected or _in_place(parameters, os.fspath(solver))

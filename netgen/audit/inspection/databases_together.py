@@ -13,7 +13,8 @@ from netgen.audit.finding import Rule
 from netgen.audit.inspection.database_folder import find_databases
 from netgen.audit.inspection.inspect_log import InspectedLog
 from netgen.audit.inspection.label_layers import task_named
-from netgen.audit.inspection.solver_nets import GivenNet, SolverNets, built, same_end
+from netgen.audit.inspection.same_nets import GivenNet, built, same_end
+from netgen.audit.inspection.solver_nets import SolverNets
 from netgen.audit.inspection.source_layers import source_of
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.databases import Databases, first_shape, open_database

@@ -32,6 +32,7 @@ from netgen.audit.inspection.log_runs import (
     read_runs,
     tests_of,
 )
+from netgen.audit.inspection.same_nets import LEARNS, GivenNet, batch_in, built
 from netgen.audit.inspection.schedule import (
     FALLS,
     PRINTED,
@@ -41,7 +42,7 @@ from netgen.audit.inspection.schedule import (
     same_rate,
     schedule_of,
 )
-from netgen.audit.inspection.solver_nets import LEARNS, GivenNet, batch_in, built, nets_of
+from netgen.audit.inspection.solver_nets import nets_of
 from netgen.audit.inspection.told_layers import unlike
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.caffe.schema import Phase

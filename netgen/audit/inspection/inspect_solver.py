@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from netgen import paper
 from netgen.audit.finding import InspectionFinding, InspectionVerdict, Rule
+from netgen.audit.inspection.same_nets import GivenNet
 from netgen.audit.inspection.schedule import (
     OF_POLICIES,
     Judged,
@@ -18,7 +19,7 @@ from netgen.audit.inspection.schedule import (
     notes_on_steps,
     unread,
 )
-from netgen.audit.inspection.solver_nets import GivenNet, SolverNets, judge_nets, nets_of
+from netgen.audit.inspection.solver_nets import SolverNets, judge_nets, nets_of
 from netgen.caffe.caffe_pb2 import SolverParameter
 from netgen.caffe.schema import SchemaWarning, read_solver
 from netgen.paper import Recipe

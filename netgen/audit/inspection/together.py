@@ -17,6 +17,14 @@ from netgen.audit.inspection import databases_together
 from netgen.audit.inspection.inspect_log import InspectedLog
 from netgen.audit.inspection.inspect_solver import NO_EFFECT
 from netgen.audit.inspection.log_runs import Run
+from netgen.audit.inspection.same_nets import (
+    LEARNS,
+    GivenNet,
+    batch_in,
+    built,
+    compare_nets,
+    different_layers,
+)
 from netgen.audit.inspection.schedule import (
     OF_POLICIES,
     PRINTED,
@@ -24,15 +32,7 @@ from netgen.audit.inspection.schedule import (
     same_schedule,
     schedule_of,
 )
-from netgen.audit.inspection.solver_nets import (
-    LEARNS,
-    GivenNet,
-    SolverNets,
-    batch_in,
-    built,
-    compare_nets,
-    different_layers,
-)
+from netgen.audit.inspection.solver_nets import SolverNets
 from netgen.audit.inspection.told_layers import unlike
 from netgen.caffe.caffe_pb2 import NetParameter, SolverParameter
 from netgen.caffe.caffemodel import published_by_he, read_weights, sha1

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from netgen.audit.inspection.data_layers import PARAMETERS
-from netgen.audit.inspection.solver_nets import LEARNS, built
+from netgen.audit.inspection.same_nets import LEARNS, built
 from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.caffe.schema import Phase, SchemaError
 from netgen.cost.complexity import count

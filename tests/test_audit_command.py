@@ -192,6 +192,7 @@ def test_our_own_files_are_the_papers() -> None:
     assert result.exit_code == 0, result.output
     assert "same" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
+    assert result.stdout.count("models/xs/train_val.prototxt\n") == 1, "a title for each file"
 
 
 def test_a_solver_with_another_momentum_differs(tmp_path: Path) -> None:
@@ -212,6 +213,11 @@ def _differing(result: Result) -> list[dict[str, str]]:
     [
         (("--net", "x.prototxt", "--markdown"), "are about the paper's claims, not about files"),
         (("--deep",), "--deep needs --data"),
+        (("--deep", "--net", "x.prototxt"), "--deep needs --data"),
+        (("--numeric", "--solver", "x.prototxt"), "--numeric needs --net"),
+        (("--net", ""), "it is empty: name a file"),
+        (("--json", "--markdown"), "print one thing each: give one"),
+        (("--check", "AUDIT.md", "--only", "nouns"), "compares the whole page: omit --only"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: tuple[str, ...], message: str) -> None:

@@ -36,10 +36,17 @@ def inspection_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option per kind of file that can be inspected."""
     for kind, (metavar, what) in reversed(KINDS.items()):
         help_text = f"Compare {what} with the paper."
-        command = click.option(f"--{kind}", type=click.Path(), metavar=metavar, help=help_text)(
-            command
-        )
+        command = click.option(
+            f"--{kind}", type=click.Path(), metavar=metavar, help=help_text, callback=_named
+        )(command)
     return command
+
+
+def _named(context: click.Context, parameter: click.Parameter, file: str | None) -> str | None:
+    """Refuse an empty name: of a shell's unset variable, for example."""
+    if file == "":
+        raise click.BadParameter("it is empty: name a file", context, parameter)
+    return file
 
 
 @click.command("audit", short_help="Check the paper's claims against the networks.")
@@ -101,17 +108,21 @@ def command(
     and with each other where several are given; exits with 1 if one differs from the paper, or
     contradicts another.
     """
-    if any(files.values()):
-        if only or as_markdown or check or ontology or results:
-            raise click.UsageError(
-                "--only, --markdown, --check, --ontology and --results are about the paper's"
-                " claims, not about files: give one or the other"
-            )
-        if numeric and not files["net"]:
-            raise click.UsageError("--numeric needs --net")
+    inspects = any(file is not None for file in files.values())
+    if inspects and (only or as_markdown or check or ontology or results):
+        raise click.UsageError(
+            "--only, --markdown, --check, --ontology and --results are about the paper's"
+            " claims, not about files: give one or the other"
+        )
+    for given, option, kind in ((deep, "--deep", "data"), (numeric, "--numeric", "net")):
+        if given and files[kind] is None:
+            raise click.UsageError(f"{option} needs --{kind}")
+    if as_json + as_markdown + (check is not None) > 1:
+        raise click.UsageError("--json, --markdown and --check print one thing each: give one")
+    if check and only:
+        raise click.UsageError("--check compares the whole page: omit --only")
+    if inspects:
         sys.exit(_inspect(files, deep, numeric, as_json))
-    if deep or numeric:
-        raise click.UsageError("--deep needs --data, and --numeric --net")
     sys.exit(_audit(ontology, results, only, as_json, as_markdown, check))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from netgen.audit.comparison.traits import MESSAGES
-from netgen.caffe.caffe_pb2 import TRAIN, LayerParameter, NetParameter, ParamSpec
+from netgen.caffe.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, ParamSpec
 from netgen.cost.complexity import count
 from netgen.paper import IMAGE_SHAPE
 from support.audit import layer, remove, replace_layers
@@ -250,6 +250,8 @@ def graph_mutations() -> Iterator[Mutation]:
     yield Mutation("a sum of one term more", of_type("Eltwise"), _add_term)
     yield Mutation("a sum with a term twice", of_type("Eltwise"), _repeat_term)
     yield Mutation("a sum with a weight", of_type("Eltwise"), weighted)
+    for name, (applies, change) in HIDDEN.items():
+        yield Mutation(name, applies, change)
     yield Mutation("another start of cross weights", crosses, partial(_refill, "scale_param"))
 
 
@@ -269,6 +271,78 @@ RELU_AFTER: dict[str, Callable[[LayerParameter], bool]] = {
 
 def _in_place(kind: str, each: LayerParameter) -> bool:
     return each.type == kind and list(each.bottom) == list(each.top)
+
+
+def _stopped_copy(net: NetParameter, each: LayerParameter, rng: random.Random) -> None:
+    """Insert a layer without effect that stops the gradient."""
+    _insert("Power", net, each, rng)
+    made = layer(net, "inserted")
+    made.power_param.scale = 1
+    made.propagate_down[:] = [False]
+
+
+def _of_test(_net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    each.phase = TEST
+
+
+def _weighed_split(net: NetParameter, each: LayerParameter, rng: random.Random) -> None:
+    made = LayerParameter(name="inserted", type="Split", bottom=each.top, loss_weight=[1])
+    made.top.append("copy")
+    place = 1 + next(i for i, x in enumerate(net.layer) if x.name == each.name)
+    layers = list(net.layer)
+    replace_layers(net, [*layers[:place], made, *layers[place:]])
+
+
+def _summed(net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    """Sum the losses, whose own weights stay, once more in a sum of all and a part of them."""
+    losses = [x.top[0] for x in net.layer if x.type == "SoftmaxWithLoss"]
+    net.layer.add(name="part", type="Eltwise", bottom=losses[:2], top=["part"], loss_weight=[1])
+    rest = [*losses[2:], "part"]
+    net.layer.add(name="all", type="Eltwise", bottom=rest, top=["all"], loss_weight=[1])
+
+
+def _mixed(net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    """Mix each image with another one."""
+    second = LayerParameter.FromString(each.SerializeToString())
+    second.name = second.top[0] = "second"
+    second.data_param.source += "_2"
+    mix = LayerParameter(name="mix", type="Eltwise", bottom=["data", "second"], top=["mix"])
+    mix.eltwise_param.coeff[:] = [0.5, 0.5]
+    mix.include.extend(each.include)
+    others = LayerParameter(name="mix", type="Split", bottom=["data"], top=["mix"])
+    others.include.add(phase=TEST if each.include[0].phase == TRAIN else TRAIN)
+    layer(net, "conv1").bottom[0] = "mix"
+    sources = [x for x in net.layer if x.type == "Data"]
+    rest = [x for x in net.layer if x.type != "Data"]
+    replace_layers(net, [*sources, second, mix, others, *rest])
+
+
+def _filled(_net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    blob = each.blobs.add()
+    blob.shape.dim.append(2048)
+    blob.data.extend([1.0] * 2048)
+
+
+def _over_the_batch(net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    """Rank an image's score among those of the batch."""
+    softmax = LayerParameter(name="inserted", type="Softmax", bottom=each.bottom[:1],
+                             top=["inserted"], include=each.include)  # fmt: skip
+    softmax.softmax_param.axis = 0
+    each.bottom[0] = "inserted"
+    place = next(i for i, x in enumerate(net.layer) if x.name == each.name)
+    layers = list(net.layer)
+    replace_layers(net, [*layers[:place], softmax, *layers[place:]])
+
+
+HIDDEN: dict[str, tuple[Callable[[LayerParameter], bool], Change]] = {
+    "a layer without effect stops gradients": (of_type("InnerProduct", "Pooling"), _stopped_copy),
+    "BatchNorm of another phase": (of_type("BatchNorm"), _of_test),
+    "a Split is a part of the objective": (of_type("InnerProduct"), _weighed_split),
+    "losses summed twice": (lambda each: each.name == "loss_noun", _summed),
+    "two images mixed": (lambda each: each.name == "data", _mixed),
+    "cross weights in the prototxt": (crosses, _filled),
+    "probabilities over the batch": (of_type("Accuracy"), _over_the_batch),
+}
 
 
 def _adds(least: int, each: LayerParameter) -> bool:

@@ -341,6 +341,42 @@ def _weight_of_one(_net: NetParameter, each: LayerParameter, _rng: random.Random
     each.loss_weight[:] = [1]
 
 
+def _no_gradient(_net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    """Say that no gradient goes to labels, or to the image: none does."""
+    labelled = each.type in ("SoftmaxWithLoss", "Accuracy")
+    each.propagate_down[:] = [True, False] if labelled else [False]
+
+
+def _probabilities_too(_net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    each.top.append(f"{each.name}/probabilities")
+
+
+def _own_names(_net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    for number, rates in enumerate(each.param or [each.param.add()]):
+        rates.name = f"{each.name}/{number}"
+
+
+def _when_training(_net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    each.include.add(phase=TRAIN)
+
+
+def _no_class(_net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    each.loss_param.ignore_label = -1
+
+
+def _chain(net: NetParameter, each: LayerParameter, rng: random.Random) -> None:
+    for number, scale in enumerate((4.0, 0.5, 0.5)):
+        made = LayerParameter(name=f"{each.name}/x{number}", type="Power")
+        made.power_param.scale = scale
+        after(net, each if number == 0 else layer(net, f"{each.name}/x{number - 1}"), made)
+
+
+def _total(net: NetParameter, each: LayerParameter, _rng: random.Random) -> None:
+    """Report the sum of the losses: it is no part of the objective."""
+    losses = [x.top[0] for x in net.layer if x.type == "SoftmaxWithLoss"]
+    net.layer.add(name="reported", type="Eltwise", bottom=losses, top=["reported"])
+
+
 SPELLED: dict[str, tuple[Callable[[LayerParameter], bool], Change]] = {
     "sizes by axis": (of_type("Convolution"), _by_axis),
     **{
@@ -361,6 +397,16 @@ SPELLED: dict[str, tuple[Callable[[LayerParameter], bool], Change]] = {
         for kind in ("Softmax", "ArgMax")
     },
     "rates written out": (of_type("Convolution", "InnerProduct"), _rates),
+    "no gradient to labels and images": (
+        lambda each: each.type in ("SoftmaxWithLoss", "Accuracy") or each.name == "conv1",
+        _no_gradient,
+    ),
+    "a loss that gives probabilities too": (of_type("SoftmaxWithLoss"), _probabilities_too),
+    "names of weights that nobody shares": (of_type("Convolution", "Scale"), _own_names),
+    "a loss when training only": (of_type("SoftmaxWithLoss"), _when_training),
+    "no class is ignored": (of_type("SoftmaxWithLoss"), _no_class),
+    "multiples that cancel": (of_type("Pooling", "InnerProduct"), _chain),
+    "the sum of losses reported": (_named("loss_noun"), _total),
     "a weight of one": (of_type("SoftmaxWithLoss"), _weight_of_one),
 }
 

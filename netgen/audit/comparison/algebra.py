@@ -38,16 +38,24 @@ class Draft:
         Those of them whose output is never negative.
     readers
         How often each was read at first.
+    index
+        The number of the node that a rule is tried on.
     """
 
     def __init__(self, readers: Mapping[int, int]) -> None:
         self.nodes: dict[int, Node] = {}
         self.positive: set[int] = set()
         self.readers = readers
+        self.index = 0
 
     def source(self, edge: Edge) -> Node | None:
         """Return the node at the other end of an edge; None of a leaf."""
         return self.nodes.get(edge.source)
+
+    def absorbed(self, node: Node) -> Node | None:
+        """Return what a node reads first, where a rule may join the two; else None."""
+        source = self.source(node.reads[0]) if node.reads else None
+        return None if source is None or source.bound or source.weighs else source
 
 
 # A rule returns what a node becomes: another node, what it passes on, or None: it does not apply.
@@ -124,7 +132,7 @@ WITHOUT_EFFECT: dict[str, Callable[[Draft, Node], bool]] = {
 
 
 def _flattened_by_itself(draft: Draft, node: Node) -> Node | None:
-    source = draft.source(node.reads[0]) if node.reads else None
+    source = draft.absorbed(node)
     if node.type != "InnerProduct" or node.traits.computes["axis"] != 1 or source is None:
         return None
     return replace(node, reads=source.reads) if _flattens(source) else None
@@ -161,7 +169,7 @@ def _is_multiple(node: Node) -> bool:
 def _terms(draft: Draft, edge: Edge) -> list[Edge]:
     """Return what a term of a sum adds: the terms of another sum, or a multiple of one."""
     source = draft.source(edge)
-    if source is None or not (_is_sum(source) or _is_multiple(source)):
+    if source is None or source.bound or not (_is_sum(source) or _is_multiple(source)):
         return [edge]
     if len(source.reads) > MOST_TERMS:
         return [edge]
@@ -185,12 +193,21 @@ def _multiple(node: Node, edge: Edge) -> Node:
     return replace(node, type="Power", traits=traits, reads=(replace(edge, coefficient=1.0),))
 
 
+def _one_multiple(draft: Draft, node: Node) -> Node | Edge | None:
+    source = draft.absorbed(node)
+    if source is None or not (_is_multiple(node) and _is_multiple(source)):
+        return None
+    scales = [_number(one.traits.computes["scale"]) for one in (node, source)]
+    edge = replace(source.reads[0], coefficient=_rounded(scales[0] * scales[1]))
+    return edge if edge.coefficient == 1 and not node.weighs else _multiple(node, edge)
+
+
 # ---- layers that together are one ---------------------------------------------------------------
 
 
 def _own_bias(draft: Draft, node: Node) -> Node | None:
-    source = draft.source(node.reads[0]) if node.reads else None
-    if node.type != "Bias" or len(node.reads) != 1 or source is None:
+    source = draft.absorbed(node)
+    if node.type != "Bias" or len(node.reads) != 1 or source is None or node.weighs:
         return None
     theirs, ours = node.traits.computes, source.traits.computes
     alike = all(ours.get(name, 1) == theirs[name] for name in ("axis", "num_axes"))
@@ -210,7 +227,7 @@ def _tuple(value: Value) -> tuple[object, ...]:
 
 
 def _loss_of_softmax(draft: Draft, node: Node) -> Node | None:
-    softmax = draft.source(node.reads[0]) if node.reads else None
+    softmax = draft.absorbed(node)
     if node.type != "MultinomialLogisticLoss" or softmax is None or softmax.type != "Softmax":
         return None
     computes = {**softmax.traits.computes, "normalization": "by images", "ignore_label": None}
@@ -220,10 +237,11 @@ def _loss_of_softmax(draft: Draft, node: Node) -> Node | None:
 
 
 def _ranks_scores(draft: Draft, node: Node) -> Node | None:
-    softmax = draft.source(node.reads[0]) if node.reads else None
+    softmax = draft.absorbed(node)
     if node.type not in RANKS or softmax is None or softmax.type != "Softmax":
         return None
-    if node.traits.computes.get("out_max_val"):
+    axes = (softmax.traits.computes["axis"], node.traits.computes.get("axis") or 1)
+    if node.traits.computes.get("out_max_val") or axes[0] != axes[1]:
         return None
     return replace(node, reads=(*softmax.reads, *node.reads[1:]))
 
@@ -233,7 +251,8 @@ def _objective(draft: Draft, node: Node) -> Edge | None:
     sources = [draft.source(edge) for edge in node.reads]
     losses = [source for source in sources if source and source.type.endswith("Loss")]
     adds = node.reads and (_is_sum(node) or _is_multiple(node))
-    if not (adds and node.weighs and len(losses) == len(node.reads)):
+    plain = not draft.readers.get(draft.index) and not any(edge.top for edge in node.reads)
+    if not (adds and plain and node.weighs and len(losses) == len(node.reads)):
         return None
     [weight] = _tuple(node.traits.learns["loss_weight"])[:1]
     scale = _number(node.traits.computes.get("scale", 1.0))
@@ -251,7 +270,7 @@ def _weighed(loss: Node, more: float) -> Node:
 
 
 def _relu_first(draft: Draft, node: Node) -> Node | None:
-    pooling = draft.source(node.reads[0]) if node.reads else None
+    pooling = draft.absorbed(node)
     if not _is_relu(node) or pooling is None or pooling.type != "Pooling":
         return None
     place = node.reads[0].source
@@ -267,6 +286,7 @@ RULES: tuple[tuple[AlgebraicRule, str], ...] = (
     (_without_effect, "has no effect"),
     (_flattened_by_itself, "flattens by itself: a Flatten or Reshape before it has no effect"),
     (_one_sum, "adds the terms of the sums that it adds"),
+    (_one_multiple, "is a multiple of a multiple"),
     (_own_bias, "is the bias of the layer before it"),
     (_loss_of_softmax, "and the Softmax before it are a SoftmaxWithLoss"),
     (_ranks_scores, "ranks scores as it ranks their Softmax"),

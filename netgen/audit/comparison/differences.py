@@ -40,7 +40,8 @@ class LayerDifference:
     field
         The field that differs, if it is one field.
     values
-        What was found, and what the paper has; of an extra layer, what it reads and who reads it.
+        What was found, and what the paper has; of an extra layer, what it reads and what uses it
+        ("": nothing).
     """
 
     kind: DifferenceKind
@@ -92,7 +93,7 @@ def _differences(view: _View, replaced: Pairs) -> Iterator[LayerDifference]:
     for f, node in enumerate(view.found.nodes):
         w = view.pairs.get(f)
         if w is None:
-            values = view.describe_reads(f), view.describe_readers(f)
+            values = view.describe_reads(f), "" if view.leads_nowhere(f) else view.used_by(f)
             yield LayerDifference(DifferenceKind.EXTRA, node, None, values=values)
             continue
         wanted = view.wanted.nodes[w]
@@ -173,9 +174,17 @@ class _View:
         """Name what a layer reads, as the inspected network does."""
         return ", ".join(_word(self.found, edge) for edge in self.found.nodes[f].reads)
 
-    def describe_readers(self, f: int) -> str:
-        """Name who reads a layer, as the inspected network does."""
-        return ", ".join(self.found.nodes[reader].name for reader, _ in self.found.readers[f])
+    def leads_nowhere(self, f: int) -> bool:
+        """Return whether a layer has no weights, and is used for nothing that has a counterpart."""
+        node = self.found.nodes[f]
+        if f in self.pairs or node.weighs or node.traits.learns.get("lr_mult"):
+            return False
+        return all(self.leads_nowhere(reader) for reader, _ in self.found.readers[f])
+
+    def used_by(self, f: int) -> str:
+        """Name who reads a layer, as the inspected network does, or else what it is for."""
+        readers = (self.found.nodes[reader].name for reader, _ in self.found.readers[f])
+        return ", ".join(readers) or "the objective"
 
     def _through_found(self, edge: Edge) -> BlobRead:
         source = edge.source

@@ -17,8 +17,6 @@ from netgen.network.variants import Architecture
 from netgen.paper import CROSS_CHANNELS
 from netgen.system.text import value_text
 
-MEASURES = {"Accuracy", "ArgMax", "Softmax"}
-
 HE = "He's ResNet-50, the paper's [14]"
 # What Table 1 prints of a layer, or implies by the sizes that it prints.
 TABLE_1_SAYS = {"", "type", "bottom", "kernel_size", "num_output", "pool", "stride", "pad"}
@@ -44,10 +42,11 @@ REASONS = {
     "loss_weight": 'section 4: "we simply use the unweighted sum"',
     "param.name": "layers that share weights are one layer; the paper's share none",
     "moving_average_fraction": "the paper is silent; ours is Caffe's default",
+    "eps": "the paper is silent; ours is Caffe's default",
     "use_global_stats": 'section 4 wants "a slightly different normalization for each task branch"'
     " to be learned: our choice, the paper names no mode",
 }
-LEFT_OPEN = {"moving_average_fraction", "use_global_stats"}
+LEFT_OPEN = {"eps", "moving_average_fraction", "round_mode", "use_global_stats"}
 BATCH_NORM_RATES = (
     "the statistics are then decayed like weights by engines that do not force these rates to 0,"
     " as those of 2016 do not: all three alike, so that the averages hardly move; Caffe 1.0 forces"
@@ -63,6 +62,8 @@ def place_of(node: Node, source: Architecture, field: str = "") -> str:
     """Return where the paper describes a layer, or a field of it, or else the network's source."""
     if source is not Architecture.RESNET and not OF_TASKS.match(node.name):
         return str(source.value)
+    if field in ("lr_mult", "decay_mult"):
+        return "section 5.2: one rate and one weight decay"
     place = next(place for pattern, place in PLACES if re.match(pattern, node.name))
     return HE if place.startswith("Table 1") and field not in TABLE_1_SAYS else place
 
@@ -71,8 +72,10 @@ def rule_of(difference: LayerDifference, source: Architecture = Architecture.RES
     """Return whose rule a difference concerns: the paper's, or what it leaves to us."""
     if difference.kind is not DifferenceKind.FIELD:
         return Rule.PAPER
-    left = difference.field in LEFT_OPEN or _is_open(difference, source)
+    left = _is_left(difference) or _is_open(difference, source)
     fills = difference.field.endswith("filler") and not difference.node.name.startswith("cross")
+    if difference.field in LEFT_OPEN and not left:
+        return Rule.CAFFE  # it is no number that it can use
     return Rule.OURS if left or fills else Rule.PAPER
 
 
@@ -121,9 +124,8 @@ def start_of(filler: object) -> str:
 
 
 def _only_measures(difference: LayerDifference) -> bool:
-    """Return whether a layer only reports: nothing reads it, and it is no part of the objective."""
-    node, (_, readers) = difference.node, difference.values
-    return node.type in MEASURES and not readers and not node.weighs
+    """Return whether a layer only reports: it has no weights, and nothing uses it."""
+    return not difference.values[1] and difference.node.type in RULES
 
 
 def _is_open(difference: LayerDifference, source: Architecture) -> bool:
@@ -136,11 +138,27 @@ def _judge_field(difference: LayerDifference) -> InspectionVerdict:
     node, (found, _) = difference.node, difference.values
     if difference.field.endswith("filler"):
         return _judge_filler(difference)
-    if difference.field in LEFT_OPEN:
+    if _is_left(difference):
         return InspectionVerdict.NOT_CHECKABLE
     if node.type == "BatchNorm" and difference.field in ("lr_mult", "decay_mult"):
         return InspectionVerdict.EQUIVALENT if _even(found) else InspectionVerdict.DIFFERS
     return InspectionVerdict.DIFFERS
+
+
+def _is_left(difference: LayerDifference) -> bool:
+    """Return whether the paper is silent: statistics, and the rates of biases."""
+    field, (found, wanted) = difference.field, difference.values
+    if field in ("eps", "moving_average_fraction"):
+        most = 1.0 if field == "moving_average_fraction" else math.inf
+        return isinstance(found, float) and 0 <= found <= most
+    if field in ("lr_mult", "decay_mult") and difference.node.type != "BatchNorm":
+        return _first(found) == _first(wanted)
+    return field in LEFT_OPEN
+
+
+def _first(rates: object) -> object:
+    """Return the rate of a layer's weights, which come before its biases."""
+    return rates[0] if isinstance(rates, tuple) and rates else None
 
 
 def _judge_filler(difference: LayerDifference) -> InspectionVerdict:
@@ -180,6 +198,8 @@ def _why(difference: LayerDifference, source: Architecture) -> str:
         reason = (
             f"a cross weight is a product a * x and {CROSS_CHANNELS:,} parameters, without a bias"
         )
+    elif field in ("lr_mult", "decay_mult") and _is_left(difference):
+        reason = "the paper does not say how biases learn; ours learn as weights do"
     elif field == "lr_mult":
         reason = "section 5.2 names one learning rate for all"
     return f": {reason}" if reason else ""
@@ -226,7 +246,8 @@ def _missing(difference: LayerDifference, source: Architecture) -> str:
 
 def _extra(difference: LayerDifference, source: Architecture) -> str:
     node, (reads, readers) = difference.node, difference.values
-    text = f"a {node.type[:60]} on {reads} that the paper's network does not have"
+    article = "an" if node.type[:1].upper() in set("AEIOU") else "a"
+    text = f"{article} {node.type[:60]} on {reads} that the paper's network does not have"
     if source is not Architecture.RESNET:
         return f"{text} ({place_of(node, source)})"
     if node.type not in RULES:

@@ -154,7 +154,7 @@ def graph_of(net: NetParameter, phase: Phase) -> Graph:
 def graph_of_layers(layers: Sequence[LayerParameter], phase: Phase, counted: GraphCount) -> Graph:
     """Return the graph of the layers of a phase, given the results of counting them."""
     wired = wire(layers)
-    made = Maker(phase, counted.bottoms, label_versions(wired))
+    made = Maker(wired, phase, counted.bottoms, label_versions(wired))
     for one in wired:
         made.add(one)
     form = normal_form(made.nodes, made.labelled)

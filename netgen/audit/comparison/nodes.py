@@ -6,8 +6,9 @@ image, the labels, and the layers between them remain.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netgen.audit.comparison.traits import Traits, traits_of
 from netgen.caffe.caffe_pb2 import LayerParameter
@@ -17,6 +18,7 @@ from netgen.cost.layers.layer_types import Shape
 from netgen.cost.wiring import Version, Wired
 
 IMAGE, LABEL = -2, -3  # the two leaves; Python hashes -1 as it does -2
+REPORTS = {"Accuracy", "ArgMax"}  # through which no gradient goes
 VANISHES = {"Silence", "Split"}
 CARRIES = {"Concat", "Flatten", "Reshape", "Slice", "Split"}  # labels, on their way to a loss
 CHANGES = {"AbsVal", "Bias", "Eltwise", "Exp", "Log", "Power", "ReLU", "Scale", "Threshold"}  # them
@@ -65,6 +67,11 @@ class Node:
         weights = self.traits.learns.get("loss_weight")
         return isinstance(weights, tuple) and any(weights)
 
+    @property
+    def bound(self) -> bool:
+        """Whether it stops gradients, or shares weights with another layer."""
+        return bool({"propagate_down", "param.name"} & self.traits.learns.keys())
+
 
 def label_versions(wired: Sequence[Wired]) -> set[Version]:
     """Find the blobs with labels: read as labels, and from a source, possibly through a Slice."""
@@ -84,8 +91,15 @@ def label_versions(wired: Sequence[Wired]) -> set[Version]:
 class Maker:
     """Makes the nodes of a graph, layer by layer."""
 
-    def __init__(self, phase: Phase, shapes: Sequence[Shape | None], labels: set[Version]) -> None:
+    def __init__(
+        self,
+        wired: Sequence[Wired],
+        phase: Phase,
+        shapes: Sequence[Shape | None],
+        labels: set[Version],
+    ) -> None:
         self.phase: Phase = phase
+        self.names = Counter(spec.name for one in wired for spec in one.layer.param)
         self.shapes, self.labels = shapes, labels
         self.nodes: list[Node] = []
         self.images: list[LayerParameter] = []
@@ -104,14 +118,15 @@ class Maker:
             sources = tuple(s for bottom in one.bottoms for s in self._sources.get(bottom, ()))
             self._made |= dict.fromkeys(one.tops, Edge(LABEL))
             self._sources |= dict.fromkeys(one.tops, (layer, *sources))
-        elif layer.type in VANISHES:
+        elif layer.type in VANISHES and all(layer.propagate_down) and not any(layer.loss_weight):
             self._made |= dict.fromkeys(one.tops, self._made[one.bottoms[0]])
         else:
             self._add_node(one, self.shapes[index] if self.shapes else None)
 
     def _add_source(self, one: Wired) -> None:
+        place = len(self.images)  # two sources of images are two images
         for top in one.tops:
-            self._made[top] = Edge(LABEL if top in self.labels else IMAGE)
+            self._made[top] = Edge(LABEL) if top in self.labels else Edge(IMAGE, place)
             self._sources[top] = (one.layer,)
         if set(one.tops) - self.labels:
             self.images.append(one.layer)
@@ -128,7 +143,23 @@ class Maker:
             if version in self.labels:
                 self.labelled[len(self.nodes)] = self._sources.get(version, ())
         self._made |= {top: Edge(len(self.nodes), place) for place, top in enumerate(one.tops)}
-        traits = traits_of(layer, self.phase, bottom)
+        traits = self._traits(layer, bottom, reads)
         self.nodes.append(
             Node(layer.name, traits.type, traits, tuple(reads), layer, (layer,), bottom)
         )
+
+    def _traits(self, layer: LayerParameter, bottom: Shape | None, reads: Sequence[Edge]) -> Traits:
+        """Return a layer's traits, without names and stopped gradients that are of no effect."""
+        traits = traits_of(layer, self.phase, bottom)
+        learns = dict(traits.learns)
+        if not self._shares(layer):
+            learns.pop("param.name", None)
+        stops = zip(layer.propagate_down, reads, strict=False)
+        if not any(not passes and edge.source >= 0 for passes, edge in stops):
+            learns.pop("propagate_down", None)
+        if layer.type in REPORTS:
+            learns.pop("propagate_down", None)
+        return replace(traits, learns=learns)
+
+    def _shares(self, layer: LayerParameter) -> bool:
+        return any(spec.name and self.names[spec.name] > 1 for spec in layer.param)

@@ -60,9 +60,10 @@ class _Former(Draft):
 
     def add(self, index: int, node: Node) -> None:
         """Add a node as the rules have it, or pass over it."""
+        self.index = index
         made = replace(node, reads=tuple(map(self._followed, node.reads)))
         for rule, how in RULES:
-            found = rule(self, made)
+            found = None if made.bound else rule(self, made)
             if found is None:
                 continue
             self._rewrites.append(Rewrite(node.name, how))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from netgen import paper
+from netgen.audit.comparison.differences import compare
 from netgen.audit.comparison.explanations import start_of
 from netgen.audit.comparison.graph import Graph, GraphCount, graph_of_layers, similarity
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
@@ -98,8 +99,23 @@ def nearest(found: Graph, kind: NetKind) -> Scored:
     scored = sorted((_scored(row, found) for row in rows), key=_likeness, reverse=True)
     if scored[0][1] == 1:
         return _started(scored[0], found)
-    climbed = (_climbed(start, found) for start in scored[:CLIMBS])
-    return _started(max(climbed, key=_likeness), found)
+    climbed = ((start, _climbed(start, found)) for start in scored[:CLIMBS])
+    start, best = max(climbed, key=lambda pair: pair[1][1])
+    return _started(_plainer(start, best, found), found)
+
+
+def _plainer(ours: Scored, other: Scored, found: Graph) -> Scored:
+    """Return our reading, unless another explains more of what differs, or all of it."""
+    if other[1] == 1 or other[0] == ours[0]:
+        return other
+    kinds = [
+        {
+            (one.kind, one.node.type, one.field, one.values)
+            for one in compare(found, reference.graph(found.phase)).differences
+        }
+        for reference, _ in (ours, other)
+    ]
+    return other if len(kinds[1]) < len(kinds[0]) else ours
 
 
 def _climbed(best: Scored, found: Graph) -> Scored:

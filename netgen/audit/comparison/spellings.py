@@ -142,9 +142,9 @@ def _inner_product(
 def _loss(layer: LayerParameter, phase: Phase, bottom: Shape | None, fields: Fields) -> None:
     # One label per image: dividing by labels, valid labels or images is the same.
     param = layer.loss_param
-    summed = param.normalization == param.NONE and not param.HasField("normalize")
-    fields["normalization"] = "NONE" if summed else "by images"
-    fields["ignore_label"] = param.ignore_label if param.HasField("ignore_label") else None
+    fields["normalization"] = "NONE" if param.normalization == param.NONE else "by images"
+    ignores = param.HasField("ignore_label") and param.ignore_label >= 0  # as no label is
+    fields["ignore_label"] = param.ignore_label if ignores else None
 
 
 def _bias_filler(fields: Fields) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from netgen.audit.comparison.spellings import SPECIAL, TYPE, Value
-from netgen.caffe.caffe_pb2 import FillerParameter, LayerParameter, ParamSpec
+from netgen.caffe.caffe_pb2 import TRAIN, FillerParameter, LayerParameter, ParamSpec
 from netgen.caffe.schema import Phase
 from netgen.cost.layers.layer_types import Shape
 from netgen.cost.wiring import loss_weight
@@ -31,7 +31,10 @@ MESSAGES = {
 NO_EFFECT = {"engine", "force_nd_im2col", "stable_prod_grad", "debug_info"}
 AXES = ("axis", "end_axis", "label_axis")
 # These concern how a network learns or starts, not what it computes once it has weights.
-LEARNING = {"lr_mult", "decay_mult", "moving_average_fraction", "loss_weight"}
+LEARNING = {
+    "lr_mult", "decay_mult", "moving_average_fraction", "loss_weight", "propagate_down",
+    "param.name",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,13 @@ def traits_of(layer: LayerParameter, phase: Phase, bottom: Shape | None) -> Trai
     layer
         A layer of an upgraded network.
     phase
-        The phase it is built in: in TRAIN, BatchNorm uses the batch's statistics.
+        The phase of its network, unless it has one of its own: in TRAIN, BatchNorm uses the
+        batch's statistics.
     bottom
         The shape of its first bottom, where that is known.
     """
+    if layer.HasField("phase"):  # Caffe gives a layer its network's only where it has none
+        phase = "TRAIN" if layer.phase == TRAIN else "TEST"
     return _traits(layer.SerializeToString(), phase, bottom)
 
 
@@ -147,9 +153,11 @@ def _learning(layer: LayerParameter, blobs: int) -> dict[str, Value]:
     shared = tuple(spec.name for spec in layer.param if spec.name)
     if shared:
         fields["param.name"] = shared
-    weights = tuple(loss_weight(layer, index) for index in range(max(1, len(layer.top))))
+    weights = [loss_weight(layer, index) for index in range(max(1, len(layer.top)))]
+    while len(weights) > 1 and not weights[-1]:
+        weights.pop()
     if any(weights) or layer.loss_weight:
-        fields["loss_weight"] = weights
+        fields["loss_weight"] = tuple(weights)
     if not all(layer.propagate_down):
         fields["propagate_down"] = tuple(layer.propagate_down)
     return fields

@@ -21,6 +21,7 @@ from netgen.audit.inspection.data_layers import feeds_training, inspect_feeds, i
 from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.caffe.schema import Phase, SchemaError, SchemaWarning, layers_in, read_net
 from netgen.network.build import NetKind
+from netgen.system.text import listed
 
 LEAST_IN_COMMON = 0.5  # below this share of layers, a list of differences is not useful
 
@@ -90,6 +91,7 @@ def inspect_parsed(net: NetParameter, file: str, numeric: bool = False) -> Inspe
         *(numeric_finding(file, reference, run) for run in runs),
         *rewrite_findings(file, compared),
         *layer_findings(file, reference, compared, same),
+        *_given_values(file, net),
         _parameters(file, reference, graphs[-1]),
         *inspect_phases(file, compared),
     ]
@@ -116,6 +118,16 @@ def _phases(file: str, kind: NetKind, phases: Sequence[Phase]) -> Iterator[Inspe
         yield InspectionFinding(
             file, what, InspectionVerdict.NOT_CHECKABLE, Rule.CAFFE, phase=other
         )
+
+
+def _given_values(file: str, net: NetParameter) -> Iterator[InspectionFinding]:
+    """Report layers whose weights are in the prototxt: Caffe starts from these."""
+    named = [layer.name for layer in net.layer if layer.blobs]
+    if named:
+        what = "has its weights in this file, and Caffe starts from them; section 5.2 starts cross"
+        what += " weights at random, and other layers from ImageNet's"
+        where = f"{file}: {listed(named)}, blobs"
+        yield InspectionFinding(where, what, InspectionVerdict.DIFFERS)
 
 
 def _refusals(file: str, graphs: Sequence[Graph]) -> Iterator[InspectionFinding]:
@@ -191,9 +203,12 @@ def _summary(
         what = f"{title}: equivalent to {reference.title}; ours reads the paper otherwise"
         what += ", since Table 2's count excludes it" if counted_out else ""
         return InspectionFinding(file, what, InspectionVerdict.EQUIVALENT, Rule.READING)
-    if open_choices := _left_open(findings):
-        what = f"{title} ({reference.title}), but for {open_choices} choices that it leaves open"
+    if lines := _left_open(findings):
+        what = f"{title} ({reference.title}), but for what the paper leaves open ({lines} below)"
         return InspectionFinding(file, what, InspectionVerdict.EQUIVALENT, Rule.OURS)
+    if any(one.differences for one in compared):
+        what = f"{title} ({reference.title}), but for what is equivalent"
+        return InspectionFinding(file, what, InspectionVerdict.EQUIVALENT)
     if renamed or any(one.found.rewrites != one.wanted.rewrites for one in compared):
         what = f"{title} ({reference.title}): {renamed} of {layers} layers have other names"
         if not renamed:

@@ -163,6 +163,23 @@ def test_blobs_of_2014_have_four_axes_and_a_numbered_type(tmp_path: Path) -> Non
     assert (layer.type, layer.blobs[0].shape) == ("InnerProduct", (1, 1, 2, 3))
 
 
+def test_a_blob_of_no_axes_is_one_number_as_caffe_writes_it(path: Path) -> None:
+    """Of a Scale with num_axes 0, and of a PReLU with one slope for all channels."""
+    net = NetParameter()
+    layer = net.layer.add(name="scalar", type="Scale")
+    layer.blobs.add(data=[0.5]).shape.SetInParent()
+    path.write_bytes(net.SerializeToString())
+    (read,) = read_weights(path)
+    assert read.blobs[0].shape == ()
+    assert read.blobs[0] == 0.5
+    found = inspect(weights=path)
+    assert any("1 parameters, the network has" in finding.what for finding in found), shown(found)
+    layer.blobs[0].data.append(0.25)
+    path.write_bytes(net.SerializeToString())
+    with pytest.raises(CaffemodelError, match="shape scalar holds 2 numbers: the file is damaged"):
+        read_weights(path)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

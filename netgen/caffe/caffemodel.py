@@ -32,6 +32,7 @@ OPTIONAL = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
 NUMBERS = {"data": "<f4", "diff": "<f4", "double_data": "<f8", "double_diff": "<f8"}
 HE_RESNET50 = "b7c79ccc21ad0479cddc0dd78b1d20c4d722908d"  # SHA-1 of ResNet-50-model.caffemodel
 LARGEST = 2 * 2**30  # protobuf itself reads no larger message
+AXES_OF_2014 = ("num", "channels", "height", "width")
 PEEK = 256  # bytes that show a prototxt: a caffemodel has binary lengths among the first
 Shape = tuple[int, ...]
 
@@ -162,12 +163,19 @@ def _arrays(layer: Any, file: str) -> tuple[NDArray[np.floating[Any]], ...]:
     return tuple(_array(blob, f"{file}: layer {layer.name!r}") for blob in layer.blobs)
 
 
+def _shape(blob: Any) -> Shape:
+    """Return a blob's axes: those of 2014 only where one is set, since a scalar has none."""
+    old = any(blob.HasField(axis) for axis in AXES_OF_2014)
+    shape = tuple(blob.shape.dim)
+    return shape or (tuple(getattr(blob, axis) for axis in AXES_OF_2014) if old else ())
+
+
 def _array(blob: Any, where: str) -> NDArray[np.floating[Any]]:
     import numpy as np
 
     field = "data" if blob.data or not blob.double_data else "double_data"
     content = getattr(blob, field)
-    shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
+    shape = _shape(blob)
     whole = len(content) % np.dtype(NUMBERS[field]).itemsize == 0
     values = np.frombuffer(content, NUMBERS[field]) if whole else np.empty(0)
     if any(size < 0 for size in shape) or prod(shape) != values.size:

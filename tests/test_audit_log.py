@@ -106,6 +106,14 @@ def cut_off(change: Change = str) -> Change:
     return cut
 
 
+@pytest.mark.parametrize("line", ["{}, loss = 5.1", "{}, Testing net (#0)", "{}, lr = 0.001"])
+def test_a_number_that_is_no_iteration_is_passed_over(line: str, tmp_path: Path) -> None:
+    huge = "I0816 10:00:02.000001 123 solver.cpp:239] Iteration " + line.format("9" * 5000)
+    found = inspected(tmp_path, lambda text: f"{text}{huge}\n")
+    assert not differing(found), shown(found)
+    assert any("trained to iteration 320,000, 25 epochs" in finding.what for finding in found)
+
+
 def test_a_network_is_recognised_by_the_layers_that_the_log_tells_of(tmp_path: Path) -> None:
     found = inspected(tmp_path, cut_off())
     assert not differing(found), shown(found)

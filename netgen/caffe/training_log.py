@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 PREFIX = re.compile(r"^[IWEF]\d{4,8} (?P<time>[\d:.]+) +\d+ [\w.]+:\d+\] ?(?P<text>.*)$")
 # What the threads that read data say, at any time: between a display and its outputs, too.
 BESIDE = re.compile(r"^[IW]\S* +[\d:.]+ +\d+ (\w*data_\w+|blocking_queue)\.cpp:")
-TESTING = re.compile(r"Iteration (?P<iteration>\d+), Testing net \(#0\)")
+# An iteration is an int of 32 bits: a number with more digits is another program's, or damaged.
+TESTING = re.compile(r"Iteration (?P<iteration>\d{1,10}), Testing net \(#0\)")
 # 1.0 adds "(5.2 iter/s, 19 s/100 iters)" between the number and the loss.
-TRAINING = re.compile(r"Iteration (?P<iteration>\d+).*, loss = (?P<loss>\S+)")
+TRAINING = re.compile(r"Iteration (?P<iteration>\d{1,10})(?!\d).*, loss = (?P<loss>\S+)")
 OUTPUT = re.compile(r" *(?P<phase>Train|Test) net output #\d+: (?P<name>\S+) = (?P<value>\S+)")
 SNAPSHOT = re.compile(r"Snapshotting solver state to binary proto ?file (?P<file>\S+)")
 DONE = "Optimization Done."

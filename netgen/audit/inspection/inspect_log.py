@@ -188,7 +188,7 @@ def _resumption(where: str, before: Run | None, run: Run) -> Iterator[Finding]:
     what += " first record"
     what += "" if before else "; what was trained before is not in the log"
     yield Finding(where, what, Verdict.NOT_CHECKABLE, Rule.CAFFE)
-    numbered = re.search(r"_iter_(\d+)\.solverstate", state)
+    numbered = re.search(r"_iter_(\d{1,10})\.solverstate", state)
     if numbered and int(numbered[1]) > run.iterations[0]:
         what = f"{state} is of iteration {int(numbered[1]):,}, but what follows begins at"
         what += f" {run.iterations[0]:,}"

@@ -27,11 +27,11 @@ from netgen.caffe.training_log import (
 from netgen.cost.layers.layer_types import Shape
 
 SOLVER = "Initializing solver from parameters:"
-RATE = re.compile(r"Iteration (\d+), lr = (\S+)")
+RATE = re.compile(r"Iteration (\d{1,10}), lr = (\S+)")
 STARTED = re.compile(r"Finetuning from (.+)")
 RESUMED = re.compile(r"(?:Resuming|Restoring previous solver status) from (?P<file>.+)")
 RESTORED = "SGDSolver: restoring history"
-FED = re.compile(r"output data size: (\d+(?:,\d+){3})$")
+FED = re.compile(r"output data size: (\d{1,10}(?:,\d{1,10}){3})$")
 IGNORED = re.compile(r"Ignoring source layer (\S+)")
 BEGINS = "\nlayer {"
 SNAPSHOT = re.compile(r"Snapshotting to (?:binary proto ?file |HDF5 file )?(\S+\.caffemodel\S*)")

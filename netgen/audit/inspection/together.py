@@ -42,7 +42,7 @@ from netgen.cost.complexity import count
 from netgen.system.text import listed, value_text
 
 PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")
-SNAPSHOT = re.compile(r"(?P<prefix>.*)_iter_(?P<iteration>\d+)\.caffemodel(\.h5)?$")
+SNAPSHOT = re.compile(r"(?P<prefix>.*)_iter_(?P<iteration>\d{1,10})\.caffemodel(\.h5)?$")
 # Two solvers may differ in these and be one: paths, what tests do, and how the rates are spelled.
 NOT_COMPARED = {
     *NO_EFFECT, *OF_POLICIES, "base_lr", "lr_policy", "net", "net_param", "train_net", "test_net",

@@ -21,7 +21,7 @@ CREATED = re.compile(r"Creating Layer (?P<layer>\S+)")
 SET_UP = re.compile(r"Setting up (?P<layer>\S+)")
 BOTTOM = re.compile(r"(?P<layer>\S+) <- (?P<blob>\S+)")
 TOP = re.compile(r"(?P<layer>\S+) -> (?P<blob>\S+)")
-SHAPE = re.compile(r"Top shape: (?P<shape>\d+(?: \d+)*) \(")
+SHAPE = re.compile(r"Top shape: (?P<shape>\d{1,10}(?: \d{1,10})*) \(")
 SPLIT = re.compile(r"_split(_\d+)?$")
 
 

@@ -40,6 +40,8 @@ CHANGES = [
     ),
     ("max_iter", 'regularization_type: "L1"\nmax_iter', "regularization_type", '"L1"'),
     ("max_iter", "clip_gradients: 35\nmax_iter", "clip_gradients", "names no such thing"),
+    ('"fixed"', '"step" gamma: nan stepsize: 99999', "lr_policy", "gamma nan is not at least 0"),
+    ('"fixed"', '"sigmoid" gamma: -1 stepsize: 9', "lr_policy", "Check failed: gamma() >= 0"),
 ]
 
 HARMLESS = [
@@ -50,6 +52,7 @@ HARMLESS = [
     ('"fixed"', '"multistep" gamma: 0.1 stepvalue: 128000 stepvalue: 256000'),
     ("momentum: 0.9", "momentum: 9e-1 # as ever"),
     ("solver_mode: GPU", "solver_mode: CPU device_id: 1 snapshot_format: HDF5"),
+    ("max_iter", "clip_gradients: inf max_iter"),
 ]
 
 
@@ -67,6 +70,15 @@ def test_a_changed_field_is_named(
     found = differing(inspected(tmp_path, old, new))
     assert [finding.where.rpartition(": ")[2] for finding in found] == [field], shown(found)
     assert what in found[0].what
+
+
+@pytest.mark.parametrize("policy", ['"fixed"', '"step" gamma: 0.1 stepsize: 128000'])
+def test_a_rate_that_is_no_number_is_told_as_such(policy: str, tmp_path: Path) -> None:
+    text = f"base_lr: nan\nlr_policy: {policy}"
+    found = differing(inspected(tmp_path, 'base_lr: 0.001\nlr_policy: "fixed"', text))
+    said = {finding.where.rpartition(": ")[2]: finding.what for finding in found}
+    assert said["base_lr"] == "base_lr nan, the paper's is 0.001 (section 5.2)"
+    assert "no rate is a finite number, since base_lr is nan" in said["lr_policy"]
 
 
 @pytest.mark.parametrize(("old", "new"), HARMLESS)

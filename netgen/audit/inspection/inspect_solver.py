@@ -171,8 +171,12 @@ def _decay(at: SolverAndBatches) -> Iterator[Judged]:
 
 
 def _clipping(at: SolverAndBatches) -> Iterator[Judged]:
-    if at.solver.clip_gradients >= 0:
-        what = f"clip_gradients {value_text(at.solver.clip_gradients)}: the paper names no such"
+    most = at.solver.clip_gradients
+    if math.isinf(most) or math.isnan(most):
+        what = f"clip_gradients {value_text(most)}: no gradient is larger, so none is clipped"
+        yield Judged(what, EQUIVALENT, Rule.CAFFE)
+    elif most >= 0:
+        what = f"clip_gradients {value_text(most)}: the paper names no such"
         what += ' thing beside "stochastic gradient descent" (section 5.2)'
         yield Judged(what, DIFFERS, Rule.READING)
 

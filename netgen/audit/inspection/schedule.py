@@ -173,10 +173,9 @@ def refusal(solver: SolverParameter) -> str:
         more = "; SSD's branch lowers it so where its smoothed loss no longer falls"
         what = f'Caffe has no lr_policy "{solver.lr_policy}" and stops'
         return what + (more if solver.lr_policy == "plateau" else "")
-    if "gamma" in policy.reads and solver.gamma < 0:
-        return (
-            f"gamma {value_text(solver.gamma)} is negative: Caffe stops, or the rate changes sign"
-        )
+    if "gamma" in policy.reads and not solver.gamma >= 0:  # nan, too
+        what = f"gamma {value_text(solver.gamma)} is not at least 0: Caffe 1.0 stops"
+        return f'{what} ("Check failed: gamma() >= 0"), earlier ones give rates of no use'
     if "stepsize" in policy.reads and solver.stepsize <= 0:
         return f"stepsize {solver.stepsize}: Caffe stops, or divides by it and dies"
     return ""
@@ -214,7 +213,7 @@ def judge_start(solver: SolverParameter) -> Judged:
     schedule, wanted = schedule_of(solver), Recipe().base_lr
     rate = schedule.rate(0) if schedule else solver.base_lr
     what = f"base_lr {value_text(solver.base_lr)}"
-    if not same_rate(rate, solver.base_lr):
+    if math.isfinite(solver.base_lr) and not same_rate(rate, solver.base_lr):
         what += f': with lr_policy "{solver.lr_policy}" {value_text(rate)} at iteration 0'
     what += f", the paper's is {value_text(wanted)} (section 5.2)"
     return Judged(what, Verdict.same_if(same_rate(rate, wanted)))
@@ -228,6 +227,10 @@ def judge_policy(solver: SolverParameter, per_epoch: float) -> Iterator[Judged]:
         elsewhere = solver.lr_policy == "plateau" and same_rate(solver.gamma, 1 / TENFOLD)
         verdict = Verdict.NOT_CHECKABLE if elsewhere else Verdict.DIFFERS
         yield Judged(f"{setting}: {refusal(solver)}", verdict, Rule.CAFFE)
+        return
+    if not math.isfinite(solver.base_lr):
+        what = f"no rate is a finite number, since base_lr is {value_text(solver.base_lr)}"
+        yield Judged(f"{setting}: {what}", Verdict.DIFFERS, Rule.CAFFE)
         return
     changes = list(islice(schedule.changes(), MOST_CHANGES))
     if not changes:

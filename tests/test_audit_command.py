@@ -16,6 +16,7 @@ from support.paths import ROOT
 from netgen.audit import verdicts as audits
 from netgen.audit.measurements.public_lists import LISTS as LISTS_BY_NAME
 from netgen.audit.verdicts import ClaimVerdict
+from netgen.caffe.caffe_pb2 import NetParameter
 from netgen.commands.audit import command
 from netgen.paper.claims import ARGUMENTS, CLAIMS, PARTS, Argument
 
@@ -202,6 +203,19 @@ def test_a_solver_with_another_momentum_differs(tmp_path: Path) -> None:
     result = run("--solver", str(solver), "--json")
     assert result.exit_code == 1
     assert any("momentum" in f"{x['where']} {x['what']}" for x in _differing(result))
+
+
+def test_a_name_in_a_file_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    weights = tmp_path / "x.caffemodel"
+    net = NetParameter()
+    layer = net.layer.add(name="\x1b]0;owned\x07\x1b[2J\nfc", type="Scale")
+    layer.blobs.add(data=[1.0]).shape.dim.append(1)
+    weights.write_bytes(net.SerializeToString())
+    shown = run("--weights", str(weights)).stdout
+    assert all(sign.isprintable() or sign == "\n" for sign in shown)
+    assert r"\x1b]0;owned\x07" in "".join(shown.split())
+    found = _differing(run("--weights", str(weights), "--json"))
+    assert any("\x1b[2J\n" in finding["where"] for finding in found)  # JSON escapes itself
 
 
 def _differing(result: Result) -> list[dict[str, str]]:

@@ -23,6 +23,7 @@ from netgen.audit.rows import (
 )
 from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, tally
 from netgen.paper.claims import Argument
+from netgen.system.text import printable
 
 CLAIM_STYLES = {
     ClaimVerdict.REPRODUCED: "green",
@@ -149,12 +150,12 @@ def print_findings(console: Console, findings: Sequence[InspectionFinding]) -> N
                 Text(x.verdict.value, INSPECTION_STYLES[x.verdict]),
                 x.rule.value,
                 x.phase,
-                x.where.removeprefix(file).removeprefix(": ") or "all of it",
-                x.what,
+                printable(x.where.removeprefix(file).removeprefix(": ")) or "all of it",
+                printable(x.what),  # names in files that others made
             )
             for x in group
         ]
-        console.print(_table(file, heads, (13, 11, 5, 24, 43), rows))
+        console.print(_table(printable(file), heads, (13, 11, 5, 24, 43), rows))
         console.print()
     counts = Counter(finding.verdict.value for finding in findings)
     console.print(Text(", ".join(f"{n} {verdict}" for verdict, n in counts.items()), "bold"))

@@ -14,6 +14,11 @@ def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
     return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
+def printable(text: str) -> str:
+    r"""Write what a terminal would obey, not show, as Python writes it: a line's end as \\n."""
+    return "".join(x if x.isprintable() else x.encode("unicode_escape").decode() for x in text)
+
+
 def shape_text(shape: Sequence[int]) -> str:
     """Write a shape for a message: 24 x 3 x 224 x 224."""
     return " x ".join(map(str, shape)) or "scalar"

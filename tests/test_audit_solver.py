@@ -9,7 +9,7 @@ from support.audit import SOLVER, XS, differing, shown
 from support.networks import TRAINED
 from support.paths import ROOT
 
-from netgen.audit.inspection import InspectionFinding, InspectionVerdict, inspect
+from netgen.audit.inspection import InspectionFinding, InspectionVerdict, Rule, inspect
 from netgen.audit.inspection.inspect_solver import inspect_solver
 from netgen.audit.inspection.same_nets import GivenNet
 from netgen.caffe.schema import read_net
@@ -79,6 +79,24 @@ def test_a_rate_that_is_no_number_is_told_as_such(policy: str, tmp_path: Path) -
     said = {finding.where.rpartition(": ")[2]: finding.what for finding in found}
     assert said["base_lr"] == "base_lr nan, the paper's is 0.001 (section 5.2)"
     assert "no rate is a finite number, since base_lr is nan" in said["lr_policy"]
+
+
+@pytest.mark.parametrize(
+    ("field", "verdict"),
+    [
+        ("moment: 0.9", InspectionVerdict.DIFFERS),
+        ("early_stop { patience: 3 }", InspectionVerdict.DIFFERS),
+        ("plateau_winsize: 3", InspectionVerdict.NOT_CHECKABLE),  # of SSD
+    ],
+)
+def test_a_field_that_bvlcs_caffe_refuses_is_told_so(
+    field: str, verdict: InspectionVerdict, tmp_path: Path
+) -> None:
+    found = inspected(tmp_path, "max_iter", f"{field}\nmax_iter")
+    name = field.partition(" ")[0].rstrip(":")
+    told = next(finding for finding in found if f"SolverParameter.{name}" in finding.what)
+    assert (told.verdict, told.rule) == (verdict, Rule.CAFFE)
+    assert "BVLC's Caffe has no such field, and stops" in told.what
 
 
 @pytest.mark.parametrize(("old", "new"), HARMLESS)

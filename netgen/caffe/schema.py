@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -45,7 +45,14 @@ class SchemaError(ValueError):
 
 
 class SchemaWarning(UserWarning):
-    """Fields of a file that netgen's schema does not have and that were therefore omitted."""
+    """Fields of a file that netgen's schema does not have and that were therefore omitted.
+
+    `fields` has the line of each, by `Message.field`.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, int]) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
 def read_net(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
@@ -104,7 +111,9 @@ def parse_solver(text: str, source: str = "<text>") -> caffe_pb2.SolverParameter
     solver = _parse(text, caffe_pb2.SolverParameter(), source)
     nets = ("net", "net_param", "train_net", "train_net_param")
     if not any(solver.HasField(field) for field in nets):
-        raise SchemaError(f"{source}: names no network: a solver needs one of {', '.join(nets)}")
+        what = f"names no network: a solver needs one of {', '.join(nets)}"
+        what += "" if solver.ListFields() else "; is it a network's prototxt, not a solver's?"
+        raise SchemaError(f"{source}: {what}")
     _upgrade(legacy.upgrade_solver, solver, source)
     return solver
 
@@ -250,9 +259,11 @@ def _parse(text: str, message: M, source: str) -> M:
 
 
 def _warn(unknown: dict[str, int], source: str) -> None:
-    names = [f"{x[:60]} (line {line}{prototext.origin_of(x)})" for x, line in unknown.items()]
-    warnings.warn(
-        f"{source}: omitted what netgen's schema does not have: {listed(names, MOST_UNKNOWN)}",
-        SchemaWarning,
-        stacklevel=4,
-    )
+    what = f"{source}: omitted what netgen's schema does not have: {unknown_text(unknown)}"
+    warnings.warn(SchemaWarning(what, unknown), stacklevel=4)
+
+
+def unknown_text(fields: Mapping[str, int]) -> str:
+    """Write unknown fields with their lines, and the branch of Caffe that has them, if known."""
+    names = [f"{x[:60]} (line {line}{prototext.origin_of(x)})" for x, line in fields.items()]
+    return listed(names, MOST_UNKNOWN)

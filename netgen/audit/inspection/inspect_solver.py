@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from netgen import paper
@@ -21,7 +21,8 @@ from netgen.audit.inspection.schedule import (
 )
 from netgen.audit.inspection.solver_nets import SolverNets, judge_nets, nets_of
 from netgen.caffe.caffe_pb2 import SolverParameter
-from netgen.caffe.schema import SchemaWarning, read_solver
+from netgen.caffe.prototext import origin_of
+from netgen.caffe.schema import SchemaWarning, read_solver, unknown_text
 from netgen.paper import Recipe
 from netgen.system.text import value_text
 
@@ -45,8 +46,8 @@ class SolverAndBatches:
         return paper.TRAIN_IMAGES / max(self.solver.iter_size * batch, 1)
 
 
-def read_told_solver(path: str | os.PathLike[str]) -> tuple[SolverParameter, list[str]]:
-    """Read a solver, and what is to be told of its unknown fields.
+def read_told_solver(path: str | os.PathLike[str]) -> tuple[SolverParameter, list[Judged]]:
+    """Read a solver, and what is to be told of its unknown fields: BVLC's Caffe stops at them.
 
     Raises
     ------
@@ -56,7 +57,21 @@ def read_told_solver(path: str | os.PathLike[str]) -> tuple[SolverParameter, lis
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         solver = read_solver(path)
-    return solver, [str(warning.message) for warning in caught]
+    warned = [one.message for one in caught if isinstance(one.message, SchemaWarning)]
+    return solver, [*_unknown({x: line for one in warned for x, line in one.fields.items()})]
+
+
+def _unknown(fields: Mapping[str, int]) -> Iterator[Judged]:
+    """Tell fields of known forks from others, which may be misspelt."""
+    forks = {field: line for field, line in fields.items() if origin_of(field)}
+    others = {field: line for field, line in fields.items() if field not in forks}
+    stops = "BVLC's Caffe has no such field, and stops"
+    if forks:
+        what = f"{unknown_text(forks)}: {stops}; what the fork makes of it is not judged"
+        yield Judged(what, NOT_CHECKABLE, Rule.CAFFE)
+    if others:
+        what = f"{unknown_text(others)}: {stops}; misspelt, or a fork's, which may train otherwise"
+        yield Judged(what, DIFFERS, Rule.CAFFE)
 
 
 def inspect_solver(
@@ -82,8 +97,7 @@ def inspect_solver(
     solver, unknown = read_told_solver(path)
     file = os.fspath(path)
     findings = inspect_parsed_solver(solver, file, nets_of(solver, path, net), baseline)
-    told = (InspectionFinding(file, what, NOT_CHECKABLE, Rule.CAFFE) for what in unknown)
-    return [*findings, *told]
+    return [*findings, *(InspectionFinding(file, *judged) for judged in unknown)]
 
 
 def inspect_parsed_solver(

@@ -150,6 +150,21 @@ def test_a_baselines_rates_are_left_open_by_the_paper(tmp_path: Path) -> None:
     assert "the baselines' is open" in told.what
 
 
+@pytest.mark.parametrize("name", ["caffenet-adj", "resnet50-noun"])
+def test_a_baselines_rates_are_left_open_by_the_paper_of_its_solver_alone(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    path = tmp_path / "solver.prototxt"
+    text = Path(f"solvers/{name}.prototxt").read_text(encoding="utf-8")
+    path.write_text(text.replace("base_lr: 0.001", "base_lr: 0.01"), encoding="utf-8")
+    found = inspect(solver=path)
+    assert not differing(found), shown(found)
+    assert any("the baselines' is open" in finding.what for finding in found)
+    path.write_text(text.replace(f"models/{name}/", "models/xs/"), encoding="utf-8")
+    assert not any("the baselines' is open" in finding.what for finding in inspect(solver=path))
+
+
 @pytest.mark.parametrize(
     ("state", "rule"),
     [

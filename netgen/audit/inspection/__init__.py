@@ -9,6 +9,7 @@ Everything works without Caffe.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netgen.audit.finding import (
@@ -91,7 +92,8 @@ def inspect(
         if inspected and not given:
             findings += inspected.findings
             given = Net(f"{os.fspath(solver)}: the net in it", inspected.net)
-        findings += inspect_solver(solver, given, _is_baseline(inspected))
+        baseline = _is_baseline(inspected or _named(parameters, _path(solver)))
+        findings += inspect_solver(solver, given, baseline)
     reference = inspected.reference if inspected else None
     if weights is not None:
         from netgen.audit.inspection.inspect_weights import inspect_weights
@@ -128,6 +130,18 @@ def _in_place(solver: SolverParameter, file: str) -> Inspected | None:
     for field in ("net_param", "train_net_param"):
         if solver.HasField(field):
             return inspect_parsed(getattr(solver, field), f"{file}: {field}")
+    return None
+
+
+def _named(solver: SolverParameter, file: str) -> Inspected | None:
+    """Inspect the net that a solver names, if it is found: which network it is, is all we ask."""
+    from netgen.audit.inspection.inspect_network import inspect_parsed
+    from netgen.audit.inspection.solver_nets import nets_of
+    from netgen.caffe.schema import SchemaError
+
+    train = nets_of(solver, file).train
+    with suppress(SchemaError):  # the solver's findings are asked for, not the net's
+        return inspect_parsed(train.net, str(train.found)) if train and train.net else None
     return None
 
 

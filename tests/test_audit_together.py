@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from support.audit import shown
+from support.audit import SOLVER, shown
+from support.logs import falling, log_of_a_training
 from support.networks import dataset, make_databases, order
 from support.paths import ROOT
 from support.trained_network import Trained
@@ -209,6 +210,40 @@ def test_another_network_of_the_paper_contradicts_the_training(
     found = contradictions(inspect(**files | {"net": net}))
     of = {finding.where.partition(":")[0] for finding in found}
     assert {str(files["solver"]), str(files["log"])} <= of, shown(found)
+
+
+@pytest.mark.parametrize(("name", "agrees"), [("xs", True), ("x0", False)])
+def test_a_log_is_compared_with_the_net_that_the_solver_names(
+    name: str, agrees: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    log = tmp_path / "xs.log"
+    log.write_text(log_of_a_training(), encoding="utf-8")
+    solver = tmp_path / "solver.prototxt"
+    text = Path(f"solvers/{name}.prototxt").read_text(encoding="utf-8")
+    solver.write_text(falling(text), encoding="utf-8")
+    found = inspect(log=log, solver=solver)
+    assert bool(contradictions(found)) is not agrees, shown(found)
+    net = f"models/{name}/train_val.prototxt"
+    said = agreed(found) if agrees else shown(contradictions(found))
+    assert (f"its layers are those of {net}" if agrees else f"another net than {net}") in said
+
+
+@pytest.mark.parametrize(("name", "agrees"), [("xs", True), ("x0", False)])
+def test_a_net_that_is_not_there_is_compared_by_its_path(
+    name: str, agrees: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("xs.log").write_text(log_of_a_training(), encoding="utf-8")
+    text = falling(SOLVER.read_text(encoding="utf-8"))
+    Path("solver.prototxt").write_text(text.replace("models/xs/train", f"models/{name}/train"))
+    found = inspect(log="xs.log", solver="solver.prototxt")
+    assert not contradictions(found), shown(found)
+    words = "the log's solver has the fields and the rates of this one"
+    assert (words in agreed(found)) is agrees
+    if not agrees:
+        other = f'{words}, but the net "models/xs/train_val.prototxt", here "models/x0/'
+        assert any(other in finding.what for finding in found), shown(found)
 
 
 @pytest.mark.parametrize(("solver", "status"), [("xs", 0), ("x0", 1)])

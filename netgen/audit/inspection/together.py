@@ -6,7 +6,7 @@ What two files contradict each other in differs; what cannot be seen is not chec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from netgen.audit.inspection.same_nets import (
     built,
     compare_nets,
     different_layers,
+    same_end,
 )
 from netgen.audit.inspection.schedule import (
     OF_POLICIES,
@@ -82,7 +83,7 @@ def check_together(given: Given) -> Iterator[Finding]:
     if given.log and given.net:
         yield from _log_of_net(given.log, given.net)
     if given.log and given.solver:
-        yield from _log_of_solver(given.log, given.solver_file, given.solver.solver)
+        yield from _log_of_solver(given.log, given.solver_file, given.solver)
     if given.data and given.log:
         yield from databases_together.of_log(given.data, given.log)
 
@@ -178,10 +179,12 @@ def _of_run(file: str, log: InspectedLog) -> tuple[str, Verdict]:
 # ---- a log: of that net and solver --------------------------------------------------------------
 
 
-def _log_of_net(log: InspectedLog, given: GivenNet) -> Iterator[Finding]:
+def _log_of_net(
+    log: InspectedLog, given: GivenNet, phases: Sequence[Phase] = PHASES
+) -> Iterator[Finding]:
     """Judge whether the net of the log is the net that was given."""
     where, run = f"{log.file}: {given.file}", log.runs[0]
-    for phase in PHASES:
+    for phase in phases:
         if run.net and built(run.net, phase):
             yield Finding(where, *compare_nets(run.net, given, phase, printed=True))
         if phase in run.created or phase in run.printed:
@@ -211,13 +214,45 @@ def _as_told(where: str, phase: Phase, run: Run, given: GivenNet) -> Finding:
     return Finding(where, what, Verdict.EQUIVALENT, Rule.ITSELF, phase)
 
 
-def _log_of_solver(log: InspectedLog, file: str, wanted: SolverParameter) -> Iterator[Finding]:
+def _log_of_solver(log: InspectedLog, file: str, nets: SolverNets) -> Iterator[Finding]:
+    """Judge whether a log is of a solver, and of the net that it names where none was given."""
+    found = [*_log_of_named_nets(log, nets)] if nets.given is None else []
+    yield from found
+    compared = nets.given is not None or any(f.verdict is not Verdict.NOT_CHECKABLE for f in found)
     told: set[str] = set()
     for run in log.runs:
-        what, verdict = _run_of_solver(run, wanted)
+        what, verdict = _run_of_solver(run, nets.solver)
+        if verdict is Verdict.SAME and not compared and isinstance(run.solver, SolverParameter):
+            what, verdict = _by_net_path(run.solver, nets.solver) or (what, verdict)
         if what not in told:
             yield Finding(f"{log.file}: {file}", what, verdict, Rule.ITSELF)
         told.add(what)
+
+
+def _log_of_named_nets(log: InspectedLog, nets: SolverNets) -> Iterator[Finding]:
+    """Judge whether the nets that a solver names, where they are found, are those of the log."""
+    if nets.solver.HasField("train_state") or nets.solver.test_state:  # other layers, perhaps
+        return
+    uses: dict[str, tuple[GivenNet, list[Phase]]] = {}
+    for named, phase in zip((nets.train, *nets.tests[:1]), PHASES, strict=False):
+        if named and named.net:
+            net = GivenNet(str(named.found or named.field), named.net)
+            uses.setdefault(net.file, (net, []))[1].append(phase)
+    for net, phases in uses.values():
+        yield from _log_of_net(log, net, phases)
+
+
+def _by_net_path(found: SolverParameter, wanted: SolverParameter) -> tuple[str, Verdict] | None:
+    """Judge two solvers that are otherwise the same by the paths of their nets, if they tell any.
+
+    A net may have been moved or renamed: another path does not prove another net.
+    """
+    paths = [solver.net or solver.train_net for solver in (found, wanted)]
+    if all(paths) and same_end(paths[0], paths[1]):
+        return None
+    names = [f'"{path}"' if path else "in place" for path in paths]
+    what = f"the log's solver has the fields and the rates of this one, but the net {names[0]},"
+    return f"{what} here {names[1]}: give it too (--net)", Verdict.NOT_CHECKABLE
 
 
 def _run_of_solver(run: Run, wanted: SolverParameter) -> tuple[str, Verdict]:

@@ -106,6 +106,49 @@ def cut_off(change: Change = str) -> Change:
     return cut
 
 
+def without(*outputs: str) -> Change:
+    """A log whose last test does not tell these outputs."""
+
+    def change(text: str) -> str:
+        lines = text.splitlines(keepends=True)
+        return "".join(x for x in lines if not any(f": {name} = " in x for name in outputs))
+
+    return change
+
+
+def test_an_accuracy_that_the_last_test_does_not_tell_is_missed(tmp_path: Path) -> None:
+    found = differing(inspected(tmp_path, without("top1_noun", "top5_adj")))
+    (told,) = found
+    assert "the last test does not tell top1_noun, top5_adj, outputs of the log's own" in told.what
+    assert told.rule is Rule.ITSELF
+
+
+def test_an_accuracy_that_only_table_2_has_cannot_be_checked(tmp_path: Path) -> None:
+    def unmeasured(text: str) -> str:
+        return without("top1_noun", "top5_noun")(cut_off()(text))
+
+    found = inspected(tmp_path, unmeasured)
+    assert not differing(found), shown(found)
+    told = next(finding for finding in found if finding.where.endswith(": test"))
+    assert told.verdict is InspectionVerdict.NOT_CHECKABLE
+    assert told.what.startswith("the last test does not tell top-1 of noun, top-5 of noun; Table 2")
+
+
+def test_snapshots_tell_how_far_a_run_of_netgen_train_came(tmp_path: Path) -> None:
+    """Its caffe.log has the first loss and the snapshots; the rest is in log.jsonl."""
+
+    def quiet(text: str) -> str:
+        lines = text[: text.index("solver.cpp:347]")].splitlines(keepends=True)[:-1]
+        told = [x for x in lines if "Iteration" not in x or "Iteration 0," in x]
+        snapshot = next(x for x in lines if "Snapshotting" in x)
+        return "".join([*told, snapshot])
+
+    found = inspected(tmp_path, quiet)
+    told = next(f for f in found if f.where.endswith(": iterations"))
+    assert "trained to iteration 320,000, 25 epochs" in told.what
+    assert "log.jsonl" in told.what
+
+
 @pytest.mark.parametrize("line", ["{}, loss = 5.1", "{}, Testing net (#0)", "{}, lr = 0.001"])
 def test_a_number_that_is_no_iteration_is_passed_over(line: str, tmp_path: Path) -> None:
     huge = "I0816 10:00:02.000001 123 solver.cpp:239] Iteration " + line.format("9" * 5000)

@@ -52,6 +52,7 @@ from netgen.network.variants import variants
 from netgen.paper import Recipe
 from netgen.system.text import listed, shape_text, value_text
 
+NUMBERED = re.compile(r"_iter_(\d{1,10})\.caffemodel")
 NOT_A_NUMBER = re.compile(r"[-+]?(nan|inf)", re.IGNORECASE)
 
 
@@ -128,7 +129,8 @@ def inspect_log(
     findings += [*gaps, *_progress(file, runs, log.finished, per_epoch), *_losses(file, runs)]
     findings += [_open_for(baseline, finding) for finding in _rates(file, runs, per_epoch)]
     findings += _weights(file, runs, net or (given.net if given else None))
-    findings += inspect_accuracies(file, replace(log, test=tests_of(runs)), reference)
+    whole = net is not None and len(everything) == 1
+    findings += inspect_accuracies(file, replace(log, test=tests_of(runs)), reference, whole)
     return InspectedLog(
         file, tuple(runs), tuple(findings),
         snapshots=tuple(name for run in runs for name in run.named(SNAPSHOT)),
@@ -225,12 +227,16 @@ def _images(run: Run, fed: Mapping[Phase, Shape], net: NetParameter | None) -> i
 def _progress(
     file: str, runs: Sequence[Run], finished: bool, per_epoch: float
 ) -> Iterator[Finding]:
-    last = max(iteration for run in runs for iteration in run.iterations)
+    displayed = max(iteration for run in runs for iteration in run.iterations)
+    last = max(displayed, *_iterations_of_snapshots(runs), 0)
     epochs = last / per_epoch
     what = f"trained to iteration {last:,}, {epochs:.3g} epochs at"
     what += f" {paper.TRAIN_IMAGES / per_epoch:.0f} images an iteration;"
     if not finished:
         what += " not finished, or the log was cut off"
+        if last > displayed:  # `netgen train` tells losses itself
+            what += "; what came between is not in it: a run of `netgen train` has it in log.jsonl,"
+            what += " beside its caffe.log (`netgen figure curves`)"
         yield Finding(f"{file}: iterations", what, Verdict.NOT_CHECKABLE, Rule.ITSELF)
         return
     what += ' finished; the paper trains "until convergence" (section 5.2)'
@@ -241,6 +247,11 @@ def _progress(
         what += ", and here not every image was read"
         verdict, rule = Verdict.DIFFERS, Rule.READING
     yield Finding(f"{file}: iterations", what, verdict, rule)
+
+
+def _iterations_of_snapshots(runs: Sequence[Run]) -> list[int]:
+    named = (NUMBERED.search(name) for run in runs for name in run.named(SNAPSHOT))
+    return [int(match[1]) for match in named if match]
 
 
 def _losses(file: str, runs: Sequence[Run]) -> Iterator[Finding]:

@@ -76,12 +76,15 @@ def page() -> str:
 
 
 def said() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Name, quote and numbers of every claim, and of what is not checkable."""
+    """Name, quote and numbers of every claim, argument, and of what is not checkable."""
     for claim in CLAIMS.values():
         for quote in filter(None, claim.quotes):
             yield claim.id, quote, tuple(number.text for number in claim.numbers)
     for entry in NOT_CHECKABLE:
         yield entry.place, entry.quote, tuple(number.text for number in entry.numbers)
+    for argument in ARGUMENTS:
+        for quote in argument.quotes:
+            yield argument.id, quote, tuple(number.text for number in numbers_in(quote))
 
 
 # ---- the paper's words --------------------------------------------------------------------------
@@ -141,7 +144,7 @@ def _blanked(quote: str) -> str:
 
 
 @needs_paper
-def test_every_number_of_the_paper_is_claimed_or_listed_as_not_checkable() -> None:
+def test_every_number_of_the_paper_is_claimed_argued_about_or_listed_as_not_checkable() -> None:
     assert uncovered(body(), list(said())) == []
 
 

@@ -58,6 +58,7 @@ def test_without_class_lists_a_claim_needs_data_and_says_which(name: str) -> Non
     ("name", "expected"),
     [
         ("pairs-in-vso", ClaimVerdict.REPRODUCED),
+        ("fewer-adjectives", ClaimVerdict.CONSISTENT),
         ("nouns", ClaimVerdict.REPRODUCED),
         ("adjectives", ClaimVerdict.REPRODUCED),
         ("pairs", ClaimVerdict.REPRODUCED),
@@ -76,6 +77,13 @@ def test_without_class_lists_a_claim_needs_data_and_says_which(name: str) -> Non
 )
 def test_what_the_public_class_lists_say_of_section_5_1(name: str, expected: ClaimVerdict) -> None:
     assert verdict(name, LISTS) is expected
+
+
+@needs_lists
+def test_how_far_less_the_adjectives_are_is_told_and_not_judged() -> None:
+    judgement = judge("data", CLAIMS["fewer-adjectives"], AuditInputs(LISTS))
+    assert judgement.found == "181 adjectives, 286 nouns: 1.58 nouns per adjective"
+    assert judgement.evidence.endswith("tested: fewer; how many are “far less” is not printed")
 
 
 @needs_lists

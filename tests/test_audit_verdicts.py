@@ -260,6 +260,10 @@ def batch_of_16(net: NetParameter) -> None:
             layer.data_param.batch_size = 16
 
 
+def uncrossed_shortcut(net: NetParameter) -> None:
+    named(net, "cross5b_adj_noun").bottom[0] = "res5b_branch2c_adj"
+
+
 def top_10(net: NetParameter) -> None:
     named(net, "top5_adj").accuracy_param.top_k = 10
 
@@ -278,6 +282,7 @@ BROKEN: dict[str, tuple[Callable[[NetParameter], None], set[str]]] = {
     "another filler": (xavier, {"initial-cross"}),
     "filler without AVERAGE": (no_average, {"initial-cross"}),
     "biased cross weights": (biased, {"cross-weight", "cross-parameters", "xs-params"}),
+    "a residual crossed": (uncrossed_shortcut, {"figure-4-cross", "figure-3-skips"}),
     "another batch": (batch_of_16, {"batch"}),
     "top 10": (top_10, {"top-k"}),
 }

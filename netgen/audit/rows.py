@@ -21,7 +21,7 @@ LATEX = (
     (r"\\geq", "≥"),
     (r"\\sim", "~"),
     (r"\\sum", "Σ"),
-    (r"\\sqrt", "√"),
+    (r"\\sqrt\{([^{}]*)\}", r"√(\1)"),
     (r"\\forall", "∀"),
     (r"\\neq", "≠"),
     (r"\\cdot", "·"),
@@ -51,7 +51,7 @@ def claim_rows(judgements: Iterable[ClaimJudgement]) -> Iterator[ClaimRow]:
         ids = [judgement.claim.id for judgement in found]
         names = ids[0] if len(ids) == 1 else f"{_beginning(ids)}*"
         place = _beginning([judgement.claim.place for judgement in found]).rstrip(", ")
-        printed = ", ".join(" ".join(judgement.claim.printed) for judgement in found)
+        printed = plain(", ".join(" ".join(judgement.claim.printed) for judgement in found))
         result = first.found + (f". Fits: {first.fits}" if first.fits else "")
         quote = plain(first.claim.quote) if len(found) == 1 else ""
         yield ClaimRow(first.verdict, names, place, printed, quote, result, first.evidence)

@@ -14,7 +14,6 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from netgen import paper
 from netgen.audit.measurements.parsed_networks import ParsedNetwork
-from netgen.audit.measurements.public_lists import WHEEL
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.paper.claims import ROWS
 
@@ -175,7 +174,7 @@ def _of_layers(what: str, places: list[tuple[int, Edit]]) -> Change:
 
 
 def printed_changes() -> Iterator[tuple[str, AbstractContextManager[None]]]:
-    """Changes of Table 2, of the printed numbers of images and classes, and of Plutchik's wheel."""
+    """Changes of Table 2, and of the printed numbers of images and classes."""
     for key, row in ROWS.items():
         for field in ("parameters", "top1", "top5"):
             if (text := getattr(row, field)) not in ("", "–"):
@@ -189,8 +188,6 @@ def printed_changes() -> Iterator[tuple[str, AbstractContextManager[None]]]:
         count = getattr(paper, name)
         for value in (count + 1, count + 2000, count // 3, count * 3):
             yield f"{name} = {value}", Patched(paper, name, value)
-    for basic in WHEEL:
-        yield f"no {basic} on the wheel", Patched(WHEEL, basic, ())
     for network in {name for name, _ in ROWS}:
         yield f"Table 2 without {network}", Without(network)
 

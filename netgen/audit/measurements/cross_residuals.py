@@ -151,7 +151,8 @@ def cross_connections(inputs: AuditInputs) -> Found:
     return Found(
         f"{len(levels)} layers x {len(PAIRS)} ordered pairs, {max(sizes, default=0):,} numbers each"
         f": {len(weights)} curves",
-        f"layers {', '.join(f'{level}_*' for level in levels)} of {XS}; `netgen figure`",
+        f"layers {', '.join(f'{level}_*' for level in levels)} of {XS}; drawn by"
+        " `netgen figure weights`",
         holds=all(len(level) == len(PAIRS) for level in levels.values())
         and sizes == {paper.CROSS_CHANNELS},
     )
@@ -164,6 +165,31 @@ def _levels(network: ParsedNetwork) -> list[str]:
 def _size(network: ParsedNetwork, layer: LayerParameter) -> int:
     blobs = next(one.blobs for one in network.cost().layers if one.name == layer.name)
     return sum(prod(blob) for blob in blobs)
+
+
+@measures(Measure.CROSS_SHORTCUTS, Basis.OWN_FILES)
+def cross_shortcuts(inputs: AuditInputs) -> Found:
+    """Scale layers from one task's shortcut to the same block's sum of another task."""
+    network = inputs.network("xs")
+    weights, sums = crosses(network), crossed(network)
+    dashed = {
+        (weight.name, sum_.name)
+        for weight in weights
+        for sum_ in sums
+        if weight.top[0] in sum_.bottom[2:] and _is_shortcut_of_another(weight.bottom[0], sum_)
+    }
+    return Found(
+        f"{len(dashed)} of {len(weights)} Scale layers lie between another task's shortcut and a"
+        " task's sum",
+        f"layers cross5{{b,c}}_*_*, res5{{b,c}}_* of {XS}",
+        holds=len(dashed) == len(weights) == len(PAIRS) * len(_levels(network)) > 0,
+    )
+
+
+def _is_shortcut_of_another(blob: str, sum_: LayerParameter) -> bool:
+    own = _own(sum_)[0]
+    place = own.partition("_")[0]
+    return blob != own and blob in {f"{place}_{task}" for task in TASKS}
 
 
 @measures(Measure.CROSS_PAIRS, Basis.OWN_FILES)
@@ -186,7 +212,7 @@ def cross_layers(inputs: AuditInputs) -> Found:
     return Found(" and ".join(levels), f"layers cross* of {XS}", (len(levels),))
 
 
-@measures(Measure.CROSS_PARAMETERS, Basis.COUNT)
+@measures(Measure.CROSS_PARAMETERS, Basis.OWN_FILES)
 def cross_parameters(inputs: AuditInputs) -> Found:
     """Parameters of the largest cross weight."""
     network = inputs.network("xs")
@@ -196,7 +222,7 @@ def cross_parameters(inputs: AuditInputs) -> Found:
     return Found(shown, f"layers cross5* of {XS}", (largest,))
 
 
-@measures(Measure.CROSS_INPUT, Basis.COUNT)
+@measures(Measure.CROSS_INPUT, Basis.OWN_FILES)
 def cross_input(inputs: AuditInputs) -> Found:
     """Height, width and channels of what is crossed."""
     network = inputs.network("xs")
@@ -207,7 +233,7 @@ def cross_input(inputs: AuditInputs) -> Found:
     )
 
 
-@measures(Measure.CROSS_WEIGHT, Basis.COUNT)
+@measures(Measure.CROSS_WEIGHT, Basis.OWN_FILES)
 def cross_weight(inputs: AuditInputs) -> Found:
     """Height, width and channels of a cross weight: one number for all pixels of a channel."""
     network = inputs.network("xs")

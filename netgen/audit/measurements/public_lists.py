@@ -48,18 +48,6 @@ LISTS = {
         "deepsentibank/classes.json", "the DeepSentiBank release, its outputs in order, as JSON",
         "2b3b24d5e3686402e959341c909fbb32232265bf99b1fac526e5ee2badc66b44"),
 }
-
-# Plutchik's wheel of emotions (1980): eight basic ones, each in three degrees.
-WHEEL = {
-    "joy":          ("serenity",     "joy",          "ecstasy"),
-    "trust":        ("acceptance",   "trust",        "admiration"),
-    "fear":         ("apprehension", "fear",         "terror"),
-    "surprise":     ("distraction",  "surprise",     "amazement"),
-    "sadness":      ("pensiveness",  "sadness",      "grief"),
-    "disgust":      ("boredom",      "disgust",      "loathing"),
-    "anger":        ("annoyance",    "anger",        "rage"),
-    "anticipation": ("interest",     "anticipation", "vigilance"),
-}
 # fmt: on
 PAIRS = {"1200", "3244", "anp", "deepsentibank"}
 SHORT = 12  # digits of a hash in a row

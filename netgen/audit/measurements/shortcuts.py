@@ -201,7 +201,8 @@ def memory_of_branches(inputs: AuditInputs) -> Found:
     ours = inputs.network("xs").cost().memory
     return Found(
         f"{gib(earlier.total):.2f} GiB before res5a, {gib(ours.total):.2f} after",
-        "`netgen count` of both; readings, branch",
+        "`netgen count --variant xs --reading branch=before-res5a`, `netgen count --variant xs`;"
+        " readings, branch",
         holds=earlier.total > ours.total,
     )
 

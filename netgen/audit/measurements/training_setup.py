@@ -129,13 +129,23 @@ def accuracy(inputs: AuditInputs, network: str, task: str, k: str) -> Found:
         share = found.top1 if k == "1" else found.top5
         value, low, high = (100 * x for x in (share.value, share.low, share.high))
         shown = f"{value:.2f} % ({low:.2f} to {high:.2f})"
-        evidence = f"netgen eval: {share.correct:,} of {share.total:,}, {result.weights.path}"
+        evidence = f"`netgen eval`: {share.correct:,} of {share.total:,}, {result.weights.path}"
         return Found(shown, evidence, (Estimate(value, low, high),))
     if network == "DeepSentiBank":
         raise NeedsData("DeepSentiBank's caffemodel and the VSO images")
     name = variant_of(network, task)
     commands = TrainingCommands(name, published=find(name, TASKS).row.weights)
-    raise NeedsTraining(f"{commands.init}; {commands.train}; netgen eval; netgen audit --results")
+    raise NeedsTraining("; ".join(f"`{one}`" for one in _to_measure(commands)))
+
+
+def _to_measure(commands: TrainingCommands) -> Iterator[str]:
+    """Return the commands that train a network of Table 2, and judge it, in their order."""
+    name = commands.name
+    if commands.init:
+        yield commands.init
+    yield commands.train
+    yield f"netgen eval --variant {name} --weights runs/{name} --out results/{name}.json"
+    yield "netgen audit --results results"
 
 
 def results_in(folder: Path | None) -> dict[str, Result]:
@@ -158,7 +168,8 @@ def memory_on_the_card(inputs: AuditInputs) -> Found:
     return Found(
         f"at most {totals[largest]:.1f} of {Recipe().memory:g} GiB: "
         + ", ".join(f"{name} {total:.1f}" for name, total in totals.items()),
-        "`netgen count`: TRAIN at batch 24 and TEST at its solver's batch; estimated",
+        f"`netgen count --variant {largest}`: TRAIN at batch 24 and TEST at its solver's batch;"
+        " estimated",
         holds=totals[largest] <= Recipe().memory,
     )
 
@@ -176,7 +187,7 @@ def uncut_towers(inputs: AuditInputs) -> Found:
     memory = gib(sum(tower.cost().memory.total for tower in towers))
     return Found(
         f"{memory:.1f} GiB to train three towers at batch 24; one card has {Recipe().memory:g}",
-        "`netgen count --variant resnet50-noun`, -adj, -anp",
+        "`netgen count --variant resnet50-noun`; the same of resnet50-adj and resnet50-anp",
         holds=memory > Recipe().memory,
     )
 
@@ -193,22 +204,25 @@ def baselines(_: AuditInputs) -> Found:
 @measures(Measure.BASELINE_LAYERS, Basis.OWN_FILES)
 def baseline_layers(inputs: AuditInputs, network: str) -> Found:
     """Layers with weights: convolutions and fully connected ones."""
-    layers = inputs.network(variant_of(network, "anp")).layers()
+    name = variant_of(network, "anp")
+    layers = inputs.network(name).layers()
     count = len(of_type("Convolution", layers)) + len(of_type("InnerProduct", layers))
-    return Found(str(count), "`netgen count --layers`", (count,))
+    return Found(str(count), f"`netgen count --variant {name} --layers`", (count,))
 
 
 @measures(Measure.WIDEST_KERNEL, Basis.OWN_FILES)
 def widest_kernel(inputs: AuditInputs, network: str) -> Found:
     """Kernel of the widest convolution that a 1 x 1 reduction feeds."""
-    layers = inputs.network(variant_of(network, "anp")).layers()
+    name = variant_of(network, "anp")
+    layers = inputs.network(name).layers()
     makers = {layer.top[0]: layer for layer in of_type("Convolution", layers)}
     sizes = [
         layer.convolution_param.kernel_size[0]
         for layer in makers.values()
         if (before := makers.get(layer.bottom[0])) and before.convolution_param.kernel_size[0] == 1
     ]
-    return Found(f"{max(sizes)} x {max(sizes)}", "`netgen count --layers`", (max(sizes),) * 2)
+    evidence = f"`netgen count --variant {name} --layers`"
+    return Found(f"{max(sizes)} x {max(sizes)}", evidence, (max(sizes),) * 2)
 
 
 @measures(Measure.POOL_BEFORE_NORM, Basis.OWN_FILES)

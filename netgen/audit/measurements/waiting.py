@@ -77,7 +77,7 @@ def choice(inputs: AuditInputs, name: str) -> Found:
     field = next(field for field in fields(Recipe) if field.name == name)
     what, why = field.metadata["what"], field.metadata["choice"]
     in_reason = field.default in (None, False, ())  # the reason begins with it
-    where = f"netgen/paper/printed.py, Recipe.{name}; netgen build --{name.replace('_', '-')}"
+    where = f"netgen/paper/printed.py, Recipe.{name}; --{name.replace('_', '-')} of `netgen build`"
     held = {value for one in RESIDUAL for value in HELD[name](inputs.network(one))}
     wanted = field.default if field.default is not None else _from_an_epoch(name)
     if held != {wanted}:
@@ -108,7 +108,7 @@ def mean_pixel(inputs: AuditInputs) -> Found:
 @measures(Measure.RECIPE_OF_BASELINES, Basis.OWN_FILES)
 def recipe_of_baselines(inputs: AuditInputs) -> Found:
     """Report that the batch and the rate are given for cross-residual networks only."""
-    where = "netgen/paper/printed.py, Recipe; netgen build --batch-size, --base-lr"
+    where = "netgen/paper/printed.py, Recipe; --batch-size and --base-lr of `netgen build`"
     recipes = {_recipe(inputs.network(name)) for name in TRAINED}
     if len(recipes) > 1:
         return Found(f"{len(recipes)} recipes for {len(TRAINED)} networks", where, holds=False)
@@ -138,7 +138,7 @@ def competing_outputs(inputs: AuditInputs) -> Found:
     )
     fitting = _fitting(results_in(inputs.results).get("deepsentibank"))
     if len(fitting) == 1:
-        return Found(f"{fitting[0]} compete: {shown}", "netgen eval, which has both readings")
+        return Found(f"{fitting[0]} compete: {shown}", "`netgen eval`, which has both readings")
     raise LeftOpen(
         "the ratio does not tell: with fewer outputs both accuracies rise, and images that it was"
         " trained on, as the text allows (“could still be an over-estimate”), lower the ratio;"

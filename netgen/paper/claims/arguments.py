@@ -56,11 +56,24 @@ ARGUMENTS = (
              "with i = f = o = 1, no h(k-1) and c(k-1) = x, the cell state c is x + tanh(W x + b),"
              " a residual layer; the output h is tanh(c), which never leaves -1 to 1, as a sum with"
              " a shortcut does"),
+    Argument("basic-emotions", "Section 5.1",
+             ("which consists of 24 basic emotions, such as joy, terror, and anticipation",),
+             Conclusion.FOLLOWS_IN_PART,
+             "Plutchik's wheel of 1980 has 8 basic emotions, each in 3 degrees: 24 words; joy and"
+             " anticipation are among the 8, terror is the strongest degree of fear, so that"
+             " “basic” is said of all degrees"),
     Argument("normalised-nodes", "Section 5.1",
              ("normalized the number of adjective and noun nodes",), Conclusion.UNDEFINED,
              "no measure of “normalized” is given; from the 1,200 pairs to the printed 167 nouns"
              " and 117 adjectives, the nouns per adjective fall (see fewer-adjectives), as they do"
              " for any selection that drops a larger share of the nouns"),
+    Argument("not-significant", "Section 5.2.2",
+             ("we do not claim that our cross-residual multitask network ( $X_S$ -ResNet-50)"
+              " definitively achieves a significantly higher accuracy",), Conclusion.UNDEFINED,
+             "who does not claim something cannot be wrong about it; and Table 2 could not decide:"
+             " it has one run of each network, and both were tested on the same images, so that"
+             " the error of two independent samples is not theirs; a paired test needs both"
+             " networks' answers image by image, which are not printed"),
     Argument("figure-5-sorted", "Figure 5 and section 5.2.2",
              ("cross-residual weights (sorted)", "network sorted by channel"), Conclusion.AT_ODDS,
              "a curve sorted by value only falls or only rises, one in the order of channels does"

@@ -27,9 +27,6 @@ FIGURE_6 = (
 
 # fmt: off
 DATA = (
-    Claim("basic-emotions", "Section 5.1",
-          "which consists of 24 basic emotions, such as joy, terror, and anticipation", ("24",),
-          Measure.BASIC_EMOTIONS, ("joy", "terror", "anticipation")),
     Claim("pairs-in-vso", "Section 5.1", "a refined set of 1,200 ANP concepts",
           ("1,200",), Measure.LINES_OF, ("1200",)),
     Claim("fewer-adjectives", "Section 5.1",

@@ -52,6 +52,6 @@ METHOD = (
           "Residual weight blocks show three convolutions grouped for space",
           ("three",), Measure.CONVOLUTIONS_A_BLOCK),
     Claim("figure-4-cross", "Figure 4",
-          "indicate cross-residual weighted connections", (), Measure.CROSS_CONNECTIONS),
+          "indicate cross-residual weighted connections", (), Measure.CROSS_SHORTCUTS),
 )
 # fmt: on

@@ -119,6 +119,29 @@ def test_a_claim_that_there_is_not_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("known", ["nouns", "needs training", "equation-3"])
+def test_each_word_of_several_is_checked(known: str) -> None:
+    result = run("--only", known, "--only", "nope")
+    assert result.exit_code == 2
+    assert "no claim has this verdict or name: nope (" in " ".join(result.stderr.split())
+
+
+def test_a_folder_of_results_without_any_of_the_papers_test_set_is_named(tmp_path: Path) -> None:
+    result = run("--results", str(tmp_path), "--only", "batch")
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert f"no result of the paper's test set is in {tmp_path}" in line
+
+
+def test_a_folder_below_or_above_the_one_of_the_class_lists_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mtvso").mkdir()
+    (tmp_path / "mtvso/mtvso_nounlabels.txt").write_text("dog\n", encoding="utf-8")
+    result = run("--ontology", str(tmp_path / "mtvso"), "--only", "batch")
+    (line,) = result.stderr.splitlines()
+    assert f"none of the class lists is in {tmp_path}/mtvso: give the folder above them" in line
+    assert "none of the class lists" not in run("--ontology", str(tmp_path)).stderr
+
+
 def test_an_ontology_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     assert run("--ontology", str(tmp_path / "none")).exit_code == 2
 
@@ -170,6 +193,12 @@ def test_the_page_says_where_class_lists_are_published_and_which_file_is_meant()
     page = PAGE.read_text(encoding="utf-8").replace("\\_", "_")
     for listed in LISTS_BY_NAME.values():
         assert f"| {listed.file} | {listed.published} | `{listed.sha256}` |" in page
+
+
+def test_the_page_has_no_latex() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert re.findall(r"\\[a-z]+", page) == []
+    assert "zero √(2/n\\_l): “zero mean random Gaussian with a √(2/n\\_l)" in page
 
 
 def test_the_page_has_no_path_of_this_machine() -> None:

@@ -157,6 +157,7 @@ def _audit(
 
     inputs = AuditInputs(ontology, results)
     _warn_of_other_lists(inputs)
+    _warn_of_useless_folders(inputs)
     everything = audit(inputs)
     judgements, arguments = _chosen(everything, only)
     counted = readings() if check or not only else []
@@ -186,6 +187,25 @@ def _warn_of_other_lists(inputs: AuditInputs) -> None:
         )
 
 
+def _warn_of_useless_folders(inputs: AuditInputs) -> None:
+    """Name a folder on standard error from which nothing can be read."""
+    from netgen.audit.measurements.public_lists import LISTS
+    from netgen.audit.measurements.training_setup import results_in
+
+    if inputs.ontology and not any((inputs.ontology / x.file).is_file() for x in LISTS.values()):
+        click.echo(
+            f"netgen audit: none of the class lists is in {inputs.ontology}: give the folder above"
+            f" them, the one with {LISTS['1200'].file}",
+            err=True,
+        )
+    if inputs.results and not results_in(inputs.results):
+        click.echo(
+            f"netgen audit: no result of the paper's test set is in {inputs.results}: write one"
+            f" there with `netgen eval --out {inputs.results}/NAME.json`",
+            err=True,
+        )
+
+
 def _chosen(
     judgements: list[ClaimJudgement], words: Sequence[str]
 ) -> tuple[list[ClaimJudgement], list[Argument]]:
@@ -194,14 +214,21 @@ def _chosen(
 
     if not words:
         return judgements, [*ARGUMENTS]
-    chosen = [j for j in judgements if any(_is(j, word) for word in words)]
-    argued = [one for one in ARGUMENTS if any(fnmatch(one.id, word) for word in words)]
-    if not chosen and not argued:
+    found = {
+        word: (
+            [j for j in judgements if _is(j, word)],
+            [one for one in ARGUMENTS if fnmatch(one.id, word)],
+        )
+        for word in words
+    }
+    unknown = [word for word, (claims, arguments) in found.items() if not (claims or arguments)]
+    if unknown:
         raise click.BadParameter(
-            f"no claim has this verdict or name: {', '.join(words)} (`netgen audit` lists them)",
+            f"no claim has this verdict or name: {', '.join(unknown)} (`netgen audit` lists them)",
             param_hint="--only",
         )
-    return chosen, argued
+    chosen, argued = ([one for pair in found.values() for one in pair[n]] for n in (0, 1))
+    return [j for j in judgements if j in chosen], [one for one in ARGUMENTS if one in argued]
 
 
 def _is(judgement: ClaimJudgement, word: str) -> bool:

@@ -174,10 +174,11 @@ def test_what_starts_from_scratch_says_so_and_that_section_5_2_did_not() -> None
     ],
     ids=lambda options: " ".join(map(str, options)),
 )  # fmt: skip
-def test_build_tells_that_no_published_weights_fit(options: tuple[object, ...]) -> None:
+def test_build_tells_that_init_reads_no_weights_that_fit(options: tuple[object, ...]) -> None:
     make_dataset(Path("data"))
     said = succeed("build", "--variant", "xs", *options).stderr
     assert "starts from random weights" in said
+    assert "none that `netgen init` reads fit it" in " ".join(said.split())
     assert "as section 5.2 did not" in said
     assert not any(map(starts_or_resumes, told(said)))
     header = "\n".join(f"# {line}" for line in said.strip().splitlines())

@@ -263,6 +263,11 @@ def _warn(unknown: dict[str, int], source: str) -> None:
     warnings.warn(SchemaWarning(what, unknown), stacklevel=4)
 
 
+def is_of_a_branch(field: str) -> bool:
+    """Return whether a branch of Caffe is known to have a field (`Message.field`)."""
+    return bool(prototext.origin_of(field))
+
+
 def unknown_text(fields: Mapping[str, int]) -> str:
     """Write unknown fields with their lines, and the branch of Caffe that has them, if known."""
     names = [f"{x[:60]} (line {line}{prototext.origin_of(x)})" for x, line in fields.items()]

@@ -21,8 +21,7 @@ from netgen.audit.inspection.schedule import (
 )
 from netgen.audit.inspection.solver_nets import SolverNets, judge_nets, nets_of
 from netgen.caffe.caffe_pb2 import SolverParameter
-from netgen.caffe.prototext import origin_of
-from netgen.caffe.schema import SchemaWarning, read_solver, unknown_text
+from netgen.caffe.schema import SchemaWarning, is_of_a_branch, read_solver, unknown_text
 from netgen.paper import Recipe
 from netgen.system.text import value_text
 
@@ -63,7 +62,7 @@ def read_told_solver(path: str | os.PathLike[str]) -> tuple[SolverParameter, lis
 
 def _unknown(fields: Mapping[str, int]) -> Iterator[Judged]:
     """Tell fields of known forks from others, which may be misspelt."""
-    forks = {field: line for field, line in fields.items() if origin_of(field)}
+    forks = {field: line for field, line in fields.items() if is_of_a_branch(field)}
     others = {field: line for field, line in fields.items() if field not in forks}
     stops = "BVLC's Caffe has no such field, and stops"
     if forks:

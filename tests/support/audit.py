@@ -58,6 +58,16 @@ def replace_layers(net: NetParameter, layers: Iterable[LayerParameter]) -> None:
     net.layer.extend(kept)
 
 
+def batch_cut_and_joined(
+    blob: str, parts: list[str], order: list[str]
+) -> tuple[LayerParameter, LayerParameter]:
+    """Cut a batch into parts, and join them in an order."""
+    cut = LayerParameter(name="cut", type="Slice", bottom=[blob], top=parts)
+    join = LayerParameter(name="join", type="Concat", bottom=order, top=["joined"])
+    cut.slice_param.axis = join.concat_param.axis = 0
+    return cut, join
+
+
 def written(net: NetParameter, folder: Path, name: str = "net.prototxt") -> Path:
     """Write a network as prototxt."""
     path = folder / name

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from netgen import paper
 from netgen.caffe.caffe_pb2 import TEST, TRAIN, DataParameter, LayerParameter, NetParameter
-from support.audit import layer, replace_layers
+from support.audit import batch_cut_and_joined, layer, replace_layers
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Operator = Callable[[NetParameter, LayerParameter, Draw], object]
@@ -343,15 +343,37 @@ def a_layer_on_the_way(net: NetParameter, at: LayerParameter, draw: Draw) -> Non
     if kind == "Power":
         made.power_param.shift = draw(st.integers(-3, 3).filter(bool))
         made.power_param.scale = draw(st.sampled_from([1, 2, -1]))
-    made.include.add(phase=at.include[0].phase)
     _read(net, at, "changed", made)
 
 
-def _read(
-    net: NetParameter, at: LayerParameter, blob: str, made: LayerParameter | None = None
-) -> None:
-    """Let what reads a layer's labels in its phase read another blob, which `made` makes."""
+@mutation(*LABELS)
+def labels_joined_and_cut_wrongly(net: NetParameter, at: LayerParameter, draw: Draw) -> None:
+    other = draw(st.sampled_from([name for name in LABELS if name != at.name]))
+    joined = LayerParameter(name="join", type="Concat", bottom=[other, at.top[0]], top=["all"])
+    cut = LayerParameter(name="cut", type="Slice", bottom=["all"], top=["mine", "rest"])
+    _read(net, at, "mine", joined, cut)
+
+
+@mutation(*LABELS)
+def labels_in_another_order(net: NetParameter, at: LayerParameter, draw: Draw) -> None:
+    parts = [str(number) for number in range(at.data_param.batch_size)]
+    order = draw(st.permutations(parts).filter(lambda order: order != parts))
+    cut, join = batch_cut_and_joined(at.top[0], parts, order)
+    _read(net, at, join.top[0], cut, join)
+
+
+@mutation(*LABELS, unclear=True)
+def labels_cut_from_the_third_last_axis(net: NetParameter, at: LayerParameter, draw: Draw) -> None:
+    cut = LayerParameter(name="cut", type="Slice", bottom=[at.top[0]], top=["mine", "rest"])
+    cut.slice_param.axis = -3  # the channels of N x C x 1 x 1, and of N x C nothing
+    _read(net, at, "mine", cut)
+
+
+def _read(net: NetParameter, at: LayerParameter, blob: str, *made: LayerParameter) -> None:
+    """Let what reads a layer's labels in its phase read another blob, which the last makes."""
     phase, name, kept = at.include[0].phase, at.top[0], []
+    for layer_made in made:
+        layer_made.include.add(phase=phase)
     for each in net.layer:
         kept.append(each)
         if name not in each.bottom:
@@ -369,4 +391,4 @@ def _read(
     silence.include.add(phase=phase)
     sources = [each for each in kept if not each.bottom]
     rest = [each for each in kept if each.bottom]
-    replace_layers(net, [*sources, *([made] if made else []), *rest, silence])
+    replace_layers(net, [*sources, *made, *rest, silence])

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from google.protobuf.text_format import Merge
 from hypothesis import strategies as st
 
 from netgen import paper
 from netgen.caffe.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter
-from support.audit import layer, replace_layers
-from support.feeding_changes import IMAGE, LABELS, Draw, as_list, with_two_tops
+from support.audit import batch_cut_and_joined, layer, replace_layers
+from support.feeding_changes import (
+    IMAGE,
+    LABELS,
+    Draw,
+    as_list,
+    with_two_tops,
+)
 
 Rewrite = Callable[[NetParameter, Draw], object]
 REWRITES: dict[str, Rewrite] = {}
+WITHOUT_EFFECT = {
+    "Dropout": "dropout_param { dropout_ratio: 0 }",
+    "Pooling": "pooling_param { kernel_size: 1 }",
+    "Power": "power_param { power: 1 scale: 1 }",
+    "Tile": "tile_param { tiles: 1 }",
+}
 
 
 def rewrite(function: Rewrite) -> Rewrite:
@@ -177,23 +190,54 @@ def one_database_of_labels(net: NetParameter, draw: Draw) -> None:
 
 
 @rewrite
+def a_label_more_than_there_are_heads(net: NetParameter, draw: Draw) -> None:
+    one_database_of_labels(net, draw)
+    place, silenced = draw(st.integers(0, 3)), draw(st.booleans())
+    for each in [each for each in net.layer if each.name == "slice"]:
+        each.top.insert(place, "more")
+        each.slice_param.slice_point.extend(draw(st.sampled_from([(), (1, 2, 3)])))
+        if silenced:
+            silence = net.layer.add(name="more", type="Silence", bottom=["more"])
+            silence.include.extend(each.include)
+
+
+@rewrite
+def labels_joined_and_cut_again(net: NetParameter, draw: Draw) -> None:
+    order = draw(st.permutations(LABELS))
+    join = LayerParameter(name="join", type="Concat", bottom=order, top=["all"])
+    cut = LayerParameter(name="cut", type="Slice", bottom=["all"])
+    cut.top.extend(f"{name}_again" for name in order)
+    cut.slice_param.slice_point.extend(draw(st.sampled_from([(), (1, 2)])))
+    _carried(net, dict(zip(order, cut.top, strict=True)), join, cut)
+
+
+@rewrite
+def a_batch_of_labels_cut_and_joined_in_order(net: NetParameter, draw: Draw) -> None:
+    name, parts = draw(st.sampled_from(LABELS)), ["first", "second", "third"]
+    made = batch_cut_and_joined(name, parts, parts)
+    _carried(net, {name: made[-1].top[0]}, *made)
+
+
+@rewrite
 def labels_through_a_layer_that_changes_nothing(net: NetParameter, draw: Draw) -> None:
-    name = draw(st.sampled_from(LABELS))
-    made = LayerParameter(name="same", type="Power", bottom=[name], top=["same"])
-    made.power_param.power = made.power_param.scale = 1
-    for each in net.layer:
-        each.bottom[:] = ["same" if bottom == name else bottom for bottom in each.bottom]
-    replace_layers(net, [*(x for x in net.layer if not x.bottom), made,
-                         *(x for x in net.layer if x.bottom)])  # fmt: skip
+    name, kind = draw(st.sampled_from(LABELS)), draw(st.sampled_from(list(WITHOUT_EFFECT)))
+    made = LayerParameter(name="same", type=kind, bottom=[name], top=["same"])
+    Merge(WITHOUT_EFFECT[kind], made)
+    _carried(net, {name: "same"}, made)
 
 
 @rewrite
 def labels_of_datums_of_three_axes(net: NetParameter, draw: Draw) -> None:
     """As they are, N x 1 x 1 x 1, flattened to N x 1."""
     made = LayerParameter(name="flat", type="Flatten", bottom=["label_adj"], top=["flat"])
+    _carried(net, {"label_adj": "flat"}, made)
+
+
+def _carried(net: NetParameter, renamed: dict[str, str], *made: LayerParameter) -> None:
+    """Let all that reads these labels read other blobs instead, which `made` make."""
     for each in net.layer:
-        each.bottom[:] = ["flat" if bottom == "label_adj" else bottom for bottom in each.bottom]
-    replace_layers(net, [*(x for x in net.layer if not x.bottom), made,
+        each.bottom[:] = [renamed.get(bottom, bottom) for bottom in each.bottom]
+    replace_layers(net, [*(x for x in net.layer if not x.bottom), *made,
                          *(x for x in net.layer if x.bottom)])  # fmt: skip
 
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from netgen.audit.comparison.nodes import Maker, Node, label_versions
+from netgen.audit.comparison.nodes import Maker, Node, axis_along, label_versions
 from netgen.audit.comparison.normal_form import Rewrite, normal_form
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
 from netgen.caffe.schema import Phase, SchemaError, layers_in
 from netgen.cost.complexity import count
 from netgen.cost.layers.layer_types import Shape
-from netgen.cost.wiring import Wired, WiringError, wire
+from netgen.cost.wiring import Version, Wired, WiringError, wire
 from netgen.paper import IMAGE_SHAPE
 
 COMMUTES = {"Eltwise"}
@@ -62,7 +62,7 @@ class Graph:
     images
         The layers that the image comes from.
     labels
-        For each node that reads labels, the layers that its labels come from, the source last.
+        For each node that reads labels, the layers that its labels come from, the latest first.
     counted
         The results of counting it.
     rewrites
@@ -190,16 +190,16 @@ def _ordered(
 
 
 def _sizes(wired: Sequence[Wired]) -> dict[str, Shape]:
-    """Return the shapes that no prototxt states: of labels in one source, one number per label.
+    """Return the shapes that no prototxt states: of labels that layers carry, one number per label.
 
     A program's images, or a file's, are taken to be of the paper's size.
     """
     labels = label_versions(wired)
-    sources = {top for one in wired if one.layer.type == "Data" for top in one.tops}
-    sliced: dict[str, Shape] = {
-        one.layer.bottom[0]: (len(one.layer.top), 1, 1)
-        for one in wired
-        if one.layer.type == "Slice" and one.bottoms[0] in labels & sources
+    sources = {top for one in wired if one.layer.type == "Data" for top in one.tops[:1]}
+    carried: dict[str, Shape] = {
+        version.name: (width, 1, 1)
+        for version, width in _widths(wired, labels).items()
+        if version in sources
     }
     images: dict[str, Shape] = {
         top.name: IMAGE_SHAPE
@@ -208,7 +208,27 @@ def _sizes(wired: Sequence[Wired]) -> dict[str, Shape]:
         for top in one.tops
         if top not in labels and top.readers
     }
-    return sliced | images
+    return carried | images
+
+
+def _widths(wired: Sequence[Wired], labels: set[Version]) -> dict[Version, int]:
+    """Count the labels per image of each blob of labels that other layers of labels read."""
+    widths: dict[Version, int] = {}
+    for one in reversed(wired):
+        if one.tops and labels.issuperset(one.tops):
+            width = _width(one, [widths.get(top, 1) for top in one.tops])
+            widths |= {bottom: max(widths.get(bottom, 1), width) for bottom in one.bottoms}
+    return widths
+
+
+def _width(one: Wired, tops: Sequence[int]) -> int:
+    """Count the labels per image, N x C x 1 x 1, of what a layer reads, given those of its tops."""
+    if one.layer.type not in ("Concat", "Slice") or axis_along(one.layer) not in (1, -3):
+        return max(tops)
+    if one.layer.type == "Concat":
+        return 1 if len(one.bottoms) > 1 else max(tops)
+    points = one.layer.slice_param.slice_point
+    return points[-1] + tops[-1] if points else len(tops) * max(tops)
 
 
 def _counted(net: NetParameter, phase: Phase, sizes: Mapping[str, Shape]) -> GraphCount:

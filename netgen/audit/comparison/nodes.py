@@ -21,7 +21,10 @@ IMAGE, LABEL = -2, -3  # the two leaves; Python hashes -1 as it does -2
 REPORTS = {"Accuracy", "ArgMax"}  # through which no gradient goes
 VANISHES = {"Silence", "Split"}
 CARRIES = {"Concat", "Flatten", "Reshape", "Slice", "Split"}  # labels, on their way to a loss
-CHANGES = {"AbsVal", "Bias", "Eltwise", "Exp", "Log", "Power", "ReLU", "Scale", "Threshold"}  # them
+CHANGES = {  # them, or nothing: a Pooling of one number, a Power of 1
+    "AbsVal", "Bias", "Dropout", "Eltwise", "Exp", "Log", "Pooling", "Power", "ReLU", "Scale",
+    "Sigmoid", "TanH", "Threshold", "Tile",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,10 @@ class Node:
 
 
 def label_versions(wired: Sequence[Wired]) -> set[Version]:
-    """Find the blobs with labels: read as labels, and from a source, possibly through a Slice."""
+    """Find the blobs with labels: read as labels, and from a source, possibly through a Slice.
+
+    What else a layer on that way makes belongs to them, if nothing but a Silence reads it.
+    """
     sourced: set[Version] = set()
     for one in wired:
         passes = one.layer.type in CARRIES | CHANGES and sourced.issuperset(one.bottoms)
@@ -82,10 +88,19 @@ def label_versions(wired: Sequence[Wired]) -> set[Version]:
             sourced.update(one.tops)
     readers = [one for one in wired if one.layer.type in READS_LABELS]
     labels = sourced.intersection(bottom for one in readers for bottom in one.bottoms[1:2])
+    silenced = {b for one in wired if one.layer.type == "Silence" for b in one.bottoms}
     for one in reversed(wired):
         if labels.intersection(one.tops):
             labels.update(one.bottoms)
+            unread = [top for top in one.tops if top.readers == (top in silenced)]
+            labels.update(unread if one.bottoms else ())
     return labels
+
+
+def axis_along(layer: LayerParameter) -> int:
+    """Return the axis that a Concat or a Slice works along, as it is written: -1 is the last."""
+    axis = traits_of(layer, "TRAIN", None).computes["axis"]
+    return axis if isinstance(axis, int) else 1
 
 
 class Maker:
@@ -106,22 +121,28 @@ class Maker:
         self.labelled: dict[int, tuple[LayerParameter, ...]] = {}
         self._made: dict[Version, Edge] = {}
         self._sources: dict[Version, tuple[LayerParameter, ...]] = {}
+        self._order: dict[int, int] = {}  # of layers, by identity
         self._seen = 0
 
     def add(self, one: Wired) -> None:
         """Add a layer as leaves or as a node, or skip it."""
         layer, index = one.layer, self._seen
         self._seen += 1
+        self._order[id(layer)] = index
         if not one.bottoms:
             self._add_source(one)
         elif one.tops and set(one.tops) <= self.labels:  # slices labels apart, for example
-            sources = tuple(s for bottom in one.bottoms for s in self._sources.get(bottom, ()))
             self._made |= dict.fromkeys(one.tops, Edge(LABEL))
-            self._sources |= dict.fromkeys(one.tops, (layer, *sources))
+            self._sources |= dict.fromkeys(one.tops, (layer, *self._before(one)))
         elif layer.type in VANISHES and all(layer.propagate_down) and not any(layer.loss_weight):
             self._made |= dict.fromkeys(one.tops, self._made[one.bottoms[0]])
         else:
             self._add_node(one, self.shapes[index] if self.shapes else None)
+
+    def _before(self, one: Wired) -> list[LayerParameter]:
+        """List the layers that lead to a layer of labels: each once, the latest first."""
+        found = {id(x): x for bottom in one.bottoms for x in self._sources.get(bottom, ())}
+        return sorted(found.values(), key=lambda layer: -self._order[id(layer)])
 
     def _add_source(self, one: Wired) -> None:
         place = len(self.images)  # two sources of images are two images

@@ -10,13 +10,12 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from netgen import paper
 from netgen.audit.comparison.differences import GraphComparison
-from netgen.audit.comparison.nodes import CARRIES, Node
 from netgen.audit.comparison.references import Reference
 from netgen.audit.finding import InspectionFinding, InspectionVerdict, Rule
+from netgen.audit.inspection.label_paths import LabelUse, Step, label_uses
 from netgen.audit.inspection.source_layers import (
     TRANSFORMS,
     Order,
@@ -28,76 +27,22 @@ from netgen.audit.inspection.source_layers import (
     values_text,
 )
 from netgen.caffe.caffe_pb2 import LayerParameter, TransformationParameter
-from netgen.cost.complexity import READS_LABELS
 
-ONE_BLOB = {"Flatten", "Power", "Reshape", "Split"}  # label layers with one blob, from any top
-
-
-@dataclass(frozen=True)
-class LabelUse:
-    """A head's labels.
-
-    Attributes
-    ----------
-    task
-        The head's task.
-    reader
-        The loss or accuracy that compares with them.
-    between
-        The layers between it and the source, nearest first.
-    source
-        The data layer.
-    blob
-        The source's top that they come from.
-    part
-        Which part of that blob they are, where a layer slices it.
-    """
-
-    task: str
-    reader: LayerParameter
-    between: tuple[LayerParameter, ...]
-    source: LayerParameter
-    blob: str
-    part: tuple[int, ...]
-
-    @property
-    def origin(self) -> tuple[object, ...]:
-        """What two uses share if and only if they get the same labels."""
-        place = list(self.source.top).index(self.blob)
-        return (source_of(self.source) or self.source.name, place, *self.part)
-
-
-def label_uses(reference: Reference, compared: GraphComparison) -> list[LabelUse]:
-    """List the labels that each loss and accuracy reads, in the order of the network."""
-    graph, uses = compared.found, []
-    for index, layers in graph.labels.items():
-        pair = compared.pairs.get(index)
-        reader = reader_of(graph.nodes[index])
-        if pair is not None and layers and reader:
-            task = _task(reference, compared.wanted.nodes[pair].name)
-            uses.append(_use(task, reader, layers))
-    return uses
-
-
-def reader_of(node: Node) -> LayerParameter | None:
-    """Return the layer that reads labels, of those that a node stands for."""
-    return next((x for x in node.layers if x.type in READS_LABELS and len(x.bottom) > 1), None)
-
-
-def _use(task: str, reader: LayerParameter, layers: Sequence[LayerParameter]) -> LabelUse:
-    blob, part = reader.bottom[1], []
-    between, source = [layer for layer in layers[:-1] if layer.bottom], layers[-1]
-    for layer in between:
-        if layer.type not in ONE_BLOB and blob in layer.top:
-            part.append(list(layer.top).index(blob))
-        blob = layer.bottom[0]
-    blob = blob if blob in source.top else source.top[0]
-    return LabelUse(task, reader, tuple(between), source, blob, tuple(part))
-
-
-def _task(reference: Reference, name: str) -> str:
-    tasks = reference.variant.tasks
-    return tasks[0] if len(tasks) == 1 else name.rpartition("_")[2]
+STEPS = {
+    Step.SAME: (", and changes nothing", InspectionVerdict.EQUIVALENT, Rule.PAPER),
+    Step.CHANGED: (
+        ": class numbers are compared as they are (section 5.1)",
+        InspectionVerdict.DIFFERS, Rule.PAPER,
+    ),
+    Step.SHUFFLED: (
+        " and works along the batch: images get the labels of other images",
+        InspectionVerdict.DIFFERS, Rule.ITSELF,
+    ),
+    Step.LOST: (
+        ": which labels come out of it is not followed",
+        InspectionVerdict.NOT_CHECKABLE, Rule.PAPER,
+    ),
+}  # fmt: skip
 
 
 def task_named(source: LayerParameter, blob: str) -> str | None:
@@ -119,15 +64,18 @@ def inspect_labels(
     by_origin: dict[tuple[object, ...], list[LabelUse]] = defaultdict(list)
     by_source: dict[tuple[str, str], list[LabelUse]] = defaultdict(list)
     for use in uses:
-        yield from _of_task(file, phase, use)
         yield from _on_the_way(SourceLayer(file, phase, use.reader), use)
-        by_origin[use.origin].append(use)
-        by_source[use.source.name, use.blob].append(use)
+        if not use.lost:
+            yield from _of_task(file, phase, use)
+            by_origin[use.origin].append(use)
+        for source, blob in use.sources:
+            by_source[source.name, blob].append(use)
     for same in by_origin.values():
         yield from _of_several_tasks(SourceLayer(file, phase, same[0].source), same)
-    for same in by_source.values():
-        at, tasks = SourceLayer(file, phase, same[0].source), {use.task: None for use in same}
-        yield from _source(at, same[0].blob, f"labels of {', '.join(tasks)}", images)
+    layers = {source.name: source for use in uses for source, _ in use.sources}
+    for (name, blob), same in by_source.items():
+        at, tasks = SourceLayer(file, phase, layers[name]), {use.task: None for use in same}
+        yield from _source(at, blob, f"labels of {', '.join(tasks)}", images)
 
 
 def _of_task(file: str, phase: str, use: LabelUse) -> Iterator[InspectionFinding]:
@@ -157,15 +105,10 @@ def _of_several_tasks(at: SourceLayer, same: Sequence[LabelUse]) -> Iterator[Ins
 
 def _on_the_way(at: SourceLayer, use: LabelUse) -> Iterator[InspectionFinding]:
     """Report layers that change labels on their way to a loss."""
-    for layer in use.between:
-        power = layer.power_param
-        if layer.type in CARRIES and layer.type != "Power":
-            continue
-        same = layer.type == "Power" and (power.power, power.scale, power.shift) == (1, 1, 0)
+    for layer, step in use.steps:
         what = f"{layer.name}, a {layer.type[:60]}, lies between the labels and {use.reader.name}"
-        what += ", and changes nothing" if same else ": class numbers are compared as they are"
-        verdict = InspectionVerdict.EQUIVALENT if same else InspectionVerdict.DIFFERS
-        yield at.finding("bottom", what + ("" if same else " (section 5.1)"), verdict)
+        words, verdict, rule = STEPS[step]
+        yield at.finding("bottom", what + words, verdict, rule)
 
 
 def _source(

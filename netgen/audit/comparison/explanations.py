@@ -74,7 +74,7 @@ def rule_of(difference: LayerDifference, source: Architecture = Architecture.RES
         return Rule.PAPER
     left = _is_left(difference) or _is_open(difference, source)
     fills = difference.field.endswith("filler") and not difference.node.name.startswith("cross")
-    if difference.field in LEFT_OPEN and not left:
+    if difference.field in ("eps", "moving_average_fraction") and not left:
         return Rule.CAFFE  # it is no number that it can use
     return Rule.OURS if left or fills else Rule.PAPER
 
@@ -151,6 +151,8 @@ def _is_left(difference: LayerDifference) -> bool:
     if field in ("eps", "moving_average_fraction"):
         most = 1.0 if field == "moving_average_fraction" else math.inf
         return isinstance(found, float) and 0 <= found <= most
+    if field == "use_global_stats":  # in tests, batch normalisation uses what training averaged
+        return found is True
     if field in ("lr_mult", "decay_mult") and difference.node.type != "BatchNorm":
         return _first(found) == _first(wanted)
     return field in LEFT_OPEN

@@ -48,7 +48,7 @@ def test_wrong_usage_is_one_message_and_exit_code_2(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--variant resnet50-adj --reading branch=after-res5a", "is a single-task network"),
+        ("--variant resnet50-adj --reading branch=after-res5a", "no blocks of several tasks"),
         ("--variant xs --blocks 3,4,6,1", "the last stage has one block, which the tasks share"),
         ("--variant xs --blocks 3,4,6,27", "27 blocks in a stage: at most 26 have a letter"),
         ("--variant xs --dataset nowhere.toml", "nowhere.toml: No such file or directory: make"),

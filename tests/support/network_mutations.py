@@ -160,7 +160,8 @@ def learning_mutations() -> Iterator[Mutation]:
         for rate in ("lr_mult", "decay_mult"):
             for value in (0, 10):
                 yield Mutation(f"{kind} {rate}={value}", of_type(kind), partial(_rate, rate, value))
-        yield Mutation(f"{kind} shared", of_type(kind), _share)
+        if kind != "InnerProduct":  # each has another number of classes
+            yield Mutation(f"{kind} shared", of_type(kind), _share)
     for kind in ("Convolution", "ReLU", "Eltwise", "InnerProduct"):
         yield Mutation(f"{kind} stops gradients", of_type(kind), _stop)
     for value in (0, 2):

@@ -217,5 +217,5 @@ def _only(reads: list[BlobRead], others: list[BlobRead], words: list[str]) -> st
 
 def _word(graph: Graph, edge: Edge) -> str:
     times = f"{edge.coefficient:g} x " if edge.coefficient != 1 else ""
-    leaves = {IMAGE: "the image", LABEL: "labels"}
+    leaves = {IMAGE: "another source's image" if edge.top else "the image", LABEL: "labels"}
     return times + (leaves.get(edge.source) or graph.nodes[edge.source].name)

@@ -120,6 +120,7 @@ class Maker:
         self.images: list[LayerParameter] = []
         self.labelled: dict[int, tuple[LayerParameter, ...]] = {}
         self._made: dict[Version, Edge] = {}
+        self._used: dict[int, int] = {}
         self._sources: dict[Version, tuple[LayerParameter, ...]] = {}
         self._order: dict[int, int] = {}  # of layers, by identity
         self._seen = 0
@@ -145,7 +146,7 @@ class Maker:
         return sorted(found.values(), key=lambda layer: -self._order[id(layer)])
 
     def _add_source(self, one: Wired) -> None:
-        place = len(self.images)  # two sources of images are two images
+        place = len(self.images)
         for top in one.tops:
             self._made[top] = Edge(LABEL) if top in self.labels else Edge(IMAGE, place)
             self._sources[top] = (one.layer,)
@@ -157,7 +158,7 @@ class Maker:
         sums = layer.type == "Eltwise" and len(layer.eltwise_param.coeff) == len(one.bottoms)
         weights = layer.eltwise_param.coeff if sums else [1.0] * len(one.bottoms)
         reads = [
-            Edge(self._made[version].source, self._made[version].top, weight)
+            replace(self._read(version), coefficient=weight)
             for version, weight in zip(one.bottoms, weights, strict=True)
         ]
         for version in one.bottoms:
@@ -168,6 +169,13 @@ class Maker:
         self.nodes.append(
             Node(layer.name, traits.type, traits, tuple(reads), layer, (layer,), bottom)
         )
+
+    def _read(self, version: Version) -> Edge:
+        """Return where a blob comes from; sources of images are told apart as they are read."""
+        edge = self._made[version]
+        if edge.source != IMAGE:
+            return edge
+        return Edge(IMAGE, self._used.setdefault(edge.top, len(self._used)))
 
     def _traits(self, layer: LayerParameter, bottom: Shape | None, reads: Sequence[Edge]) -> Traits:
         """Return a layer's traits, without names and stopped gradients that are of no effect."""

@@ -195,7 +195,11 @@ def _graph(variant: Variant, kind: NetKind, phase: Phase) -> Graph:
 
 @cache
 def _net(variant: Variant, kind: NetKind) -> NetParameter:
-    text = prototxt(BuildSpec(variant), kind, TEST_BATCH)
+    return parsed(prototxt(BuildSpec(variant), kind, TEST_BATCH))
+
+
+def parsed(text: str) -> NetParameter:
+    """Parse one of our own networks, as a list of layers: each layer once, whichever it is in."""
     return NetParameter(layer=[_layer(chunk) for chunk in text.split("\nlayer {")[1:]])
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 from netgen import paper
+from netgen.audit.comparison.references import parsed
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
-from netgen.caffe.schema import Phase, layers_in, parse_net, parse_solver
+from netgen.caffe.schema import Phase, layers_in, parse_solver
 from netgen.cost.complexity import NetCost, count
 from netgen.network.build import BuildSpec, network_files, prototxt
 from netgen.network.variants import Variant, find, variants
@@ -67,10 +68,10 @@ def emit(variant: Variant, recipe: Recipe | None = None) -> ParsedNetwork:
     order = BuildSpec(variant, recipe=recipe or Recipe())
     texts = network_files(order)
     if not variant.row.is_trained:
-        net = parse_net(texts[order.folder / "deploy.prototxt"])
+        net = parsed(texts[order.folder / "deploy.prototxt"])
         return ParsedNetwork(net, SolverParameter(), {})
     return ParsedNetwork(
-        parse_net(texts[order.folder / "train_val.prototxt"]), parse_solver(texts[order.solver])
+        parsed(texts[order.folder / "train_val.prototxt"]), parse_solver(texts[order.solver])
     )
 
 
@@ -93,7 +94,7 @@ def read_otherwise(variant: Variant) -> NetParameter:
     Readings are only counted, and the smaller of the two files suffices for that: both have the
     same parameters.
     """
-    return parse_net(prototxt(BuildSpec(variant), "deploy"))
+    return parsed(prototxt(BuildSpec(variant), "deploy"))
 
 
 @cache

@@ -345,7 +345,7 @@ def test_a_task_s_projection_has_its_own_relu() -> None:
     ("std", "told"),
     [
         (0.03125, "equivalent to xs read as cross-filler=channels;"),
-        (0.0441834, "X_S-ResNet-50 (xs): all "),
+        (0.0441834, "X_S-ResNet-50 (xs), but for what is equivalent"),
         (0.04, "it starts at a standard deviation of 0.04, the paper's of 0.0442"),
     ],
 )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from netgen.audit.comparison.graph import Graph
 from netgen.audit.comparison.matching import Pairs, match
@@ -93,7 +94,7 @@ def _differences(view: _View, replaced: Pairs) -> Iterator[LayerDifference]:
     for f, node in enumerate(view.found.nodes):
         w = view.pairs.get(f)
         if w is None:
-            values = view.describe_reads(f), "" if view.leads_nowhere(f) else view.used_by(f)
+            values = view.describe_reads(f), "" if f in view.unused else view.used_by(f)
             yield LayerDifference(DifferenceKind.EXTRA, node, None, values=values)
             continue
         wanted = view.wanted.nodes[w]
@@ -174,12 +175,16 @@ class _View:
         """Name what a layer reads, as the inspected network does."""
         return ", ".join(_word(self.found, edge) for edge in self.found.nodes[f].reads)
 
-    def leads_nowhere(self, f: int) -> bool:
-        """Return whether a layer has no weights, and is used for nothing that has a counterpart."""
-        node = self.found.nodes[f]
-        if f in self.pairs or node.weighs or node.traits.learns.get("lr_mult"):
-            return False
-        return all(self.leads_nowhere(reader) for reader, _ in self.found.readers[f])
+    @cached_property
+    def unused(self) -> set[int]:
+        """The layers without weights that are used for nothing that has a counterpart."""
+        unused: set[int] = set()
+        for f in reversed(range(len(self.found.nodes))):  # readers come after what they read
+            node = self.found.nodes[f]
+            counts = f in self.pairs or node.weighs or node.traits.learns.get("lr_mult")
+            if not counts and all(reader in unused for reader, _ in self.found.readers[f]):
+                unused.add(f)
+        return unused
 
     def used_by(self, f: int) -> str:
         """Name who reads a layer, as the inspected network does, or else what it is for."""

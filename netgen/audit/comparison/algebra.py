@@ -20,7 +20,13 @@ from netgen.audit.comparison.nodes import Edge, Node
 from netgen.audit.comparison.spellings import Value
 from netgen.audit.comparison.traits import Traits
 
-PIXEL = {"kernel_size": (1, 1), "stride": (1, 1), "pad": (0, 0)}
+# The fields with which a layer gives what it reads.
+IDENTITIES: Mapping[str, Mapping[str, object]] = {
+    "Dropout": {"dropout_ratio": 0.0},
+    "Pooling": {"kernel_size": (1, 1), "stride": (1, 1), "pad": (0, 0)},
+    "Power": {"power": 1.0, "scale": 1.0, "shift": 0.0},
+    "Tile": {"tiles": 1},
+}
 TAKES_A_BIAS = {"Convolution", "Deconvolution", "InnerProduct", "Scale"}
 RANKS = {"Accuracy", "ArgMax"}
 MOST_TERMS = 64  # of a sum inside a sum: a long chain of sums would take the square of its length
@@ -69,16 +75,19 @@ def _without_effect(draft: Draft, node: Node) -> Edge | None:
     if len(node.reads) != 1 or len(node.layer.top) > 1 or node.weighs:
         return None
     test = WITHOUT_EFFECT.get(node.type)
-    return node.reads[0] if test and test(draft, node) else None
+    same = test(draft, node) if test else is_identity(node.type, node.traits)
+    return node.reads[0] if same else None
 
 
-def _is(**wanted: object) -> Callable[[Draft, Node], bool]:
-    """Return the test whether these fields have these values."""
+def is_identity(kind: str, traits: Traits) -> bool:
+    """Return whether a layer of a type gives what it reads, for what its fields say."""
+    wanted = IDENTITIES.get(kind, {})
+    return bool(wanted) and wanted.items() <= traits.computes.items()
 
-    def test(_: Draft, node: Node) -> bool:
-        return all(node.traits.computes.get(name) == value for name, value in wanted.items())
 
-    return test
+def _is_of_one(_draft: Draft, _node: Node) -> bool:
+    """Return that joining one blob, or cutting one into one, gives it."""
+    return True
 
 
 def _keeps_positive(draft: Draft, node: Node) -> bool:
@@ -119,15 +128,11 @@ def _flattens(node: Node) -> bool:
 
 WITHOUT_EFFECT: dict[str, Callable[[Draft, Node], bool]] = {
     "AbsVal": _keeps_positive,
-    "Concat": _is(),
-    "Dropout": _is(dropout_ratio=0.0),
+    "Concat": _is_of_one,
     "Flatten": _drops_ones,
-    "Pooling": _is(**PIXEL),
-    "Power": _is(power=1.0, scale=1.0, shift=0.0),
     "ReLU": _keeps_positive,
     "Reshape": _drops_ones,
-    "Slice": _is(),
-    "Tile": _is(tiles=1),
+    "Slice": _is_of_one,
 }
 
 

@@ -46,7 +46,7 @@ REASONS = {
     "use_global_stats": 'section 4 wants "a slightly different normalization for each task branch"'
     " to be learned: our choice, the paper names no mode",
 }
-LEFT_OPEN = {"eps", "moving_average_fraction", "round_mode", "use_global_stats"}
+MOST = {"eps": math.inf, "moving_average_fraction": 1.0}  # that makes sense; at least 0
 BATCH_NORM_RATES = (
     "the statistics are then decayed like weights by engines that do not force these rates to 0,"
     " as those of 2016 do not: all three alike, so that the averages hardly move; Caffe 1.0 forces"
@@ -74,7 +74,7 @@ def rule_of(difference: LayerDifference, source: Architecture = Architecture.RES
         return Rule.PAPER
     left = _is_left(difference) or _is_open(difference, source)
     fills = difference.field.endswith("filler") and not difference.node.name.startswith("cross")
-    if difference.field in ("eps", "moving_average_fraction") and not left:
+    if difference.field in MOST and not left:
         return Rule.CAFFE  # it is no number that it can use
     return Rule.OURS if left or fills else Rule.PAPER
 
@@ -148,14 +148,13 @@ def _judge_field(difference: LayerDifference) -> InspectionVerdict:
 def _is_left(difference: LayerDifference) -> bool:
     """Return whether the paper is silent: statistics, and the rates of biases."""
     field, (found, wanted) = difference.field, difference.values
-    if field in ("eps", "moving_average_fraction"):
-        most = 1.0 if field == "moving_average_fraction" else math.inf
-        return isinstance(found, float) and 0 <= found <= most
+    if field in MOST:
+        return isinstance(found, float) and 0 <= found <= MOST[field]
     if field == "use_global_stats":  # in tests, batch normalisation uses what training averaged
         return found is True
     if field in ("lr_mult", "decay_mult") and difference.node.type != "BatchNorm":
         return _first(found) == _first(wanted)
-    return field in LEFT_OPEN
+    return field == "round_mode"
 
 
 def _first(rates: object) -> object:

@@ -183,10 +183,9 @@ class Maker:
         learns = dict(traits.learns)
         if not self._shares(layer):
             learns.pop("param.name", None)
-        stops = zip(layer.propagate_down, reads, strict=False)
-        if not any(not passes and edge.source >= 0 for passes, edge in stops):
-            learns.pop("propagate_down", None)
-        if layer.type in REPORTS:
+        bottoms = zip(layer.propagate_down, reads, strict=False)
+        stops = any(not passes and edge.source >= 0 for passes, edge in bottoms)
+        if layer.type in REPORTS or not stops:
             learns.pop("propagate_down", None)
         return replace(traits, learns=learns)
 

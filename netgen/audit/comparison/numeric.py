@@ -84,9 +84,9 @@ def run_both(net: NetParameter, wanted: NetParameter, compared: GraphComparison)
     why = _reason_not_to(net, compared)
     if why:
         return Numeric(phase, why=why)
-    pairs = [(f, w) for f, w in sorted(compared.pairs.items())]
-    compare_at = _last(compared.found) & {f for f, w in pairs if w in _last(compared.wanted)}
-    ends = [(f, w) for f, w in pairs if f in compare_at]
+    pairs = sorted(compared.pairs.items())
+    theirs_last, ours_last = _last(compared.found), _last(compared.wanted)
+    ends = [(f, w) for f, w in pairs if f in theirs_last and w in ours_last]
     theirs = _side(net, compared.found, [f for f, _ in pairs], [f for f, _ in ends])
     ours = _side(wanted, compared.wanted, [w for _, w in pairs], [w for _, w in ends])
     try:

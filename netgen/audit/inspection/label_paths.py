@@ -6,13 +6,13 @@ was cut; a column of a Concat is one of its bottoms, each of which is taken to b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import prod
 from typing import NamedTuple
 
-from netgen.audit.comparison.algebra import PIXEL
+from netgen.audit.comparison.algebra import is_identity
 from netgen.audit.comparison.differences import GraphComparison
 from netgen.audit.comparison.nodes import CARRIES, Node, axis_along
 from netgen.audit.comparison.references import Reference
@@ -21,13 +21,6 @@ from netgen.audit.inspection.source_layers import source_of
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import Phase
 from netgen.cost.complexity import READS_LABELS
-
-NO_CHANGE: Mapping[str, Mapping[str, object]] = {
-    "Dropout": {"dropout_ratio": 0.0},
-    "Pooling": PIXEL,
-    "Power": {"power": 1.0, "scale": 1.0, "shift": 0.0},
-    "Tile": {"tiles": 1},
-}
 
 
 class Step(Enum):
@@ -150,9 +143,7 @@ def _back(
 
 
 def _change(layer: LayerParameter, phase: Phase) -> Step:
-    computes = traits_of(layer, phase, None).computes
-    wanted = NO_CHANGE.get(layer.type, {"": ""})
-    same = all(computes.get(name) == value for name, value in wanted.items())
+    same = is_identity(layer.type, traits_of(layer, phase, None))
     return Step.SAME if same else Step.CHANGED
 
 

@@ -64,7 +64,7 @@ def main() -> None:
     for folder in sys.argv[1:]:
         built = Built(Path(folder))
         runs = run_all(built)
-        verdict = judge(runs, table, built.source, every_row=built.is_known)
+        verdict = judge(runs, table, built.source, every_row=built.is_known, build=built.build)
         rows.append(numbers(built, runs, verdict))
         problems += [f"{built.source}: {problem}" for problem in verdict.problems]
         if verdict.problems:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.engine_suites import WHOLE_SUITE, Built, Ran, Row, judge, read_table, run_suite
+from support.engine_suites import BUILDS, WHOLE_SUITE, Built, Ran, Row, judge, read_table, run_suite
 from support.recipe import VENV, run, write_program
 
 OUTPUT = """\
@@ -79,6 +80,13 @@ def test_each_test_of_a_program_of_gtest_is_read_with_what_it_did(built: Built) 
     }
 
 
+def test_only_the_tests_asked_for_are_run_also_after_a_crash(built: Built) -> None:
+    body = AFTER_IT.replace("=-T", "='T.*'-T") + CRASHING
+    write_program(built.folder / "bin/test_net", body)
+    ran = run_suite(built, "test_net", only="T.*")
+    assert ran.states == {"T.First": "passed", "T.Second": "crashed", "T.Third": "passed"}
+
+
 def test_after_a_test_that_crashes_the_others_are_run(built: Built) -> None:
     ran = suite(built, AFTER_IT + CRASHING)
     assert ran.states == {"T.First": "passed", "T.Second": "crashed", "T.Third": "passed"}
@@ -138,9 +146,11 @@ def test_changing_how_tests_are_built_builds_them_again_but_not_caffe(
 # ---- the table ----------------------------------------------------------------------------------
 
 
-def problems(states: dict[str, str], *rows: Row, source: str = "debian") -> list[str]:
+def problems(
+    states: dict[str, str], *rows: Row, source: str = "debian", build: str = "cpu"
+) -> list[str]:
     ran = Ran("test_net", {**states})  # type: ignore[dict-item]
-    return judge([ran], rows, source, every_row=True).problems
+    return judge([ran], rows, source, every_row=True, build=build).problems
 
 
 @pytest.mark.parametrize("state", ["failed", "crashed", "skipped"])
@@ -151,6 +161,15 @@ def test_what_does_not_pass_has_to_be_explained(state: str) -> None:
     assert problems(states, EXPLAINED, source="pypi") == [
         f"test_net NetTest/1.TestLossWeight: {state}"
     ]
+
+
+def test_an_explanation_for_one_build_explains_nothing_of_another() -> None:
+    states = {"NetTest/1.TestLossWeight": "failed"}
+    row = replace(EXPLAINED, builds=("cpu",))
+    assert problems(states, row) == []
+    assert problems(states, row, build="gpu") == ["test_net NetTest/1.TestLossWeight: failed"]
+    passing = {"NetTest/1.TestLossWeight": "passed"}
+    assert problems(passing, row, build="gpu") == []
 
 
 def test_an_explanation_of_what_passes_is_an_error() -> None:
@@ -177,4 +196,6 @@ def test_every_row_of_the_table_says_where_and_why() -> None:
     for row in rows:
         assert row.sources
         assert set(row.sources) <= {"debian", "pypi"}
+        assert row.builds
+        assert set(row.builds) <= set(BUILDS)
         assert len(row.why) > 20

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -56,25 +56,31 @@ TABLE_2_SUITES = sorted({*CORE, *(suite for suites in LAYERS.values() for suite 
 STARTED = re.compile(r"^\[ RUN      \] (\S+)$")
 ENDED = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] ([\w/]+\.\w+)(?:, where .*)? \(\d+ ms\)$")
 
+# Those that compute on a GPU: for the third and fourth of the types that tests are compiled for,
+# and those that have no other.
+ON_GPU = "*/2.*:*/3.*:*GPU*:Im2colKernelTest/*"
+BUILDS = ("cpu", "gpu")
+
 State = Literal["passed", "failed", "crashed", "skipped", "not built"]
 STATES: dict[str, State] = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: a test that does not pass, in these sources, and why."""
+    """A row of the table: a test that does not pass, in these sources and builds, and why."""
 
     suite: str
     test: str
     sources: tuple[str, ...]
     why: str
+    builds: tuple[str, ...] = BUILDS
 
 
 def read_table(path: Path = TABLE) -> list[Row]:
     """Read the table of explained failures."""
     rows = tomllib.loads(path.read_text(encoding="utf-8"))["failure"]
     return [
-        Row(row["suite"], test, tuple(row["sources"]), row["why"])
+        Row(row["suite"], test, tuple(row["sources"]), row["why"], tuple(row.get("builds", BUILDS)))
         for row in rows
         for test in row["tests"]
     ]
@@ -93,6 +99,11 @@ class Built:
         return dict(line.split(": ", 1) for line in lines)
 
     @property
+    def build(self) -> str:
+        """One of `BUILDS`: what the tested Caffe was built for."""
+        return "gpu" if "CUDA" in self.record["devices"] else "cpu"
+
+    @property
     def is_known(self) -> bool:
         """Whether the source is one that the recipe knows, so that every row has to fit."""
         return self.record["source"] in SOURCES.values()
@@ -107,6 +118,8 @@ class Built:
     def suites(self) -> list[str]:
         """All suites that came with the source: those of C++, then those of pycaffe."""
         found = [*self.folder.glob("tree/src/caffe/test/test_*.cpp")]
+        if self.build == "gpu":
+            found += self.folder.glob("tree/src/caffe/test/test_*.cu")
         programs = sorted(file.stem for file in found if file.stem != "test_caffe_main")
         modules = sorted(file.name for file in self.folder.glob("tree/python/caffe/test/test_*.py"))
         return programs + modules
@@ -126,11 +139,14 @@ class Ran:
         return sum(state == "passed" for state in self.states.values())
 
 
-def build(venv: Path, *targets: str) -> Built:
-    """Build these programs, or all, for the Caffe that the environment chooses."""
-    subprocess.run([BUILD_TESTS, venv, *targets], check=True)
+def build(venv: Path, *targets: str, through: Sequence[str | Path] = ()) -> Built:
+    """Build these programs, or all, for the Caffe that the environment chooses.
+
+    `through` are the words of a command that runs another in an environment of its own.
+    """
+    subprocess.run([*through, BUILD_TESTS, venv, *targets], check=True)
     said = subprocess.run(
-        [BUILD_TESTS, "--folder", venv], stdout=subprocess.PIPE, text=True, check=True
+        [*through, BUILD_TESTS, "--folder", venv], stdout=subprocess.PIPE, text=True, check=True
     )
     return Built(Path(said.stdout.strip()))
 
@@ -150,8 +166,11 @@ def build_for_installed() -> Built:
 # ---- running ------------------------------------------------------------------------------------
 
 
-def run_suite(built: Built, suite: str, timeout: int = 900) -> Ran:
-    """Run one suite. A test that ends the whole program has crashed; the rest are run after it."""
+def run_suite(built: Built, suite: str, timeout: int = 900, only: str = "") -> Ran:
+    """Run one suite. A test that ends the whole program has crashed; the rest are run after it.
+
+    `only` is a pattern of gtest's for the tests of a program; modules of pycaffe's run whole.
+    """
     command: list[str | Path] = [built.folder / "bin" / suite, "--gtest_color=no"]
     if suite.endswith(".py"):
         module = built.folder / "tree/python/caffe/test" / suite
@@ -162,8 +181,9 @@ def run_suite(built: Built, suite: str, timeout: int = 900) -> Ran:
     with tempfile.TemporaryDirectory() as scratch:
         while True:
             seen = len(ran.states)
-            done = ["--gtest_filter=-" + ":".join(ran.states)] if ran.states else []
-            status = run_once(built, [*command, *done], scratch, timeout, ran)
+            done = "-" + ":".join(ran.states) if ran.states else ""
+            chosen = [f"--gtest_filter={only}{done}"] if only or done else []
+            status = run_once(built, [*command, *chosen], scratch, timeout, ran)
             if status == 0 or "crashed" not in [*ran.states.values()][seen:]:
                 break
     if status != 0 and all(state in ("passed", "skipped") for state in ran.states.values()):
@@ -218,14 +238,18 @@ class Verdict:
     problems: list[str]
 
 
-def judge(runs: Iterable[Ran], rows: Iterable[Row], source: str, *, every_row: bool) -> Verdict:
-    """Compare suites of a source with the table.
+def judge(
+    runs: Iterable[Ran], rows: Iterable[Row], source: str, *, every_row: bool, build: str = "cpu"
+) -> Verdict:
+    """Compare suites of a source, built for the CPU or also for GPUs, with the table.
 
     An unexplained failure is a problem. With `every_row`, so are a row for a test that passes, and
     one for a test that its suite does not have.
     """
     runs, problems, explained = list(runs), [], 0
-    table = {(row.suite, row.test): row for row in rows if source in row.sources}
+    table = {
+        (row.suite, row.test): row for row in rows if source in row.sources and build in row.builds
+    }
     for ran in runs:
         for test, state in ran.states.items():
             row = table.pop((ran.suite, test), None)

@@ -78,12 +78,19 @@ prepare_tests() {
   touch "$folder/ready"
 }
 
+# All tests in the folder $1 of a source; those that launch kernels themselves need CUDA's compiler.
+all_tests() {
+  local kinds=(cpp)
+  if [[ ${CAFFE_GPU:-} == 1 ]]; then kinds+=(cu); fi
+  (cd "$1" && for kind in "${kinds[@]}"; do compgen -G "test_*.$kind" || true; done) |
+    sed 's/\.[a-z]*$//; s/^test_caffe_main$/check_gradients/'
+}
+
 # Which of the tests named, or of all, are not built in a folder; one a line.
 missing_tests() {
   local folder=$1 name names=("${@:2}")
   if [[ ${#names[@]} -eq 0 ]]; then
-    mapfile -t names < <(cd "$folder/tree/src/caffe/test" && printf '%s\n' test_*.cpp |
-      sed 's/\.cpp$//; s/^test_caffe_main$/check_gradients/')
+    mapfile -t names < <(all_tests "$folder/tree/src/caffe/test")
   fi
   for name in "${names[@]}"; do
     [[ -x $folder/bin/$name ]] || echo "$name"

@@ -5,7 +5,7 @@
 #   cmake -S docker/caffe -B <build> <the library's options> -D CAFFE_PREFIX=<where it is installed>
 #         -D CMAKE_PROJECT_netgen_caffe_INCLUDE=docker/caffe/tests/tests.cmake
 #
-# One target, and one program, for each file src/caffe/test/test_*.cpp.
+# One target, and one program, for each file src/caffe/test/test_*.cpp, and with CUDA each test_*.cu.
 set(CAFFE_PREFIX "" CACHE PATH "The folder in which the library to test is installed")
 set(CAFFE_TESTS ${CMAKE_CURRENT_LIST_DIR})
 
@@ -50,4 +50,13 @@ function(add_tests_of_caffe)
     target_link_libraries(${name} PRIVATE test_main)
     target_precompile_headers(${name} REUSE_FROM test_main)
   endforeach()
+
+  if(CAFFE_GPU)
+    file(GLOB files ${test}/test_*.cu) # they launch kernels of the library themselves
+    foreach(file ${files})
+      get_filename_component(name ${file} NAME_WE)
+      add_executable(${name} ${file})
+      target_link_libraries(${name} PRIVATE test_main)
+    endforeach()
+  endif()
 endfunction()

@@ -19,6 +19,7 @@ from support.initial_weights import Layers, narrow_source
 from support.networks import dataset, make_databases, order
 from support.once import Once, T
 from support.paths import ROOT
+from support.software_gpu import SoftwareGpu, software_gpu
 from support.trained_network import Trained, train
 
 from netgen.network.build import network_files
@@ -116,3 +117,9 @@ def source(once: Once, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layer
 def installed_tests(once: Once) -> Built:
     """Caffe's own tests of what Table 2 uses, built for the Caffe that is installed."""
     return once("installed-tests", build_for_installed)
+
+
+@pytest.fixture(scope="session")
+def gpu(once: Once) -> SoftwareGpu:
+    """A Caffe for the software GPU, and a Python that has it."""
+    return once("software-gpu", software_gpu)

@@ -48,7 +48,7 @@ def said(program: Path, name: str, **environment: str) -> str:
 
 
 def test_every_thread_of_a_grid_runs_once_however_it_was_launched(program: Path) -> None:
-    """By a template, its arguments given or not, and in a macro; also fewer threads than numbers."""
+    """By a template, its arguments given or not, and in a macro; fewer threads than numbers."""
     assert said(program, "visits").splitlines() == ["3 3 2 2 2 1 1 1 1 1 ", "no error"]
 
 

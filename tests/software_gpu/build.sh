@@ -7,6 +7,7 @@
 #   build.sh --toolkit      builds the toolkit alone, and prints its folder
 #   build.sh --environment  the same, and prints what a shell has to evaluate to use it: the build's options, and
 #                           a PATH with its nvcc and nvidia-smi
+#   build.sh --run WORD...  runs a command in that environment
 #
 # The environment of what runs then says what machine it is: SOFTWARE_GPUS is the number of GPUs (1),
 # SOFTWARE_GPU_MEMORY the MiB of each (12288), and SOFTWARE_GPU_ORDER=reversed runs the threads of each
@@ -27,10 +28,19 @@ main() {
   case "$#:${1:-}" in
     1:--toolkit) toolkit ;;
     1:--environment) environment ;;
+    1:--run) usage ;;
+    *:--run) run_there "${@:2}" ;;
     1:-* | 1:) usage ;;
     1:*) install "$1" ;;
     *) usage ;;
   esac
+}
+
+run_there() {
+  local settings
+  settings=$(environment)
+  eval "$settings"
+  exec "$@"
 }
 
 install() {
@@ -47,7 +57,7 @@ install() {
 }
 
 usage() {
-  sed -n '5,8s/^# */usage: /p' "${BASH_SOURCE[0]}" >&2
+  sed -n 's/^#   build.sh/usage: build.sh/p' "${BASH_SOURCE[0]}" >&2
   exit 2
 }
 

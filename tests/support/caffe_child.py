@@ -14,7 +14,7 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,22 @@ def complaints(log: str) -> list[str]:
 
 
 def in_caffe(
-    function: Callable[..., Any], *arguments: object, folder: Path = ROOT, timeout: int = 120
+    function: Callable[..., Any],
+    *arguments: object,
+    folder: Path = ROOT,
+    timeout: int = 120,
+    python: str | Path = sys.executable,
+    environment: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Run ``function(*arguments)`` in a child whose current folder is `folder`."""
+    """Run ``function(*arguments)`` in a child whose current folder is `folder`.
+
+    The Caffe is that of `python`; `environment` takes the place of this process's.
+    """
     call = (function.__module__, function.__name__, arguments)
     child = subprocess.run(
-        [sys.executable, "-c", "from support import caffe_child; caffe_child.main()"],
+        [python, "-c", "from support import caffe_child; caffe_child.main()"],
         cwd=folder,
-        env=os.environ | ENVIRONMENT,
+        env={**(os.environ if environment is None else environment), **ENVIRONMENT},
         input=pickle.dumps(call),
         capture_output=True,
         timeout=timeout,

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.caffe_child import ENVIRONMENT
+from support.engine_suites import TABLE_2_SUITES, Built, build
 from support.paths import ROOT, TESTS
 
 FOLDER = TESTS / "software_gpu"
 BUILD = FOLDER / "build.sh"
 VENV = ROOT / "build/software-gpu-venv"
+KERNEL_SUITE = "test_im2col_kernel"  # launches kernels itself, so it is there with CUDA only
 COMPLAINT = "software GPU:"  # begins each line that says what a GPU would punish
 
 
@@ -81,3 +83,9 @@ def software_gpu() -> SoftwareGpu:
     _said(BUILD, VENV)
     path = os.pathsep.join([str(VENV / "bin"), toolkit().path])
     return SoftwareGpu(VENV / "bin/python", os.environ | ENVIRONMENT | {"PATH": path})
+
+
+def software_gpu_tests() -> Built:
+    """Return Caffe's own tests of what Table 2 uses, compiled for the software GPU."""
+    software_gpu()
+    return build(VENV, *TABLE_2_SUITES, KERNEL_SUITE, through=(BUILD, "--run"))

@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from support.caffe_child import ENVIRONMENT
 from support.fashion_mnist import first
 from support.networks import NARROW, order
 
-CAFFE = Path(sys.executable).parent / "caffe"
 TIMEOUT = 240
 # 50 images by batches of 4: no batch divides them, and batches of 3 cover the 30 test images.
 RECORDS, TESTED = 50, 30
@@ -41,6 +40,8 @@ class Place:
 
     folder: Path
     timeout: float = TIMEOUT  # seconds a command may take
+    python: Path = Path(sys.executable)  # its Caffe is the one that trains
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def netgen(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command of netgen's; its output and errors are both in `stdout`."""
@@ -51,8 +52,9 @@ class Place:
     def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         """Start a command of netgen's."""
         return subprocess.Popen(
-            [sys.executable, "-c", "from netgen.commands.cli import main; main()", *words],
-            cwd=self.folder, env=os.environ | ENVIRONMENT | more, text=True,
+            [self.python, "-c", "from netgen.commands.cli import main; main()", *words],
+            cwd=self.folder, env={**os.environ, **ENVIRONMENT, **self.environment, **more},
+            text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -78,8 +80,9 @@ class Place:
     def caffe(self, *words: str) -> str:
         """Run stock Caffe; return its log."""
         done = subprocess.run(
-            [CAFFE, "train", *words], cwd=self.folder, env=os.environ | ENVIRONMENT, text=True,
-            stderr=subprocess.PIPE, timeout=TIMEOUT, check=True,
+            [self.python.parent / "caffe", "train", *words], cwd=self.folder, text=True,
+            env={**os.environ, **ENVIRONMENT, **self.environment}, stderr=subprocess.PIPE,
+            timeout=TIMEOUT, check=True,
         )  # fmt: skip
         return done.stderr
 
@@ -120,7 +123,7 @@ def make_place(folder: Path, recipe: Recipe = RECIPE) -> Place:
 
 def copy_of(place: Place, folder: Path) -> Place:
     """Copy a place, so that a test may change it."""
-    return Place(Path(shutil.copytree(place.folder, folder / "place")))
+    return replace(place, folder=Path(shutil.copytree(place.folder, folder / "place")))
 
 
 def child_of(process: subprocess.Popen[str]) -> int | None:

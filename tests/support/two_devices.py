@@ -1,0 +1,119 @@
+"""One training on the CPU and on a GPU, compared iteration by iteration. Runs where Caffe is."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Of the largest number of its kind in the whole network: what is smaller is compared with that. A
+# bias before a BatchNorm has a gradient of 0, of which only rounding is left.
+FLOOR = 1e-3
+KINDS = ("output", "gradient", "weight")
+
+Numbers = dict[str, dict[str, np.ndarray]]  # kind -> name -> values
+
+
+@dataclass
+class Comparison:
+    """How far a GPU's numbers are from the CPU's.
+
+    Attributes
+    ----------
+    worst
+        For each iteration, and at last for the test net, the largest difference of each kind,
+        relative to the largest number of the blob.
+    compared
+        How many numbers were compared.
+    device_bytes
+        The GPU's memory that Caffe held meanwhile.
+    """
+
+    worst: list[dict[str, tuple[float, str]]] = field(default_factory=list)
+    compared: int = 0
+    device_bytes: int = 0
+
+    def largest(self, kind: str) -> float:
+        """The largest difference of a kind, at any time."""
+        return max(at[kind][0] for at in self.worst if kind in at)
+
+
+def without_dropout(prototxt: str) -> str:
+    """Drop nothing: masks are drawn by cuRAND on a GPU, by Boost on the CPU. Caffe takes no 0."""
+    return re.sub(r"dropout_ratio: [0-9.]+", "dropout_ratio: 0.0000001", prototxt)
+
+
+def compare(solver_file: str, iterations: int) -> Comparison:
+    """In Caffe: train on the CPU, then as long on the GPU, and compare all that is known."""
+    import caffe
+
+    caffe.set_mode_cpu()
+    on_cpu = list(trained(caffe, solver_file, iterations))
+    caffe.set_mode_gpu()
+    caffe.set_device(0)
+    found = Comparison()
+    for expected, numbers in zip(on_cpu, trained(caffe, solver_file, iterations), strict=True):
+        found.worst.append(differences(expected, numbers))
+        found.compared += sum(values.size for of in numbers.values() for values in of.values())
+        found.device_bytes = max(found.device_bytes, device_bytes())
+    return found
+
+
+def trained(caffe: Any, solver_file: str, iterations: int) -> Iterator[Numbers]:
+    """Yield the numbers of each iteration, then those of a test."""
+    solver = caffe.get_solver(solver_file)
+    for _ in range(iterations):
+        solver.step(1)
+        yield {
+            "output": values(solver.net),
+            "gradient": parameters(solver.net, "diff"),
+            "weight": parameters(solver.net, "data"),
+        }
+    [test] = solver.test_nets
+    test.share_with(solver.net)
+    test.forward()
+    yield {"output": values(test)}
+
+
+def values(net: Any) -> dict[str, np.ndarray]:
+    """What every blob of a network holds, in place of which nothing else was written."""
+    return {name: blob.data.copy() for name, blob in net.blobs.items()}
+
+
+def parameters(net: Any, what: str) -> dict[str, np.ndarray]:
+    return {
+        f"{name} {number}": getattr(blob, what).copy()
+        for name, blobs in net.params.items()
+        for number, blob in enumerate(blobs)
+    }
+
+
+def differences(expected: Numbers, numbers: Numbers) -> dict[str, tuple[float, str]]:
+    """The largest relative difference of each kind, and whose it is."""
+    found = {}
+    for kind, of in expected.items():
+        assert of.keys() == numbers[kind].keys()
+        largest = max(float(np.abs(values).max()) for values in of.values())
+        each = [(relative(of[name], numbers[kind][name], FLOOR * largest), name) for name in of]
+        found[kind] = max(each)
+    return found
+
+
+def relative(expected: np.ndarray, found: np.ndarray, floor: float) -> float:
+    """The largest difference, relative to the largest number expected; infinite for NaN."""
+    assert expected.shape == found.shape
+    difference = float(np.abs(expected - found).max())
+    scale = max(float(np.abs(expected).max()), floor)
+    return difference / scale if np.isfinite(difference) else float("inf")
+
+
+def device_bytes() -> int:
+    """The memory of the software GPU that this process holds, as it tells nvidia-smi."""
+    told = Path(os.environ["SOFTWARE_GPU_STATE"], str(os.getpid())).read_bytes()
+    return sum(struct.unpack("16Q", told))

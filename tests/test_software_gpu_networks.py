@@ -1,0 +1,52 @@
+"""A small network of each row of Table 2 on the software GPU: the CPU's numbers, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.caffe_child import in_caffe
+from support.network_gradients import NETWORKS
+from support.networks import ANY_CARD, VARIANTS, make_databases
+from support.software_gpu import COMPLAINT, SoftwareGpu
+from support.two_devices import KINDS, Comparison, compare, without_dropout
+
+from netgen.network.build import network_files
+from netgen.system.files import write_all
+
+ITERATIONS = 4
+RECIPE = replace(
+    ANY_CARD, batch_size=4, max_iter=ITERATIONS, snapshot=100, test_interval=100, display=1
+)
+BOUND = 1e-4
+
+
+def compared(name: str, gpu: SoftwareGpu, folder: Path) -> Comparison:
+    """Train one of `NETWORKS` on both devices."""
+    ordered = replace(NETWORKS[name], recipe=RECIPE)
+    make_databases(ordered.dataset, folder)
+    files = network_files(ordered)
+    write_all({folder / file: without_dropout(files[file]) for file in files})
+    environment = gpu.environment | {"SOFTWARE_GPU_STATE": str(folder / "state")}
+    answer = in_caffe(
+        compare, str(ordered.solver), ITERATIONS, folder=folder, python=gpu.python,
+        environment=environment,
+    )  # fmt: skip
+    assert COMPLAINT not in answer.log
+    assert isinstance(answer.value, Comparison)
+    return answer.value
+
+
+def test_there_is_a_network_for_every_row() -> None:
+    assert NETWORKS.keys() == set(VARIANTS)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_gpu_computes_what_the_cpu_computes(name: str, gpu: SoftwareGpu, tmp_path: Path) -> None:
+    found = compared(name, gpu, tmp_path)
+    assert len(found.worst) == ITERATIONS + 1
+    for at, worst in enumerate(found.worst, 1):
+        for kind, (difference, blob) in worst.items():
+            assert difference < BOUND, f"iteration {at}: {kind} {blob}"
+    assert found.device_bytes > 4 * found.compared / len(KINDS) / ITERATIONS, "it ran on the CPU"

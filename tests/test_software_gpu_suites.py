@@ -1,0 +1,34 @@
+"""Caffe's own tests of what Table 2 uses, on the software GPU: those that compute on a GPU.
+
+`./run software-gpu` runs all that come with Caffe, also those for the CPU.
+"""
+
+from __future__ import annotations
+
+import pytest
+from support.engine_suites import ON_GPU, TABLE_2_SUITES, Built, judge, read_table, run_suite
+from support.once import Once
+from support.software_gpu import COMPLAINT, KERNEL_SUITE, software_gpu_tests
+
+# These have nothing for a GPU: what reads, counts and makes.
+WITHOUT = {"test_data_layer", "test_data_transformer"}
+
+
+@pytest.fixture(scope="session")
+def built(once: Once) -> Built:
+    return once("software-gpu-tests", software_gpu_tests)
+
+
+@pytest.mark.parametrize("order", ["forward", "reversed"])
+@pytest.mark.parametrize("suite", [*TABLE_2_SUITES, KERNEL_SUITE])
+def test_what_caffe_itself_tests_of_it_on_a_gpu_passes(
+    suite: str, order: str, built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever thread of a kernel comes first; on two devices, where a test asks for them."""
+    monkeypatch.setenv("SOFTWARE_GPU_ORDER", order)
+    monkeypatch.setenv("SOFTWARE_GPUS", "2")
+    ran = run_suite(built, suite, only=ON_GPU)
+    verdict = judge([ran], read_table(), built.source, every_row=False, build=built.build)
+    assert not verdict.problems, ran.output[-4000:]
+    assert COMPLAINT not in ran.output
+    print(suite, order, verdict.run)

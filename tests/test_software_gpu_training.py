@@ -1,0 +1,214 @@
+"""Caffe's program and netgen's commands on the software GPU: training, testing, going on."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.network_gradients import NETWORKS
+from support.networks import ANY_CARD, make_databases
+from support.once import Once
+from support.software_gpu import COMPLAINT, SoftwareGpu
+from support.training import TESTED, Place, child_of, copy_of, kill, make_place, wait_for
+from support.two_devices import without_dropout
+
+from netgen.caffe.caffemodel import read_weights
+from netgen.network.build import network_files
+from netgen.paper import Recipe
+from netgen.system.files import write_all
+
+# As tests/test_software_gpu_networks.py says, for some more iterations.
+BOUND = 1e-3
+LOSS = re.compile(r"Iteration (\d+).*, loss = (\S+)")
+RECIPE = Recipe(
+    batch_size=4, max_iter=24, test_interval=12, snapshot=12, display=1, base_lr=0.01,
+    moving_average=0.9, memory=1e6,
+)  # fmt: skip
+CAFFENET = NETWORKS["caffenet-noun"]
+ROUNDS = ("--plateau", "off", "--round", "1")
+
+
+@pytest.fixture(scope="session")
+def shared(gpu: SoftwareGpu, once: Once, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A narrow X_S and 50 images, with a run on the CPU and the same on the GPU."""
+
+    def make() -> Place:
+        place = make_place(tmp_path_factory.mktemp("software-gpu-training"), RECIPE)
+        place = replace(place, python=gpu.python, environment=gpu.environment)
+        place.train("runs/cpu", *ROUNDS)
+        place.train("runs/gpu", *ROUNDS, "--gpu", "0")
+        return place
+
+    return once("software-gpu-training", make)
+
+
+@pytest.fixture
+def place(shared: Place, tmp_path: Path) -> Place:
+    """A copy of the place, to be changed."""
+    return copy_of(shared, tmp_path)
+
+
+def losses(log: str) -> np.ndarray:
+    """The losses that Caffe displayed, one an iteration."""
+    shown = LOSS.findall(log)
+    assert [int(number) for number, _ in shown] == list(
+        range(int(shown[0][0]), int(shown[-1][0]) + 1)
+    )
+    return np.array([float(loss) for _, loss in shown])
+
+
+def weights(file: Path) -> np.ndarray:
+    blobs = [blob for layer in read_weights(file) for blob in layer.blobs]
+    return np.concatenate([blob.ravel() for blob in blobs])
+
+
+def agree(found: np.ndarray, expected: np.ndarray) -> None:
+    """Compare weights, or scores, with the largest of them."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=BOUND * np.abs(expected).max())
+
+
+# ---- caffe --------------------------------------------------------------------------------------
+
+
+def test_caffe_trains_and_resumes_on_a_gpu_as_on_the_cpu(place: Place) -> None:
+    logs, learned = {}, {}
+    state = "models/xs/snapshots/xs_iter_12.solverstate"
+    for device, words in (("cpu", ()), ("gpu", ("-gpu", "0"))):
+        first = place.caffe("-solver", "solvers/xs.prototxt", *words)
+        assert ("Use GPU with device ID 0" in first) == (device == "gpu")
+        assert COMPLAINT not in first
+        resumed = place.caffe("-solver", "solvers/xs.prototxt", *words, "-snapshot", state)
+        logs[device] = losses(first), losses(resumed)
+        learned[device] = weights(place.folder / "models/xs/snapshots/xs_iter_24.caffemodel")
+    for on_cpu, on_gpu in zip(logs["cpu"], logs["gpu"], strict=True):
+        np.testing.assert_allclose(on_gpu, on_cpu, rtol=BOUND)
+    assert len(logs["cpu"][0]) > len(logs["cpu"][1]) >= 12
+    agree(learned["gpu"], learned["cpu"])
+
+
+def test_a_snapshot_of_a_gpu_goes_on_on_the_cpu(place: Place) -> None:
+    place.caffe("-solver", "solvers/xs.prototxt", "-gpu", "0")
+    words = (
+        "-solver",
+        "solvers/xs.prototxt",
+        "-snapshot",
+        "models/xs/snapshots/xs_iter_12.solverstate",
+    )
+    on_gpu, on_cpu = losses(place.caffe(*words, "-gpu", "0")), losses(place.caffe(*words))
+    np.testing.assert_allclose(on_gpu, on_cpu, rtol=BOUND)
+
+
+def test_two_gpus_train_as_one_cpu_with_twice_the_batch(gpu: SoftwareGpu, tmp_path: Path) -> None:
+    """A network without BatchNorm, whose statistics are of a GPU's own half."""
+    learned: dict[str, list[np.ndarray]] = {}
+    for name, batch, words in (("cpu", 8, ()), ("gpus", 4, ("-gpu", "0,1"))):
+        recipe = replace(
+            ANY_CARD, batch_size=batch, mirror=False, max_iter=6, snapshot=2, test_interval=6,
+            display=1, base_lr=0.01,
+        )  # fmt: skip
+        ordered = replace(CAFFENET, recipe=recipe)
+        make_databases(ordered.dataset, tmp_path / name)
+        files = network_files(ordered)
+        write_all({tmp_path / name / file: without_dropout(files[file]) for file in files})
+        two = gpu.environment | {"SOFTWARE_GPUS": "2"}
+        log = Place(tmp_path / name, python=gpu.python, environment=two).caffe(
+            "-solver", str(ordered.solver), *words
+        )
+        assert COMPLAINT not in log
+        assert ("Using GPUs 0, 1" in log) == (name == "gpus")
+        snapshots = tmp_path / name / ordered.folder / "snapshots"
+        learned[name] = [
+            weights(snapshots / f"{CAFFENET.variant.name}_iter_{iteration}.caffemodel")
+            for iteration in (2, 4, 6)
+        ]
+    for on_gpus, on_cpu in zip(learned["gpus"], learned["cpu"], strict=True):
+        agree(on_gpus, on_cpu)
+    moved = np.abs(learned["cpu"][2] - learned["cpu"][0]).max()
+    assert moved > 10 * BOUND * np.abs(learned["cpu"][2]).max(), "too little to tell them apart"
+
+
+# ---- netgen -------------------------------------------------------------------------------------
+
+
+def test_netgen_trains_on_a_gpu_as_on_the_cpu(shared: Place) -> None:
+    on_cpu, on_gpu = shared.journal("runs/cpu"), shared.journal("runs/gpu")
+    assert [entry["event"] for entry in on_gpu] == [entry["event"] for entry in on_cpu]
+    shown = [
+        [entry["outputs"] for entry in entries if entry["event"] in ("train", "test")]
+        for entries in (on_gpu, on_cpu)
+    ]
+    assert len(shown[0]) > 24
+    for found, expected in zip(*shown, strict=True):
+        assert found == pytest.approx(expected, rel=BOUND)
+    agree(*(weights_of_run(shared, run) for run in ("runs/gpu", "runs/cpu")))
+
+
+def weights_of_run(place: Place, run: str) -> np.ndarray:
+    return weights(place.path(run, "snapshots/xs_iter_24.caffemodel"))
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(place: Place) -> None:
+    shutil.copytree(place.folder / "runs/gpu", place.folder / "kept")
+    shutil.rmtree(place.folder / "runs/gpu")
+    with place.start("train", "--variant", "xs", "--run", "runs/gpu", *ROUNDS, "--gpu", "0") as run:
+        wait_for(place.path("runs/gpu", "snapshots/xs_iter_13.caffemodel").exists, run)
+        kill(child_of(run))
+        kill(run.pid)
+    assert not place.path("runs/gpu", "snapshots/xs_iter_24.caffemodel").exists()
+    place.resume("runs/gpu")
+    assert place.weights("runs/gpu", 24) == place.weights("kept", 24)
+
+
+def test_an_evaluation_on_a_gpu_is_the_cpus(place: Place) -> None:
+    results = []
+    for words in ((), ("--gpu", "0")):
+        done = place.netgen(
+            "eval", "--variant", "xs", "--weights", "runs/gpu/snapshots/xs_iter_24.caffemodel",
+            *("--dataset", "data/dataset.toml", "--net", "models/xs/deploy.prototxt"),
+            *("--engine", "caffe", "--out", "result.json", *words),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        results.append(json.loads((place.folder / "result.json").read_text())["tasks"])
+    assert results[0] == results[1]
+    assert results[0][0]["accuracy"]["top1"]["total"] == TESTED
+
+
+def test_netgen_trains_on_two_gpus_and_goes_on_after_a_signal(place: Place) -> None:
+    words = ("train", "--variant", "xs", "--run", "runs/two", "--plateau", "off", "--gpu", "0,1")
+    with place.start(*words, SOFTWARE_GPUS="2") as run:
+        wait_for(place.path("runs/two", "log.jsonl").exists, run)
+        wait_for(lambda: "train" in place.path("runs/two", "log.jsonl").read_text(), run)
+        run.send_signal(signal.SIGTERM)
+        said, _ = run.communicate(timeout=place.timeout)
+    assert COMPLAINT not in said
+    assert [*place.path("runs/two", "snapshots").glob("*.solverstate")], said
+    place.resume("runs/two", SOFTWARE_GPUS="2")
+    assert place.journal("runs/two")[-1]["why"] == "max_iter"
+    assert np.isfinite(weights_of_run(place, "runs/two")).all()
+
+
+def test_a_gpu_that_is_not_there_is_refused(place: Place) -> None:
+    words = ("--variant", "xs", "--run", "runs/other")
+    assert "finds no GPU" in place.refused(*words, "--gpu", "0", SOFTWARE_GPUS="0")
+    assert "invalid device" in place.refused(*words, "--gpu", "1")
+
+
+def test_too_little_memory_is_said_in_one_message(place: Place) -> None:
+    told = place.refused(
+        "--variant", "xs", "--run", "runs/x", "--gpu", "0", SOFTWARE_GPU_MEMORY="1"
+    )
+    assert "memory" in told
+
+
+def test_the_doctor_finds_that_caffe_works_on_it(place: Place) -> None:
+    done = place.netgen("doctor", "--gpu", "--json", SOFTWARE_GPUS="2")
+    findings = {row["about"]: row for row in json.loads(done.stdout)["findings"]}
+    assert findings["Caffe on the GPU"]["what"] == "works"
+    assert "netgen software GPU" in findings["GPU"]["what"]
+    assert "software-gpu-" in findings["Caffe"]["what"]

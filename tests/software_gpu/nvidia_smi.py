@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import struct
 import sys
+import time
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 MIB = 1 << 20
@@ -19,6 +21,7 @@ def fields(index: int) -> dict[str, str]:
     total = int(os.environ.get("SOFTWARE_GPU_MEMORY") or 12288)
     used = sum(told[index] for told in processes()) // MIB
     return {
+        "timestamp": datetime.now().strftime("%Y/%m/%d %H:%M:%S.%f")[:-3],
         "index": str(index),
         "name": NAME,
         "driver_version": DRIVER,
@@ -52,7 +55,7 @@ def count() -> int:
 
 def main() -> int:
     """Answer the question of the command line; return the exit status."""
-    asked, chosen, form = "", list(range(count())), ""
+    asked, chosen, form, pause = "", list(range(count())), "", 0.0
     rest = sys.argv[1:]
     while rest:
         option, equals, value = rest.pop(0).partition("=")
@@ -64,6 +67,8 @@ def main() -> int:
             chosen = [int(value)]
         elif option in ("--query-gpu", "--format"):
             asked, form = (value, form) if option == "--query-gpu" else (asked, value)
+        elif option in ("-lms", "--loop-ms"):
+            pause = int(value if equals else rest.pop(0)) / 1000
         elif option in ("-L", "--list-gpus"):
             form = "list"
         else:
@@ -72,7 +77,12 @@ def main() -> int:
     if not chosen:
         print("No devices were found")
         return NOT_FOUND
-    return answer(asked.split(",") if asked else [], chosen, form.split(","))
+    while True:
+        status = answer(asked.split(",") if asked else [], chosen, form.split(","))
+        if status != 0 or not pause:
+            return status
+        sys.stdout.flush()
+        time.sleep(pause)
 
 
 def answer(asked: list[str], chosen: list[int], form: list[str]) -> int:
@@ -100,4 +110,5 @@ def answer(asked: list[str], chosen: list[int], form: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with suppress(KeyboardInterrupt):  # what ends a loop
+        sys.exit(main())

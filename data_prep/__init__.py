@@ -8,7 +8,8 @@ The steps of an image, with their modules:
 2. **It is scanned** (`scanning`): by `workers`, threads or a Dask cluster, `reading` loads it, and
    `images` and `image_headers` check it. The result is a row of the `ledger`.
 3. **It gets its place** (`planning`): `duplicates` finds images that count as the same,
-   `splitting` draws train and test, and the disk space is estimated.
+   `splitting` draws train and test, and the disk space is estimated. What is the same for certain
+   is known after step 5 only; where that changes the plan, step 5 is repeated.
 4. **It is decoded and resized** (`images.decode`) and becomes a Datum (`datums`).
 5. **It is written** (`writing`) into the LMDBs (`storage`); `listings` says which record it is.
 

@@ -26,7 +26,7 @@ from data_prep.scanning import scan_source
 from data_prep.staging import NEW, check_replaceable, staged
 from data_prep.storage import flushing
 from data_prep.workers import Workers, cluster, threads
-from data_prep.writing import mean_image, mean_pixel, write_split
+from data_prep.writing import Sums, mean_image, mean_pixel, write_split
 from netgen.network.dataset import (
     Dataset,
     Images,
@@ -42,6 +42,10 @@ MEAN = "mean.binaryproto"
 TOML = "dataset.toml"
 CONTENTS = frozenset({"train", "test", "classes", TOML, MEAN, RECORDS, REJECTS, DUPLICATES})
 LEDGER = "ledger.sqlite"
+TOGETHER = (
+    "images in different files have the same pixels, on both sides of the split: writing all"
+    " databases again, with these on one side"
+)
 
 
 def convert(
@@ -86,7 +90,8 @@ class _Run:
             Decoding(self.size, options.lenient, options.rotate),
             options.encoded,
             perceptual=options.perceptual is not None,
-            thorough=options.dry_run or options.lenient or is_thorough(ledger),
+            thorough=options.lenient or is_thorough(ledger),
+            fingerprinting=options.dry_run,  # else they are taken while the databases are written
         )
 
     def plan_only(self) -> DatasetPlan:
@@ -117,34 +122,58 @@ class _Run:
         plan = self.plan(ledger)
         begin_writing(ledger, new, self.progress.message)
         check_disk_space(plan.bytes, new)
-        self.write(ledger, plan, new)
+        sums = self.write_databases(ledger, plan, new)
+        # Now the pixels of all images are known, and with them which images are the same.
+        plan = self.plan_again(ledger)
+        if begin_writing(ledger, new, self.progress.message, TOGETHER):
+            sums = self.write_databases(ledger, plan, new)
+        self.write_rest(ledger, plan, sums, new)
         self.progress.stage("flushing to the disk")  # as the end of `staged` does
         return plan
 
     def plan(self, ledger: Ledger) -> DatasetPlan:
         reader = self.reader(ledger)
         scan_source(ledger, self.source, self.options.seed, reader, self.workers, self.progress)
+        return self.plan_again(ledger)
+
+    def plan_again(self, ledger: Ledger) -> DatasetPlan:
         self.progress.stage("planning")
         return plan_dataset(ledger, self.source, self.options, self.size)
 
-    def write(self, ledger: Ledger, plan: DatasetPlan, folder: Path) -> None:
+    def splits(self, plan: DatasetPlan, folder: Path) -> dict[SplitName, Split]:
         tasks = self.source.tasks
-        sums = {}
-        splits: dict[SplitName, Split] = {
+        return {
             "train": split_in((folder / "train").as_posix(), tasks, plan.train),
             "test": split_in((folder / "test").as_posix(), tasks, plan.test),
         }
+
+    def write_databases(
+        self, ledger: Ledger, plan: DatasetPlan, folder: Path
+    ) -> dict[SplitName, Sums]:
         reader = self.reader(ledger)
         with flushing() as flusher:
-            for name, split in splits.items():
-                sums[name] = write_split(
+            return {
+                name: write_split(
                     ledger, name, split, plan.shape, reader, self.workers, flusher, self.progress
                 )
+                for name, split in self.splits(plan, folder).items()
+            }
+
+    def write_rest(
+        self, ledger: Ledger, plan: DatasetPlan, sums: Mapping[SplitName, Sums], folder: Path
+    ) -> None:
+        tasks = self.source.tasks
         self.progress.stage("writing the lists")
         write_lists(ledger, tasks, folder)
         (folder / MEAN).write_bytes(mean_image(sums["train"], plan.train))
         images = Images(*plan.shape, mean_pixel(sums["train"], plan.train))
-        dataset = Dataset(self.source.name, images, _tasks(tasks, folder), **splits)
+        dataset = Dataset(
+            name=self.source.name,
+            images=images,
+            tasks=_tasks(tasks, folder),
+            **self.splits(plan, folder),
+            duplicates="together" if plan.grouped else "as split",
+        )
         write_dataset(dataset, folder / TOML)
         read_dataset(folder / TOML)  # before it replaces an older one
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from hashlib import sha256
 
 import cv2
 import numpy as np
@@ -44,6 +45,16 @@ def encoded_datum(pixels: Pixels, encoding: Encoding) -> Datum:
     return Datum(
         channels=channels, height=height, width=width, data=content.tobytes(), encoded=True
     )
+
+
+def fingerprint(pixels: Pixels) -> int:
+    """Return a hash of 64 bits, signed, of an image as it is stored, H x W x C.
+
+    This is what "the same image" means, for the split and for `verify`: the same pixels in the
+    database, whatever their files were.
+    """
+    digest = sha256(np.ascontiguousarray(pixels).data).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def decoded_pixels(datum: Datum) -> Pixels:

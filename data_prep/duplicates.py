@@ -1,10 +1,15 @@
-"""Images that count as the same: identical contents, or perceptual hashes that differ little."""
+"""Images that count as the same: identical pixels, or perceptual hashes that differ little.
+
+Identical are the pixels as they are stored (`datums.fingerprint`), after decoding, rotation,
+resizing and encoding. They are known for certain once the images are prepared for the databases; a
+scan is spared that work, so until then identical contents stand for them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +42,19 @@ class DuplicateCounts:
 def find(ledger: Ledger, distance: int | None) -> None:
     """Group the accepted images into families, each known by the id of its first image, by rank.
 
-    Without a `distance`, a family has identical contents. With one, it is connected by pairs whose
-    perceptual hashes differ in at most that many of 64 bits.
+    Without a `distance`, a family has identical pixels; as long as these are not known of all
+    images, identical contents. With a distance, it is connected by pairs whose perceptual hashes
+    differ in at most that many of 64 bits, or whose pixels are identical.
     """
+    known = ledger.knows_pixels()
     with ledger.connection:
         ledger.connection.execute("UPDATE items SET family = NULL")
         ledger.connection.execute("DROP TABLE IF EXISTS temp.kin")
         ledger.connection.execute("CREATE TEMP TABLE kin (perceptual INTEGER PRIMARY KEY, root)")
         if distance is not None:
-            ledger.connection.executemany("INSERT INTO kin VALUES (?, ?)", _kin(ledger, distance))
-        alone = "sha256" if distance is None else "items.perceptual"
+            kin = _kin(_near(ledger, distance), _identical(ledger) if known else ())
+            ledger.connection.executemany("INSERT INTO kin VALUES (?, ?)", kin)
+        alone = "items.perceptual" if distance is not None else "pixels" if known else "sha256"
         ledger.connection.execute(FAMILIES.format(alone=alone))
         ledger.connection.execute(
             "CREATE INDEX IF NOT EXISTS by_family ON items (family) WHERE family NOTNULL"
@@ -63,10 +71,10 @@ def count(ledger: Ledger) -> DuplicateCounts:
     return DuplicateCounts(*row)
 
 
-def _kin(ledger: Ledger, distance: int) -> Iterator[tuple[int, str]]:
-    """Yield every hash that has others near it, and a name for its connected component."""
+def _kin(*pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, str]]:
+    """Yield every hash that is paired with others, and a name for its connected component."""
     parent: dict[int, int] = {}
-    for one, other in _near(ledger, distance):
+    for one, other in chain(*pairs):
         parent[_root(parent, one)] = _root(parent, other)
     for each in parent:
         yield each, f"near {_root(parent, each)}"
@@ -77,6 +85,17 @@ def _root(parent: dict[int, int], each: int) -> int:
     while parent[each] != each:
         parent[each] = each = parent[parent[each]]
     return each
+
+
+def _identical(ledger: Ledger) -> Iterator[tuple[int, int]]:
+    """Yield pairs of hashes of images whose pixels became identical only when they were encoded."""
+    query = (
+        "SELECT DISTINCT pixels, perceptual FROM items WHERE pixels IN (SELECT pixels FROM items"
+        " WHERE reason IS NULL GROUP BY pixels HAVING COUNT(DISTINCT perceptual) > 1) ORDER BY 1, 2"
+    )
+    for (pixels, one), (others, other) in pairwise(ledger.connection.execute(query)):
+        if pixels == others:
+            yield one, other
 
 
 def _near(ledger: Ledger, distance: int) -> Iterator[tuple[int, int]]:

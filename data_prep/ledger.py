@@ -34,6 +34,7 @@ CREATE TABLE items (
     format TEXT, channels INTEGER, height INTEGER, width INTEGER, rotated INTEGER,
     perceptual INTEGER,
     sound INTEGER,  -- whether it was decoded, not only glanced at
+    pixels INTEGER,  -- the fingerprint of its pixels as stored; NULL until they are known
     -- The plan.
     family INTEGER,  -- the id of the first of the images that count as the same; else NULL
     split TEXT, position INTEGER
@@ -55,7 +56,8 @@ class Scan:
     """The result of scanning an image: `reason` is why it is rejected, None if it is accepted.
 
     Sizes are in pixels, `bytes` of what was loaded. `perceptual` is a hash of 64 bits, signed.
-    `sound` says whether the image was decoded, not only glanced at.
+    `sound` says whether the image was decoded, not only glanced at. `pixels` is the fingerprint of
+    what would be stored, where the scan went that far.
     """
 
     stamp: str | None
@@ -69,6 +71,7 @@ class Scan:
     rotated: bool | None = None
     perceptual: int | None = None
     sound: bool | None = None
+    pixels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -203,11 +206,26 @@ class Ledger:
         records, slot = found[0]
         return records, self.sums[split].get(slot)
 
-    def wrote(self, split: SplitName, records: int, sums: bytes) -> None:
-        """Record how many records of a split are in all databases, and the sums of their pixels."""
+    def wrote(
+        self, split: SplitName, records: int, sums: bytes, fingerprints: Sequence[int]
+    ) -> None:
+        """Record how many records of a split are in all databases, and the sums of their pixels.
+
+        `fingerprints` are those of the last of these records, which were written just now.
+        """
         slot = self.sums[split].put(sums)
+        start = records - len(fingerprints)
         with self.connection:
             self.connection.execute("REPLACE INTO written VALUES (?, ?, ?)", (split, records, slot))
+            self.connection.executemany(
+                "UPDATE items SET pixels = ? WHERE split = ? AND position = ?",
+                [(each, split, start + i) for i, each in enumerate(fingerprints)],
+            )
+
+    def knows_pixels(self) -> bool:
+        """Return whether the fingerprint of every accepted image is known."""
+        unknown = self.value("SELECT 1 FROM items WHERE reason IS NULL AND pixels IS NULL LIMIT 1")
+        return unknown is None
 
     def digest(self) -> str:
         """Return a hash of the plan: which image is which record."""

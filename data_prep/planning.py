@@ -44,6 +44,8 @@ class DatasetPlan:
         Reason -> number of images left out for it, the most frequent first.
     duplicates
         How many images count as the same as others.
+    grouped
+        Whether these were kept on one side of the split.
     rotated
         How many images carry an EXIF orientation other than upright.
     bytes
@@ -56,6 +58,7 @@ class DatasetPlan:
     counts: list[ClassCount]
     rejects: dict[str, int]
     duplicates: DuplicateCounts
+    grouped: bool
     rotated: int
     bytes: int
 
@@ -70,13 +73,15 @@ def plan_dataset(
     DataError
         There are no images to use, or the source already decides the split.
     """
-    if options.group_duplicates and ledger.value("SELECT 1 FROM items WHERE given NOTNULL"):
+    given = ledger.value("SELECT 1 FROM items WHERE given NOTNULL") is not None
+    if options.group_duplicates and given:
         raise DataError(
             f"{source.name} says which images are for training and which for test, which"
             " --group-duplicates would change: omit it (duplicates are reported anyway)"
         )
+    grouped = not given if options.group_duplicates is None else options.group_duplicates
     duplicates.find(ledger, options.perceptual)
-    splitting.draw(ledger, source, options.group_duplicates)
+    splitting.draw(ledger, source, grouped)
     return DatasetPlan(
         train=ledger.count("train"),
         test=ledger.count("test"),
@@ -84,6 +89,7 @@ def plan_dataset(
         counts=splitting.count_classes(ledger, source),
         rejects=_rejects(ledger),
         duplicates=duplicates.count(ledger),
+        grouped=grouped,
         rotated=ledger.value("SELECT COUNT(*) FROM items WHERE reason IS NULL AND rotated"),
         bytes=_disk_use(ledger, source, size),
     )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep import images
-from data_prep.datums import decoded_pixels, encoded_datum, image_datum, serialized
+from data_prep.datums import decoded_pixels, encoded_datum, fingerprint, image_datum, serialized
 from data_prep.image_source import DataError, Pixels
 from data_prep.images import Decoding, Rejected
 from data_prep.ledger import Record, Scan
@@ -25,19 +25,25 @@ from data_prep.storage import DatumBytes
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Images as they go into the database, and the sum of their pixels (H x W x C).
+    """Images as they go into the database, their fingerprints, and the sum of their pixels.
 
-    `damaged` has the name of every image that turned out to be damaged, and the reason.
+    `sums` is H x W x C. `damaged` has the name of every image that turned out to be damaged, and
+    the reason.
     """
 
     datums: list[DatumBytes]
+    fingerprints: list[int]
     sums: NDArray[np.float32]
     damaged: dict[str, str]
 
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads images and makes records of them; a `thorough` scan decodes them."""
+    """Reads images and makes records of them.
+
+    A `thorough` scan decodes them; a `fingerprinting` one also takes the fingerprints of the pixels
+    that would be stored.
+    """
 
     load: Callable[[str], bytes | Pixels]
     stamp: Callable[[str], str] | None
@@ -45,6 +51,7 @@ class ImageReader:
     encoded: Encoding | None = None
     perceptual: bool = False
     thorough: bool = False
+    fingerprinting: bool = False
 
     def scan(self, items: Sequence[tuple[int, str, str | None]]) -> list[tuple[int, Scan]]:
         """Check images, each given by its id, its name, and its stamp when it was last checked.
@@ -68,29 +75,23 @@ class ImageReader:
             return Scan(stamp, _hash(content), len(content), str(error))
 
     def _facts(self, stamp: str | None, name: str, content: bytes | Pixels) -> Scan:
-        digest = _hash(content)
-        perceptual = self._perceptual(content) if self.perceptual else None
         if isinstance(content, np.ndarray):
             _check(name, content)
+        digest = _hash(content)
+        pixels = self._pixels(content) if self.perceptual or self.fingerprinting else None
+        perceptual = _perceptual(pixels) if self.perceptual and pixels is not None else None
+        stored = None if pixels is None else fingerprint(self._stored(pixels)[1])
+        if isinstance(content, np.ndarray):
             height, width, channels = content.shape
             return Scan(
                 stamp, digest, content.nbytes, None, "pixels", channels, height, width, False,
-                perceptual, sound=True,
+                perceptual, sound=True, pixels=stored,
             )  # fmt: skip
         facts = (images.scan if self.thorough else images.glance)(content, self.decoding)
         return Scan(
             stamp, digest, len(content), None, facts.format, 3, facts.height, facts.width,
-            facts.rotated, perceptual, sound=self.thorough or self.perceptual,
+            facts.rotated, perceptual, sound=self.thorough or pixels is not None, pixels=stored,
         )  # fmt: skip
-
-    def _perceptual(self, content: bytes | Pixels) -> int:
-        from imagehash import phash
-        from PIL import Image
-
-        pixels = self._pixels(content)
-        grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.shape[2] == 3 else pixels[..., 0]
-        bits = np.packbits(phash(Image.fromarray(grey)).hash)
-        return int.from_bytes(bits.tobytes(), "big", signed=True)
 
     def prepare(self, rows: Sequence[Record]) -> Prepared:
         """Read images once more, resize them, and return them as Datums.
@@ -101,6 +102,7 @@ class ImageReader:
             An image has changed since it was scanned.
         """
         datums: list[DatumBytes] = []
+        fingerprints: list[int] = []
         damaged = {}
         sums = np.zeros((), np.float32)  # whole numbers below 2**24: exact for 65,793 images
         for row in rows:
@@ -109,16 +111,13 @@ class ImageReader:
             except Rejected as error:
                 damaged[row.name] = str(error)
                 continue
-            if self.encoded is None:
-                datums.append(image_datum(pixels))
-            else:
-                datum = encoded_datum(pixels, self.encoded)
-                datums.append(serialized(datum))
-                pixels = decoded_pixels(datum)
+            datum, pixels = self._stored(pixels)
+            datums.append(datum)
+            fingerprints.append(fingerprint(pixels))
             if not sums.shape:
                 sums = np.zeros(pixels.shape, np.float32)
             cv2.accumulate(pixels, sums)
-        return Prepared(datums, sums, damaged)
+        return Prepared(datums, fingerprints, sums, damaged)
 
     def _reread(self, row: Record) -> Pixels:
         try:
@@ -131,6 +130,13 @@ class ImageReader:
             ) from None
         raise DataError(f"{row.name}: changed while it was being used: run again")
 
+    def _stored(self, pixels: Pixels) -> tuple[DatumBytes, Pixels]:
+        """Return an image's Datum, and the pixels that Caffe will find in it."""
+        if self.encoded is None:
+            return image_datum(pixels), pixels
+        datum = encoded_datum(pixels, self.encoded)
+        return serialized(datum), decoded_pixels(datum)
+
     def _pixels(self, content: bytes | Pixels) -> Pixels:
         """Return an image at the dataset's size."""
         if not isinstance(content, np.ndarray):
@@ -140,6 +146,15 @@ class ImageReader:
             return content
         resized = cv2.resize(content, (width, height))
         return np.ascontiguousarray(resized.reshape(height, width, content.shape[2]), np.uint8)
+
+
+def _perceptual(pixels: Pixels) -> int:
+    from imagehash import phash
+    from PIL import Image
+
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.shape[2] == 3 else pixels[..., 0]
+    bits = np.packbits(phash(Image.fromarray(grey)).hash)
+    return int.from_bytes(bits.tobytes(), "big", signed=True)
 
 
 def _hash(content: bytes | Pixels) -> bytes:

@@ -37,8 +37,11 @@ class DataOptions:
     )
     lenient: bool = _option("Keep the parts of truncated and corrupt images that decode.", False)
     rotate: bool = _option("Apply EXIF orientations, which OpenCV of 2016 did not.", False)
-    group_duplicates: bool = _option(
-        "Keep identical images on one side of the split instead of only reporting them.", False
+    group_duplicates: bool | None = _option(
+        "Keep identical images (the same pixels as stored) on one side of the split, or leave them"
+        " where the split puts them, as the paper may have done.  [default: group, unless the"
+        " source says which images are for training and which for test]",
+        None,
     )
     perceptual: int | None = _option(
         "Also treat images as identical whose perceptual hashes differ in at most BITS of 64 bits"

@@ -5,6 +5,10 @@ image that proves to be damaged while it is written changes the plan. It is reco
 all images that have not been decoded yet are scanned thoroughly, and there is a new plan: the
 dataset has the same bytes as if the first scan had been thorough. So a run starts over at most
 once, and most runs never do.
+
+Images that are the same although their files differ also change the plan, and show only when all
+are written. Then all databases are written again. Whatever was killed when, the last plan is made
+with the pixels of all images known, so the bytes are the same.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from data_prep.image_source import DataError, ImageSource
 from data_prep.ledger import Ledger, encoded
 from data_prep.request import DataOptions
 
-FORMAT = 3  # of the ledger and of what is written; increase it when either changes
+FORMAT = 4  # of the ledger and of what is written; increase it when either changes
 THOROUGH = "thorough"  # a note in the ledger, for a run that resumes
 
 
@@ -55,15 +59,24 @@ def check_settings(ledger: Ledger, source: ImageSource, options: DataOptions) ->
     ledger.note("settings", json.dumps(wanted))
 
 
-def begin_writing(ledger: Ledger, new: Path, message: Callable[[str], None]) -> None:
-    """Clear `new`, unless what is in it was written by this plan."""
+def begin_writing(
+    ledger: Ledger,
+    new: Path,
+    message: Callable[[str], None],
+    why: str = "images changed since: writing all databases again",
+) -> bool:
+    """Clear `new`, unless what is in it was written by this plan; return whether it was cleared.
+
+    `message` is called with the reason, `why`, when anything was in it.
+    """
     plan = ledger.digest()
     if ledger.noted("plan") == plan:
-        return
+        return False
     if any(new.iterdir()):
-        message("images changed since: writing all databases again")
+        message(why)
     clear(ledger, new)
     ledger.note("plan", plan)
+    return True
 
 
 def is_thorough(ledger: Ledger) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_prep import images
-from data_prep.datums import decoded_pixels
+from data_prep.datums import decoded_pixels, fingerprint
 from data_prep.image_source import Pixels
 from data_prep.images import Decoding, Rejected
 from data_prep.request import StageProgress
@@ -38,7 +37,7 @@ class ImagesSeen:
         How many bad images there are.
     """
 
-    digests: NDArray[np.uint64]
+    digests: NDArray[np.int64]
     sums: NDArray[np.uint64]
     wrong: str | None
     bad: int
@@ -56,7 +55,7 @@ def read_images(path: Path, stated: Images, progress: StageProgress) -> ImagesSe
     sums = np.zeros(shape, np.uint64)
     wrong, bad = None, 0
     with databases.open_database(path) as cursor:
-        digests = np.full(cursor.entries, BAD, np.uint64)
+        digests = np.full(cursor.entries, BAD, np.int64)
         for index, (key, value) in enumerate(cursor.items()):
             try:
                 pixels = _pixels(databases.read_datum(path, key, value), shape)
@@ -65,15 +64,10 @@ def read_images(path: Path, stated: Images, progress: StageProgress) -> ImagesSe
                 wrong = wrong or f"{path}: record {databases.shown(key)}: {error}"
             else:
                 sums += pixels
-                digests[index] = _digest(pixels)
+                digests[index] = fingerprint(pixels)
             if index % STEP == STEP - 1:
                 progress.advance(STEP)
     return ImagesSeen(digests, sums, wrong, bad)
-
-
-def _digest(pixels: Pixels) -> int:
-    digest = blake2b(np.ascontiguousarray(pixels).data, digest_size=8).digest()
-    return int.from_bytes(digest, "little")
 
 
 def _pixels(datum: Datum, shape: tuple[int, int, int]) -> Pixels:

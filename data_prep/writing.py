@@ -63,7 +63,8 @@ class SplitWriter:
         for each in prepared:
             cv2.accumulate(each.sums, self.sums)
         self.written += len(rows)
-        self.ledger.wrote(self.name, self.written, self.sums.tobytes())
+        fingerprints = [one for each in prepared for one in each.fingerprints]
+        self.ledger.wrote(self.name, self.written, self.sums.tobytes(), fingerprints)
 
     def _append(self, database: Appender, keys: list[bytes], values: Sequence[DatumBytes]) -> None:
         if self.ends[database] <= self.written:

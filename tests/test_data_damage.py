@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.data import fail, fingerprints, records, succeed, table
-from support.photographs import photograph, saved
+from support.photographs import many, photograph, saved
 
 from data_prep import images, writing
 from data_prep.image_headers import read_header
@@ -39,13 +39,12 @@ def hollow(number: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1,000 images in four classes; of 50 photographs, each with bytes of its own at its end."""
+    """1,000 images in four classes."""
     root = tmp_path_factory.mktemp("sound") / "root"
-    contents = [saved(photograph(number)) for number in range(50)]
-    for i in range(1_000):
+    for i, content in enumerate(many(1_000)):
         file = root / f"class {i % 4}" / f"{i}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(contents[i % 50] + i.to_bytes(4, "big"))
+        file.write_bytes(content)
     return root
 
 

@@ -136,6 +136,7 @@ def test_dataset_toml_says_what_is_there(converted: Path) -> None:
         ),
         train=split_in(f"{converted}/train", TASKS, 60_000),
         test=split_in(f"{converted}/test", TASKS, 10_000),
+        duplicates="as split",
     )
     assert [class_names(task) for task in dataset.tasks] == [list(CLASSES[t]) for t in TASKS]
 

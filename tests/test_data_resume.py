@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.data import PROGRAM, fail, fingerprints, photographs, succeed
-from support.photographs import photograph, saved
+from support.photographs import many, photograph, saved
 
 from data_prep.reading import ImageReader
 
@@ -25,14 +25,13 @@ KILLS = 20
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """2,000 images in four classes; of 50 photographs, each with bytes of its own at its end."""
+    """2,000 images in four classes, and one that is broken."""
     folder = tmp_path_factory.mktemp("resume") / "root"
-    contents = [saved(photograph(number)) for number in range(50)]
-    for i in range(2_000):
+    for i, content in enumerate(many(2_000)):
         file = folder / f"class {i % 4}" / f"{i}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(contents[i % 50] + i.to_bytes(4, "big"))
-    (folder / "class 0" / "broken.jpg").write_bytes(contents[0][:900])
+        file.write_bytes(content)
+    (folder / "class 0" / "broken.jpg").write_bytes(saved(photograph(0))[:900])
     return folder
 
 

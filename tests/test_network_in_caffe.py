@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from support.caffe_child import Answer, in_caffe
 from support.networks import ANY_CARD, MULTITASK, RESIDUAL, make_databases, order, text
 from support.networks_in_caffe import agree, in_opencv, parameters, run_at_random
@@ -17,7 +18,7 @@ from support.paths import ROOT
 
 from netgen import paper
 from netgen.network import options
-from netgen.network.dataset import MTVSO, Dataset
+from netgen.network.dataset import MTVSO
 from netgen.network.options import (
     Branch,
     Choice,
@@ -81,11 +82,8 @@ def loaded(once: Once, tmp_path: Path, variant: str) -> Answer:
     """
 
     def load() -> Answer:
-        few = Dataset(
-            MTVSO.name,
-            MTVSO.images,
-            MTVSO.tasks,
-            *(type(split)(5, split.images, split.labels) for split in (MTVSO.train, MTVSO.test)),
+        few = replace(
+            MTVSO, train=replace(MTVSO.train, records=5), test=replace(MTVSO.test, records=5)
         )
         make_databases(few, tmp_path)
         shutil.copytree(ROOT / "models", tmp_path / "models")

@@ -111,7 +111,7 @@ def make_databases(out: Path) -> None:
         "ontology", out / "pairs.txt", "--images", out / "images", "--out", out / "ontology",
         "--min-images", IMAGES_PER_PAIR,
     )  # fmt: skip
-    alike = ("--size", SIDE, "--group-duplicates")  # many faces differ in a few letters only
+    alike = ("--size", SIDE)  # many faces differ in a few letters only: those stay together
     pairs = (*alike, "--labels", out / "ontology")
     netgen("mtvso", out / "images", "--out", out / "letters", *pairs)
     keep_training_images(out)

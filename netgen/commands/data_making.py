@@ -97,11 +97,14 @@ def _print_warnings(plan: DatasetPlan, options: DataOptions) -> None:
         )
     found = plan.duplicates
     if found.families:
-        kept = "kept together" if options.group_duplicates else "--group-duplicates keeps together"
+        kept = "each kept on one side of the split"
+        if not plan.grouped:
+            kept = f"{found.across:,} on both sides of the split, where it puts them"
         where = "" if options.dry_run else f": see {options.out / DUPLICATES}"
         click.echo(
-            f"Duplicates: {found.images:,} images in {found.families:,} families{where}; in both"
-            f" splits {found.across:,} ({kept}), with different labels {found.torn:,}"
+            f"Duplicates: {found.images:,} images in {found.families:,} families of the same"
+            f" pixels{' or nearly so' if options.perceptual else ''}, {kept}; {found.torn:,}"
+            f" families with different labels{where}"
         )
 
 

@@ -46,11 +46,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "scheduler": {"metavar": "ADDRESS"},
 }
 
+# Options that are not named after their field alone.
+NAMES = {"group_duplicates": "--group-duplicates/--split-duplicates"}
+
 
 def _option(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     default = {"required": True} if field.default is MISSING else {"default": field.default}
     settings = default | SETTINGS.get(field.name, {"is_flag": True})
-    name = f"--{field.name.replace('_', '-')}"
+    name = NAMES.get(field.name, f"--{field.name.replace('_', '-')}")
     return click.option(name, help=field.metadata["help"], **settings)
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -73,8 +73,11 @@ class Split(Struct, frozen=True, forbid_unknown_fields=True):
     labels: dict[str, str]
 
 
-class Dataset(Struct, frozen=True, forbid_unknown_fields=True):
+class Dataset(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Tasks, counts and databases of a dataset.
+
+    `duplicates` says whether images with the same pixels were kept together on one side of the
+    split, or left where the split put them; None where that is not known.
 
     In ``dataset.toml`` paths are relative to its folder; here they are as Caffe is to open them, so
     relative to the current folder when the user named the dataset so.
@@ -85,6 +88,7 @@ class Dataset(Struct, frozen=True, forbid_unknown_fields=True):
     tasks: Annotated[tuple[Task, ...], Meta(min_length=1)]
     train: Split
     test: Split
+    duplicates: Literal["together", "as split"] | None = None
 
     def split(self, phase: Phase) -> Split:
         """Return the training or the test set."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,14 @@ def photograph(number: int, width: int = 120, height: int = 90) -> Image.Image:
     )
     box = (left, top, left + crop[0], top + crop[1])
     return whole.resize((width, height), Image.Resampling.BILINEAR, box)
+
+
+def many(count: int, of: int = 50) -> Iterator[bytes]:
+    """Yield so many JPEGs, no two of the same pixels: `of` photographs, in several brightnesses."""
+    pictures = [photograph(number) for number in range(of)]
+    for number in range(count):
+        table = [min(255, value + number // of) for value in range(256)]
+        yield saved(pictures[number % of].point(table * 3))
 
 
 def saved(image: Image.Image, format_: str = "JPEG", **how: Any) -> bytes:

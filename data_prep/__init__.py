@@ -15,7 +15,8 @@ The steps of an image, with their modules:
 
 `convert` runs the five for the options in `request`; `staging` makes the folder appear completely
 or not at all, and `resuming` decides what of an interrupted run is used again. `verify` (with
-`verify_images`) checks a finished dataset; `criteria` chooses the paper's classes (section 5.1).
+`verify_images`) checks a finished dataset; `photographs` reads others as its images were read;
+`criteria` chooses the paper's classes (section 5.1).
 """
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "images",
     "listings",
     "mtvso",
+    "photographs",
     "planning",
     "request",
     "splitting",

@@ -166,7 +166,14 @@ class _Run:
         self.progress.stage("writing the lists")
         write_lists(ledger, tasks, folder)
         (folder / MEAN).write_bytes(mean_image(sums["train"], plan.train))
-        images = Images(*plan.shape, mean_pixel(sums["train"], plan.train))
+        options = self.options
+        images = Images(
+            *plan.shape,
+            mean=mean_pixel(sums["train"], plan.train),
+            rotate=options.rotate,
+            lenient=options.lenient,
+            encoded=options.encoded or "raw",
+        )
         dataset = Dataset(
             name=self.source.name,
             images=images,

@@ -57,6 +57,14 @@ def fingerprint(pixels: Pixels) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
+def stored(pixels: Pixels, encoding: Encoding | None) -> tuple[bytearray | bytes, Pixels]:
+    """Return H x W x C pixels as a Datum's bytes, and the pixels that Caffe will find in it."""
+    if encoding is None:
+        return image_datum(pixels), pixels
+    datum = encoded_datum(pixels, encoding)
+    return serialized(datum), decoded_pixels(datum)
+
+
 def decoded_pixels(datum: Datum) -> Pixels:
     """Return the H x W x C pixels that Caffe decodes of an encoded Datum."""
     data = np.frombuffer(datum.data, np.uint8)

@@ -48,12 +48,7 @@ class FileTree:
         _check_inside(os.fspath(self.root), path, link)
         if link:
             status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer
-            raise OSError(errno.EINVAL, "not a file")
-        if status.st_size > MAX_BYTES:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
+        return content_of(path, status)
 
     def stamp(self, name: str) -> str:
         """Return a string that changes when the file does; OSError if there is no file."""
@@ -107,6 +102,16 @@ class FileTree:
                         yield name
         except OSError as error:
             yield Reject(folder or ".", f"{error.strerror}")
+
+
+def content_of(path: str, status: os.stat_result) -> bytes:
+    """Return the content of a file of that status; OSError if it is none, or is too large."""
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer
+        raise OSError(errno.EINVAL, "not a file")
+    if status.st_size > MAX_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
 
 
 def _shown(entry: os.DirEntry[str]) -> bool:

@@ -35,7 +35,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -52,7 +51,7 @@ from data_prep.image_headers import (
 )
 from data_prep.image_source import Pixels
 
-__all__ = ["Decoding", "Facts", "ImageError", "Rejected", "decode", "glance", "read_pixels", "scan"]
+__all__ = ["Decoding", "Facts", "Rejected", "decode", "glance", "scan"]
 
 # EXIF's orientation -> what turns the stored pixels upright.
 TURNS: dict[int, Callable[[Pixels], cv2.typing.MatLike]] = {
@@ -185,27 +184,3 @@ def _check_tiff(content: bytes) -> None:
             image.load()
     except Exception:  # Pillow raises a dozen kinds
         raise unreadable("TIFF") from None
-
-
-class ImageError(ValueError):
-    """A file that is not an image; the message says what to do."""
-
-
-def read_pixels(file: Path, shape: tuple[int, ...]) -> Pixels:
-    """Read an image as a network takes it: H x W x C of `shape` (C, H, W); B, G, R or grey.
-
-    Raises
-    ------
-    ImageError
-        The file cannot be read, or is not an image that a dataset accepts.
-    """
-    channels, height, width = shape
-    try:
-        pixels = decode(file.read_bytes(), Decoding((height, width)))
-    except OSError as error:
-        raise ImageError(f"{file}: {error.strerror}: check the path") from None
-    except Rejected as error:
-        raise ImageError(f"{file}: {error}") from None
-    if channels == 1:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)[..., None], np.uint8)
-    return pixels

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep import images
-from data_prep.datums import decoded_pixels, encoded_datum, fingerprint, image_datum, serialized
+from data_prep.datums import fingerprint, stored
 from data_prep.image_source import DataError, Pixels
 from data_prep.images import Decoding, Rejected
 from data_prep.ledger import Record, Scan
@@ -80,17 +80,17 @@ class ImageReader:
         digest = _hash(content)
         pixels = self._pixels(content) if self.perceptual or self.fingerprinting else None
         perceptual = _perceptual(pixels) if self.perceptual and pixels is not None else None
-        stored = None if pixels is None else fingerprint(self._stored(pixels)[1])
+        seen = None if pixels is None else fingerprint(stored(pixels, self.encoded)[1])
         if isinstance(content, np.ndarray):
             height, width, channels = content.shape
             return Scan(
                 stamp, digest, content.nbytes, None, "pixels", channels, height, width, False,
-                perceptual, sound=True, pixels=stored,
+                perceptual, sound=True, pixels=seen,
             )  # fmt: skip
         facts = (images.scan if self.thorough else images.glance)(content, self.decoding)
         return Scan(
             stamp, digest, len(content), None, facts.format, 3, facts.height, facts.width,
-            facts.rotated, perceptual, sound=self.thorough or pixels is not None, pixels=stored,
+            facts.rotated, perceptual, sound=self.thorough or pixels is not None, pixels=seen,
         )  # fmt: skip
 
     def prepare(self, rows: Sequence[Record]) -> Prepared:
@@ -111,7 +111,7 @@ class ImageReader:
             except Rejected as error:
                 damaged[row.name] = str(error)
                 continue
-            datum, pixels = self._stored(pixels)
+            datum, pixels = stored(pixels, self.encoded)
             datums.append(datum)
             fingerprints.append(fingerprint(pixels))
             if not sums.shape:
@@ -129,13 +129,6 @@ class ImageReader:
                 f"{row.name}: {error.strerror or error}, but it was there a while ago: run again"
             ) from None
         raise DataError(f"{row.name}: changed while it was being used: run again")
-
-    def _stored(self, pixels: Pixels) -> tuple[DatumBytes, Pixels]:
-        """Return an image's Datum, and the pixels that Caffe will find in it."""
-        if self.encoded is None:
-            return image_datum(pixels), pixels
-        datum = encoded_datum(pixels, self.encoded)
-        return serialized(datum), decoded_pixels(datum)
 
     def _pixels(self, content: bytes | Pixels) -> Pixels:
         """Return an image at the dataset's size."""

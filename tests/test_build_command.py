@@ -35,6 +35,7 @@ def test_a_variant_gives_two_networks_a_solver_and_a_folder_for_snapshots(tmp_pa
     result = succeed("build", "--variant", "xs")
     assert sorted(written(tmp_path)) == [name.format("xs") for name in FILES]
     assert sorted(result.stdout.split()) == [
+        "models/xs/deploy.json",
         "models/xs/deploy.prototxt",
         "models/xs/train_val.prototxt",
         "solvers/xs.prototxt",

@@ -139,7 +139,7 @@ def test_a_header_names_network_dataset_and_paper() -> None:
 def test_check_is_silent_about_what_was_just_built(tmp_path: Path) -> None:
     succeed("build", "--variant", "x0")
     before = tree(tmp_path)
-    assert succeed("build", "--variant", "x0", "--check").stdout == "4 files are up to date.\n"
+    assert succeed("build", "--variant", "x0", "--check").stdout == "5 files are up to date.\n"
     assert tree(tmp_path) == before
 
 
@@ -163,7 +163,7 @@ def test_check_shows_a_stale_file_as_a_diff_and_leaves_it(
     result = netgen("build", "--variant", "x0", "--check")
     assert result.exit_code == 1
     assert shown in result.stdout
-    assert "1 of 4 files" in result.stderr
+    assert "1 of 5 files" in result.stderr
     assert "without --check" in result.stderr
     assert tree(tmp_path) == before
 

@@ -15,10 +15,13 @@ from support.networks import dataset
 from support.trained_network import Trained
 
 from data_prep.fashion_mnist import CLASSES
-from data_prep.images import read_pixels
+from data_prep.photographs import Photographs
 from netgen.commands.cli import main
 from netgen.evaluation.prediction import Prediction, RankedClass
 from netgen.figures.predictions import predictions_figure
+from netgen.network.dataset import Images
+
+SHOWN = Photographs(Images(3, 240, 240, (0, 0, 0)))
 
 
 def netgen_predict(*words: object) -> Result:
@@ -79,7 +82,7 @@ def test_the_picture_has_a_row_an_image_and_a_column_a_task(
 def test_the_papers_tasks_stand_as_in_figure_6(photographs: list[Path]) -> None:
     guesses: tuple[RankedClass, ...] = (RankedClass(0, "tiny", 0.5), RankedClass(1, "dead", 0.25))
     tasks = dict.fromkeys(("noun", "adj", "anp"), guesses)
-    figure = predictions_figure([Prediction(str(photographs[0]), tasks)], read_pixels)
+    figure = predictions_figure([Prediction(str(photographs[0]), tasks)], SHOWN)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts[:3] == ["Adjectives", "Adj-Noun Pairs", "Nouns"]
     assert texts.count("tiny") == 3
@@ -88,7 +91,7 @@ def test_the_papers_tasks_stand_as_in_figure_6(photographs: list[Path]) -> None:
 def test_no_photograph_is_cut_off(photographs: list[Path]) -> None:
     figure = predictions_figure(
         [Prediction(str(file), {"item": (RankedClass(0, None, 1.0),)}) for file in photographs],
-        read_pixels,
+        SHOWN,
     )
     (axes,) = figure.axes
     width, height = figure.get_size_inches()
@@ -108,7 +111,7 @@ def test_a_large_colour_photograph_serves_a_small_grey_network(
 
 def test_a_grey_photograph_serves_a_colour_network(tmp_path: Path, trained: Trained) -> None:
     cv2.imwrite(str(tmp_path / "grey.png"), trained.images[0])
-    pixels = read_pixels(tmp_path / "grey.png", (3, 40, 30))
+    pixels = Photographs(Images(3, 40, 30, (0, 0, 0)))(str(tmp_path / "grey.png"))
     assert pixels.shape == (40, 30, 3)
     assert (pixels[..., 0] == pixels[..., 2]).all()
 
@@ -131,20 +134,25 @@ def test_classes_without_names_are_numbers(photographs: list[Path], tmp_path: Pa
     assert [guess["name"] for guess in guesses] == [None] * 5
 
 
+@pytest.mark.parametrize("engine", ["caffe", "opencv"])
 @pytest.mark.parametrize("content", [b"", b"no image\n", b"\x89PNG\r\n\x1a\n", None])
-def test_what_is_no_image_is_refused_before_anything_is_written(
-    trained: Trained, photographs: list[Path], tmp_path: Path, content: bytes | None
+def test_what_is_no_image_is_told_and_takes_nothing_from_the_others(
+    trained: Trained, photographs: list[Path], tmp_path: Path, content: bytes | None, engine: str
 ) -> None:
     wrong, out = tmp_path / "wrong.jpg", tmp_path / "picture.png"
     if content is not None:
         wrong.write_bytes(content)
-    words = trained.words("--engine", "opencv", "--out", out)
-    told = netgen_predict(photographs[0], wrong, *words)
+    words = trained.words("--engine", engine, "--out", out, "--csv")
+    told = netgen_predict(photographs[0], wrong, *photographs[1:], *words)
     assert told.exit_code == 1
-    assert next(line for line in told.output.splitlines() if str(wrong) in line).startswith(
-        "Error: "
-    )
-    assert not out.exists()
+    (line,) = (line for line in told.stderr.splitlines() if str(wrong) in line)
+    assert line.startswith(f"Error: {wrong}: ")
+    found = netgen_predict(*photographs, *words)
+    assert found.exit_code == 0
+    assert told.stdout == found.stdout
+    assert out.exists()
+    assert netgen_predict(wrong, *trained.words("--out", tmp_path / "none.png")).exit_code == 1
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_a_picture_that_cannot_be_written_is_said_first(

@@ -6,17 +6,22 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.once import Once
+from support.photographs import photograph, saved
 from support.training import Place, child_of, copy_of, kill, make_place, wait_for
 
+from data_prep.fashion_mnist import CLASSES
 from netgen.caffe.caffe_pb2 import SolverParameter
 from netgen.caffe.schema import read_solver
+from netgen.commands.cli import main
 from netgen.training.journal import read_journal
 from netgen.training.memory_check import check_memory
 from netgen.training.run_folder import RunFolder
@@ -51,7 +56,7 @@ def test_a_run_is_all_in_its_folder(shared: Place) -> None:
     names = {path.name for path in folder.iterdir()}
     assert names >= {
         "train_val.prototxt", "solver.prototxt", "run.json", "log.jsonl", "curves.png", "caffe.log",
-        "snapshots",
+        "snapshots", "deploy.prototxt", "deploy.json",
     }  # fmt: skip
     given = shared.folder / "models/xs/train_val.prototxt"
     assert (folder / "train_val.prototxt").read_bytes() == given.read_bytes()
@@ -61,6 +66,24 @@ def test_a_run_is_all_in_its_folder(shared: Place) -> None:
     assert record["engine"]["threads"] == 1
     assert "random_seed: 2016" in record["plan"]["solver"]
     assert "Iteration 55, lr" in (folder / "caffe.log").read_text()
+
+
+def test_a_runs_folder_copied_elsewhere_is_enough_to_predict(shared: Place, tmp_path: Path) -> None:
+    """The network was built as if for other data: what it was trained on tells classes' names."""
+    run = Path(shutil.copytree(shared.folder / "runs/rounds", tmp_path / "a copy"))
+    picture = tmp_path / "bag.png"
+    picture.write_bytes(saved(photograph(0), "PNG"))
+    told = CliRunner().invoke(
+        main, ["predict", str(picture), "--weights", str(run), "--engine", "opencv", "--json"]
+    )
+    assert told.exit_code == 0, told.output
+    tasks = json.loads(told.stdout)[0]["tasks"]
+    assert {guess["name"] for guess in tasks["season"]} == set(CLASSES["season"])
+    described = json.loads((run / "deploy.json").read_text())
+    assert described["file"] == "data/dataset.toml"
+    given = json.loads((shared.folder / "models/xs/deploy.json").read_text())
+    assert given["file"] is None
+    assert described["images"]["mean"] == given["images"]["mean"]
 
 
 def test_the_journal_has_every_display_and_test(shared: Place) -> None:

@@ -136,20 +136,20 @@ def command(
 ) -> None:
     """Write networks and solvers as prototxt.
 
-    Each network gives models/NAME/train_val.prototxt, models/NAME/deploy.prototxt and
-    solvers/NAME.prototxt; deepsentibank, which is not trained, gives only deploy.prototxt. Without
-    options, the networks are the paper's.
+    Each network gives models/NAME/train_val.prototxt, models/NAME/deploy.prototxt with deploy.json,
+    which says what goes in and what comes out, and solvers/NAME.prototxt; deepsentibank, which is
+    not trained, gives only deploy. Without options, the networks are the paper's.
     """
     data = load_dataset(dataset)
     chosen = _chosen(variant, all_variants, data)
-    made = _made(chosen, lambda one: _spec(ctx, one, data, **options))
+    made = _made(chosen, lambda one: _spec(ctx, one, data, dataset, **options))
     texts = {path: text for _, files in made for path, text in files.items()}
     if check:
         _check(texts)
         return
     write_all(texts)
     for path in texts:
-        if path.suffix == ".prototxt":
+        if path.name != ".gitignore":
             click.echo(path.as_posix())
     last, _ = made[-1]
     if last.variant.row.is_trained:
@@ -182,6 +182,7 @@ def _spec(
     ctx: click.Context,
     variant: Variant,
     dataset: Dataset,
+    dataset_file: Path | None,
     *,
     out: Path,
     solver_mode: str,
@@ -198,6 +199,7 @@ def _spec(
         out=out,
         solver_mode="CPU" if solver_mode == "cpu" else "GPU",
         command=_command_line(ctx, variant.name),
+        dataset_file=dataset_file,
     )
 
 

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.shared_options import (
-    READABLE,
-    deploy_file,
-    deployed_network_options,
-    find_variant,
-    load_dataset,
-    table_console,
-)
+from netgen.commands.shared_options import table_console
+from netgen.commands.trained_options import READABLE, trained_network, trained_network_options
 
 if TYPE_CHECKING:
     from netgen.evaluation.scoring import EngineName
@@ -23,7 +17,7 @@ PIPED_WIDTH = 140
 
 
 @click.command("eval", short_help="Test a trained network and compare with Table 2.")
-@deployed_network_options
+@trained_network_options
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
@@ -46,8 +40,8 @@ PIPED_WIDTH = 140
     help="Write everything as JSON; `netgen figure confusion` reads it.",
 )
 def command(
-    variant: str,
     weights: Path,
+    variant: str | None,
     dataset: Path | None,
     net: Path | None,
     engine: EngineName,
@@ -58,6 +52,8 @@ def command(
 ) -> None:
     """Run a trained network on every test image once, and print its accuracies.
 
+    The network is found beside the weights, and so is the dataset that it was trained on.
+
     Prints top-1 and top-5 accuracy of each task with 95% intervals (Wilson's), compared with Table
     2 for the paper's data, and with guessing and what the other tasks' outputs imply. Equal scores
     rank by class number, the lowest first; with fewer than five classes, all are in the top five.
@@ -66,20 +62,25 @@ def command(
     from netgen.evaluation.evaluate import EvaluationRequest, evaluate
     from netgen.evaluation.result_table import print_result
     from netgen.evaluation.results import write_result
+    from netgen.network.description import differences
     from netgen.system.files import check_writable
 
     if out:
         check_writable(out)
-    data = load_dataset(dataset)
+    trained = trained_network(weights, variant, dataset, net)
+    data, described = trained.tested_on(), trained.description
+    for note in differences(described.images, data.images) if described else ():
+        click.echo(f"note: {note}", err=True)
     request = EvaluationRequest(
-        find_variant(variant, data),
+        trained.chosen(data),
         data,
-        deploy_file(net, variant),
+        trained.network,
         weights,
         engine,
         gpu,
         batch_size,
         classes,
+        described.images.mean if described else None,
     )
     with show_progress() as progress:
         progress.stage("testing", data.test.records)

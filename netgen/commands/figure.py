@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from netgen.commands.network_options import RequestedNetwork, network_options
-from netgen.commands.shared_options import dataset_option, find_variant, load_dataset, newest_of_run
+from netgen.commands.shared_options import dataset_option, find_variant, load_dataset
+from netgen.commands.trained_options import newest_of_run
 from netgen.network.dataset import Dataset
 from netgen.network.options import Branch
 from netgen.network.residual import RESNET50, network

@@ -10,7 +10,7 @@ from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import layers_in, read_net
 from netgen.cost.complexity import count
 from netgen.cost.layers.layer_types import Shape
-from netgen.network.dataset import Dataset
+from netgen.network.dataset import Images
 from netgen.system.text import shape_text
 
 
@@ -33,9 +33,10 @@ class DeployedHead:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A deploy network: its input blob with its shape C x H x W, and its heads."""
+    """A deploy network: its title, its input blob with its shape C x H x W, and its heads."""
 
     file: Path
+    title: str
     input: str
     shape: Shape
     heads: tuple[DeployedHead, ...]
@@ -69,6 +70,7 @@ def read_deployed(file: Path, tasks: Sequence[str]) -> Deployed:
         raise DeployedError(f"{file}: its input is not stated as N x C x H x W: write input_param")
     return Deployed(
         file=file,
+        title=net.name,
         input=inputs[0].top[0],
         shape=shape[1:],
         heads=tuple(_head(file, layers, shapes, task, len(tasks) == 1) for task in tasks),
@@ -99,26 +101,25 @@ def _head(
     return DeployedHead(task, maker, blob, shape[1] if shape else 0)
 
 
-def check_images(network: Deployed, dataset: Dataset) -> None:
-    """Check that the network takes images as the dataset has them.
+def check_images(network: Deployed, images: Images, name: str) -> None:
+    """Check that the network takes images of the shape that those of the dataset `name` have.
 
     Raises
     ------
     DeployedError
         It takes others.
     """
-    images = dataset.images
     shape = (images.channels, images.height, images.width)
     if network.shape != shape:
         raise DeployedError(
             f"{network.file}: takes images of {shape_text(network.shape)},"
-            f" but those of {dataset.name} are {shape_text(shape)}:"
+            f" but those of {name} are {shape_text(shape)}:"
             " build it for this dataset (`netgen build --dataset`)"
         )
 
 
-def check_classes(network: Deployed, dataset: Dataset) -> None:
-    """Check that the network has one output for each class of its tasks.
+def check_classes(network: Deployed, classes: Mapping[str, int], name: str) -> None:
+    """Check that the network has as many outputs for its tasks as the dataset `name` has classes.
 
     Raises
     ------
@@ -126,10 +127,9 @@ def check_classes(network: Deployed, dataset: Dataset) -> None:
         It has others.
     """
     for head in network.heads:
-        classes = dataset.task(head.task).classes
-        if head.outputs != classes:
+        if head.outputs != classes[head.task]:
             raise DeployedError(
-                f"{network.file}: {head.outputs:,} outputs for {head.task}, which has {classes:,}"
-                f" classes in {dataset.name}: build the network for this dataset, or, to test one"
-                " with more outputs, name them in a file (`netgen eval --classes`)"
+                f"{network.file}: {head.outputs:,} outputs for {head.task}, which has"
+                f" {classes[head.task]:,} classes in {name}: build the network for this dataset,"
+                " or, to test one with more outputs, name them in a file (`netgen eval --classes`)"
             )

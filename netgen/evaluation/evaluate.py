@@ -49,6 +49,8 @@ class EvaluationRequest:
         The engine for the scores, its GPU (None: the CPU), and the images per batch.
     outputs
         A file of the network's outputs' names, where they are more than the task's classes.
+    mean
+        The mean pixel that the network was trained with; None for the dataset's.
     """
 
     variant: Variant
@@ -59,6 +61,7 @@ class EvaluationRequest:
     gpu: int | None = None
     batch: int = 24
     outputs: Path | None = None
+    mean: tuple[float, ...] | None = None
 
 
 def evaluate(
@@ -82,14 +85,15 @@ def evaluate(
         Caffe is missing, or ended its process.
     """
     data, network = request.dataset, read_deployed(request.network, request.variant.tasks)
-    check_images(network, data)
+    check_images(network, data.images, data.name)
     chosen = _columns(network, request)
     check_weights(request.weights, network.file, network.blobs)
     engine = check_engine(request.engine, request.gpu)
     train, test = labels_of(data, "TRAIN"), labels_of(data, "TEST")
     fine = finest(train, {task.name: task.classes for task in data.tasks})
     count = _TestSetCounter(network, data, chosen, test, fine)
-    stored = StoredImages(Path(data.test.images), network.shape, data.images.mean, request.batch)
+    mean = request.mean or data.images.mean
+    stored = StoredImages(Path(data.test.images), network.shape, mean, request.batch)
 
     def on_scores(scores: Scores) -> None:
         progress(count.add(scores))
@@ -169,7 +173,8 @@ class _TestSetCounter:
 def _columns(network: Deployed, request: EvaluationRequest) -> dict[str, Ints | None]:
     """Return which outputs are each task's classes; None where all are, in order."""
     if request.outputs is None:
-        check_classes(network, request.dataset)
+        data = request.dataset
+        check_classes(network, {task.name: task.classes for task in data.tasks}, data.name)
         return {head.task: None for head in network.heads}
     if len(network.heads) != 1:
         raise DeployedError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,20 +10,30 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from netgen.caffe.caffemodel_check import check_weights
-from netgen.cost.layers.layer_types import Shape
 from netgen.evaluation.composition import log_softmax
 from netgen.evaluation.deployed import check_classes, check_images, read_deployed
-from netgen.evaluation.scoring import EngineName, Scores, ScoringJob, check_engine, score
+from netgen.evaluation.results import TOP
+from netgen.evaluation.scoring import (
+    EngineName,
+    Scores,
+    ScoringJob,
+    Unread,
+    check_engine,
+    score,
+)
 from netgen.evaluation.tally import top
-from netgen.network.dataset import Dataset, class_names
-from netgen.network.variants import Variant
+from netgen.network.description import Description
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.uint8]  # H x W x C; B, G, R or grey
-    ReadPixels = Callable[[Path, Shape], Pixels]
+    ReadPixels = Callable[[str], Pixels]
+
+
+class PredictionError(ValueError):
+    """An image that cannot be read; the message says which, and why."""
 
 
 class RankedClass(Struct, frozen=True):
@@ -41,70 +51,119 @@ class Prediction(Struct, frozen=True):
     tasks: dict[str, tuple[RankedClass, ...]]
 
 
+class NotPredicted(Struct, frozen=True):
+    """An image that has no prediction, and why."""
+
+    image: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class PredictionRequest:
-    """What to predict: a network for a dataset, its weights, and image files.
+    """What to predict: a network, as it is described, its weights, and the names of images.
 
-    `read_pixels` turns a file into an image of a shape (C, H, W): `data_prep.images.read_pixels`.
+    `read_pixels` returns the pixels of an image of that name as the description says, or raises a
+    ValueError or OSError; it is pickled. `top` is how many classes of a task are wanted.
     """
 
-    variant: Variant
-    dataset: Dataset
+    description: Description
     network: Path
     weights: Path
-    images: Sequence[Path]
+    images: Sequence[str]
     read_pixels: ReadPixels
     engine: EngineName = "caffe"
     gpu: int | None = None
+    top: int = TOP
 
 
-def predict(request: PredictionRequest) -> list[Prediction]:
-    """Return the network's predictions for each image, in the images' order.
+def predict(
+    request: PredictionRequest, on_found: Callable[[Prediction | NotPredicted], None]
+) -> None:
+    """Call `on_found` with the network's prediction for each image, in the images' order.
 
-    Images are resized to the network's input as `convert_imageset` does, without keeping their
-    proportions, and the dataset's mean is subtracted.
+    An image that cannot be read takes nothing from the others. One image is in memory at a time.
 
     Raises
     ------
     ValueError, OSError
-        A file is not an image, or the network, its weights and the dataset do not fit together.
+        The network, its weights and its description do not fit together.
     EngineError
         Caffe is missing, or ended its process.
     """
-    data, network = request.dataset, read_deployed(request.network, request.variant.tasks)
-    check_images(network, data)
-    check_classes(network, data)
+    described, network = (
+        request.description,
+        read_deployed(request.network, request.description.tasks),
+    )
+    check_images(network, described.images, described.dataset)
+    outputs = {each.task: each for each in described.outputs}
+    classes = {task: each.classes for task, each in outputs.items()}
+    check_classes(network, classes, described.dataset)
     check_weights(request.weights, network.file, network.blobs)
-    # One image per batch, so that an image's arithmetic does not depend on other images.
-    batches = [
-        _batch(request.read_pixels(file, network.shape), data.images.mean)
-        for file in request.images
-    ]
     check_engine(request.engine, request.gpu)
-    found: list[Scores] = []
-    score(request.engine, ScoringJob(network, request.weights, batches, request.gpu), found.append)
-    names = {task: class_names(data.task(task)) for task in request.variant.tasks}
-    return [
-        Prediction(
-            file.as_posix(), {task: _ranked_classes(scores[task][0], names[task]) for task in names}
-        )
-        for file, scores in zip(request.images, found, strict=True)
-    ]
+    names = iter(request.images)
+
+    def on_scores(scores: Scores) -> None:
+        ranked = {
+            task: _ranked_classes(scores[task][0], each.names, request.top)
+            for task, each in outputs.items()
+        }
+        on_found(Prediction(next(names), ranked))
+
+    def on_unread(unread: Unread) -> None:
+        on_found(NotPredicted(next(names), unread.reason))
+
+    # One image per batch, so that an image's arithmetic does not depend on other images.
+    batches = _Photographs(request.images, request.read_pixels, described.images.mean)
+    job = ScoringJob(network, request.weights, batches, request.gpu)
+    score(request.engine, job, on_scores, on_unread)
 
 
-def _batch(pixels: Pixels, mean: Sequence[float]) -> NDArray[np.float32]:
-    import numpy as np
+def predictions(request: PredictionRequest) -> list[Prediction]:
+    """Return the network's predictions for all images, in their order.
 
-    return (pixels.transpose(2, 0, 1) - np.array(mean, np.float32)[:, None, None])[None]
+    Raises
+    ------
+    ValueError, OSError, EngineError
+        As for `predict`; a ValueError also when an image cannot be read.
+    """
+    found: list[Prediction | NotPredicted] = []
+    predict(request, found.append)
+    unread = [one for one in found if isinstance(one, NotPredicted)]
+    if unread:
+        raise PredictionError(f"{unread[0].image}: {unread[0].reason}")
+    return [one for one in found if isinstance(one, Prediction)]
+
+
+@dataclass(frozen=True)
+class _Photographs:
+    """Images in batches of one, less the mean, read when it is their turn."""
+
+    names: Sequence[str]
+    read_pixels: ReadPixels
+    mean: Sequence[float]
+
+    def __iter__(self) -> Iterator[NDArray[np.float32] | Unread]:
+        import numpy as np
+
+        mean = np.array(self.mean, np.float32)[:, None, None]
+        for name in self.names:
+            try:
+                pixels = self.read_pixels(name)
+            except OSError as error:
+                yield Unread(error.strerror or str(error))
+            except ValueError as error:
+                yield Unread(str(error))
+            else:
+                yield (pixels.transpose(2, 0, 1) - mean)[None]
 
 
 def _ranked_classes(
-    scores: NDArray[np.float32], names: Sequence[str] | None
+    scores: NDArray[np.float32], names: Sequence[str] | None, count: int
 ) -> tuple[RankedClass, ...]:
     import numpy as np
 
     likely = np.exp(log_softmax(scores[None])[0])
     return tuple(
         RankedClass(label, names[label] if names else None, float(likely[label]))
-        for label in top(scores[None])[0].tolist()
+        for label in top(scores[None], count)[0].tolist()
     )

@@ -100,12 +100,22 @@ class StoredImages:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """Stands in place of a batch whose image cannot be read, and says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class ScoringJob:
-    """A network, its weights, and the images to score: N x C x H x W per batch, mean subtracted."""
+    """A network, its weights, and the images to score: N x C x H x W per batch, mean subtracted.
+
+    The batches are made in Caffe's process, so what makes them is pickled.
+    """
 
     network: Deployed
     weights: Path
-    batches: Iterable[NDArray[np.float32]]
+    batches: Iterable[NDArray[np.float32] | Unread]
     gpu: int | None = None
 
 
@@ -129,8 +139,13 @@ def check_engine(engine: EngineName, gpu: int | None) -> str:
     return version("opencv-python-headless")
 
 
-def score(engine: EngineName, job: ScoringJob, on_scores: Callable[[Scores], None]) -> None:
-    """Call `on_scores` with the scores of each batch.
+def score(
+    engine: EngineName,
+    job: ScoringJob,
+    on_scores: Callable[[Scores], None],
+    on_unread: Callable[[Unread], None] = lambda _: None,
+) -> None:
+    """Call `on_scores` with the scores of each batch, or `on_unread` with why there is none.
 
     With Caffe, it runs during the next batch's forward pass, which is in another process.
 
@@ -141,11 +156,18 @@ def score(engine: EngineName, job: ScoringJob, on_scores: Callable[[Scores], Non
     ValueError
         The images cannot be read, or OpenCV cannot run the network.
     """
+
+    def on_message(found: Scores | Unread) -> None:
+        if isinstance(found, Unread):
+            on_unread(found)
+        else:
+            on_scores(found)
+
     if engine == "caffe":
-        call(_score_in_caffe, job, silence=SILENCE, on_message=on_scores)
+        call(_score_in_caffe, job, silence=SILENCE, on_message=on_message)
         return
     for scores in _score_in_opencv(job):
-        on_scores(scores)
+        on_message(scores)
 
 
 def _score_in_caffe(job: ScoringJob) -> None:
@@ -159,6 +181,9 @@ def _score_in_caffe(job: ScoringJob) -> None:
         caffe.set_mode_gpu()
     net = caffe.Net(str(job.network.file), str(job.weights), caffe.TEST)
     for batch in job.batches:
+        if isinstance(batch, Unread):
+            send(batch)
+            continue
         data = net.blobs[job.network.input]
         if data.data.shape != batch.shape:
             data.reshape(*batch.shape)
@@ -167,13 +192,16 @@ def _score_in_caffe(job: ScoringJob) -> None:
         send({head.task: _flat(net.blobs[head.blob].data.copy()) for head in job.network.heads})
 
 
-def _score_in_opencv(job: ScoringJob) -> Iterator[Scores]:
+def _score_in_opencv(job: ScoringJob) -> Iterator[Scores | Unread]:
     import cv2
 
     layers = [head.layer for head in job.network.heads]
     try:
         net = cv2.dnn.readNetFromCaffe(str(job.network.file), str(job.weights))
         for batch in job.batches:
+            if isinstance(batch, Unread):
+                yield batch
+                continue
             net.setInput(batch, job.network.input)
             outputs = net.forward(layers)
             yield {

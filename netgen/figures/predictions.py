@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 from matplotlib.axes import Axes
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 # The columns of the paper's figure, in its order; other tasks have their own names.
 FIGURE_6 = {"adj": "Adjectives", "anp": "Adj-Noun Pairs", "noun": "Nouns"}
-ROW, COLUMN, HEAD = 1.25, 2.0, 0.32  # inches
-SIZE = (3, 240, 240)  # of a photograph: channels, height and width
+ROW, COLUMN, HEAD = 1.25, 2.3, 0.32  # inches
+SIDE = 240  # pixels of a photograph, in width and height
+MOST_ROWS = 100  # a picture of more is too high for most programs
 LEADING, BAR = 0.19, 0.15  # of a row's height: from line to line; of the bar behind one
 
 
 def draw_predictions(predictions: Sequence[Prediction], read_pixels: ReadPixels, out: Path) -> None:
     """Draw predictions, one row per image, into a .png, .svg or .pdf.
 
-    `read_pixels` reads their images, as `netgen.evaluation.prediction.PredictionRequest` says.
+    `read_pixels` returns the pixels of an image by its name, in colour; about `SIDE` wide and high.
 
     Raises
     ------
@@ -41,7 +42,10 @@ def draw_predictions(predictions: Sequence[Prediction], read_pixels: ReadPixels,
 
 
 def predictions_figure(predictions: Sequence[Prediction], read_pixels: ReadPixels) -> Figure:
-    """Return one row per image and one column per task; a bar behind a name is its probability."""
+    """Return one row per image and one column per task: names, on bars, with their probabilities.
+
+    Of each task, the first five classes are shown.
+    """
     titles = _titles(list(predictions[0].tasks))
     width, height = ROW + COLUMN * len(titles) + 0.15, HEAD + ROW * len(predictions)
     figure = Figure(figsize=(width, height), facecolor="white")
@@ -53,7 +57,7 @@ def predictions_figure(predictions: Sequence[Prediction], read_pixels: ReadPixel
     for row, prediction in enumerate(predictions):
         top = HEAD + ROW * row
         axes.plot([0.05, width - 0.05], [top, top], color="#C5CDD5", linewidth=0.7)
-        _draw_photograph(axes, read_pixels(Path(prediction.image), SIZE), top)
+        _draw_photograph(axes, read_pixels(prediction.image), top)
         for column, task in enumerate(titles):
             left = ROW + COLUMN * column + 0.1
             _draw_guesses(axes, prediction.tasks[task], left, top, TASK_COLORS[column % 6])
@@ -74,11 +78,19 @@ def _draw_photograph(axes: Axes, pixels: Pixels, top: float) -> None:
 def _draw_guesses(
     axes: Axes, guesses: Sequence[RankedClass], left: float, top: float, color: str
 ) -> None:
-    for place, guess in enumerate(guesses):
+    width = COLUMN - 0.25
+    for place, guess in enumerate(guesses[:TOP]):
         y = top + ROW * (0.5 + LEADING * (place - (TOP - 1) / 2))
-        length, height = (COLUMN - 0.25) * guess.probability, ROW * BAR
+        length, height = width * guess.probability, ROW * BAR
         axes.add_patch(
             Rectangle((left, y - height / 2), length, height, color=color, alpha=0.22, linewidth=0)
         )
         name = str(guess.label) if guess.name is None else guess.name
-        axes.text(left + 0.05, y, name, fontsize=8.5, color=INK, va="center_baseline", zorder=3)
+        how: dict[str, Any] = {"fontsize": 8.5, "color": INK, "va": "center_baseline", "zorder": 3}
+        axes.text(left + 0.05, y, name, **how)
+        axes.text(left + width, y, percent(guess.probability), ha="right", **how)
+
+
+def percent(probability: float) -> str:
+    """Return a probability as a whole percentage; what is small but not nothing is less than 1%."""
+    return "<1%" if 0 < probability < 0.005 else f"{probability:.0%}"

@@ -4,6 +4,7 @@ __all__ = [
     "blocks",
     "build",
     "dataset",
+    "description",
     "options",
     "render",
     "residual",

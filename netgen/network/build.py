@@ -17,6 +17,8 @@ from netgen.cost.complexity import count
 from netgen.network.architecture import network
 from netgen.network.chain import Chain
 from netgen.network.dataset import MTVSO, Dataset
+from netgen.network.description import FILE as DESCRIPTION
+from netgen.network.description import describe, text_of
 from netgen.network.inception import Inception
 from netgen.network.options import Conv1, Conv1Bias, Stride
 from netgen.network.render import render
@@ -44,7 +46,7 @@ class BuildSpec:
     """What to build: a network, for a dataset, trained by a recipe, written below `out`.
 
     `backbone` is None for the network's own width and depth; `command` is the command line that
-    the files' headers name.
+    the files' headers name; `dataset_file` is the dataset's, None for the paper's.
     """
 
     variant: Variant
@@ -54,6 +56,7 @@ class BuildSpec:
     out: Path = Path()
     solver_mode: SolverMode = "GPU"
     command: str = ""
+    dataset_file: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -87,9 +90,10 @@ class Schedule:
 
 
 def network_files(spec: BuildSpec) -> dict[Path, str]:
-    """Return the files of a network and their texts: train_val, deploy, solver, snapshot folder.
+    """Return the files of a network and their texts.
 
-    A network that is not trained has only deploy.
+    They are train_val, deploy and its description, solver, and what keeps the folder of snapshots.
+    A network that is not trained has only deploy and its description.
 
     Raises
     ------
@@ -100,7 +104,11 @@ def network_files(spec: BuildSpec) -> dict[Path, str]:
     """
     _check_recipe(spec)
     context = _template_context(spec)
-    deploy = {spec.folder / "deploy.prototxt": render("deploy.prototxt", **context)}
+    described = describe(spec.variant, spec.dataset, spec.dataset_file)
+    deploy = {
+        spec.folder / "deploy.prototxt": render("deploy.prototxt", **context),
+        spec.folder / DESCRIPTION: text_of(described),
+    }
     if not spec.variant.row.is_trained:
         return deploy
     test_batch, memory = _test_batch(spec, context)

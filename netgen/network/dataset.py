@@ -51,15 +51,31 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Images(Struct, frozen=True, forbid_unknown_fields=True):
-    """Every image's shape, ``channels`` x ``height`` x ``width`` in pixels, and the mean pixel.
+    """Everything that turns a file into what a network sees; the same for training and prediction.
 
-    `mean` holds one value per channel (0 to 255; B, G, R for colour), subtracted in both phases.
+    Datasets of before the last three fields were kept read as their defaults.
+
+    Attributes
+    ----------
+    channels, height, width
+        The shape that every image is brought to, in pixels; one channel is grey.
+    mean
+        One value per channel (0 to 255; B, G, R for colour), subtracted in both phases.
+    rotate
+        Whether an EXIF orientation is applied.
+    lenient
+        Whether the parts of truncated and corrupt images that decode are taken.
+    encoded
+        How images are kept: as raw pixels, or as PNG or JPEG, which changes pixels a little.
     """
 
     channels: Positive
     height: Positive
     width: Positive
     mean: tuple[Annotated[float, Meta(ge=0, le=255)], ...]
+    rotate: bool = False
+    lenient: bool = False
+    encoded: Literal["raw", "png", "jpeg"] = "raw"
 
 
 class Split(Struct, frozen=True, forbid_unknown_fields=True):

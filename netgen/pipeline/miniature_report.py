@@ -10,12 +10,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from data_prep.images import read_pixels
-from netgen.evaluation.prediction import PredictionRequest, predict
+from data_prep.photographs import Photographs
+from netgen.evaluation.prediction import PredictionRequest, predictions
 from netgen.figures.cross_weights import draw_cross_weights
 from netgen.figures.curves import draw_mean_curves
-from netgen.figures.predictions import draw_predictions
+from netgen.figures.predictions import SIDE, draw_predictions
 from netgen.network.dataset import Dataset, read_dataset
+from netgen.network.description import describe
 from netgen.network.render import render
 from netgen.network.variants import find
 from netgen.paper import TASKS, Recipe
@@ -84,9 +85,12 @@ def write_report(experiment: Experiment, folders: ExperimentFolders, out: Path) 
     )  # fmt: skip
     draw_cross_weights(weights, five)
     deploy = folders.cell(first) / "models" / "xs" / "deploy.prototxt"
-    images = tuple(_images(folders))
-    request = PredictionRequest(find("xs", list(TASKS)), data, deploy, weights, images, read_pixels)
-    draw_predictions(predict(request), read_pixels, six)
+    photographs = Photographs(data.images)
+    request = PredictionRequest(
+        describe(find("xs", list(TASKS)), data), deploy, weights,
+        [image.as_posix() for image in _images(folders)], photographs,
+    )  # fmt: skip
+    draw_predictions(predictions(request), photographs.upright(SIDE), six)
     page, results = out / "README.md", out / "results.json"
     write_all(
         {

@@ -15,6 +15,8 @@ import msgspec
 
 from netgen.caffe.child import call
 from netgen.caffe.engine import EngineError, find_engine, require_gpu
+from netgen.caffe.schema import layers_in, read_net
+from netgen.network.description import description_in, text_of, trained_on
 from netgen.system.files import digest, write_all
 from netgen.system.machine import versions
 from netgen.training import fingerprint, snapshots
@@ -87,6 +89,7 @@ def begin(
     write_all(
         {
             folder.net: net.read_bytes(),
+            **_for_predictions(folder, net),
             folder.solver: run_solver(plan, folder.net.as_posix(), []),
             folder.journal: "",
             folder.record: msgspec.json.format(msgspec.json.encode(record)),
@@ -94,6 +97,17 @@ def begin(
     )
     Journal(folder.journal).write("start", 0, epoch=round(plan.records / plan.batch, 4))
     return record
+
+
+def _for_predictions(folder: RunFolder, net: Path) -> dict[Path, str | bytes]:
+    """Return what predictions with the trained weights need, as far as it is beside the network."""
+    found, deploy = description_in(net.parent), net.with_name("deploy.prototxt")
+    if found is None or not deploy.is_file():
+        return {}
+    layers = layers_in(read_net(net), "TRAIN")
+    images = next(layer.data_param.source for layer in layers if not layer.bottom)
+    described = trained_on(found[1], Path(images))
+    return {folder.deploy: deploy.read_bytes(), folder.description: text_of(described)}
 
 
 def resume(

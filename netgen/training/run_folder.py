@@ -1,6 +1,8 @@
 """A run's folder: its files, its lock, and the record of how the run began.
 
     train_val.prototxt  the network, byte for byte as it was given
+    deploy.prototxt     the same network for predictions, and deploy.json, what it takes and gives;
+                        where they are beside the network that was given
     solver.prototxt     the solver, with the drops so far as stepvalues
     run.json            plan, versions, engine, command and initial weights, as it began
     log.jsonl           every display, test, drop and snapshot (netgen.training.journal)
@@ -24,6 +26,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from netgen.network.description import FILE
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.plan import TrainingPlan
 
@@ -62,6 +65,16 @@ class RunFolder:
     def net(self) -> Path:
         """The network's prototxt."""
         return self.path / "train_val.prototxt"
+
+    @property
+    def deploy(self) -> Path:
+        """The network's prototxt for predictions."""
+        return self.path / "deploy.prototxt"
+
+    @property
+    def description(self) -> Path:
+        """What the network takes and gives: `netgen.network.description`."""
+        return self.path / FILE
 
     @property
     def solver(self) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -137,6 +138,19 @@ def newest_whole(folder: Path, on_message: Callable[[str], None]) -> Snapshot | 
             return snapshot
         on_message(f"the snapshot of iteration {snapshot.iteration:,} cannot be used: {defect}")
     return None
+
+
+def newest_of_caffe(folder: Path) -> Path | None:
+    """Return the caffemodel with the highest iteration in its name, as `caffe train` names them.
+
+    Nothing vouches for it; None if there is none.
+    """
+    numbered = {
+        int(found[1]): file
+        for file in folder.glob("*.caffemodel")
+        if (found := re.search(r"_iter_(\d{1,10})\.caffemodel$", file.name))
+    }
+    return numbered[max(numbered)] if numbered else None
 
 
 def remove(path: Path) -> None:

@@ -16,6 +16,7 @@ from support.paths import ROOT
 
 NARROW = ("--width", "4", "--blocks", "1,1,1,2")
 FILES = [
+    "models/{}/deploy.json",
     "models/{}/deploy.prototxt",
     "models/{}/snapshots/.gitignore",
     "models/{}/train_val.prototxt",
@@ -25,7 +26,7 @@ FILES = [
 
 def files_of(variant: str) -> list[str]:
     """The files that a variant gives; of one that is not trained, deploy alone."""
-    kept = FILES if variant in TRAINED else FILES[:1]
+    kept = FILES if variant in TRAINED else FILES[:2]
     return [name.format(variant) for name in kept]
 
 

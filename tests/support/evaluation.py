@@ -35,6 +35,12 @@ def random_network(variant: str, data: Dataset, folder: Path, seed: int = 0) -> 
     ordered = order(variant, data, out=folder)
     write_all(network_files(ordered))
     network = ordered.folder / "deploy.prototxt"
+    weights = random_weights(network, seed).rename(folder / f"{variant}.caffemodel")
+    return network, weights
+
+
+def random_weights(network: Path, seed: int = 0) -> Path:
+    """Write random weights for a network beside it; return the file."""
     rng = np.random.default_rng(seed)
     layers = []
     for layer in count(read_net(network), "TEST").layers:
@@ -43,9 +49,9 @@ def random_network(variant: str, data: Dataset, folder: Path, seed: int = 0) -> 
             blobs = [blobs[0], 1 + abs(blobs[1]), np.ones(1, np.float32)]
         if blobs:
             layers.append(Weights(layer.name, layer.type, tuple(blobs)))
-    weights = folder / f"{variant}.caffemodel"
-    weights.write_bytes(to_caffemodel(variant, layers))
-    return network, weights
+    weights = network.with_name("random.caffemodel")
+    weights.write_bytes(to_caffemodel("random", layers))
+    return weights
 
 
 def scores_of(trained: Trained, engine: EngineName) -> Scores:

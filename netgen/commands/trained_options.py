@@ -1,0 +1,180 @@
+"""Options that say which trained network runs, and on what; most is found beside its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netgen.commands.shared_options import dataset_option, find_variant, load_dataset
+from netgen.network.variants import Variant
+
+if TYPE_CHECKING:
+    from netgen.network.dataset import Dataset
+    from netgen.network.description import Description
+
+Command = Callable[..., Any]
+READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def newest_of_run(_ctx: click.Context, _param: click.Parameter, path: Path) -> Path:
+    """Return the caffemodel: of a run's folder, its newest whole snapshot.
+
+    Not its best one, because the test images chose it. Of the folder of a network that `caffe
+    train` trained, it is the snapshot with the highest number.
+    """
+    if not path.is_dir():
+        return path
+    from netgen.training.run_folder import RunFolder
+    from netgen.training.snapshots import newest_of_caffe, newest_whole
+
+    folder = RunFolder(path)
+    snapshot = newest_whole(folder.snapshots, lambda message: click.echo(message, err=True))
+    if snapshot is not None:
+        return snapshot.model
+    found = None if folder.record.exists() else newest_of_caffe(folder.snapshots)
+    if found is None:
+        raise click.BadParameter(
+            f"{path}: a folder without a snapshot of a training: name the folder that `netgen"
+            " train` printed at its end, or a caffemodel"
+        )
+    return found
+
+
+def trained_network_options(command: Command) -> Command:
+    """Add to a command the options that say which network runs, and on what."""
+    options = (
+        click.option(
+            "--weights",
+            type=click.Path(exists=True, path_type=Path),
+            callback=newest_of_run,
+            required=True,
+            metavar="FILE|RUN",
+            help="A caffemodel, or the folder of a training: its newest snapshot.",
+        ),
+        click.option(
+            "--variant",
+            metavar="NAME",
+            help="The network: see `netgen list`.  [default: that of the deploy.json beside"
+            " the weights, or a folder above]",
+        ),
+        dataset_option,
+        click.option(
+            "--net",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="The network's deploy prototxt.  [default: that beside the deploy.json, or"
+            " models/NAME/deploy.prototxt]",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["caffe", "opencv"]),
+            default="caffe",
+            show_default=True,
+            help="What runs the network; OpenCV needs no Caffe and no GPU.",
+        ),
+        click.option(
+            "--gpu",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Run Caffe on this GPU.  [default: on the CPU]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """Which network the options name: its prototxt, its weights and its variant's name.
+
+    `description` is what was found beside it, None where there is none. `dataset` is the file that
+    was given.
+    """
+
+    network: Path
+    weights: Path
+    variant: str
+    description: Description | None
+    dataset: Path | None
+
+    def chosen(self, data: Dataset) -> Variant:
+        """Return the variant for a dataset."""
+        return find_variant(self.variant, data)
+
+    def tested_on(self) -> Dataset:
+        """Return the dataset that was given, else that of the description, else the paper's."""
+        file = self.dataset
+        if file is None and self.description and self.description.file:
+            file = Path(self.description.file)
+            if not file.is_file():
+                raise click.UsageError(
+                    f"the network was made for {file}, which is not here: name a dataset.toml with"
+                    " --dataset"
+                )
+        return load_dataset(file)
+
+    def described(self) -> Description:
+        """Return what the network takes and gives: as the dataset that was given says, if any."""
+        from netgen.network.description import describe
+
+        if self.description and self.dataset is None:
+            return self.description
+        data = load_dataset(self.dataset)
+        return describe(self.chosen(data), data, self.dataset)
+
+
+def trained_network(
+    weights: Path, variant: str | None, dataset: Path | None, net: Path | None
+) -> TrainedNetwork:
+    """Return the network that the options name, or that the files beside the weights describe.
+
+    Raises
+    ------
+    click.UsageError
+        Neither says which it is, or they contradict each other.
+    """
+    from netgen.network.description import description_in
+
+    beside = (net.parent,) if net else (weights.parent, weights.parent.parent)
+    found = description_in(*beside)
+    if found is None and net is None and variant:
+        found = description_in(Path("models") / variant)
+    description = found[1] if found else None
+    name = variant or (description.variant if description else None)
+    if name is None:
+        raise click.UsageError(
+            f"no deploy.json beside {net or weights} says which network it is: give --variant NAME"
+            " (`netgen list`), --dataset FILE, and --net FILE if it is not in models/NAME"
+        )
+    if description and description.variant != name:
+        raise _contradicted(name, description.variant)
+    network = net or (found[0] if found else Path("models") / name) / "deploy.prototxt"
+    _check_network(network, name)
+    return TrainedNetwork(network, weights, name, description, dataset)
+
+
+def _contradicted(name: str, other: str) -> click.UsageError:
+    return click.UsageError(
+        f"--variant {name}, but the network is {other}: omit --variant, or name {name}'s own files"
+    )
+
+
+def _check_network(file: Path, variant: str) -> None:
+    """Check that there is a prototxt, and that its title is not that of another network."""
+    from netgen.caffe.schema import read_net
+    from netgen.network.description import other_network
+
+    if not file.is_file():
+        raise click.BadParameter(
+            f"{file} does not exist: name the deploy.prototxt that `netgen build` wrote for these"
+            " weights",
+            param_hint="--net",
+        )
+    other = other_network(read_net(file).name, variant)
+    if other:
+        raise _contradicted(variant, other)

@@ -86,6 +86,43 @@ def test_a_runs_folder_copied_elsewhere_is_enough_to_predict(shared: Place, tmp_
     assert described["images"]["mean"] == given["images"]["mean"]
 
 
+def test_netgen_log_reads_a_run_by_its_folder_or_any_log_in_it(shared: Place) -> None:
+    told = shared.netgen("log", "runs/rounds")
+    assert told.returncode == 0, told.stdout
+    assert "loss_item" in told.stdout
+    assert re.search(r"^top1_item .* guessing|NO BETTER", told.stdout, re.M)
+    assert "not finished" not in told.stdout
+    assert told.stdout.endswith("\nNext: netgen predict photo.jpg --weights runs/rounds\n")
+    for name in ("caffe.log", "log.jsonl"):
+        assert shared.netgen("log", f"runs/rounds/{name}").stdout == told.stdout
+    tests = json.loads(shared.netgen("log", "runs/rounds", "--json").stdout)["test"]
+    assert [test["iteration"] for test in tests] == [15, 30, 45, 60]
+
+
+def test_netgen_log_and_netgen_eval_agree_on_guessing(shared: Place, tmp_path: Path) -> None:
+    """And `eval` finds network and dataset in the folder of the run."""
+    out = tmp_path / "result.json"
+    words = ("eval", "--weights", "runs/rounds", "--engine", "opencv", "--out", str(out))
+    done = shared.netgen(*words)
+    assert done.returncode == 0, done.stdout
+    log = shared.netgen("log", "runs/rounds").stdout
+    for task in json.loads(out.read_text())["tasks"]:
+        (line,) = re.findall(rf"^top1_{task['name']} .*$", log, re.M)
+        prior = task["prior"]["top1"]
+        assert line.split()[5] == f"{100 * prior['correct'] / prior['total']:.2f}"
+
+
+def test_a_run_that_has_not_displayed_anything_is_one_message(place: Place) -> None:
+    run = place.folder / "runs/rounds"
+    (run / "log.jsonl").write_text('{"event": "start", "iteration": 0, "epoch": 12.5}\n')
+    told = place.netgen("log", "runs/rounds")
+    assert told.returncode == 1
+    assert "log.jsonl: no iteration in it yet" in told.stdout
+    told = place.netgen("log", "models")
+    assert told.returncode == 1
+    assert "models: a folder without log.jsonl" in told.stdout
+
+
 def test_the_journal_has_every_display_and_test(shared: Place) -> None:
     entries = read_journal(shared.folder / "runs/rounds/log.jsonl")
 

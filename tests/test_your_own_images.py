@@ -53,19 +53,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_commands_lead_from_photographs_to_a_network_that_learned(folder: Path) -> None:
+def in_folder(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in the newcomer's folder."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    run = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands()],
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder, env=os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
+
+
+def test_the_commands_lead_from_photographs_to_a_network_that_learned(folder: Path) -> None:
+    run = in_folder(folder, commands())
     assert run.returncode == 0, run.stderr
     assert "120 training and 30 test images of 3 x 64 x 64" in run.stdout
     assert "16 passed, 0 failed, 0 not checked" in run.stdout
     for task in ("subject", "place"):
         assert re.search(rf"loss_{task} .* fell", run.stdout), run.stdout
     assert list((folder / "mine").rglob("*.caffemodel"))
+    _, _, predicted = run.stdout.rpartition("\nphotos/cat/0001.jpg\n")
+    named = zip(*SUBJECTS.values(), strict=True)
+    for task, classes in zip(("subject", "place"), named, strict=True):
+        (line,) = re.findall(rf"^  {task}: (.*)$", predicted, re.M)
+        assert {guess.split()[0] for guess in line.split(", ")} == set(classes)
+    (said,) = re.findall("^Next: (netgen predict photo.jpg .*)$", run.stdout, re.M)
+    (folder / "photo.jpg").write_bytes((folder / "photos/cat/0001.jpg").read_bytes())
+    again = in_folder(folder, said)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == f"photo.jpg\n{predicted}"
 
 
 def test_the_file_shown_is_one_that_netgen_reads(folder: Path) -> None:

@@ -116,17 +116,19 @@ class NetOutputs:
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """A training's losses and tests, in order, and its test net's layers, as far as known.
+    """A training's losses and tests, in order, and the layers of its nets, as far as known.
 
     `ties` is how its Caffe counts an image whose class has the same score as others, or None where
-    the log does not tell its age.
+    the log does not tell its age. `model` is the last caffemodel that it says was written.
     """
 
     train: list[NetOutputs]
     test: list[NetOutputs]
+    train_layers: list[LayerParameter]
     test_layers: list[LayerParameter]
     finished: bool
     ties: str | None
+    model: Path | None
 
 
 def read_log(path: Path) -> TrainingLog:
@@ -147,12 +149,17 @@ def read_log(path: Path) -> TrainingLog:
             f"{path}: no iteration in it: is it what `caffe train` wrote"
             " (`caffe train -solver FILE 2>&1 | tee LOG`), and did the training start?"
         )
+    nets = list(printed_nets(lines)) or list(_named_nets(lines))
+    states = [Path(event.file) for event in events if event.what == "snapshot"]
     return TrainingLog(
         train=_outputs(events, "train"),
         test=_outputs(events, "test"),
-        test_layers=_test_layers(lines),
+        train_layers=layers_in(nets[0], "TRAIN") if nets else [],
+        # Of the last that is printed, which is the test net's.
+        test_layers=layers_in(nets[-1], "TEST") if nets else [],
         finished=events[-1].what == "done",
         ties=_ties(lines),
+        model=states[-1].with_suffix(".caffemodel") if states else None,
     )
 
 
@@ -168,15 +175,6 @@ def _outputs(events: list[LogEvent], what: str) -> list[NetOutputs]:
     """Return the outputs of one kind; the log may have been cut off before the last ones."""
     found = (event for event in events if event.what == what and event.outputs)
     return [NetOutputs(event.iteration, event.outputs) for event in found]
-
-
-def _test_layers(lines: list[str]) -> list[LayerParameter]:
-    """Return the layers of the test net: of the last that is printed, else of the file named.
-
-    Caffe prints its nets in some builds only; where it does, the file may have changed since.
-    """
-    nets = list(printed_nets(lines)) or list(_named_nets(lines))
-    return layers_in(nets[-1], "TEST") if nets else []
 
 
 def printed_prototxts(lines: Sequence[str], title: str) -> Iterator[str]:
@@ -195,6 +193,10 @@ def printed_nets(lines: Sequence[str]) -> Iterator[NetParameter]:
 
 
 def _named_nets(lines: list[str]) -> Iterator[NetParameter]:
+    """Yield the nets in the files that are named.
+
+    Caffe prints its nets in some builds only; where it does, the file may have changed since.
+    """
     for line in lines:
         prefix = PREFIX.match(line)
         match = NET_FILE.match(prefix["text"]) if prefix else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,19 +16,19 @@ if TYPE_CHECKING:
     from netgen.caffe.training_log import NetOutputs, TrainingLog
 
 
-@click.command("log", short_help="Check in Caffe's log whether a training learned.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.command("log", short_help="Check in a training's log whether it learned.")
+@click.argument("file", metavar="FILE|RUN", type=click.Path(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print every loss and test result as JSON.")
 def command(file: Path, as_json: bool) -> None:
-    """Print whether the losses in Caffe's log FILE fell, and the results of the last test.
+    """Print whether the losses of a training fell, and the results of its last test.
 
-    Write such a log with: caffe train -solver SOLVER -weights WEIGHTS 2>&1 | tee FILE
+    RUN is the folder of a `netgen train`, or a log in it. FILE is Caffe's log; write one with:
+    caffe train -solver SOLVER -weights WEIGHTS 2>&1 | tee FILE
 
-    For a run of `netgen train`, whose tests are in its log.jsonl: `netgen figure curves`.
+    Guessing is by chance, or always the classes that are most frequent in the training set,
+    measured on the test set, as `netgen eval` has it. For charts: `netgen figure curves`.
     """
-    from netgen.caffe.training_log import read_log
-
-    log = read_log(file)
+    log, weights = _read(file)
     if as_json:
         click.echo(json.dumps(_as_json(log), indent=2))
         return
@@ -39,6 +40,37 @@ def command(file: Path, as_json: bool) -> None:
         click.echo("No test yet.")
     if not log.finished:
         click.echo("The training has not finished, or its log was cut off.")
+    if weights:
+        words = ["netgen", "predict", "photo.jpg", "--weights", weights.as_posix()]
+        click.echo(f"\nNext: {shlex.join(words)}")
+
+
+def _read(file: Path) -> tuple[TrainingLog, Path | None]:
+    """Return a training's log, and what to give to `netgen predict` as its weights, if anything."""
+    from netgen.caffe.training_log import LogError, read_log
+    from netgen.training.journal import journal_log
+    from netgen.training.run_folder import RunFolder
+    from netgen.training.snapshots import newest_of_caffe
+
+    folder = RunFolder(file if file.is_dir() else file.parent)
+    if file.is_dir() or (folder.journal.exists() and file in (folder.journal, folder.caffe_log)):
+        if not folder.journal.exists():
+            raise LogError(
+                f"{file}: a folder without log.jsonl, so no run of `netgen train`: name its folder,"
+                " or a log that `caffe train` wrote"
+            )
+        log = journal_log(folder.journal, folder.net)
+        whole = folder.description.exists() and newest_of_caffe(folder.snapshots)
+        return log, folder.path if whole else None
+    log = read_log(file)
+    model = log.model
+    if model is None or not model.is_file():
+        return log, None
+    beside = RunFolder(model.parent.parent)
+    if not beside.description.exists():
+        return log, None
+    last = not beside.record.exists() and newest_of_caffe(beside.snapshots) == model
+    return log, beside.path if last else model
 
 
 def _as_json(log: TrainingLog) -> dict[str, object]:
@@ -82,7 +114,7 @@ def _span(readings: list[NetOutputs]) -> str:
 def _print_test(test: NetOutputs, log: TrainingLog) -> None:
     from netgen.evaluation.labels import guessing_accuracies
 
-    guess = guessing_accuracies(log.test_layers)
+    guess = guessing_accuracies(log.train_layers, log.test_layers)
     broken = any(isnan(value) for value in test.values.values())
     rows = []
     for name in guess.keys() & test.values.keys():
@@ -92,7 +124,7 @@ def _print_test(test: NetOutputs, log: TrainingLog) -> None:
                 "accuracy": name,
                 "test": f"{100 * value:.2f} %",
                 "chance": f"{100 * chance:.2f} %",
-                "largest classes": "-" if prior is None else f"{100 * prior:.2f} %",
+                "most frequent": "-" if prior is None else f"{100 * prior:.2f} %",
                 "": "MEANS NOTHING" if broken else _verdict(value, max(chance, prior or 0)),
             }
         )
@@ -100,6 +132,8 @@ def _print_test(test: NetOutputs, log: TrainingLog) -> None:
         rows = [{"output": name, "test": f"{value:.4f}"} for name, value in test.values.items()]
     click.echo(f"Test, iteration {test.iteration}{', compared with guessing' if guess else ''}:")
     print_table(sorted(rows, key=lambda row: next(iter(row.values()))))
+    if guess:
+        click.echo("Most frequent: always the classes with the most training images.")
     if broken:
         click.echo("A loss is nan: so are the scores, and Caffe 1.0 counts nan as a right answer.")
     elif guess and log.ties:

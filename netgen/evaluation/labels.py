@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.databases import DatabaseError, Databases, open_database, read_labels
 from netgen.caffe.schema import Phase
+from netgen.evaluation.tally import Ints, most_frequent
 from netgen.network.dataset import Dataset
 from netgen.paper.implied import chance
-
-if TYPE_CHECKING:
-    from netgen.evaluation.tally import Ints
 
 
 class TestSetError(ValueError):
@@ -63,14 +59,19 @@ def _check_range(path: str, labels: Ints, classes: int) -> None:
         )
 
 
-def guessing_accuracies(layers: Sequence[LayerParameter]) -> dict[str, tuple[float, float | None]]:
-    """Return, for each accuracy of a test net, chance and the score of the largest classes.
+def guessing_accuracies(
+    train: Sequence[LayerParameter], test: Sequence[LayerParameter]
+) -> dict[str, tuple[float, float | None]]:
+    """Return, for each accuracy of a test net, chance and what guessing without looking scores.
 
-    The second is None unless the label database is there.
+    The latter always guesses the most frequent classes of the training set, which are all that a
+    classifier can know, as `netgen.evaluation.tally.prior` does. It is None unless the databases of
+    labels are there.
     """
-    makers = {top: layer for layer in layers for top in layer.top}
+    makers = {top: layer for layer in test for top in layer.top}
+    learned = {top: layer for layer in train for top in layer.top}
     found = {}
-    for layer in layers:
+    for layer in test:
         if layer.type != "Accuracy":
             continue
         scores, labels = (makers.get(bottom) for bottom in layer.bottom[:2])
@@ -78,20 +79,25 @@ def guessing_accuracies(layers: Sequence[LayerParameter]) -> dict[str, tuple[flo
             continue
         k = layer.accuracy_param.top_k
         classes = scores.inner_product_param.num_output
-        found[layer.top[0]] = (chance(classes, k), _largest_classes(labels, k))
+        seen, asked = _stored(learned.get(layer.bottom[1])), _stored(labels)
+        prior = None
+        if seen is not None and asked is not None:
+            prior = most_frequent(seen, asked, classes, k) / len(asked)
+        found[layer.top[0]] = (chance(classes, k), prior)
     return found
 
 
-def _largest_classes(labels: LayerParameter | None, k: int) -> float | None:
-    """Return the share of records in the k largest classes of a database of labels."""
+def _stored(labels: LayerParameter | None) -> Ints | None:
+    """Return the labels in the database that a layer reads; None where they cannot be read."""
     source = labels.data_param.source if labels is not None and labels.type == "Data" else ""
     if not source or not Path(source).exists():
         return None
-    counts: Counter[float] = Counter()
     with open_database(Path(source)) as cursor:
         try:
-            for _, datum in cursor.datums():
-                counts[datum.float_data[0] if datum.float_data else float(datum.label)] += 1
+            found = [
+                datum.float_data[0] if datum.float_data else datum.label
+                for _, datum in cursor.datums()
+            ]
         except DatabaseError:  # not one of Caffe's databases
             return None
-        return sum(count for _, count in counts.most_common(k)) / cursor.entries
+    return np.array(found, np.int64) if found and min(found) >= 0 else None

@@ -154,6 +154,11 @@ class Tally:
 
 def prior(train: Ints, test: Ints, classes: int) -> Accuracy:
     """Return the test accuracy of always guessing the most frequent training classes."""
-    order = np.argsort(-np.bincount(train, minlength=classes), kind="stable")
-    top1, top5 = (int(np.isin(test, order[:k]).sum()) for k in (1, TOP))
+    top1, top5 = (most_frequent(train, test, classes, k) for k in (1, TOP))
     return accuracy(top1, top5, len(test))
+
+
+def most_frequent(train: Ints, test: Ints, classes: int, k: int) -> int:
+    """Return how many test labels are among the `k` most frequent of training; ties by index."""
+    order = np.argsort(-np.bincount(train, minlength=classes), kind="stable")
+    return int(np.isin(test, order[:k]).sum())

@@ -37,7 +37,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from netgen.caffe.schema import layers_in, read_net
+from netgen.caffe.training_log import LogError, NetOutputs, TrainingLog
 from netgen.system.files import write_all
+from netgen.training.state import COMPLETED
 
 Entry = dict[str, Any]
 
@@ -78,6 +81,45 @@ def read_journal(path: Path) -> list[Entry]:
     if not path.exists():
         return []
     return list(_whole(path.read_text(encoding="utf-8", errors="replace").splitlines()))
+
+
+def journal_log(journal: Path, net: Path) -> TrainingLog:
+    """Return a run's journal as Caffe's log would tell it; `net` is its train_val.prototxt.
+
+    Raises
+    ------
+    LogError
+        The journal has no line of a training yet.
+    ValueError
+        The network cannot be read.
+    """
+    entries = read_journal(journal)
+    train, test = (
+        [
+            NetOutputs(entry["iteration"], _numbers(entry["outputs"]))
+            for entry in entries
+            if entry["event"] == event
+        ]
+        for event in ("train", "test")
+    )
+    if not train and not test:
+        raise LogError(f"{journal}: no iteration in it yet: did the training start?")
+    snapshots = [entry["model"] for entry in entries if entry["event"] == "snapshot"]
+    read = read_net(net) if net.is_file() else None
+    return TrainingLog(
+        train=train,
+        test=test,
+        train_layers=layers_in(read, "TRAIN") if read else [],
+        test_layers=layers_in(read, "TEST") if read else [],
+        finished=entries[-1]["event"] == "end" and entries[-1].get("why") in COMPLETED,
+        ties=None,
+        model=journal.parent / snapshots[-1] if snapshots else None,
+    )
+
+
+def _numbers(outputs: Mapping[str, float | None]) -> dict[str, float]:
+    """Return outputs with nan in place of null, as which the journal keeps what is not finite."""
+    return {name: math.nan if value is None else value for name, value in outputs.items()}
 
 
 def _whole(lines: Iterable[str]) -> Iterable[Entry]:

@@ -27,7 +27,7 @@ CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE items (
     id INTEGER PRIMARY KEY,
     -- As the source lists it. Names are bytes, because file names may be invalid text.
-    name BLOB NOT NULL UNIQUE, labels TEXT, stratum INTEGER, given TEXT, listed INTEGER,
+    name BLOB NOT NULL UNIQUE, labels TEXT, given TEXT, listed INTEGER,
     rank INTEGER,  -- random, from the seed and the name: it decides the split and the order
     -- What a scan finds.
     stamp TEXT, sha256 BLOB, bytes INTEGER, reason TEXT,
@@ -134,14 +134,14 @@ class Ledger:
     def _enter(self, items: list[Item], source: ImageSource, seed: int) -> None:
         rows = [
             (encoded(item.name), json.dumps(_labels(item, source.tasks)),
-             item.labels[source.finest], item.split, rank(seed, item.name))
+             item.split, rank(seed, item.name))
             for item in items
         ]  # fmt: skip
         changed = self.connection.executemany(
-            "INSERT INTO items (name, labels, stratum, given, rank, listed)"
-            " VALUES (?, ?, ?, ?, ?, 1)"
+            "INSERT INTO items (name, labels, given, rank, listed)"
+            " VALUES (?, ?, ?, ?, 1)"
             " ON CONFLICT (name) DO UPDATE SET labels = excluded.labels,"
-            " stratum = excluded.stratum, given = excluded.given, listed = 1 WHERE NOT listed",
+            " given = excluded.given, listed = 1 WHERE NOT listed",
             rows,
         )
         if changed.rowcount < len(rows):

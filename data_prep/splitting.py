@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from data_prep.datums import MOST_RECORDS
@@ -28,9 +31,11 @@ class ClassCount:
 def draw(ledger: Ledger, source: ImageSource, group: bool) -> None:
     """Give every accepted image its split and its position there.
 
-    Of the n images of every class of the finest task, floor(0.8 n) are for training and the rest
-    for test: section 5.2 prints only "a 80/20 partition", and this rounding is what its totals
-    imply (`netgen.paper.implied`). The rank decides which images these are, and in what order.
+    Of the n images of every class of the finest task, the one with the most classes, floor(0.8 n)
+    are for training and the rest for test: section 5.2 prints only "a 80/20 partition", and this
+    rounding is what its totals imply (`netgen.paper.implied`). Where a class of the finest task has
+    several classes of another, as subjects may have places, the other tasks get their fifths as
+    nearly as that allows (`_places`). The rank decides which images these are, and in what order.
     Families (`duplicates`) are kept together if `group` is true: in the order of its first image's
     rank, each goes to training while all of its classes have free places, else to test; so a class
     has floor(0.8 n) training images, or fewer when no remaining family fits.
@@ -44,7 +49,7 @@ def draw(ledger: Ledger, source: ImageSource, group: bool) -> None:
     with ledger.connection:
         ledger.connection.execute("UPDATE items SET split = NULL, position = NULL")
         ledger.connection.execute("UPDATE items SET split = given WHERE reason IS NULL")
-        _draw_splits(ledger, group)
+        _draw_splits(ledger, list(source.tasks).index(source.finest), group)
         ledger.connection.execute(
             "UPDATE items SET position = placed.position FROM (SELECT id, ROW_NUMBER() OVER"
             " (PARTITION BY split ORDER BY rank, name) - 1 AS position FROM items"
@@ -89,19 +94,19 @@ def warnings(classes: list[ClassCount]) -> list[str]:
     ]
 
 
-def _draw_splits(ledger: Ledger, group: bool) -> None:
+def _draw_splits(ledger: Ledger, finest: int, group: bool) -> None:
+    """Draw the splits; `finest` is the place of the finest task among the tasks."""
     images = ledger.rows(
-        "SELECT stratum, COUNT(*) FROM items WHERE reason IS NULL AND given IS NULL"
-        " GROUP BY stratum"
+        "SELECT labels, COUNT(*) FROM items WHERE reason IS NULL AND given IS NULL GROUP BY labels"
     )
-    room = Counter[int]({stratum: training_images(count) for stratum, count in images})
+    room = _places(dict(images), finest)
     ledger.connection.execute("DROP TABLE IF EXISTS temp.queue")
     ledger.connection.execute(
-        "CREATE TEMP TABLE queue AS SELECT id, stratum, CASE WHEN ? THEN family END AS family"
+        "CREATE TEMP TABLE queue AS SELECT id, labels, CASE WHEN ? THEN family END AS family"
         " FROM items WHERE reason IS NULL AND given IS NULL ORDER BY rank, name",
         (group,),
     )
-    queue = ledger.connection.execute("SELECT id, stratum, family FROM queue ORDER BY rowid")
+    queue = ledger.connection.execute("SELECT id, labels, family FROM queue ORDER BY rowid")
     for page in pages(queue, PAGE):
         firsts = [row for row in page if row[2] in (None, row[0])]
         placed = [(_place(ledger, room, *row[1:]), row[0]) for row in firsts]
@@ -110,11 +115,49 @@ def _draw_splits(ledger: Ledger, group: bool) -> None:
             ledger.connection.executemany("UPDATE items SET split = ? WHERE family = ?", placed)
 
 
-def _place(ledger: Ledger, room: Counter[int], stratum: int, family: int | None) -> SplitName:
+def _places(images: Mapping[str, int], finest: int) -> Counter[str]:
+    """Return how many images of each combination of labels are for training.
+
+    `images` is how many there are, by the labels as the ledger keeps them. Each combination gets
+    floor(0.8 n), and what this leaves of the floor(0.8 n) of each class of the finest task goes one
+    by one to those combinations whose other classes lack most of their four fifths.
+    """
+    labels = {each: tuple(json.loads(each)) for each in images}
+    places = Counter({each: training_images(count) for each, count in images.items()})
+    lacking = Counter[tuple[int, int]]()  # (task, class) -> fifths of an image
+    classes = defaultdict[int, list[str]](list)
+    for each, of in labels.items():
+        classes[of[finest]].append(each)
+        for task in enumerate(of):
+            lacking[task] += 4 * images[each] - 5 * places[each]
+
+    def urgency(each: str) -> tuple[int, tuple[int, ...]]:
+        others = (task for task in enumerate(labels[each]) if task[0] != finest)
+        return -sum(lacking[task] for task in others), labels[each]
+
+    for _, members in sorted(classes.items()):
+        left = training_images(sum(images[each] for each in members))
+        left -= sum(places[each] for each in members)
+        # Those whose own four fifths were rounded down: there are more of them than places left.
+        waiting = [(urgency(each), each) for each in members if 4 * images[each] % 5]
+        heapq.heapify(waiting)
+        while left:
+            was, each = heapq.heappop(waiting)
+            if was != urgency(each):  # which only falls
+                heapq.heappush(waiting, (urgency(each), each))
+                continue
+            places[each] += 1
+            left -= 1
+            for task in enumerate(labels[each]):
+                lacking[task] -= 5
+    return places
+
+
+def _place(ledger: Ledger, room: Counter[str], labels: str, family: int | None) -> SplitName:
     """Return the split of an image, or of the family that it begins; use up its places."""
-    needed = Counter({stratum: 1})
+    needed = Counter({labels: 1})
     if family is not None:
-        members = "SELECT stratum, COUNT(*) FROM items WHERE family = ? GROUP BY stratum"
+        members = "SELECT labels, COUNT(*) FROM items WHERE family = ? GROUP BY labels"
         needed = Counter(dict(ledger.rows(members, family)))
     if any(room[each] < count for each, count in needed.items()):
         return "test"

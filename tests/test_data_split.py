@@ -77,6 +77,59 @@ def test_of_the_n_images_of_a_class_floor_of_four_fifths_are_for_training(
         assert train == 8 * n // 10
 
 
+def crossed(items: Sequence[Item], found: dict[str, str], task: str) -> list[tuple[int, int]]:
+    """How many images each class of a task has, and how many of them are for training."""
+    counts = Counter(each.labels[task] for each in items)
+    train = Counter(each.labels[task] for each in items if found[each.name] == "train")
+    return [(n, train[label]) for label, n in sorted(counts.items())]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(*[st.integers(0, 12)] * 2), min_size=5, max_size=5), st.integers(0, 99))
+def test_a_task_that_the_finest_does_not_decide_gets_its_fifths_too(
+    counts: list[tuple[int, int]], seed: int
+) -> None:
+    """Five subjects in two places, so many in each: within an image of what rounding leaves."""
+    items = [
+        Item(f"{fine}/{coarse}/{i}", {"fine": fine, "coarse": coarse})
+        for fine, row in enumerate(counts)
+        for coarse, count in enumerate(row)
+        for i in range(count)
+    ]
+    try:
+        found = {name: split for name, split, _ in drawn(items, {}, seed)}
+    except DataError:  # too few
+        reject()
+    assert all(train == 8 * n // 10 for n, train in crossed(items, found, "fine"))
+    places = crossed(items, found, "coarse")
+    rounded_away = sum(4 * sum(row) % 5 for row in counts) / 5  # of all subjects, downwards
+    for n, train in places:
+        assert train <= 0.8 * n + 1
+        assert train >= 0.8 * n - rounded_away - 1
+
+
+def test_a_rare_place_is_neither_all_trained_nor_all_tested() -> None:
+    """40 subjects with 4 images indoors and 1 outdoors: by subject alone, chance decides."""
+    items = [
+        Item(f"{fine}/{i}", {"fine": fine, "coarse": int(i == 4)})
+        for fine in range(40)
+        for i in range(5)
+    ]
+    for seed in range(3):
+        with ExitStack() as stack:
+            folder = stack.enter_context(TemporaryDirectory())
+            made = stack.enter_context(ledger(Path(folder) / "ledger"))
+            listed = source(items, classes=40)
+            made.enter(listed, seed, lambda _: None)
+            for page in made.scans(100):
+                made.scanned((n, Scan(None, name.encode(), 1, channels=3)) for n, name, _ in page)
+            splitting.draw(made, listed, group=False)
+            found = {
+                name.decode(): split for name, split in made.rows("SELECT name, split FROM items")
+            }
+        assert crossed(items, found, "coarse") == [(160, 128), (40, 32)]
+
+
 @settings(max_examples=20)
 @given(listings(), st.randoms(use_true_random=False))
 def test_neither_split_nor_order_depends_on_how_images_are_listed(

@@ -135,6 +135,21 @@ def test_a_run_whose_snapshots_are_all_damaged_is_not_begun_anew(place: Place) -
     assert list(place.path("runs/whole", "snapshots").glob("*.solverstate"))
 
 
+@pytest.mark.parametrize("last", ["end", "snapshot"])
+def test_a_run_whose_snapshots_are_gone_is_not_begun_anew(place: Place, last: str) -> None:
+    """Finished or killed: what it journalled stays."""
+    journal = place.path("runs/whole", "log.jsonl")
+    lines = journal.read_text().splitlines(keepends=True)
+    while f'"event": "{last}"' not in lines[-1]:
+        lines.pop()
+    journal.write_text("".join(lines))
+    shutil.rmtree(place.path("runs/whole", "snapshots"))
+    said = place.refused("--resume", "--run", "runs/whole")
+    assert "its journal tells of a snapshot at iteration 60, but runs/whole/snapshots has" in said
+    assert "begin another run (--run)" in said
+    assert journal.read_text() == "".join(lines)
+
+
 def test_other_threads_would_give_other_bits(place: Place) -> None:
     manifest = place.path("runs/whole", "snapshots/xs_iter_60.json")
     manifest.unlink()
@@ -197,6 +212,12 @@ def test_several_gpus_that_caffe_was_not_built_for(place: Place) -> None:
 def test_a_solver_that_is_not_there(place: Place) -> None:
     said = place.refused("--variant", "x7")
     assert "solvers/x7.prototxt does not exist: write it with `netgen build`" in said
+
+
+def test_a_variant_and_a_solver_are_not_both_followed(place: Place) -> None:
+    said = place.refused("--variant", "xs", "--solver", "solvers/xs.prototxt")
+    assert "--solver another file: give one of them" in said
+    assert not place.path("runs/xs", "run.json").exists()
 
 
 def test_a_task_that_is_not_there(place: Place) -> None:

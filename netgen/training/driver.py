@@ -21,7 +21,7 @@ from netgen.system.files import digest, write_all
 from netgen.system.machine import versions
 from netgen.training import fingerprint, snapshots
 from netgen.training.fingerprint import EngineReport, describe
-from netgen.training.journal import Journal
+from netgen.training.journal import Journal, read_journal
 from netgen.training.plan import TrainingPlan, run_solver
 from netgen.training.prepare import check_weights
 from netgen.training.recorder import Recorder
@@ -158,7 +158,7 @@ def completed(
 def _check_start(
     folder: RunFolder, record: RunRecord, start: snapshots.Snapshot | None, any_there: bool
 ) -> None:
-    """Refuse another network's snapshot, and to start over where snapshots are only damaged."""
+    """Refuse another network's snapshot, and to start over where snapshots are damaged or gone."""
     if start and start.manifest.net != record.plan.net:
         raise RunError(
             f"{start.path}: a snapshot of another network than {folder.net}: move it away to resume"
@@ -169,6 +169,12 @@ def _check_start(
             f"{folder.snapshots}: no snapshot is usable (see above): restore the missing files, or"
             " begin another run (--run)"
         )
+    if start is None and (reached := _last_snapshot(folder)):
+        raise RunError(
+            f"{folder.path}: its journal tells of a snapshot at iteration {reached:,}, but"
+            f" {folder.snapshots} has none: restore the snapshots to resume, or begin another run"
+            " (--run)"
+        )
     if start is None and record.weights:
         path = Path(record.weights.path)
         if not path.is_file() or digest(path) != record.weights.sha256:
@@ -176,6 +182,12 @@ def _check_start(
                 f"{path}: not found, or not the weights that the run began with, and there is no"
                 " snapshot yet: restore it, or begin another run (--run)"
             )
+
+
+def _last_snapshot(folder: RunFolder) -> int | None:
+    """Return the iteration of the last snapshot that the journal tells of; None if of none."""
+    taken = [entry for entry in read_journal(folder.journal) if entry["event"] == "snapshot"]
+    return int(taken[-1]["iteration"]) if taken else None
 
 
 def train(folder: RunFolder, record: RunRecord, listener: RunListener, timeout: float) -> Outcome:

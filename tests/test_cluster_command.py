@@ -148,5 +148,8 @@ def test_a_pods_script_chooses_its_network_by_its_index(tmp_path: Path) -> None:
 
 def test_wrong_usage_is_told_and_nothing_is_printed() -> None:
     assert "choose --slurm or --kubernetes" in refused()
+    assert "one of them" in refused("--slurm", "--kubernetes")
+    assert "--hours is for --slurm: omit it" in refused("--kubernetes", "--hours", "3")
+    assert "--image is for --kubernetes: omit it" in refused("--slurm", "--image", "mine")
     assert "unknown variant 'x2'" in refused("--slurm", "--only", "x2")
     assert "give an absolute path" in refused("--slurm", "--folder", "table2")

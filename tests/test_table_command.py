@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support.networks import TRAINED, VARIANTS
+from support.evaluation import random_network
+from support.networks import TRAINED, VARIANTS, dataset
 
 from netgen import paper
 from netgen.commands.cli import main
@@ -144,3 +148,50 @@ def test_a_command_that_fails_stops_the_table_and_what_was_done_stays() -> None:
     assert result.exit_code in {1, 2}
     assert "the same `netgen table` resumes from here" in result.stderr
     assert [done for _, done in plan("--only", "deepsentibank")] == [True, False]
+
+
+STARTS = """
+import sys
+from netgen.pipeline.launch import start
+running = start(tuple(sys.argv[1:]))
+print(running.pid, flush=True)
+running.wait()
+"""
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process has ended; its parent may not have been told yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _waits_for_input(pid: int) -> bool:
+    try:
+        return "pipe_read" in Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_a_table_that_is_killed_leaves_no_command_running(tmp_path: Path, at_work: bool) -> None:
+    """As `netgen table` starts commands: one that has just begun, and one that waits for input."""
+    network, weights = random_network("x0", dataset({"noun": 7}, (1, 28, 28)), tmp_path)
+    words = ("predict", "-", "--net", network, "--weights", weights, "--engine", "opencv")
+    parent = subprocess.Popen(
+        [sys.executable, "-c", STARTS, *map(str, words)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert parent.stdout is not None
+    command = int(parent.stdout.readline())
+    deadline = time.monotonic() + 240
+    while at_work and not _waits_for_input(command):
+        assert not _ended(command)
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    parent.kill()
+    while not _ended(command):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    parent.communicate()

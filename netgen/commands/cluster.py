@@ -13,14 +13,23 @@ if TYPE_CHECKING:
     from netgen.pipeline.launch import Scheduler
 
 
+# Options that only one of the schedulers knows.
+ONLY: dict[str, Scheduler] = {
+    "hours": "slurm", "image": "kubernetes", "claim": "kubernetes", "user": "kubernetes",
+}  # fmt: skip
+
+
+def _check_options(context: click.Context, scheduler: Scheduler) -> None:
+    """Refuse what would be ignored."""
+    for name, of in ONLY.items():
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and of != scheduler:
+            raise click.UsageError(f"--{name} is for --{of}: omit it with --{scheduler}")
+
+
 @click.command("cluster", short_help="Print jobs that reproduce Table 2 on a cluster.")
-@click.option("--slurm", "scheduler", flag_value="slurm", help="Print a script for `sbatch`.")
-@click.option(
-    "--kubernetes",
-    "scheduler",
-    flag_value="kubernetes",
-    help="Print a Job for `kubectl`.",
-)
+@click.option("--slurm", is_flag=True, help="Print a script for `sbatch`.")
+@click.option("--kubernetes", is_flag=True, help="Print a Job for `kubectl`.")
 @click.option(
     "--only",
     "names",
@@ -83,7 +92,12 @@ if TYPE_CHECKING:
     help="Kubernetes: the user id of the folder's owner.",
 )
 def command(
-    scheduler: Scheduler | None, names: tuple[str, ...], folder: Path, weights: Path, **options: Any
+    slurm: bool,
+    kubernetes: bool,
+    names: tuple[str, ...],
+    folder: Path,
+    weights: Path,
+    **options: Any,
 ) -> None:
     """Print the jobs that reproduce Table 2: one network per job, resumable.
 
@@ -91,8 +105,10 @@ def command(
     """
     from netgen.pipeline.launch import JobSettings, cluster_jobs
 
-    if scheduler is None:
-        raise click.UsageError("choose --slurm or --kubernetes")
+    if slurm == kubernetes:
+        raise click.UsageError("choose --slurm or --kubernetes: one of them")
+    scheduler: Scheduler = "slurm" if slurm else "kubernetes"
+    _check_options(click.get_current_context(), scheduler)
     if not folder.is_absolute():
         what = f"{folder}: jobs start in another folder: give an absolute path, such as /work"
         raise click.BadParameter(what, param_hint="--folder")

@@ -134,6 +134,10 @@ def command(
 
     if variant is None and solver is None and not (resume and run):
         raise click.UsageError("give --variant NAME (`netgen list`) or --solver FILE")
+    if variant and solver:
+        raise click.UsageError(
+            "--variant NAME means solvers/NAME.prototxt, --solver another file: give one of them"
+        )
     name = variant or (solver.stem if solver else "")
     folder = RunFolder(run or Path("runs") / name)
     if resume:

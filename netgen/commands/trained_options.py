@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.shared_options import dataset_option, find_variant, load_dataset
+from netgen.commands.shared_options import PrintablePath, find_variant, load_dataset
 from netgen.network.variants import Variant
 
 if TYPE_CHECKING:
@@ -61,7 +61,12 @@ def trained_network_options(command: Command) -> Command:
             help="The network: see `netgen list`.  [default: that of the deploy.json beside"
             " the weights, or a folder above]",
         ),
-        dataset_option,
+        click.option(
+            "--dataset",
+            type=PrintablePath(dir_okay=False),
+            metavar="FILE",
+            help="A dataset.toml.  [default: as the deploy.json says, else the paper's dataset]",
+        ),
         click.option(
             "--net",
             type=click.Path(dir_okay=False, path_type=Path),

@@ -43,6 +43,38 @@ from skimage.transform import resize
         unneeded_if=("from skimage.transform import resize",),
     ),
     Replacement(
+        # All trees: half a second at every start, for two large packages that few need.
+        why="caffe.io loads SciPy when an image is resized, not when Caffe is imported",
+        file="python/caffe/io.py",
+        old="""\
+import skimage.io
+from scipy.ndimage import zoom
+from skimage.transform import resize
+""",
+        new="""\
+
+
+def zoom(*arguments, **options):
+    from scipy import ndimage
+
+    return ndimage.zoom(*arguments, **options)
+
+
+def resize(*arguments, **options):
+    from skimage import transform
+
+    return transform.resize(*arguments, **options)
+
+""",
+    ),
+    Replacement(
+        # All trees, as before.
+        why="caffe.io loads scikit-image when an image is read, not when Caffe is imported",
+        file="python/caffe/io.py",
+        old="    img = skimage.img_as_float(",
+        new="    import skimage.io\n\n    img = skimage.img_as_float(",
+    ),
+    Replacement(
         # All trees: since Python 3.7 a generator may not end by StopIteration.
         why="caffe.Net.forward_backward_all works without inputs or diffs",
         file="python/caffe/pycaffe.py",

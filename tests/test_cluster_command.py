@@ -17,6 +17,7 @@ from support.training import TIMEOUT, Place, make_place, wait_for
 
 from netgen.commands.cli import main
 from netgen.network.dataset import MTVSO
+from netgen.pipeline.table2 import DATASET
 
 JOB = {"SLURM_ARRAY_TASK_ID": "0", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -41,6 +42,7 @@ def place(tmp_path: Path) -> Place:
     (tmp_path / "models/xs/deploy.prototxt").touch()
     for split in (MTVSO.train, MTVSO.test):
         (tmp_path / split.images).mkdir(parents=True)
+    (tmp_path / DATASET).touch()
     script = cluster("--slurm", "--only", "xs", "--folder", str(tmp_path))
     (tmp_path / "table2.sh").write_text(script.replace(" --gpu 0", ""))  # there is none here
     return made

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.caffe_child import in_caffe
+from support.networks_in_caffe import save_random_weights
 from support.paths import ROOT
 from support.photographs import photograph, saved
 
@@ -68,13 +69,6 @@ def ours(words: str, folder: Path) -> str:
     )  # fmt: skip
     assert run.returncode == 0, f"{words}\n{run.stdout}\n{run.stderr}"
     return run.stdout
-
-
-def save_random_weights(net: str, file: str) -> None:
-    import caffe
-
-    caffe.set_random_seed(1)
-    caffe.Net(net, caffe.TEST).save(file)
 
 
 def test_the_commands_lead_from_folders_of_images_to_the_results(folder: Path) -> None:

@@ -11,13 +11,25 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
+from support.caffe_child import in_caffe
 from support.evaluation import random_network
-from support.networks import TRAINED, VARIANTS, dataset
+from support.networks import TRAINED, VARIANTS, dataset, make_databases
+from support.networks_in_caffe import save_random_weights
+from support.training import Place
 
 from netgen import paper
 from netgen.commands.cli import main
-from netgen.evaluation.results import CloseCalls, FileUsed, TaskResult, accuracy, write_result
+from netgen.evaluation.results import (
+    CloseCalls,
+    FileUsed,
+    TaskResult,
+    accuracy,
+    read_result,
+    write_result,
+)
 from netgen.evaluation.results import Result as Evaluated
+from netgen.network.dataset import Dataset, Task, write_dataset
 from netgen.system.files import write_all
 
 
@@ -53,6 +65,19 @@ def journal(variant: str, *entries: dict[str, object]) -> None:
     write_all({Path(f"runs/{variant}/run.json"): "{}", Path(f"runs/{variant}/log.jsonl"): lines})
 
 
+def some_pairs() -> Dataset:
+    """Leave data/mtvso as `netgen data mtvso` does: the class names, and some random images."""
+    classes = {"noun": 2, "adj": 2, "anp": 4}
+    data = dataset(classes, (3, 64, 64), folder="data/mtvso")
+    make_databases(data, Path())
+    names = {"noun": "dog cat", "adj": "big old", "anp": "big_dog big_cat old_dog old_cat"}
+    write_all({Path(f"data/mtvso/{task}.txt"): "\n".join(of.split()) for task, of in names.items()})
+    tasks = tuple(Task(task, count, f"data/mtvso/{task}.txt") for task, count in classes.items())
+    named = replace(data, name="mtvso", tasks=tasks)
+    write_dataset(named, Path("data/mtvso/dataset.toml"))
+    return named
+
+
 def test_every_network_is_built_initialised_trained_and_evaluated_in_table_2s_order() -> None:
     words = [shlex.split(line) for line, _ in plan()]
     assert list(dict.fromkeys(line[3] for line in words)) == VARIANTS
@@ -64,8 +89,9 @@ def test_every_network_is_built_initialised_trained_and_evaluated_in_table_2s_or
 def test_deepsentibank_is_evaluated_as_it_was_published_with_its_classes() -> None:
     lines = [line for line, _ in plan("--only", "deepsentibank", "--weights", "w")]
     assert lines == [
-        "netgen build --variant deepsentibank",
-        "netgen eval --variant deepsentibank --out results/deepsentibank.json"
+        "netgen build --variant deepsentibank --dataset data/mtvso/dataset.toml",
+        "netgen eval --variant deepsentibank --dataset data/mtvso/dataset.toml"
+        " --out results/deepsentibank.json"
         " --weights w/caffe_sentibank_train_iter_250000 --classes w/deepsentibank.txt",
     ]
 
@@ -129,7 +155,9 @@ def test_a_result_on_other_data_is_refused() -> None:
 def test_what_is_missing_is_named_and_nothing_is_run() -> None:
     result = table("--only", "vgg16-adj")
     assert result.exit_code == 1
-    assert "not there: weights/VGG_ILSVRC_16_layers.caffemodel, data/mtvso/" in result.stderr
+    assert (
+        "not there: data/mtvso/dataset.toml, weights/VGG_ILSVRC_16_layers.caffemodel, data/mtvso/"
+    ) in result.stderr
     assert "nothing was run" in result.stderr
     assert not list(Path().iterdir())
 
@@ -140,10 +168,29 @@ def test_an_unknown_network_is_wrong_usage() -> None:
     assert "unknown variant 'x2'" in result.stderr
 
 
+def test_the_images_that_there_are_decide_not_the_papers_counts() -> None:
+    """DeepSentiBank's row from its published weights, and with the class names of the dataset."""
+    data, weights = some_pairs(), Path("weights/caffe_sentibank_train_iter_250000")
+    words = ["build", "--variant", "deepsentibank", "--dataset", "data/mtvso/dataset.toml"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    weights.parent.mkdir()
+    in_caffe(
+        save_random_weights, "models/deepsentibank/deploy.prototxt", str(weights), folder=Path.cwd()
+    )
+    others = [f"pair {number}" for number in range(paper.DEEPSENTIBANK_PAIRS - 4)]
+    names = ["Old Cat", "old dog", *others, "big cat", "big dog"]
+    Path("weights/deepsentibank.txt").write_text("\n".join(names))
+    done = Place(Path.cwd()).netgen("table", "--only", "deepsentibank")
+    assert done.returncode == 0, done.stdout
+    result = read_result(Path("results/deepsentibank.json"))
+    assert result.records == data.test.records
+    assert [(task.name, task.classes) for task in result.tasks] == [("anp", 4)]
+
+
 def test_a_command_that_fails_stops_the_table_and_what_was_done_stays() -> None:
     weights = Path("weights/caffe_sentibank_train_iter_250000")
     write_all({weights: b"not a caffemodel", Path("weights/deepsentibank.txt"): "one\n"})
-    Path("data/mtvso/test/images.lmdb").mkdir(parents=True)
+    some_pairs()
     result = table("--only", "deepsentibank")
     assert result.exit_code in {1, 2}
     assert "the same `netgen table` resumes from here" in result.stderr

@@ -26,6 +26,10 @@ from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
 from netgen.training.state import COMPLETED
 
+# The dataset as `netgen data mtvso` wrote it: with the class names, and with as many images as were
+# left to be had; the paper's own counts are `MTVSO`'s.
+DATASET = Path(MTVSO.train.images).parent.parent / "dataset.toml"
+
 
 @dataclass(frozen=True)
 class Table2Inputs:
@@ -80,13 +84,14 @@ def steps(variant: Variant, inputs: Table2Inputs) -> list[Step]:
     folder, run = Path("models") / name, Path("runs") / name
     initial = folder / "initial.caffemodel"
     built = all(path.exists() for path in _built_files(variant, folder))
-    found = [Step(("build", "--variant", name), evaluated or built)]
+    dataset = ("--variant", name, "--dataset", str(DATASET))
+    found = [Step(("build", *dataset), evaluated or built, (DATASET,))]
     gpu = () if inputs.gpu is None else ("--gpu", str(inputs.gpu))
-    evaluate = ("eval", "--variant", name, "--out", str(result), *gpu)
+    evaluate = ("eval", *dataset, "--out", str(result), *gpu)
     published, train, test = inputs.published(variant), MTVSO.train.images, MTVSO.test.images
     if not variant.row.is_trained:
         words = (*evaluate, "--weights", str(published), "--classes", str(inputs.classes))
-        return [*found, Step(words, evaluated, (published, inputs.classes, Path(test)))]
+        return [*found, Step(words, evaluated, (published, inputs.classes, DATASET, Path(test)))]
     begin = ("train", "--variant", name, "--weights", str(initial), *gpu)
     resume = ("train", "--variant", name, "--resume")
     trained, last = _training(run)
@@ -102,7 +107,7 @@ def steps(variant: Variant, inputs: Table2Inputs) -> list[Step]:
             evaluated or trained,
             (Path(train), Path(test)),
         ),
-        Step((*evaluate, "--weights", str(last)), evaluated, (Path(test),)),
+        Step((*evaluate, "--weights", str(last)), evaluated, (DATASET, Path(test))),
     ]
 
 

@@ -43,8 +43,8 @@ def place(tmp_path: Path) -> Place:
     for split in (MTVSO.train, MTVSO.test):
         (tmp_path / split.images).mkdir(parents=True)
     (tmp_path / DATASET).touch()
-    script = cluster("--slurm", "--only", "xs", "--folder", str(tmp_path))
-    (tmp_path / "table2.sh").write_text(script.replace(" --gpu 0", ""))  # there is none here
+    words = ("--only", "xs", "--folder", str(tmp_path), "--solver-mode", "cpu")
+    (tmp_path / "table2.sh").write_text(cluster("--slurm", *words))
     return made
 
 
@@ -134,6 +134,17 @@ def test_kubernetes_own_schema_accepts_the_job() -> None:
     job["spec"]["completions"] = "six"
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_jobs_for_the_cpu_ask_for_no_gpu() -> None:
+    script = cluster("--slurm", "--solver-mode", "cpu")
+    assert "gpu" not in script
+    assert script.endswith(" --weights weights --solver-mode cpu\n")
+    job = yaml.safe_load(cluster("--kubernetes", "--solver-mode", "cpu"))
+    kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"] == {"memory": "16Gi"}
+    assert container["command"][-1].endswith(" --weights weights --solver-mode cpu\n")
 
 
 def test_a_pods_script_chooses_its_network_by_its_index(tmp_path: Path) -> None:

@@ -96,6 +96,15 @@ def test_deepsentibank_is_evaluated_as_it_was_published_with_its_classes() -> No
     ]
 
 
+def test_networks_are_built_for_the_cpu_where_that_is_asked_for() -> None:
+    build, _, train, evaluate = (line for line, _ in plan("--only", "xs", "--solver-mode", "cpu"))
+    assert build.endswith(" --solver-mode cpu")
+    assert "gpu" not in train + evaluate
+    refused = table("--solver-mode", "cpu", "--gpu", "0", "--only", "xs")
+    assert refused.exit_code == 2
+    assert "trains without a GPU" in refused.stderr
+
+
 def test_what_is_there_is_done() -> None:
     CliRunner().invoke(main, ["build", "--variant", "xs"])
     assert [done for _, done in plan("--only", "xs")] == [True, False, False, False]

@@ -19,6 +19,7 @@ from netgen.commands.shared_options import (
     differs,
     find_variant,
     load_dataset,
+    solver_mode_option,
 )
 from netgen.network.dataset import Dataset
 from netgen.network.options import Towers
@@ -114,13 +115,7 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
     help="Write DIR/models and DIR/solvers.  [default: the current folder]",
 )
 @click.option("--check", is_flag=True, help="Write nothing; fail, with a diff, on stale files.")
-@click.option(
-    "--solver-mode",
-    type=click.Choice(["cpu", "gpu"]),
-    default="gpu",
-    show_default=True,
-    help="Where Caffe trains.",
-)
+@solver_mode_option("Where Caffe trains.")
 @network_options
 @recipe_options
 @click.pass_context

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.shared_options import PrintablePath
+from netgen.commands.shared_options import PrintablePath, solver_mode_option
 
 if TYPE_CHECKING:
     from netgen.pipeline.launch import Scheduler
@@ -53,6 +53,7 @@ def _check_options(context: click.Context, scheduler: Scheduler) -> None:
     metavar="DIR",
     help="The folder of the published caffemodels, relative to --folder or absolute.",
 )
+@solver_mode_option("cpu: jobs that ask for no GPU, and train on the processor.")
 @click.option(
     "--memory",
     type=click.IntRange(1, 4096),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,17 @@ dataset_option = click.option(
     metavar="FILE",
     help="A dataset.toml.  [default: the paper's dataset]",
 )
+
+
+def solver_mode_option(about: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option ``--solver-mode``, which is "cpu" or "gpu", with its help."""
+    return click.option(
+        "--solver-mode",
+        type=click.Choice(["cpu", "gpu"]),
+        default="gpu",
+        show_default=True,
+        help=about,
+    )
 
 
 def load_dataset(file: Path | None) -> Dataset:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.shared_options import table_console
+from netgen.commands.shared_options import solver_mode_option, table_console
 
 if TYPE_CHECKING:
     from netgen.network.variants import Variant
@@ -52,6 +52,7 @@ LEGEND = (
     help="DeepSentiBank's outputs, one name per line.  [default: deepsentibank.txt in --weights]",
 )
 @click.option("--gpu", type=click.IntRange(0), metavar="N", help="Train and evaluate on this GPU.")
+@solver_mode_option("Where networks train that are not built yet.")
 @click.option("--json", "as_json", is_flag=True, help="Print the commands and the table as JSON.")
 def command(
     dry_run: bool,
@@ -59,6 +60,7 @@ def command(
     weights: Path,
     classes: Path | None,
     gpu: int | None,
+    solver_mode: str,
     as_json: bool,
 ) -> None:
     """Build, initialise, train and evaluate every network of Table 2, and print the table.
@@ -68,7 +70,11 @@ def command(
     """
     from netgen.pipeline import table2
 
-    inputs = table2.Table2Inputs(weights, classes or weights / "deepsentibank.txt", gpu)
+    on_cpu = solver_mode == "cpu"
+    if on_cpu and gpu is not None:
+        raise click.UsageError("--solver-mode cpu trains without a GPU: omit it, or --gpu")
+    names_file = classes or weights / "deepsentibank.txt"
+    inputs = table2.Table2Inputs(weights, names_file, gpu, on_cpu)
     try:
         chosen = table2.networks(names)
     except ValueError as error:

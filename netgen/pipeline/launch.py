@@ -43,6 +43,8 @@ class JobSettings:
         The folder of `data/` and the weights on every node, also for networks, runs and results.
     weights
         The folder of the published caffemodels, relative to `folder` or absolute.
+    solver_mode
+        "gpu", or "cpu" for jobs that ask for no GPU.
     memory, hours
         Limits of a job: GiB of the machine's memory (not the GPU's), and time.
     image, claim, user
@@ -52,6 +54,7 @@ class JobSettings:
 
     folder: str
     weights: str
+    solver_mode: str
     memory: int
     hours: int
     image: str

@@ -44,11 +44,14 @@ class Table2Inputs:
     gpu
         The GPU for training and evaluation. None: training uses the solver's mode, evaluation the
         CPU.
+    on_cpu
+        Whether networks that are still to be built are to be trained on the CPU.
     """
 
     weights: Path
     classes: Path
     gpu: int | None = None
+    on_cpu: bool = False
 
     def published(self, variant: Variant) -> Path:
         """Return the caffemodel that a network starts from."""
@@ -85,7 +88,8 @@ def steps(variant: Variant, inputs: Table2Inputs) -> list[Step]:
     initial = folder / "initial.caffemodel"
     built = all(path.exists() for path in _built_files(variant, folder))
     dataset = ("--variant", name, "--dataset", str(DATASET))
-    found = [Step(("build", *dataset), evaluated or built, (DATASET,))]
+    mode = ("--solver-mode", "cpu") if inputs.on_cpu else ()
+    found = [Step(("build", *dataset, *mode), evaluated or built, (DATASET,))]
     gpu = () if inputs.gpu is None else ("--gpu", str(inputs.gpu))
     evaluate = ("eval", *dataset, "--out", str(result), *gpu)
     published, train, test = inputs.published(variant), MTVSO.train.images, MTVSO.test.images

@@ -47,6 +47,21 @@ def test_one_gpu_is_asked_for_by_its_number(smi: Path) -> None:
     assert gpu_memory(1) == (15360 * MIB, 9 * MIB)
 
 
+@pytest.mark.parametrize("visible", ["1", "3,1", "GPU-8f2b", "2,GPU-8f2b"])
+def test_a_schedulers_list_says_which_gpu_a_number_means(
+    smi: Path, monkeypatch: pytest.MonkeyPatch, visible: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    write(smi, f'[ "$3" = --id={visible} ] && {{ {NEW}; }} || echo "$3, 1, 1, 1, 7.5"')
+    assert len(gpus()) == 2
+    write(smi, 'echo "$3, 1, 1, 1, 7.5"')
+    allowed = visible.split(",")
+    assert [gpu_name(number) for number in range(len(allowed))] == [
+        f"--id={one}" for one in allowed
+    ]
+    assert gpu_memory(len(allowed)) == (None, None)
+
+
 def test_a_driver_that_does_not_know_compute_capabilities(smi: Path) -> None:
     write(smi, OLD)
     assert gpus() == [Gpu("Tesla K80", "418.87.00", 11441 * MIB, 11000 * MIB, None)]

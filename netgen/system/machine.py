@@ -102,7 +102,10 @@ class Gpu:
 
 
 def gpus(index: int | None = None) -> list[Gpu]:
-    """Return this machine's GPUs, one or more; with `index`, only the GPU of that number.
+    """Return the GPUs that this process may use, one or more; with `index`, only that one.
+
+    Numbers are Caffe's: where CUDA_VISIBLE_DEVICES is set, as schedulers set it, they count the
+    GPUs in that list, which the driver's own program ignores.
 
     Raises
     ------
@@ -139,13 +142,24 @@ def gpu_name(index: int) -> str:
 
 def _nvidia_smi(query: tuple[str, ...], index: int | None) -> subprocess.CompletedProcess[str]:
     command = ["nvidia-smi", f"--query-gpu={','.join(query)}", "--format=csv,noheader,nounits"]
-    command += [] if index is None else [f"--id={index}"]
+    command += _which(index)
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except OSError:
         raise GpuError("none: there is no `nvidia-smi`, which comes with the driver") from None
     except subprocess.TimeoutExpired:
         raise GpuError(f"`nvidia-smi` did not answer for {TIMEOUT} seconds") from None
+
+
+def _which(index: int | None) -> list[str]:
+    """Return the option that names the GPUs to `nvidia-smi`; none for all."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").replace(" ", "")
+    if index is None:
+        return [f"--id={visible}"] if visible else []
+    listed = visible.split(",") if visible else []
+    if listed and index >= len(listed):
+        raise GpuError(f"there is no GPU {index} among those of CUDA_VISIBLE_DEVICES={visible}")
+    return [f"--id={listed[index] if listed else index}"]
 
 
 def _gpu(name: str, driver: str, memory: str, free: str, capability: str = "") -> Gpu:

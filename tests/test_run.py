@@ -43,6 +43,7 @@ def test_run_help_names_its_words_and_its_variables() -> None:
         "test",
         "setup",
         "engine-tests",
+        "slurm",
         "NETGEN_CACHE",
         "CAFFE_SOURCE",
         "CAFFE_PORTABLE",
@@ -71,6 +72,16 @@ def test_without_a_network_the_set_up_names_the_packages_it_could_not_install(
     assert "E: Temporary failure resolving" in result.stderr
     assert "apt-get could not install these packages" in result.stderr
     assert "Next: mend the network" in result.stderr
+
+
+def test_without_sudo_the_queue_says_what_an_administrator_has_to_run(
+    checkout: Path, pretend: Path
+) -> None:
+    script = ". ./run; set_up() { mkdir -p build; }; slurm"
+    result = run("/bin/bash", "-c", script, cwd=checkout, env=path_with(pretend))
+    assert result.returncode == 1
+    wanted = "apt-get update && apt-get install --yes --no-install-recommends slurm-wlm munge"
+    assert wanted in result.stderr
 
 
 def test_packages_that_are_there_are_not_installed_again(checkout: Path, pretend: Path) -> None:

@@ -13,12 +13,12 @@ def parameters(net: Any) -> int:
     return sum(blob.data.size for blobs in net.params.values() for blob in blobs)
 
 
-def save_random_weights(net: str, file: str) -> None:
+def save_random_weights(net: str, file: str, phase: str = "TEST") -> None:
     """In Caffe: save the weights with which a network's fillers begin."""
     import caffe
 
     caffe.set_random_seed(1)
-    caffe.Net(net, caffe.TEST).save(file)
+    caffe.Net(net, getattr(caffe, phase)).save(file)
 
 
 def run_at_random(net: Any, weights: str, seed: int = 0) -> tuple[np.ndarray, dict[str, Any]]:

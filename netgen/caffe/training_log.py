@@ -29,6 +29,7 @@ TRAINING = re.compile(r"Iteration (?P<iteration>\d{1,10})(?!\d).*, loss = (?P<lo
 OUTPUT = re.compile(r" *(?P<phase>Train|Test) net output #\d+: (?P<name>\S+) = (?P<value>\S+)")
 SNAPSHOT = re.compile(r"Snapshotting solver state to binary proto ?file (?P<file>\S+)")
 DONE = "Optimization Done."
+STOPPED = "Optimization stopped early."
 TIES_OF_1_0 = "against the image (Caffe 1.0)"
 TIES_OF_2016 = "in favour of the last class (Caffe of 2016)"
 NET = "Initializing net from parameters:"

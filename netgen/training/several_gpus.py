@@ -5,6 +5,9 @@ journal is taken from Caffe's log. To drop the rate, Caffe is stopped with a sna
 again with one more stepvalue; each start, also for a resume, reads the data from the first record.
 So nothing here repeats to the bit; GPUs do not even add up in the same order twice. The plateau
 rule uses the displayed losses, each averaged by Caffe since the last display.
+
+Of Caffe 1.0's GPUs only the first heeds a signal: it makes the snapshot and leaves, and the others
+wait for it in NCCL for ever. So Caffe is killed when it has said that it stopped.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from msgspec.structs import replace
 from netgen.caffe.child import handling
 from netgen.caffe.engine import EngineError, fatal_reason
 from netgen.caffe.schema import parse_solver
-from netgen.caffe.training_log import LogEvent, LogReader
+from netgen.caffe.training_log import STOPPED, LogEvent, LogReader
 from netgen.system.files import write_all
 from netgen.training import snapshots
 from netgen.training.driver import SIGNALS, RunListener, how_to_resume
@@ -83,6 +86,7 @@ class _CaffeProcess:
         self.signal: int | None = None
         self.reason: str | None = None
         self.detail = ""
+        self.has_stopped = False
 
     def train(self, words: list[str]) -> Outcome | None:
         """Run Caffe; None when it is to start again, with a lower rate."""
@@ -96,7 +100,7 @@ class _CaffeProcess:
             handling(SIGNALS, self._stopper(caffe)),
         ):
             fatal = self._read_log(caffe, log.write)
-        if caffe.returncode != 0 and self.reason != "failed":
+        if caffe.returncode != 0 and self.reason != "failed" and not self.has_stopped:
             raise EngineError(
                 f"Caffe ended with status {caffe.returncode}: {fatal_reason(fatal)}. Caffe's log:"
                 f" {self.folder.caffe_log}. {how_to_resume(self.folder)}"
@@ -111,6 +115,9 @@ class _CaffeProcess:
             fatal += line if line.startswith("F") else ""
             if event := reader.read(line):
                 self._on_event(event, caffe)
+            if STOPPED in line:
+                self.has_stopped = True
+                caffe.kill()  # all its files are written
         if event := reader.end():
             self._on_event(event, caffe)
         return fatal

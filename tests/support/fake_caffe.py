@@ -2,7 +2,8 @@
 
     python fake_caffe.py WORDING train -solver FILE -gpu 0,1 [-snapshot FILE]
 
-WORDING is "2016" or "1.0": how a display is logged.
+WORDING is "2016" or "1.0": how a display is logged, and whether it ends after it was stopped: of
+1.0's GPUs only the first heeds a signal, and the others wait for it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def main(wording: str, words: list[str]) -> None:
             snapshot(solver.snapshot_prefix, iteration + 1, step)
         if stopped:
             log("Optimization stopped early.")
+            while wording == "1.0":
+                signal.pause()
             break
     log("Optimization Done.")
 

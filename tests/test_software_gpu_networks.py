@@ -17,9 +17,18 @@ from netgen.system.files import write_all
 
 ITERATIONS = 4
 RECIPE = replace(
-    ANY_CARD, batch_size=4, max_iter=ITERATIONS, snapshot=100, test_interval=100, display=1
+    ANY_CARD,
+    batch_size=4,
+    max_iter=ITERATIONS,
+    snapshot=100,
+    test_interval=100,
+    display=1,
+    base_lr=1e-5,
 )
-BOUND = 1e-4
+# Of the largest number of a blob. Sums are added up in another order: that of n numbers may be off
+# by a few times sqrt(n) * 6e-8, and BatchNorm over 24 numbers makes it a hundred times as large.
+# Seen: 1e-6 without BatchNorm, 5e-5 with it, as far as Caffe's own loops for the CPU are from ours.
+BOUND = 2e-4
 
 
 def compared(name: str, gpu: SoftwareGpu, folder: Path) -> Comparison:

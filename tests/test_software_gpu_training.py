@@ -23,11 +23,13 @@ from netgen.network.build import network_files
 from netgen.paper import Recipe
 from netgen.system.files import write_all
 
-# As tests/test_software_gpu_networks.py says, for some more iterations.
-BOUND = 1e-3
+# At this rate; at the demo's, roundings grow so that after ten iterations Caffe's own loops for the
+# CPU are as far from ours (CAFFE_PLAIN=1) as the GPU is: some percent. Losses were 2e-5 apart, and
+# what weights had moved 1.2e-2 of the largest move.
+BOUND, BOUND_OF_MOVES = 1e-3, 5e-2
 LOSS = re.compile(r"Iteration (\d+).*, loss = (\S+)")
 RECIPE = Recipe(
-    batch_size=4, max_iter=24, test_interval=12, snapshot=12, display=1, base_lr=0.01,
+    batch_size=4, max_iter=24, test_interval=12, snapshot=12, display=1, base_lr=0.0001,
     moving_average=0.9, memory=1e6,
 )  # fmt: skip
 CAFFENET = NETWORKS["caffenet-noun"]
@@ -63,33 +65,40 @@ def losses(log: str) -> np.ndarray:
     return np.array([float(loss) for _, loss in shown])
 
 
-def weights(file: Path) -> np.ndarray:
-    blobs = [blob for layer in read_weights(file) for blob in layer.blobs]
-    return np.concatenate([blob.ravel() for blob in blobs])
+def learned(file: Path) -> np.ndarray:
+    layers = [layer for layer in read_weights(file) if layer.type != "BatchNorm"]
+    return np.concatenate([blob.ravel() for layer in layers for blob in layer.blobs])
 
 
-def agree(found: np.ndarray, expected: np.ndarray) -> None:
-    """Compare weights, or scores, with the largest of them."""
-    np.testing.assert_allclose(found, expected, rtol=0, atol=BOUND * np.abs(expected).max())
+def moves(folder: Path) -> np.ndarray:
+    """How far each learned weight moved from the first snapshot to the last."""
+    last = learned(folder / "xs_iter_24.caffemodel")
+    moved: np.ndarray = last - learned(folder / "xs_iter_12.caffemodel")
+    return moved
+
+
+def agree(found: np.ndarray, expected: np.ndarray, bound: float) -> None:
+    """Compare arrays with the largest number expected."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=bound * np.abs(expected).max())
 
 
 # ---- caffe --------------------------------------------------------------------------------------
 
 
 def test_caffe_trains_and_resumes_on_a_gpu_as_on_the_cpu(place: Place) -> None:
-    logs, learned = {}, {}
+    logs, moved = {}, {}
     state = "models/xs/snapshots/xs_iter_12.solverstate"
     for device, words in (("cpu", ()), ("gpu", ("-gpu", "0"))):
         first = place.caffe("-solver", "solvers/xs.prototxt", *words)
-        assert ("Use GPU with device ID 0" in first) == (device == "gpu")
+        assert ("Using GPUs 0" in first) == (device == "gpu")
         assert COMPLAINT not in first
         resumed = place.caffe("-solver", "solvers/xs.prototxt", *words, "-snapshot", state)
         logs[device] = losses(first), losses(resumed)
-        learned[device] = weights(place.folder / "models/xs/snapshots/xs_iter_24.caffemodel")
+        moved[device] = moves(place.folder / "models/xs/snapshots")
     for on_cpu, on_gpu in zip(logs["cpu"], logs["gpu"], strict=True):
         np.testing.assert_allclose(on_gpu, on_cpu, rtol=BOUND)
     assert len(logs["cpu"][0]) > len(logs["cpu"][1]) >= 12
-    agree(learned["gpu"], learned["cpu"])
+    agree(moved["gpu"], moved["cpu"], BOUND_OF_MOVES)
 
 
 def test_a_snapshot_of_a_gpu_goes_on_on_the_cpu(place: Place) -> None:
@@ -106,7 +115,7 @@ def test_a_snapshot_of_a_gpu_goes_on_on_the_cpu(place: Place) -> None:
 
 def test_two_gpus_train_as_one_cpu_with_twice_the_batch(gpu: SoftwareGpu, tmp_path: Path) -> None:
     """A network without BatchNorm, whose statistics are of a GPU's own half."""
-    learned: dict[str, list[np.ndarray]] = {}
+    found: dict[str, list[np.ndarray]] = {}
     for name, batch, words in (("cpu", 8, ()), ("gpus", 4, ("-gpu", "0,1"))):
         recipe = replace(
             ANY_CARD, batch_size=batch, mirror=False, max_iter=6, snapshot=2, test_interval=6,
@@ -123,14 +132,13 @@ def test_two_gpus_train_as_one_cpu_with_twice_the_batch(gpu: SoftwareGpu, tmp_pa
         assert COMPLAINT not in log
         assert ("Using GPUs 0, 1" in log) == (name == "gpus")
         snapshots = tmp_path / name / ordered.folder / "snapshots"
-        learned[name] = [
-            weights(snapshots / f"{CAFFENET.variant.name}_iter_{iteration}.caffemodel")
+        found[name] = [
+            learned(snapshots / f"{CAFFENET.variant.name}_iter_{iteration}.caffemodel")
             for iteration in (2, 4, 6)
         ]
-    for on_gpus, on_cpu in zip(learned["gpus"], learned["cpu"], strict=True):
-        agree(on_gpus, on_cpu)
-    moved = np.abs(learned["cpu"][2] - learned["cpu"][0]).max()
-    assert moved > 10 * BOUND * np.abs(learned["cpu"][2]).max(), "too little to tell them apart"
+    (first, *_, last), (first_on_cpu, *_, last_on_cpu) = found["gpus"], found["cpu"]
+    agree(first, first_on_cpu, BOUND)
+    agree(last - first, last_on_cpu - first_on_cpu, BOUND_OF_MOVES)
 
 
 # ---- netgen -------------------------------------------------------------------------------------
@@ -146,11 +154,11 @@ def test_netgen_trains_on_a_gpu_as_on_the_cpu(shared: Place) -> None:
     assert len(shown[0]) > 24
     for found, expected in zip(*shown, strict=True):
         assert found == pytest.approx(expected, rel=BOUND)
-    agree(*(weights_of_run(shared, run) for run in ("runs/gpu", "runs/cpu")))
-
-
-def weights_of_run(place: Place, run: str) -> np.ndarray:
-    return weights(place.path(run, "snapshots/xs_iter_24.caffemodel"))
+    found, expected = (
+        learned(shared.path(run, "snapshots/xs_iter_24.caffemodel"))
+        for run in ("runs/gpu", "runs/cpu")
+    )
+    agree(found, expected, BOUND)
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(place: Place) -> None:
@@ -187,10 +195,11 @@ def test_netgen_trains_on_two_gpus_and_goes_on_after_a_signal(place: Place) -> N
         run.send_signal(signal.SIGTERM)
         said, _ = run.communicate(timeout=place.timeout)
     assert COMPLAINT not in said
-    assert [*place.path("runs/two", "snapshots").glob("*.solverstate")], said
+    assert place.journal("runs/two")[-1]["why"] == "stopped", said
+    assert [*place.path("runs/two", "snapshots").glob("*.solverstate")]
     place.resume("runs/two", SOFTWARE_GPUS="2")
     assert place.journal("runs/two")[-1]["why"] == "max_iter"
-    assert np.isfinite(weights_of_run(place, "runs/two")).all()
+    assert np.isfinite(learned(place.path("runs/two", "snapshots/xs_iter_24.caffemodel"))).all()
 
 
 def test_a_gpu_that_is_not_there_is_refused(place: Place) -> None:

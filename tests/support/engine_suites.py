@@ -181,7 +181,8 @@ def run_suite(built: Built, suite: str, timeout: int = 900, only: str = "") -> R
     with tempfile.TemporaryDirectory() as scratch:
         while True:
             seen = len(ran.states)
-            done = "-" + ":".join(ran.states) if ran.states else ""
+            sign = ":" if "-" in only else "-"  # after it, patterns of tests to leave out
+            done = sign + ":".join(ran.states) if ran.states else ""
             chosen = [f"--gtest_filter={only}{done}"] if only or done else []
             status = run_once(built, [*command, *chosen], scratch, timeout, ran)
             if status == 0 or "crashed" not in [*ran.states.values()][seen:]:

@@ -1,11 +1,15 @@
-"""One training on the CPU and on a GPU, compared iteration by iteration. Runs where Caffe is."""
+"""One training on the CPU and on a GPU, compared iteration by iteration. Runs where Caffe is.
+
+Each iteration of the GPU's begins with the weights that the CPU began it with. So what is compared
+is one iteration: these networks amplify a rounding a thousandfold from one to the next.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,17 +62,26 @@ def compare(solver_file: str, iterations: int) -> Comparison:
     caffe.set_mode_gpu()
     caffe.set_device(0)
     found = Comparison()
-    for expected, numbers in zip(on_cpu, trained(caffe, solver_file, iterations), strict=True):
+    starts = [numbers["weight"] for numbers in on_cpu[: iterations - 1]]
+    on_gpu = trained(caffe, solver_file, iterations, starts)
+    for expected, numbers in zip(on_cpu, on_gpu, strict=True):
         found.worst.append(differences(expected, numbers))
         found.compared += sum(values.size for of in numbers.values() for values in of.values())
         found.device_bytes = max(found.device_bytes, device_bytes())
     return found
 
 
-def trained(caffe: Any, solver_file: str, iterations: int) -> Iterator[Numbers]:
-    """Yield the numbers of each iteration, then those of a test."""
+def trained(
+    caffe: Any, solver_file: str, iterations: int, starts: Sequence[dict[str, np.ndarray]] = ()
+) -> Iterator[Numbers]:
+    """Yield the numbers of each iteration, then those of a test.
+
+    `starts` are the weights for the second iteration and those after it; momentum stays.
+    """
     solver = caffe.get_solver(solver_file)
-    for _ in range(iterations):
+    for iteration in range(iterations):
+        if 0 < iteration <= len(starts):
+            begin_with(solver.net, starts[iteration - 1])
         solver.step(1)
         yield {
             "output": values(solver.net),
@@ -81,8 +94,15 @@ def trained(caffe: Any, solver_file: str, iterations: int) -> Iterator[Numbers]:
     yield {"output": values(test)}
 
 
+def begin_with(net: Any, weights: dict[str, np.ndarray]) -> None:
+    """Give a network the weights that `parameters` returned."""
+    for name, blobs in net.params.items():
+        for number, blob in enumerate(blobs):
+            blob.data[...] = weights[f"{name} {number}"]
+
+
 def values(net: Any) -> dict[str, np.ndarray]:
-    """What every blob of a network holds, in place of which nothing else was written."""
+    """What every blob of a network holds at the end of a pass."""
     return {name: blob.data.copy() for name, blob in net.blobs.items()}
 
 

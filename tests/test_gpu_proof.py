@@ -22,11 +22,11 @@ CARD = "netgen-software-gpu"
 
 @pytest.fixture(scope="session")
 def rehearsal(gpu: SoftwareGpu, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a proof of the two quickest stages found on the software GPU."""
+    """What a proof of the quickest stage found on the software GPU."""
     out = tmp_path_factory.mktemp("gpu-proof")
     ran = gpu.run(
         gpu.python, "-m", "gpu_proof", "--out", out, "--engine", f"without cuDNN={gpu.python}",
-        "--small", "--only", "agreement, smooth,context", cwd=ROOT, PYTHONPATH=str(TESTS),
+        "--small", "--only", "agreement, smooth", cwd=ROOT, PYTHONPATH=str(TESTS),
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout
     found = json.loads((out / f"{CARD}.json").read_text())
@@ -42,12 +42,6 @@ def test_on_the_software_gpu_a_smooth_network_agrees_with_the_cpu_to_rounding(
     for way in ways.values():
         assert 0 < max(way[kind] for kind in agreement.KINDS.values()) < 1e-4
     assert not page.disagreements(rehearsal)
-
-
-def test_a_process_that_computes_takes_memory_that_the_driver_sees(
-    rehearsal: dict[str, Any],
-) -> None:
-    assert rehearsal["stages"]["context without cuDNN"] > 0
 
 
 def test_the_page_names_the_card_the_build_and_the_differences(rehearsal: dict[str, Any]) -> None:

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # ./run gpu-pack and ./run gpu-proof. What it calls and does not define is in ../../run, which reads this.
 
-declare -A GPU_ENGINES=([plain]="without cuDNN" [cudnn]="with cuDNN")
+declare -gA GPU_ENGINES=([plain]="without cuDNN" [cudnn]="with cuDNN")
 GPU_PACKS=build/gpu-pack
 
 # Builds a Caffe with CUDA and its tests for each engine named; sets where they are.
-declare -A GPU_VENVS GPU_TESTS
+declare -gA GPU_VENVS GPU_TESTS
 build_gpu_engines() {
   local name suites
   prepare

@@ -128,7 +128,7 @@ def context(folder: Path, engine: Engine) -> float:
         'open(\'tiny.prototxt\',\'w\').write(\'layer { name: "a" type: "Input" top: "a" input_param'
         ' { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } } layer { name: "b" type: "Convolution" bottom:'
         ' "a" top: "b" convolution_param { num_output: 2 kernel_size: 3 } }\');'
-        "net = caffe.Net('tiny.prototxt', caffe.TEST); net.forward(); time.sleep(1.5)"
+        "net = caffe.Net('tiny.prototxt', caffe.TEST); net.forward(); time.sleep(3)"
     )
     with Watch(folder) as watch:
         engine.run(folder, [str(engine.python), "-c", code], GLOG_minloglevel="2")

@@ -11,6 +11,8 @@ from typing import Any
 from unittest import mock
 
 import matplotlib
+import numpy as np
+from PIL import Image
 
 from support.paths import ROOT
 
@@ -44,11 +46,18 @@ def draw(folder: Path, letters: str | None = None, capitals: str | None = None) 
         drawn = [face for face in make.chosen_of(found) if make.draw_all(face, folder)]
         for file in list(folder.rglob("*.png")):
             for number in range(1, DRAWN):
-                again = file.with_name(f"again{number}-{file.name}")
-                again.write_bytes(file.read_bytes() + b"again" * number)
+                _draw_again(file, number)
         make.write_lists(drawn, folder)
         make.make_databases(folder)
     return sorted(face.style for face in drawn)
+
+
+def _draw_again(file: Path, number: int) -> None:
+    """Draw a face again, with one pixel of its edge changed: the same pixels would be one image."""
+    with Image.open(file) as image:
+        pixels = np.array(image)
+    pixels[0, number] = 255 - pixels[0, number]
+    Image.fromarray(pixels).save(file.with_name(f"again{number}-{file.name}"))
 
 
 def names(dataset: Path) -> dict[str, set[str]]:

@@ -15,8 +15,8 @@ SLOW = "*ForceND:*Gradient3D"
 # Have nothing for a GPU.
 WITHOUT = ("test_data_transformer", "test_filler")
 SUITES = [suite for suite in (*TABLE_2_SUITES, KERNEL_SUITE) if suite not in WITHOUT]
-# Takes longest, and what it tests are whole trainings: once is enough.
-ONE_ORDER = ("test_gradient_based_solver",)
+# Take longest: once is enough. test_im2col_kernel has the kernels of the second in both orders.
+ONE_ORDER = ("test_gradient_based_solver", "test_im2col_layer")
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ def rehearsal(gpu: SoftwareGpu, tmp_path_factory: pytest.TempPathFactory) -> dic
     out = tmp_path_factory.mktemp("gpu-proof")
     ran = gpu.run(
         gpu.python, "-m", "gpu_proof", "--out", out, "--engine", f"without cuDNN={gpu.python}",
-        "--small", "--only", "agreement, smooth", cwd=ROOT, PYTHONPATH=str(TESTS),
+        "--small", "--only", "agreement without kinks", cwd=ROOT, PYTHONPATH=str(TESTS),
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout
     found = json.loads((out / f"{CARD}.json").read_text())
@@ -37,7 +37,7 @@ def rehearsal(gpu: SoftwareGpu, tmp_path_factory: pytest.TempPathFactory) -> dic
 def test_on_the_software_gpu_a_smooth_network_agrees_with_the_cpu_to_rounding(
     rehearsal: dict[str, Any],
 ) -> None:
-    ways = rehearsal["stages"]["agreement, smooth"]["apart"]
+    ways = rehearsal["stages"]["agreement without kinks"]["apart"]
     assert len(ways) == 2
     for way in ways.values():
         assert 0 < max(way[kind] for kind in agreement.KINDS.values()) < 1e-4
@@ -59,7 +59,7 @@ def test_what_is_farther_from_the_cpu_than_allowed_is_told(
     rehearsal: dict[str, Any], kind: str
 ) -> None:
     found = copy.deepcopy(rehearsal)
-    rows = found["stages"]["agreement, smooth"]["apart"]
+    rows = found["stages"]["agreement without kinks"]["apart"]
     (gpu,) = (name for name in rows if name.startswith("the GPU"))
     usual = next(row for name, row in rows.items() if name != gpu)
     rows[gpu][kind] = 1.0

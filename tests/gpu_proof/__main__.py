@@ -45,7 +45,7 @@ def stages(
     """Yield all stages, what matters most first."""
     scale = workspace.SMALL if small else workspace.FULL
     yield "agreement", lambda: agreement.compare(folder, engines, smooth=False)
-    yield "agreement, smooth", lambda: agreement.compare(folder, engines, smooth=True)
+    yield "agreement without kinks", lambda: agreement.compare(folder, engines, smooth=True)
     for one in engines:
         yield f"training {one.name}", partial(_train_all, folder, one)
         yield (

@@ -11,7 +11,6 @@ from pathlib import Path
 
 NETGEN = ("-c", "from netgen.commands.cli import main; main()")
 ENVIRONMENT = {"GLOG_logtostderr": "1", "OPENBLAS_NUM_THREADS": "4", "PYTHONUNBUFFERED": "1"}
-WINDOW = 250_000  # bytes of a log kept in memory
 
 
 class StageError(RuntimeError):

@@ -7,15 +7,14 @@ with labels drawn at random. That costs a decoder and a GPU what photographs cos
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
-import lmdb
 import numpy as np
 import simplejpeg
 from google.protobuf.text_format import MessageToString
 from msgspec.structs import replace
 from numpy.typing import NDArray
+from support.networks import write_lmdb
 from support.paths import ROOT
 
 from gpu_proof.engines import Engine
@@ -61,11 +60,11 @@ def make_narrow(folder: Path, engine: Engine) -> None:
 
 
 def _write(split: Split, rng: np.random.Generator, *, encoded: bool) -> None:
-    _write_lmdb(Path(split.images), (_datum(picture(rng), encoded) for _ in range(split.records)))
+    write_lmdb(Path(split.images), (_datum(picture(rng), encoded) for _ in range(split.records)))
     for task, classes in paper.TASKS.items():
         drawn = rng.integers(0, classes, split.records)
         labels = (Datum(channels=1, height=1, width=1, float_data=[value]) for value in drawn)
-        _write_lmdb(Path(split.labels[task]), labels)
+        write_lmdb(Path(split.labels[task]), labels)
 
 
 def _datum(pixels: NDArray[np.uint8], encoded: bool) -> Datum:
@@ -85,16 +84,6 @@ def picture(rng: np.random.Generator) -> NDArray[np.uint8]:
         coarse = rng.normal(0, 3 * np.sqrt(step), (size // step, size // step, 3))
         total += coarse.repeat(step, 0).repeat(step, 1)
     return np.ascontiguousarray((total + 118).clip(0, 255).astype(np.uint8))
-
-
-def _write_lmdb(path: Path, datums: Iterable[Datum]) -> None:
-    path.mkdir(parents=True)
-    with (
-        lmdb.open(str(path), map_size=2**29) as environment,
-        environment.begin(write=True) as transaction,
-    ):
-        for index, datum in enumerate(datums):
-            transaction.put(b"%08d" % index, datum.SerializeToString())
 
 
 def short_solver(folder: Path, variant: str, iterations: int, **changes: object) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -111,16 +111,17 @@ def write_split(
         Datum(channels=i.shape[0], height=i.shape[1], width=i.shape[2], data=i.tobytes())
         for i in images
     ]
-    _write_lmdb(folder / split.images, datums)
+    write_lmdb(folder / split.images, datums)
     for task, values in labels.items():
         datums = [Datum(channels=1, height=1, width=1, float_data=[value]) for value in values]
-        _write_lmdb(folder / split.labels[task], datums)
+        write_lmdb(folder / split.labels[task], datums)
 
 
-def _write_lmdb(path: Path, datums: Sequence[Datum]) -> None:
+def write_lmdb(path: Path, datums: Iterable[Datum]) -> None:
+    """Write a new database of these records, in their order."""
     path.mkdir(parents=True)
     with (
-        lmdb.open(str(path), map_size=2**26) as environment,
+        lmdb.open(str(path), map_size=2**29) as environment,
         environment.begin(write=True) as transaction,
     ):
         for index, datum in enumerate(datums):

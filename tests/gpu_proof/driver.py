@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +25,21 @@ CLOSE, CLOSE_ITERATIONS, FAR = 1e-4, 10, 1e-2
 
 def prove(folder: Path, engine: Engine) -> list[dict[str, object]]:
     """Train, test and resume small networks on both devices; return how far losses are apart."""
-    return [_prove(folder, engine, variant) for variant in VARIANTS]
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4)) as pool:
+        return list(pool.map(lambda variant: _prove(folder, engine, variant), VARIANTS))
 
 
 def _prove(folder: Path, engine: Engine, variant: str) -> dict[str, object]:
     runs, results = {}, {}
     name = engine.name.replace(" ", "-")
     for device in ("cpu", "gpu"):
-        out = f"tiny-{device}"
-        if not (folder / out / f"solvers/{variant}.prototxt").exists():
-            words = ("--dataset", PIXELS, "--out", out, "--batch-size", "8")
-            engine.netgen(
-                folder, "build", "--variant", variant, *TINY[variant], *words,
-                "--solver-mode", device, "--max-iter", str(ITERATIONS), "--snapshot", "20",
-                "--display", "1", "--test-interval", "20",
-            )  # fmt: skip
+        out = f"tiny-{name}-{device}"
+        words = ("--dataset", PIXELS, "--out", out, "--batch-size", "8")
+        engine.netgen(
+            folder, "build", "--variant", variant, *TINY[variant], *words,
+            "--solver-mode", device, "--max-iter", str(ITERATIONS), "--snapshot", "20",
+            "--display", "1", "--test-interval", "20",
+        )  # fmt: skip
         run = f"runs/{name}-{variant}-{device}"
         on = ("--gpu", "0") if device == "gpu" else ()
         engine.netgen(
@@ -50,7 +52,7 @@ def _prove(folder: Path, engine: Engine, variant: str) -> dict[str, object]:
         engine.netgen(
             folder, "eval", "--variant", variant, "--weights", f"runs/{name}-{variant}-gpu",
             "--dataset", PIXELS, "--out", f"{name}-{variant}-{device}.json",
-            "--net", f"tiny-gpu/models/{variant}/deploy.prototxt", *on,
+            "--net", f"tiny-{name}-gpu/models/{variant}/deploy.prototxt", *on,
         )  # fmt: skip
         results[device] = json.loads((folder / f"{name}-{variant}-{device}.json").read_text())
     apart = [

@@ -83,24 +83,40 @@ def _needs(file: Path) -> list[str]:
 
 
 def _drop(copy: Path, known: dict[str, Path]) -> None:
-    """Let a library do without those it never calls: what it wants of them becomes weak, so 0."""
+    """Let a library do without those that it needs for nothing here.
+
+    What it calls of them comes from a small library in their place, whose functions do nothing and
+    return 0: OpenCV registers GDAL's formats before it looks at any picture.
+    """
     unwanted = next((v for k, v in DROPPED.items() if copy.name.startswith(k)), ())
     if not unwanted:
         return
-    binary = _parsed(copy)
+    binary, wanted = _parsed(copy), set[str]()
     for name in [str(name) for name in binary.libraries]:
         if not name.startswith(unwanted):
             continue
         library = _parsed(known[name])
         theirs = {str(symbol.name) for symbol in library.exported_symbols}
         for symbol in list(binary.imported_symbols):
-            if str(symbol.name) in theirs:
-                symbol.binding = lief.ELF.Symbol.BINDING.WEAK
+            if str(symbol.name) in theirs and not str(symbol.name).startswith("__"):
+                wanted.add(str(symbol.name))
                 if symbol.symbol_version:
                     symbol.symbol_version.as_global()
         binary.remove_version_requirement(name)
         binary.remove_library(name)
+    if wanted:
+        stub = copy.with_name(copy.name.partition(".so")[0] + "-without.so")
+        _write_stub(stub, wanted)
+        binary.add_library(stub.name)
     binary.write(str(copy))
+
+
+def _write_stub(library: Path, functions: Iterable[str]) -> None:
+    """Compile a library of functions that do nothing and return 0."""
+    names = [f".globl {name}\n.type {name}, @function\n{name}:" for name in sorted(functions)]
+    code = "\n".join([".text", *names, "xor %eax, %eax", "ret", '.section .note.GNU-stack,""', ""])
+    command = ["gcc", "-shared", "-nostdlib", f"-Wl,-soname,{library.name}", "-o", str(library)]
+    subprocess.run([*command, "-x", "assembler", "-"], input=code, text=True, check=True)
 
 
 def _parsed(file: Path) -> lief.ELF.Binary:

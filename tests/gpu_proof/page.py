@@ -29,6 +29,8 @@ def _disagrees(stage: Any) -> Iterator[str]:
             yield f"{part['network']}, {part['engine']}: losses are farther apart than allowed"
         for problem in part.get("problems", ()):
             yield f"{part['engine']}: {problem}"
+        if late := part.get("not in time"):
+            yield f"{part['engine']}: not run to their end, for want of time: {', '.join(late)}"
 
 
 def write(found: Found) -> str:

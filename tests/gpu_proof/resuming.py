@@ -16,24 +16,24 @@ from netgen.caffe.caffemodel import read_weights
 
 ITERATIONS, SNAPSHOT = 16, 8
 BUILD = (
-    *("build", "--variant", "xs", "--dataset", PIXELS, "--out", "resumed"),
+    *("build", "--variant", "xs", "--dataset", PIXELS),
     *("--max-iter", str(ITERATIONS), "--snapshot", str(SNAPSHOT), "--display", "4"),
     *("--test-interval", str(ITERATIONS), "--solver-mode", "gpu"),
 )
-TRAIN = ("train", "--solver", "resumed/solvers/xs.prototxt", "--gpu", "0", "--run")
 WAIT = 150.0  # seconds for a snapshot to appear
 
 
 def prove(folder: Path, engine: Engine, scale: tuple[str, ...]) -> dict[str, object]:
     """Train twice alike and once with an interruption; return how far the weights are apart."""
-    run = f"runs/{engine.name.replace(' ', '-')}"
-    if not (folder / "resumed").exists():
-        engine.netgen(folder, *BUILD, *scale)
+    name = engine.name.replace(" ", "-")
+    run, built = f"runs/{name}", f"resumed-{name}"
+    engine.netgen(folder, *BUILD, "--out", built, *scale)
+    train = ("train", "--solver", f"{built}/solvers/xs.prototxt", "--gpu", "0", "--run")
     started = time.monotonic()
-    engine.netgen(folder, *TRAIN, f"{run}-straight")
+    engine.netgen(folder, *train, f"{run}-straight")
     seconds = time.monotonic() - started
-    engine.netgen(folder, *TRAIN, f"{run}-again")
-    stopped_at = _interrupt(folder, engine, f"{run}-resumed")
+    engine.netgen(folder, *train, f"{run}-again")
+    stopped_at = _interrupt(folder, engine, (*train, f"{run}-resumed"))
     said = engine.netgen(folder, "train", "--resume", "--run", f"{run}-resumed")
     weights = {
         name: folder / f"{run}-{name}/snapshots/xs_iter_{ITERATIONS}.caffemodel"
@@ -47,9 +47,9 @@ def prove(folder: Path, engine: Engine, scale: tuple[str, ...]) -> dict[str, obj
     }  # fmt: skip
 
 
-def _interrupt(folder: Path, engine: Engine, run: str) -> int:
+def _interrupt(folder: Path, engine: Engine, train: tuple[str, ...]) -> int:
     """Begin a run, stop it with Ctrl-C after its first snapshot; return the newest's iteration."""
-    command = [str(engine.python), *NETGEN, *TRAIN, run]
+    command, run = [str(engine.python), *NETGEN, *train], train[-1]
     process = subprocess.Popen(
         command, cwd=folder, env=engine.environment(), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,

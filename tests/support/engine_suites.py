@@ -132,6 +132,7 @@ class Ran:
     suite: str
     states: dict[str, State] = field(default_factory=dict)
     output: str = ""
+    late: bool = False  # it was ended; the test it was at has "crashed"
 
     @property
     def passed(self) -> int:
@@ -169,6 +170,7 @@ def build_for_installed() -> Built:
 def run_suite(built: Built, suite: str, timeout: int = 900, only: str = "") -> Ran:
     """Run one suite. A test that ends the whole program has crashed; the rest are run after it.
 
+    After `timeout` seconds the suite is ended, and what is left of it is not run.
     `only` is a pattern of gtest's for the tests of a program; modules of pycaffe's run whole.
     """
     command: list[str | Path] = [built.folder / "bin" / suite, "--gtest_color=no"]
@@ -185,7 +187,7 @@ def run_suite(built: Built, suite: str, timeout: int = 900, only: str = "") -> R
             done = sign + ":".join(ran.states) if ran.states else ""
             chosen = [f"--gtest_filter={only}{done}"] if only or done else []
             status = run_once(built, [*command, *chosen], scratch, timeout, ran)
-            if status == 0 or "crashed" not in [*ran.states.values()][seen:]:
+            if status == 0 or ran.late or "crashed" not in [*ran.states.values()][seen:]:
                 break
     if status != 0 and all(state in ("passed", "skipped") for state in ran.states.values()):
         ran.states[WHOLE_SUITE] = "crashed"  # before its first test, or after its last
@@ -208,7 +210,7 @@ def run_once(built: Built, command: list[str | Path], scratch: str, timeout: int
         )  # fmt: skip
         output, status = child.stdout, child.returncode
     except subprocess.TimeoutExpired as error:
-        output, status = error.stdout or b"", -1
+        output, status, ran.late = error.stdout or b"", -1, True
     text = output.decode(errors="replace")
     ran.output += text
     ran.states.update(states_in(text))

@@ -135,8 +135,11 @@ def test_a_run_whose_snapshots_are_all_damaged_is_not_begun_anew(place: Place) -
     assert list(place.path("runs/whole", "snapshots").glob("*.solverstate"))
 
 
-@pytest.mark.parametrize("last", ["end", "snapshot"])
-def test_a_run_whose_snapshots_are_gone_is_not_begun_anew(place: Place, last: str) -> None:
+# A snapshot that is told last was perhaps not whole: the one before it was.
+@pytest.mark.parametrize(("last", "reached"), [("end", 60), ("snapshot", 50)])
+def test_a_run_whose_snapshots_are_gone_is_not_begun_anew(
+    place: Place, last: str, reached: int
+) -> None:
     """Finished or killed: what it journalled stays."""
     journal = place.path("runs/whole", "log.jsonl")
     lines = journal.read_text().splitlines(keepends=True)
@@ -145,9 +148,24 @@ def test_a_run_whose_snapshots_are_gone_is_not_begun_anew(place: Place, last: st
     journal.write_text("".join(lines))
     shutil.rmtree(place.path("runs/whole", "snapshots"))
     said = place.refused("--resume", "--run", "runs/whole")
-    assert "its journal tells of a snapshot at iteration 60, but runs/whole/snapshots has" in said
+    told = f"its journal tells of a snapshot at iteration {reached}, but runs/whole/snapshots has"
+    assert told in said
     assert "begin another run (--run)" in said
     assert journal.read_text() == "".join(lines)
+
+
+def test_a_run_killed_before_its_first_snapshot_was_whole_is_begun_anew(place: Place) -> None:
+    """Killed between the line in its journal and the manifest: there is nothing to lose."""
+    whole = place.weights("runs/whole")
+    journal, folder = place.path("runs/whole", "log.jsonl"), place.path("runs/whole", "snapshots")
+    lines = journal.read_text().splitlines(keepends=True)
+    first = next(at for at, line in enumerate(lines) if '"event": "snapshot"' in line)
+    journal.write_text("".join(lines[: first + 1]))
+    for file in folder.iterdir():
+        if not file.name.startswith("xs_iter_10.") or file.suffix == ".json":
+            file.unlink()
+    place.resume("runs/whole")
+    assert place.weights("runs/whole") == whole
 
 
 def test_other_threads_would_give_other_bits(place: Place) -> None:

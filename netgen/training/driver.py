@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +186,13 @@ def _check_start(
 
 
 def _last_snapshot(folder: RunFolder) -> int | None:
-    """Return the iteration of the last snapshot that the journal tells of; None if of none."""
-    taken = [entry for entry in read_journal(folder.journal) if entry["event"] == "snapshot"]
-    return int(taken[-1]["iteration"]) if taken else None
+    """Return the iteration of the last snapshot that was whole, as the journal tells; or None.
+
+    A snapshot is told before its manifest is written: it was whole if anything is told after it.
+    """
+    entries = read_journal(folder.journal)
+    whole = [entry for entry, _ in pairwise(entries) if entry["event"] == "snapshot"]
+    return int(whole[-1]["iteration"]) if whole else None
 
 
 def train(folder: RunFolder, record: RunRecord, listener: RunListener, timeout: float) -> Outcome:

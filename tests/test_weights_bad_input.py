@@ -255,8 +255,8 @@ def test_a_full_disk_leaves_what_was_there(source: Layers, tmp_path: Path) -> No
     assert "No space left on device: free some space" in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout.splitlines() == [
-        "exit code 1", "mine", "deploy.prototxt", "initial.caffemodel", "snapshots",
-        "train_val.prototxt",
+        "exit code 1", "mine", "deploy.json", "deploy.prototxt", "initial.caffemodel",
+        "snapshots", "train_val.prototxt",
     ]  # fmt: skip
 
 

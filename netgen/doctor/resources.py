@@ -58,7 +58,8 @@ def training_needs(request: DoctorRequest) -> TrainingNeeds:
     made = max(1, iterations // (order.recipe.snapshot or epoch))
     # A caffemodel holds every parameter, a solverstate a momentum for each.
     size = 2 * FLOAT * count(net, "TRAIN", inputs=hint).parameters
-    return TrainingNeeds(dataset, needed_by(net, hint), min(KEPT, made), made, size)
+    memory = needed_by(net, hint, gpu=request.gpu)
+    return TrainingNeeds(dataset, memory, min(KEPT, made), made, size)
 
 
 # ---- the probes ---------------------------------------------------------------------------------

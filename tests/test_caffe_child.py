@@ -35,6 +35,10 @@ def wait(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def tf32() -> str:
+    return os.environ["NVIDIA_TF32_OVERRIDE"]
+
+
 def threads_of_blas() -> str:
     print("said aloud")
     return os.environ["OPENBLAS_NUM_THREADS"]
@@ -139,3 +143,13 @@ def test_a_process_whose_parent_is_gone_already_ends(parent: str, code: int) -> 
     """Told by the parent's id: in a container, netgen itself may be process 1."""
     program = f"import os; from netgen.caffe.child import die_with_parent as f; f({parent})"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == code
+
+
+@pytest.mark.parametrize(("mine", "expected"), [(None, "0"), ("1", "1")])
+def test_caffe_computes_in_float32_on_a_gpu_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, mine: str | None, expected: str
+) -> None:
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    if mine is not None:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", mine)
+    assert call(tf32, silence=60) == expected

@@ -23,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from netgen.caffe.engine import EngineError, fatal_reason
+from netgen.caffe.engine import FLOAT32, EngineError, fatal_reason
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 AT_ONCE = 1.0  # seconds during which repeated signals count as one
@@ -214,7 +214,7 @@ def _main(
         die_with_parent(started_by.pid)
     for number in {signal.SIGINT, *signals}:  # Ctrl-C reaches both; the parent decides
         signal.signal(number, signal.SIG_IGN)
-    os.environ.update(environment)
+    os.environ.update(FLOAT32 | dict(os.environ) | dict(environment))
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

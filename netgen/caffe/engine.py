@@ -13,6 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+# Products of float32, as on the paper's cards: from compute capability 8.0 on, cuDNN else rounds
+# factors to TF32's ten bits, and X_S is a thousand times as far from the CPU (docs/gpu.md).
+# NVIDIA's libraries read it when they are loaded; a value that is set already stays.
+FLOAT32 = {"NVIDIA_TF32_OVERRIDE": "0"}
+
 TIMEOUT = 60  # seconds: usually one; a GPU's driver may take longer to wake
 
 

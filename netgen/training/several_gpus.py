@@ -12,6 +12,7 @@ wait for it in NCCL for ever. So Caffe is killed when it has said that it stoppe
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from google.protobuf import text_format
 from msgspec.structs import replace
 
 from netgen.caffe.child import handling
-from netgen.caffe.engine import EngineError, fatal_reason
+from netgen.caffe.engine import FLOAT32, EngineError, fatal_reason
 from netgen.caffe.schema import parse_solver
 from netgen.caffe.training_log import STOPPED, LogEvent, LogReader
 from netgen.system.files import write_all
@@ -95,7 +96,12 @@ class _CaffeProcess:
         with (
             self.folder.caffe_log.open("a", encoding="utf-8") as log,
             subprocess.Popen(
-                words, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True
+                words,
+                env=FLOAT32 | dict(os.environ),
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
             ) as caffe,  # in its own session, so that Ctrl-C reaches only netgen
             handling(SIGNALS, self._stopper(caffe)),
         ):

@@ -57,7 +57,7 @@ def stages(
             f"without data {one.name}": partial(_train_all, folder, one, only=("xs",), feeds=False)
         }
         yield {f"context {one.name}": partial(training.context, folder, one)}
-    whole: dict[str, Stage] = {"doctor": lambda: engines[0].netgen(folder, "doctor", "--gpu")}
+    whole: dict[str, Stage] = {}
     for one in engines:
         whole[f"resuming {one.name}"] = partial(resuming.prove, folder, one, scale)
         whole[f"driver {one.name}"] = partial(driver.prove, folder, one)

@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netgen.caffe.engine import FLOAT32
+
 NETGEN = ("-c", "from netgen.commands.cli import main; main()")
-ENVIRONMENT = {"GLOG_logtostderr": "1", "OPENBLAS_NUM_THREADS": "4", "PYTHONUNBUFFERED": "1"}
+# Products in float32, as netgen's own commands have them.
+ENVIRONMENT = FLOAT32 | {
+    "GLOG_logtostderr": "1", "OPENBLAS_NUM_THREADS": "4", "PYTHONUNBUFFERED": "1",
+}  # fmt: skip
 
 
 class StageError(RuntimeError):
@@ -47,17 +52,21 @@ class Engine:
     def build(self) -> dict[str, str]:
         """What the recipe recorded of the build."""
         record = (self.caffe.resolve().parents[1] / "build.txt").read_text(encoding="utf-8")
-        return dict(line.split(": ", 1) for line in record.splitlines() if ": " in line)
+        facts = dict(line.split(": ", 1) for line in record.splitlines() if ": " in line)
+        return facts | {"gpu": facts.get("gpu", "none").partition(", libraries ")[0]}
 
-    def environment(self, **more: str) -> dict[str, str]:
-        """The environment of its processes."""
-        return os.environ | ENVIRONMENT | dict(self.more) | more
+    def environment(self, **more: str | None) -> dict[str, str]:
+        """The environment of its processes; None for what is not to be set."""
+        every = os.environ | ENVIRONMENT | dict(self.more) | more
+        return {name: value for name, value in every.items() if value is not None}
 
-    def netgen(self, folder: Path, *words: str, seconds: float = 200, **more: str) -> str:
+    def netgen(self, folder: Path, *words: str, seconds: float = 200, **more: str | None) -> str:
         """Run a command of netgen's, which has to succeed, and return what it printed."""
         return self.run(folder, [str(self.python), *NETGEN, *words], seconds, **more)
 
-    def run(self, folder: Path, command: list[str], seconds: float = 200, **more: str) -> str:
+    def run(
+        self, folder: Path, command: list[str], seconds: float = 200, **more: str | None
+    ) -> str:
         """Run any command.
 
         Raises

@@ -90,15 +90,17 @@ def _agreement(found: Found) -> list[str]:
         what = "with ELUs for its ReLUs and no maximum" if stage["smooth"] else "as it is"
         lines += ["", f"X_S {what}, batch {stage['batch']}:", ""]
         rows = (
-            (way, *(f"{row[kind]:.1e}" for kind in KINDS.values()), _verdict(row.get("agrees")))
+            (way, *(f"{row[kind]:.1e}" for kind in KINDS.values()), _verdict(way, row))
             for way, row in stage["apart"].items()
         )
         lines += _table(("computed by", *KINDS.values(), "within the bound"), rows)
     return lines
 
 
-def _verdict(agrees: bool | None) -> str:
-    return {True: "yes", False: "**no**", None: "sets it"}[agrees]
+def _verdict(way: str, row: Found) -> str:
+    if "agrees" in row:
+        return "yes" if row["agrees"] else "**no**"
+    return "sets it" if way.startswith("the CPU") else "not asked"
 
 
 def _speed(found: Found) -> list[str]:
@@ -180,7 +182,7 @@ def _driver(found: Found) -> list[str]:
         (
             run["network"], run["engine"], run["iterations"],
             f"{run['losses apart, first ten']:.1e}", f"{run['losses apart']:.1e}",
-            _verdict(run["agrees"]),
+            "yes" if run["agrees"] else "**no**",
         )
         for stage in _stages(found, "driver")
         for run in stage

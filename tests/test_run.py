@@ -27,7 +27,7 @@ def path_with(folder: Path) -> dict[str, str]:
     return {"PATH": f"{folder}:/usr/bin:/bin"}
 
 
-@pytest.mark.parametrize(("words", "code"), [([], 2), (["dmeo"], 2), (["test", "-v"], 2)])
+@pytest.mark.parametrize(("words", "code"), [([], 2), (["dmeo"], 2), (["test", "-v"], 2), (["test", "--bsy"], 2)])
 def test_run_shows_its_usage_when_it_does_not_understand(words: list[str], code: int) -> None:
     result = run(ROOT / "run", *words)
     assert result.returncode == code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,7 +18,8 @@ from data_prep.request import StageProgress
 from data_prep.verify_images import BAD, ImagesSeen, read_images
 from data_prep.writing import mean_pixel
 from netgen.caffe.caffe_pb2 import BlobProto
-from netgen.caffe.databases import DatabaseError, Databases, Labels, open_database, read_labels
+from netgen.caffe.database_cursor import DatabaseError, open_database, read_apart
+from netgen.caffe.databases import Databases, Labels, read_labels
 from netgen.network.dataset import Dataset, DatasetError, Split, class_names, read_dataset
 
 AGAIN = "make the dataset again"
@@ -162,19 +164,27 @@ def _records(file: Path, parts: list[_Part], dataset: Dataset) -> DatasetCheck:
     if not file.exists():
         found = "no such file: only it records which image has which label"
         return DatasetCheck(RECORDS, CheckOutcome.SKIPPED, found)
+    databases = [Path(part.split.images) for part in parts]
     try:
-        pairs = zip_longest(read_list(file), _in_databases(parts, dataset))
-        for line, (listed, stored) in enumerate(pairs, start=1):
-            wrong = _difference(listed, stored)
-            if wrong:
-                return DatasetCheck(
-                    RECORDS, CheckOutcome.FAILED, f"{file}, record {line:,}: {wrong}: {AGAIN}"
-                )
-    except (ValueError, OSError, StopIteration) as error:
+        wrong = read_apart(databases, _first_difference, file, parts, dataset)
+    except DatabaseError as error:
+        return DatasetCheck(RECORDS, CheckOutcome.FAILED, str(error))
+    except (ValueError, OSError, StopIteration, csv.Error) as error:
         return DatasetCheck(RECORDS, CheckOutcome.FAILED, f"{file}: {error}: {AGAIN}")
-    return DatasetCheck(
-        RECORDS, CheckOutcome.PASSED, "the same keys, labels and class names, in this order"
+    return _check(
+        RECORDS,
+        f"{file}, {wrong}: {AGAIN}" if wrong else None,
+        "the same keys, labels and class names, in this order",
     )
+
+
+def _first_difference(file: Path, parts: list[_Part], dataset: Dataset) -> str | None:
+    pairs = zip_longest(read_list(file), _in_databases(parts, dataset))
+    for line, (listed, stored) in enumerate(pairs, start=1):
+        wrong = _difference(listed, stored)
+        if wrong:
+            return f"record {line:,}: {wrong}"
+    return None
 
 
 def _in_databases(parts: list[_Part], dataset: Dataset) -> Iterator[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from data_prep.datums import decoded_pixels, fingerprint
 from data_prep.image_source import Pixels
 from data_prep.images import Decoding, Rejected
 from data_prep.request import StageProgress
-from netgen.caffe import databases
+from netgen.caffe import database_cursor
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.network.dataset import Images
 
@@ -51,22 +52,29 @@ def read_images(path: Path, stated: Images, progress: StageProgress) -> ImagesSe
     DatabaseError
         The database cannot be read, or a record is no Datum.
     """
+    seen: ImagesSeen = database_cursor.read_apart(
+        [path], _read, path, stated, on_message=progress.advance
+    )
+    return seen
+
+
+def _read(path: Path, stated: Images, advance: Callable[[int], None]) -> ImagesSeen:
     shape = (stated.height, stated.width, stated.channels)
     sums = np.zeros(shape, np.uint64)
     wrong, bad = None, 0
-    with databases.open_database(path) as cursor:
+    with database_cursor.open_database(path) as cursor:
         digests = np.full(cursor.entries, BAD, np.int64)
         for index, (key, value) in enumerate(cursor.items()):
             try:
-                pixels = _pixels(databases.read_datum(path, key, value), shape)
+                pixels = _pixels(database_cursor.read_datum(path, key, value), shape)
             except Rejected as error:
                 bad += 1
-                wrong = wrong or f"{path}: record {databases.shown(key)}: {error}"
+                wrong = wrong or f"{path}: record {database_cursor.shown(key)}: {error}"
             else:
                 sums += pixels
                 digests[index] = fingerprint(pixels)
             if index % STEP == STEP - 1:
-                progress.advance(STEP)
+                advance(STEP)
     return ImagesSeen(digests, sums, wrong, bad)
 
 

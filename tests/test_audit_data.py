@@ -15,7 +15,7 @@ from data_prep.datums import image_datum, key, label_datum
 from netgen import paper
 from netgen.audit.inspection import InspectionError, InspectionFinding, InspectionVerdict, inspect
 from netgen.caffe.caffe_pb2 import Datum
-from netgen.caffe.databases import DatabaseError, open_database
+from netgen.caffe.database_cursor import DatabaseError, open_database
 from netgen.network.dataset import Dataset, Images, Task, split_in, write_dataset
 
 PAIRS = paper.TASKS["anp"]

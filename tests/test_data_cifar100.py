@@ -25,7 +25,7 @@ from data_prep.cifar100 import FOLDER, Cifar100
 from data_prep.image_source import DataError, Item
 from data_prep.listings import read_list
 from data_prep.python2_pickle import PickleError, read_pickle
-from netgen.caffe.databases import open_database
+from netgen.caffe.database_cursor import open_database
 
 TRAIN, TEST = 20, 6
 

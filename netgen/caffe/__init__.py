@@ -5,6 +5,7 @@ __all__ = [
     "caffemodel",
     "caffemodel_check",
     "child",
+    "database_cursor",
     "databases",
     "engine",
     "schema",

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from netgen.caffe.caffe_pb2 import LayerParameter
-from netgen.caffe.databases import DatabaseError, Databases, open_database, read_labels
+from netgen.caffe.database_cursor import DatabaseError, open_database, read_apart
+from netgen.caffe.databases import Databases, read_labels
 from netgen.caffe.schema import Phase
 from netgen.evaluation.tally import Ints, most_frequent
 from netgen.network.dataset import Dataset
@@ -92,12 +93,17 @@ def _stored(labels: LayerParameter | None) -> Ints | None:
     source = labels.data_param.source if labels is not None and labels.type == "Data" else ""
     if not source or not Path(source).exists():
         return None
-    with open_database(Path(source)) as cursor:
+    path = Path(source)
+    found: list[float] | None = read_apart([path], _stored_values, path)
+    return np.array(found, np.int64) if found and min(found) >= 0 else None
+
+
+def _stored_values(path: Path) -> list[float] | None:
+    with open_database(path) as cursor:
         try:
-            found = [
+            return [
                 datum.float_data[0] if datum.float_data else datum.label
                 for _, datum in cursor.datums()
             ]
         except DatabaseError:  # not one of Caffe's databases
             return None
-    return np.array(found, np.int64) if found and min(found) >= 0 else None

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.caffe.child import call, send
-from netgen.caffe.databases import DatabaseError, open_database, shown
-from netgen.caffe.engine import find_engine, require_gpu
+from netgen.caffe.database_cursor import DatabaseError, check_readable, open_database, shown
+from netgen.caffe.engine import EngineError, find_engine, require_gpu
 from netgen.cost.layers.layer_types import Shape
 from netgen.evaluation.deployed import Deployed, DeployedError
 from netgen.system.text import shape_text
@@ -163,11 +163,17 @@ def score(
         else:
             on_scores(found)
 
-    if engine == "caffe":
-        call(_score_in_caffe, job, silence=SILENCE, on_message=on_message)
+    if engine == "opencv" and not isinstance(job.batches, StoredImages):
+        for scores in _score_in_opencv(job):
+            on_message(scores)
         return
-    for scores in _score_in_opencv(job):
-        on_message(scores)
+    in_child = _score_in_caffe if engine == "caffe" else _send_scores_of_opencv
+    try:
+        call(in_child, job, silence=SILENCE, on_message=on_message)
+    except EngineError:
+        if isinstance(job.batches, StoredImages):
+            check_readable([job.batches.path])
+        raise
 
 
 def _score_in_caffe(job: ScoringJob) -> None:
@@ -190,6 +196,12 @@ def _score_in_caffe(job: ScoringJob) -> None:
         data.data[...] = batch
         net.forward()
         send({head.task: _flat(net.blobs[head.blob].data.copy()) for head in job.network.heads})
+
+
+def _send_scores_of_opencv(job: ScoringJob) -> None:
+    """Run in a child process, which a damaged database may end."""
+    for found in _score_in_opencv(job):
+        send(found)
 
 
 def _score_in_opencv(job: ScoringJob) -> Iterator[Scores | Unread]:

@@ -15,12 +15,14 @@ from typing import Any
 import msgspec
 
 from netgen.caffe.child import call
+from netgen.caffe.database_cursor import check_readable
 from netgen.caffe.engine import EngineError, find_engine, require_gpu
 from netgen.caffe.schema import layers_in, read_net
 from netgen.network.description import description_in, text_of, trained_on
 from netgen.system.files import digest, write_all
 from netgen.system.machine import versions
 from netgen.training import fingerprint, snapshots
+from netgen.training.feeds import databases_of
 from netgen.training.fingerprint import EngineReport, describe
 from netgen.training.journal import Journal, read_journal
 from netgen.training.plan import TrainingPlan, run_solver
@@ -32,6 +34,8 @@ from netgen.training.worker import train_round
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOCK = "lock"
+# What Caffe says, in small letters, when reading a database ended it.
+READING_ENDED_IT = ("sigbus", "sigsegv", "mdb")
 START_UP = 300  # seconds that importing Caffe and initialising a GPU may take
 
 
@@ -215,6 +219,8 @@ def train(folder: RunFolder, record: RunRecord, listener: RunListener, timeout: 
                 signals=SIGNALS,
             )  # fmt: skip
         except EngineError as error:
+            if any(word in str(error).lower() for word in READING_ENDED_IT):
+                check_readable(databases_of(folder.net))
             raise EngineError(
                 f"{error}. Caffe's log: {folder.caffe_log}. {how_to_resume(folder)}"
             ) from None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netgen.caffe.caffe_pb2 import DataParameter, LayerParameter
-from netgen.caffe.databases import Databases, open_database, read_labels
-from netgen.caffe.schema import Phase
+from netgen.caffe.databases import Databases, count_records, read_labels
+from netgen.caffe.schema import Phase, read_net
 from netgen.cost.complexity import READS_LABELS
 
 
@@ -59,6 +59,12 @@ def check_feed(layers: Sequence[LayerParameter], phase: Phase) -> Feed:
     return Feed(records, batches.pop())
 
 
+def databases_of(net: Path) -> list[Path]:
+    """Return the databases that a network's prototxt names for any phase, each once."""
+    sources = [layer.data_param.source for layer in read_net(net).layer if layer.type == "Data"]
+    return [Path(source) for source in dict.fromkeys(sources)]
+
+
 def _labels(layers: Sequence[LayerParameter]) -> dict[str, int | None]:
     """Return the blobs that are read as labels, and the number of classes of each."""
     classes = {
@@ -79,8 +85,7 @@ def _records(phase: Phase, paths: dict[str, Path], labels: dict[str, int | None]
     of_labels = {top: path for top, path in paths.items() if top in labels}
     others = [path for top, path in paths.items() if top not in labels]
     if not of_labels:
-        with open_database(others[0]) as cursor:
-            return cursor.entries
+        return count_records(others[0])
     read = read_labels(Databases(others[0] if others else None, of_labels))
     counts = {paths.get(name, others[0] if others else None): n for name, n in read.records.items()}
     if len(set(counts.values())) > 1:

@@ -17,7 +17,7 @@ from netgen.audit.inspection.same_nets import GivenNet, built, same_end
 from netgen.audit.inspection.solver_nets import SolverNets
 from netgen.audit.inspection.source_layers import source_of
 from netgen.caffe.caffe_pb2 import LayerParameter
-from netgen.caffe.databases import Databases, first_shape, open_database
+from netgen.caffe.databases import Databases, count_records, first_shape
 from netgen.caffe.schema import Phase
 from netgen.network.dataset import read_dataset
 from netgen.system.text import listed, shape_text
@@ -115,8 +115,7 @@ def of_solver(folder: str, file: str, nets: SolverNets) -> Iterator[Finding]:
     path = (split.images or next(iter(split.labels.values()), None)) if split else None
     if path is None:
         return
-    with open_database(path) as cursor:
-        records = cursor.entries
+    records = count_records(path)
     for tests, batch in zip(nets.solver.test_iter, nets.test_batches, strict=False):
         if batch is None:
             what = (

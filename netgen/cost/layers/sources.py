@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netgen.caffe.caffe_pb2 import BlobShape, DataParameter, Datum, LayerParameter
-from netgen.caffe.databases import DatabaseError, open_database
+from netgen.caffe.database_cursor import DatabaseError
+from netgen.caffe.databases import first_datum
 from netgen.cost.layers.layer_types import (
     ANY,
     RULES,
@@ -209,8 +210,7 @@ def _first_record(layer: LayerParameter) -> Image | None:
     if layer.data_param.backend != DataParameter.LMDB or not os.path.isdir(source):
         return None
     try:
-        with open_database(Path(source)) as cursor:
-            _, datum = next(cursor.datums())
+        datum = first_datum(Path(source))
     except DatabaseError as error:
         raise ShapeError(f"database {error}") from None
     return _decoded(datum, layer) if datum.encoded else (datum.channels, datum.height, datum.width)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import shlex
 import sys
+import traceback
 import warnings
 from typing import Any
 
 import click
 
 from netgen.network.training_commands import TrainingCommands
+from netgen.system.text import printable
 
 # The commands in the order of use; each is a module of `netgen.commands` with a `command`.
 COMMANDS = (
@@ -48,6 +51,12 @@ NEXT_STEPS = {
 }
 
 
+LONGEST_ERROR = 300  # characters of an exception that a message repeats
+UNEXPECTED = 70  # the exit status of a defect of netgen's own, as <sysexits.h> has it
+DEEP = "nested too deeply to be read: is it the right file?"
+MEMORY = "out of memory: free some, raise the limit (`ulimit -v`), or give it less to do"
+
+
 class Commands(click.Group):
     """A group that imports a command's module only when that command is used."""
 
@@ -81,12 +90,40 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ValueError as error:
             raise click.ClickException(str(error)) from error
+        except MemoryError as error:
+            raise click.ClickException(MEMORY) from error
+        except RecursionError as error:
+            raise click.ClickException(DEEP) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # `netgen list | head`: click ends without a message
                 raise
             raise click.ClickException(_sentence(error)) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            raise UnexpectedError(error) from error
         finally:
             warnings.formatwarning = python_format
+            if ctx.params.get("debug"):
+                _print_traceback()
+
+
+class UnexpectedError(click.ClickException):
+    """An exception that netgen should have made a message of: how to report it."""
+
+    exit_code = UNEXPECTED
+
+    def __init__(self, error: Exception) -> None:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        name = frame.filename.rpartition("site-packages/")[2]
+        what = printable(f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
+        again = shlex.join(
+            ["netgen", "--debug", *(word for word in sys.argv[1:] if word != "--debug")]
+        )
+        super().__init__(
+            f"a defect of netgen's ({what}, at {name}:{frame.lineno}): please report it, with the"
+            f" files that it was given and what this prints: {printable(again)}"
+        )
 
 
 TRAINING = "\n  ".join(TrainingCommands("xs").lines)
@@ -97,13 +134,25 @@ First steps:
   netgen list                the networks of Table 2
   netgen build --variant xs  write one as prototxt
   {TRAINING}
+
+\b
+Exit status: 0 done, 1 an error or a difference that is told, 2 wrong usage,
+{UNEXPECTED} a defect of netgen's own.
 """
 
 
 @click.group(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="netgen")
-def main() -> None:
-    """Run a command of netgen."""
+@click.option("--debug", is_flag=True, help="After an error, print where it was raised, too.")
+def main(debug: bool) -> None:
+    """Run a command of netgen; `Commands.invoke` reads `debug`."""
+
+
+def _print_traceback() -> None:
+    """Print the traceback of the exception that ends a command with a message, if one does."""
+    error = sys.exc_info()[1]
+    if error is not None and not isinstance(error, click.exceptions.Exit | SystemExit):
+        traceback.print_exception(error.__cause__ or error)
 
 
 def _note(message: Warning | str, *_where: Any, **_line: Any) -> str:

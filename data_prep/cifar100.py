@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from data_prep.image_source import DataError, ImageSource, Item, Pixels, SplitName
 from data_prep.python2_pickle import PickleError, read_pickle
+from netgen.system.files import check_regular
 
 FOLDER = "cifar-100-python"
 ARCHIVE = f"{FOLDER}.tar.gz"
@@ -186,6 +187,7 @@ def _from_archive(path: Path) -> dict[str, bytes]:
     """Read the files from the archive in one pass; other files in it are skipped."""
     wanted = {f"{FOLDER}/{name}": name for name in FILES}
     found = {}
+    check_regular(path)
     with gzip.open(path) as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isreg() else None

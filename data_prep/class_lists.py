@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data_prep.image_source import DataError
 from netgen.network.dataset import PATTERNS_IN_WORDS, RESERVED_NAMES, TASK_NAME
+from netgen.system.files import read_text_file
 
 
 def read_classes(file: Path) -> tuple[str, ...]:
@@ -19,7 +20,7 @@ def read_classes(file: Path) -> tuple[str, ...]:
         It cannot be read, is not UTF-8, or is empty.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text_file(file, encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise DataError(
             f"{file}: {error.strerror}: it should have one class name per line"

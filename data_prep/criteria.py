@@ -26,6 +26,7 @@ from netgen.paper.ontology import (
     split_pair,
     with_rich_adjectives,
 )
+from netgen.system.files import read_text_file
 from netgen.system.text import listed
 
 COUNTS_HEADING = ["pair", "count"]
@@ -223,7 +224,7 @@ def count_images(root: Path) -> dict[str, int]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_text_file(file, encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{file}: not UTF-8 text: save it as UTF-8") from None
 

@@ -11,6 +11,7 @@ from typing import get_args
 from data_prep.class_lists import check_classes, check_task, dataset_name, in_order, read_classes
 from data_prep.image_files import FileTree, unique_items
 from data_prep.image_source import DataError, ImageSource, Item, Reject, SplitName
+from netgen.system.files import check_regular
 
 PATH, SPLIT = "path", "split"
 DELIMITERS = ",;\t"
@@ -105,6 +106,7 @@ class _CsvTable:
         """Yield the number of every line that ends a row, and the row's fields."""
         try:
             # A path may hold any bytes; class names may not, and are checked.
+            check_regular(self.file)
             with self.file.open(
                 encoding="utf-8-sig", errors="surrogateescape", newline=""
             ) as content:

@@ -7,6 +7,7 @@ item gives its family and its season, and no two items share both.
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from functools import cache, partial
@@ -17,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.image_source import DataError, ImageSource, Item, Pixels, SplitName
+from netgen.system.files import read_file
 
 # Where Debian's package puts it.
 PACKAGE = "dataset-fashion-mnist"
 PACKAGE_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+LARGEST = 2**28  # bytes of a file, packed or not; the largest published one has 47 million
 
 # Items are the published labels, in their order; families and seasons are our choice.
 TASKS = ("item", "family", "season")
@@ -140,8 +143,14 @@ def _read_idx(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 def _unpacked(file: Path) -> bytes:
     try:
-        content = file.read_bytes()
-        return gzip.decompress(content) if file.suffix == ".gz" else content
+        content = read_file(file, LARGEST)
+        if file.suffix != ".gz":
+            return content
+        with gzip.open(io.BytesIO(content)) as unzipped:
+            content = unzipped.read(LARGEST + 1)
+        if len(content) > LARGEST:  # so gzip has not compared the checksum
+            raise DataError(f"{file}: over {LARGEST:,} bytes unpacked: not Fashion-MNIST's")
+        return content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{file}: damaged: {error}: copy it again") from None
     except OSError as error:

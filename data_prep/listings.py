@@ -14,6 +14,7 @@ from typing import Any
 
 from data_prep.datums import key
 from data_prep.ledger import Ledger, decoded
+from netgen.system.files import check_regular
 
 RECORDS, REJECTS, DUPLICATES = "records.csv", "rejects.csv", "duplicates.csv"
 # After these, each task's class name and label: `class:noun`, `label:noun`, …
@@ -33,6 +34,7 @@ def write_lists(ledger: Ledger, tasks: Mapping[str, Sequence[str]], folder: Path
 
 def read_list(file: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of a list, each as column -> field."""
+    check_regular(file)
     with file.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
         yield from csv.DictReader(lines, dialect="unix", strict=True)
 

@@ -11,6 +11,7 @@ from data_prep.class_lists import check_classes, read_classes
 from data_prep.image_files import FileTree, unique_items
 from data_prep.image_source import DataError, ImageSource, Item, Reject, SplitName
 from netgen.paper.ontology import CLASS_LISTS, split_pair
+from netgen.system.files import check_regular
 
 NAME = "mtvso"
 # In the order of Table 2; a line of a split list names its classes in another.
@@ -121,6 +122,7 @@ class _SplitLists:
     def _rows(self) -> Iterator[Item | Reject]:
         for split, file in zip(get_args(SplitName), self.splits, strict=True):
             try:
+                check_regular(file)
                 with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
                     for number, line in enumerate(lines, 1):
                         if line.strip():

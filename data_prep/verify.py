@@ -21,6 +21,7 @@ from netgen.caffe.caffe_pb2 import BlobProto
 from netgen.caffe.database_cursor import DatabaseError, open_database, read_apart
 from netgen.caffe.databases import Databases, Labels, read_labels
 from netgen.network.dataset import Dataset, DatasetError, Split, class_names, read_dataset
+from netgen.system.files import MODELS, read_file
 
 AGAIN = "make the dataset again"
 
@@ -258,7 +259,7 @@ def _pixel_mean(file: Path, seen: ImagesSeen) -> DatasetCheck:
     if not file.exists():
         return DatasetCheck(MEAN, CheckOutcome.SKIPPED, "no such file")
     try:
-        blob = BlobProto.FromString(file.read_bytes())
+        blob = BlobProto.FromString(read_file(file, MODELS))
         values = np.asarray(blob.data, np.float32)
     except (DecodeError, OSError) as error:
         return DatasetCheck(MEAN, CheckOutcome.FAILED, f"{file}: {error}: {AGAIN}")

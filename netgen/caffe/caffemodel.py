@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 
 from netgen.caffe import caffe_pb2, legacy
 from netgen.caffe.schema import SchemaError, read_caffemodel
-from netgen.system.files import digest
+from netgen.system.files import check_regular, digest, read_file
 from netgen.system.text import shape_text
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ def shapes_text(blobs: Iterable[Shape]) -> str:
 def _read(path: str | os.PathLike[str]) -> bytes:
     file = os.fspath(path)
     try:
-        if Path(path).stat().st_size > LARGEST:
+        if check_regular(path).st_size > LARGEST:
             raise SchemaError(f"{file}: over 2 GB, more than Caffe can read: is it the right file?")
-        return Path(path).read_bytes()
+        return read_file(path, LARGEST)
     except OSError as error:
         raise SchemaError(f"{file}: {error.strerror}: check the path") from None
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Literal, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from netgen.caffe import caffe_pb2, legacy, prototext
+from netgen.system.files import MODELS, check_regular, read_file
 from netgen.system.text import listed
 
 Phase = Literal["TRAIN", "TEST"]
@@ -196,7 +196,7 @@ def _meets(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule) -> bool:
 
 def _bytes(path: str | os.PathLike[str]) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_file(path, MODELS)
     except OSError as error:
         raise SchemaError(f"{os.fspath(path)}: {error.strerror}: check the path") from None
 
@@ -205,7 +205,7 @@ def _text(path: str | os.PathLike[str]) -> str:
     """Read a text file, refusing by size before reading and by content before parsing."""
     source = os.fspath(path)
     try:
-        size = Path(path).stat().st_size
+        size = check_regular(path).st_size
     except OSError as error:
         raise SchemaError(f"{source}: {error.strerror}: check the path") from None
     if size > LARGEST_TEXT:

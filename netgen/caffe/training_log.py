@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netgen.caffe.schema import SchemaError, layers_in, parse_net, read_net
+from netgen.system.files import LOGS, read_text_file
 
 if TYPE_CHECKING:
     from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
@@ -140,7 +141,7 @@ def read_log(path: Path) -> TrainingLog:
     LogError
         The file has no line of a training.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = read_text_file(path, LOGS, errors="replace")
     lines = text[: text.rfind("\n") + 1].splitlines()  # a last line may be cut off in a number
     reader = LogReader()
     completed = [*map(reader.read, lines), reader.end()]

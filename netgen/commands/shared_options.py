@@ -12,6 +12,7 @@ import click
 
 from netgen.network.dataset import MTVSO, Dataset, read_dataset
 from netgen.network.variants import Variant, find
+from netgen.system.files import read_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +92,7 @@ def print_table(rows: Sequence[dict[str, str]]) -> None:
 
 def differs(file: Path, text: str) -> bool:
     """Return whether `file` lacks or differs from `text`; print the difference."""
-    on_disk = file.read_bytes() if file.exists() else b""
+    on_disk = read_file(file) if file.exists() else b""
     if on_disk == text.encode():
         return False
     sys.stdout.writelines(

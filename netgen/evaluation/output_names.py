@@ -11,6 +11,7 @@ import numpy as np
 
 from netgen.evaluation.tally import Ints
 from netgen.network.dataset import Dataset, class_names
+from netgen.system.files import read_text_file
 from netgen.system.text import listed
 
 SHOWN = 10  # names that a message lists
@@ -31,10 +32,10 @@ def read_outputs(file: Path) -> list[str]:
         It cannot be read, or two names are the same.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text_file(file)
         is_json = file.suffix == ".json"
         names = msgspec.json.decode(text, type=list[str]) if is_json else text.splitlines()
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
         raise NamingError(
             f"{file}: {error}: give a text file, one class name per line, or a JSON list"
         ) from None

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from netgen.system.files import write_all
+from netgen.system.files import read_file, write_all
 
 VERSION = 1  # of the file format; increase it when a field changes its meaning or is removed
 TOP = 5  # "Top-k accuracy denotes the percentage of correct predictions within the top k" (5.2)
@@ -216,7 +216,7 @@ def read_result(file: Path) -> Result:
         The file is missing, not a result, or of another version.
     """
     try:
-        content = file.read_bytes()
+        content = read_file(file)
         version = msgspec.json.decode(content, type=_Versioned).version
         if version != VERSION:
             raise ResultError(
@@ -226,7 +226,7 @@ def read_result(file: Path) -> Result:
         return msgspec.json.decode(content, type=Result)
     except OSError as error:
         raise ResultError(f"{file}: {error.strerror}: make one with `netgen eval`") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ResultError(
             f"{file}: not a result of `netgen eval` ({error}): give the file that --out named"
         ) from None

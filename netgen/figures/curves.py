@@ -20,6 +20,7 @@ from netgen.figures.style import (
     save_figure,
     set_titles,
 )
+from netgen.system.files import check_regular
 from netgen.training.journal import read_journal
 
 SMOOTH = 0.04  # the thick line's window, as a share of all displays
@@ -67,16 +68,13 @@ def read_run(path: Path) -> RunCurves:
         It is none of these, or there is nothing to draw in it yet.
     """
     file = path / JOURNAL if path.is_dir() else path
+    check_regular(file)
     with file.open("rb") as content:
         is_journal = content.read(1) == b"{"
     if not is_journal:
         log = read_log(file)
         return RunCurves(file.stem, _curves(log.train), _curves(log.test), ())
     entries = read_journal(file)
-    if not all(isinstance(entry, dict) and "event" in entry for entry in entries):
-        raise CurvesError(
-            f"{file}: not a {JOURNAL} of `netgen train`: give a run's folder, or Caffe's log"
-        )
     of = {event: [e for e in entries if e["event"] == event] for event in ("train", "test", "drop")}
     found = {
         event: _curves(NetOutputs(e["iteration"], e["outputs"]) for e in of[event])

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from netgen import paper
+from netgen.system.files import read_text_file
 
 if TYPE_CHECKING:
     from netgen.caffe.schema import Phase
@@ -144,12 +145,14 @@ def read_dataset(file: Path) -> Dataset:
         path that is not there.
     """
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomllib.loads(read_text_file(file))
         dataset = msgspec.convert(data, Dataset)
     except OSError as error:
         raise DatasetError(f"{file}: {error.strerror}: make one with `netgen data`") from None
     except UnicodeDecodeError:
         raise DatasetError(f"{file}: not UTF-8 text: name a dataset.toml, saved so") from None
+    except RecursionError:
+        raise DatasetError(f"{file}: nested too deeply: name a dataset.toml") from None
     except tomllib.TOMLDecodeError as error:
         raise DatasetError(f"{file}: not TOML: {error}: correct it") from None
     except msgspec.ValidationError as error:
@@ -185,7 +188,7 @@ def class_names(task: Task) -> list[str] | None:
     if task.names is None:
         return None
     try:
-        names = Path(task.names).read_text(encoding="utf-8").splitlines()
+        names = read_text_file(task.names).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{task.names}: class names of {task.name!r}: {error}") from None
     if len(names) != task.classes:

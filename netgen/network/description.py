@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from netgen.network.dataset import Dataset, Images, Task, class_names, read_dataset
 from netgen.network.variants import NETWORKS, Variant
+from netgen.system.files import read_file
 
 FILE = "deploy.json"
 VERSION: Literal[1] = (
@@ -108,12 +109,12 @@ def description_in(*folders: Path) -> tuple[Path, Description] | None:
     for folder in folders:
         file = folder / FILE
         try:
-            return folder, msgspec.json.decode(file.read_bytes(), type=Description)
+            return folder, msgspec.json.decode(read_file(file), type=Description)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise DescriptionError(f"{file}: {error.strerror}: make it readable") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DescriptionError(
                 f"{file}: not what `netgen build` writes beside deploy.prototxt ({error}): build"
                 " the network again, or remove the file and give --variant, --net and --dataset"

@@ -1,16 +1,91 @@
-"""Write files completely or not at all, and compute their checksums."""
+"""Read files that are files, write them completely or not at all, and compute checksums."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 
 CHUNK = 2**20  # bytes that are read at a time
+
+# The most bytes of a file that are read into memory, by what it holds.
+SETTINGS = 2**24  # JSON, TOML, class names; the largest known are below 1 MB
+LOGS = 2**28  # a log, or a journal; a million iterations are 200 MB
+MODELS = 2**31  # a caffemodel, a solverstate: protobuf itself reads no larger message
+
+# What is no file, and how a message calls it.
+SPECIAL = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def check_regular(path: str | os.PathLike[str]) -> os.stat_result:
+    """Check that `path` is a file; return its status. Every path that is given is checked so.
+
+    Reading a named pipe waits for whoever writes to it, and a device may have no end.
+
+    Raises
+    ------
+    OSError
+        It is something else, or is not there; `strerror` says what it is, `filename` is the path.
+    """
+    status = os.stat(path)
+    mode = status.st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    for is_it, name in SPECIAL:
+        if is_it(mode):
+            why = f"{name}, not a file: copy what it gives into a file, and name that"
+            raise OSError(errno.EINVAL, why, os.fspath(path))
+    return status
+
+
+def read_file(path: str | os.PathLike[str], most: int = SETTINGS) -> bytes:
+    """Return a file's content, at most `most` bytes.
+
+    Raises
+    ------
+    OSError
+        As for `check_regular`; it is larger; or it cannot be read.
+    """
+    name = os.fspath(path)
+    size = check_regular(path).st_size
+    content = b""
+    if size <= most:
+        # Not blocking: it may have become a named pipe since.
+        with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            content = file.read(size + 1)  # not `most`: Python makes room for all of it at once
+            while len(content) <= most and (more := file.read(CHUNK)):  # as of files in /proc
+                content += more
+    if max(size, len(content)) > most:
+        why = f"over {most // 2**20:,} MB, too large for what it should be: is it the right file?"
+        raise OSError(errno.EFBIG, why, name)
+    return content
+
+
+def read_text_file(
+    path: str | os.PathLike[str],
+    most: int = SETTINGS,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+) -> str:
+    """Return a text file's content, with every kind of line end as one; raises as `read_file`.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        It is not text of that encoding.
+    """
+    text = read_file(path, most).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_all(contents: Mapping[Path, str | bytes]) -> None:
@@ -24,9 +99,8 @@ def write_all(contents: Mapping[Path, str | bytes]) -> None:
     made: list[Path] = []  # to be removed if anything fails, the newest first
     try:
         temporary = {path: _write_beside(path, content, made) for path, content in contents.items()}
-        for path in contents:  # what a rename could still fail for
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        for path in contents:  # what a rename could still fail for, or should not replace
+            _check_replaceable(path)
         for path, file in temporary.items():
             file.replace(path)
     except BaseException:
@@ -44,8 +118,7 @@ def check_writable(path: Path) -> None:
     OSError
         It could not; its `filename` is the path.
     """
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    _check_replaceable(path)
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     try:
         with TemporaryFile(dir=folder):
@@ -56,6 +129,7 @@ def check_writable(path: Path) -> None:
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
     """Return a file's checksum, in hexadecimal."""
+    check_regular(path)
     sum_ = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(CHUNK):
@@ -76,6 +150,11 @@ def _write_beside(path: Path, content: str | bytes, made: list[Path]) -> Path:
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     return Path(file.name)
+
+
+def _check_replaceable(path: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):  # so it is to be made
+        check_regular(path)
 
 
 def _umask() -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from netgen.caffe.caffe_pb2 import SolverState
 from netgen.cost.memory import FLOAT
+from netgen.system.files import MODELS, read_file
 from netgen.training.plan import TrainingPlan
 from netgen.training.snapshots import KINDS, Snapshot, check_written, require_space
 
@@ -53,7 +54,7 @@ class CaffeSolver:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Load weights, momentum, iteration and step of a snapshot."""
-        state = SolverState.FromString(snapshot.solverstate.read_bytes())
+        state = SolverState.FromString(read_file(snapshot.solverstate, MODELS))
         state.ClearField("learned_net")  # its path: the run may have been moved
         self._restore(state, snapshot.path.parent)
         self.net.copy_from(str(snapshot.model))
@@ -136,7 +137,7 @@ class CaffeSolver:
         self._solver.snapshot()
         check_written(path, self.blobs)
         file = path.with_name(path.name + KINDS[1])
-        state = SolverState.FromString(file.read_bytes())
+        state = SolverState.FromString(read_file(file, MODELS))
         if state.current_step == step:
             return
         state.current_step = step

@@ -19,7 +19,7 @@ from netgen.caffe.database_cursor import check_readable
 from netgen.caffe.engine import EngineError, find_engine, require_gpu
 from netgen.caffe.schema import layers_in, read_net
 from netgen.network.description import description_in, text_of, trained_on
-from netgen.system.files import digest, write_all
+from netgen.system.files import digest, read_file, write_all
 from netgen.system.machine import versions
 from netgen.training import fingerprint, snapshots
 from netgen.training.feeds import databases_of
@@ -93,7 +93,7 @@ def begin(
     folder.snapshots.mkdir(exist_ok=True)
     write_all(
         {
-            folder.net: net.read_bytes(),
+            folder.net: read_file(net),
             **_for_predictions(folder, net),
             folder.solver: run_solver(plan, folder.net.as_posix(), []),
             folder.journal: "",
@@ -112,7 +112,7 @@ def _for_predictions(folder: RunFolder, net: Path) -> dict[Path, str | bytes]:
     layers = layers_in(read_net(net), "TRAIN")
     images = next(layer.data_param.source for layer in layers if not layer.bottom)
     described = trained_on(found[1], Path(images))
-    return {folder.deploy: deploy.read_bytes(), folder.description: text_of(described)}
+    return {folder.deploy: read_file(deploy), folder.description: text_of(described)}
 
 
 def resume(

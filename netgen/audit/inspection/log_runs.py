@@ -25,6 +25,7 @@ from netgen.caffe.training_log import (
     printed_prototxts,
 )
 from netgen.cost.layers.layer_types import Shape
+from netgen.system.files import LOGS, check_regular, read_text_file
 
 SOLVER = "Initializing solver from parameters:"
 RATE = re.compile(r"Iteration (\d{1,10}), lr = (\S+)")
@@ -36,7 +37,6 @@ IGNORED = re.compile(r"Ignoring source layer (\S+)")
 BEGINS = "\nlayer {"
 SNAPSHOT = re.compile(r"Snapshotting to (?:binary proto ?file |HDF5 file )?(\S+\.caffemodel\S*)")
 OF_TEST_NET = "Creating test net"
-LARGEST = 2**28
 
 
 @dataclass(frozen=True)
@@ -204,9 +204,9 @@ def tests_of(runs: Sequence[Run]) -> list[NetOutputs]:
 def _lines(path: Path) -> list[str]:
     """Return the lines of a log; a last one that was cut off is left out."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise LogError(f"{path}: over {LARGEST / 2**20:,.0f} MB: is it Caffe's log?")
-        text = path.read_text(encoding="utf-8", errors="replace")
+        if check_regular(path).st_size > LOGS:
+            raise LogError(f"{path}: over {LOGS / 2**20:,.0f} MB: is it Caffe's log?")
+        text = read_text_file(path, LOGS, errors="replace")
     except OSError as error:
         raise LogError(f"{path}: {error.strerror}: check the path") from None
     return text[: text.rfind("\n") + 1].splitlines()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from netgen.audit.measurements.measurement import AuditInputs, NeedsData
 from netgen.paper.ontology import CLASS_LISTS, entries_of, split_pair, with_rich_adjectives
+from netgen.system.files import read_file
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _sha256(file: Path) -> str:
 @cache
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_file(file)
     except OSError as error:
         raise NeedsData(f"{file}: {error.strerror}") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,11 +17,12 @@ from netgen.evaluation.results import Count, TaskResult, read_result
 from netgen.figures.cross_weights import NoCrossWeightsError, cross_weights
 from netgen.pipeline.miniature import Cell, ExperimentError, ExperimentSettings
 from netgen.pipeline.parts import result_file, trained_weights
-from netgen.system.files import digest, write_all
+from netgen.system.files import digest, read_file, write_all
 from netgen.system.machine import commit
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
 
+T = TypeVar("T")
 VERSION = 1  # of the format of results.json
 NEAR = 0.01  # a cross weight within this distance of 0 or 1 counts as near it
 
@@ -156,7 +157,7 @@ def record_cell(cell: Cell, folder: Path) -> CellRecord:
 def recorded_cell(folder: Path) -> CellRecord | None:
     """Return the results of the cell in that folder; None until it is done."""
     file = _file(folder)
-    return msgspec.json.decode(file.read_bytes(), type=CellRecord) if file.exists() else None
+    return _decoded(file, CellRecord) if file.exists() else None
 
 
 def read_experiment(file: Path) -> Experiment:
@@ -168,11 +169,21 @@ def read_experiment(file: Path) -> Experiment:
         The file is missing or damaged.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Experiment)
+        return msgspec.json.decode(read_file(file), type=Experiment)
     except OSError as error:
         raise ExperimentError(f"{file}: {error.strerror}: `netgen experiment` writes it") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ExperimentError(f"{file}: not an experiment's results ({error})") from None
+
+
+def _decoded(file: Path, kind: type[T]) -> T:
+    """Read what an experiment wrote; an `ExperimentError` when it is damaged."""
+    try:
+        return msgspec.json.decode(read_file(file), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ExperimentError(
+            f"{file}: not what `netgen experiment` writes ({error}): remove it, and --resume"
+        ) from None
 
 
 def _file(folder: Path) -> Path:
@@ -220,7 +231,7 @@ def read_choice(out: Path) -> list[CellRecord]:
         The file is damaged.
     """
     file = out / CHOOSING_FILE
-    return msgspec.json.decode(file.read_bytes(), type=list[CellRecord]) if file.exists() else []
+    return _decoded(file, list[CellRecord]) if file.exists() else []
 
 
 def means(cells: Iterable[CellRecord]) -> dict[float, float]:

@@ -33,13 +33,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from netgen.caffe.schema import layers_in, read_net
 from netgen.caffe.training_log import LogError, NetOutputs, TrainingLog
-from netgen.system.files import write_all
+from netgen.system.files import LOGS, read_text_file, write_all
 from netgen.training.state import COMPLETED
 
 Entry = dict[str, Any]
@@ -47,6 +49,53 @@ Entry = dict[str, Any]
 # Of the lines of one iteration number, which come before its snapshot, and which after it.
 BEFORE_SNAPSHOT = frozenset({"test", "drop", "snapshot"})
 AFTER_SNAPSHOT = frozenset({"round", "train", "end"})
+
+
+class JournalError(ValueError):
+    """A journal that is damaged, or none; the message says where."""
+
+
+class _Line(msgspec.Struct, tag_field="event"):
+    """A line as it is read again; what nothing reads is not checked."""
+
+    iteration: int
+    seconds: float = 0.0
+
+
+class _Start(_Line, tag="start"):
+    pass
+
+
+class _Round(_Line, tag="round"):
+    pass
+
+
+class _Resume(_Line, tag="resume"):
+    pass
+
+
+class _Train(_Line, tag="train", kw_only=True):
+    outputs: dict[str, float | None]
+    lr: float | None = None
+
+
+class _Test(_Line, tag="test", kw_only=True):
+    outputs: dict[str, float | None]
+
+
+class _Drop(_Line, tag="drop", kw_only=True):
+    lr: float | None
+
+
+class _Snapshot(_Line, tag="snapshot", kw_only=True):
+    model: str
+
+
+class _End(_Line, tag="end", kw_only=True):
+    why: str
+
+
+LINE = _Start | _Round | _Resume | _Train | _Test | _Drop | _Snapshot | _End
 
 
 class Journal:
@@ -77,10 +126,16 @@ def read_journal(path: Path) -> list[Entry]:
     """Return a journal's lines, oldest first; none if it does not exist.
 
     A last line that is still being written, or was cut off, is left out.
+
+    Raises
+    ------
+    JournalError
+        Another line is damaged: not JSON, or a field is missing or of another type.
     """
     if not path.exists():
         return []
-    return list(_whole(path.read_text(encoding="utf-8", errors="replace").splitlines()))
+    text = read_text_file(path, LOGS, errors="replace")
+    return list(_read(path, text.split("\n")))
 
 
 def journal_log(journal: Path, net: Path) -> TrainingLog:
@@ -122,12 +177,28 @@ def _numbers(outputs: Mapping[str, float | None]) -> dict[str, float]:
     return {name: math.nan if value is None else value for name, value in outputs.items()}
 
 
-def _whole(lines: Iterable[str]) -> Iterable[Entry]:
-    for line in lines:
+def _read(path: Path, lines: Sequence[str]) -> Iterator[Entry]:
+    last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=0)
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
+            entry: Entry = msgspec.json.decode(line)
+            msgspec.convert(entry, LINE)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise _damaged(path, number, error) from None
+        except msgspec.DecodeError as error:
+            if number < last:
+                raise _damaged(path, number, error) from None
             return
+        yield entry
+
+
+def _damaged(path: Path, number: int, error: Exception) -> JournalError:
+    return JournalError(
+        f"{path}: not a log.jsonl of `netgen train`, or damaged (line {number}: {error}): correct"
+        " that line; or give a run's folder, or Caffe's log"
+    )
 
 
 def _stays(entry: Mapping[str, Any], iteration: int, after: frozenset[str]) -> bool:

@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Struct
 
 from netgen.network.description import FILE
+from netgen.system.files import read_file
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.plan import TrainingPlan
 
@@ -120,12 +121,12 @@ class RunFolder:
             There is no run here, or its record is damaged or of another version of netgen.
         """
         try:
-            return msgspec.json.decode(self.record.read_bytes(), type=RunRecord)
+            return msgspec.json.decode(read_file(self.record), type=RunRecord)
         except FileNotFoundError:
             raise RunError(
                 f"{self.path}: no run to resume: start one with the same command without --resume"
             ) from None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RunError(
                 f"{self.record}: not a run's record ({error}): it is damaged, or another version"
                 " of netgen wrote it"

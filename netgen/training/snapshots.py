@@ -22,7 +22,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Meta, Struct
 
-from netgen.system.files import digest
+from netgen.system.files import MODELS, digest, read_file
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.state import TrainingState
 
@@ -227,7 +227,7 @@ def check_written(path: Path, blobs: dict[str, list[int]]) -> None:
 
 def _parsed(message: Any, path: Path) -> Any:
     try:
-        message.ParseFromString(path.read_bytes())
+        message.ParseFromString(read_file(path, MODELS))
     except DecodeError:
         raise _cut_off(path) from None
     return message
@@ -239,8 +239,8 @@ def _cut_off(path: Path) -> OSError:
 
 def _read(path: Path) -> Manifest:
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except msgspec.DecodeError as error:
+        manifest = msgspec.json.decode(read_file(path), type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(
             f"{path}: not a snapshot's manifest ({error}): remove it to use an older snapshot"
         ) from None

@@ -1,0 +1,60 @@
+"""Journals that are damaged: the message has the file, the line and the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from netgen.commands.cli import main
+from netgen.training.journal import Journal, JournalError, read_journal
+
+START = '{"event": "start", "iteration": 0}\n'
+DAMAGED = {
+    "a field is missing": ('{"event": "train", "iteration": 1}', "required field `outputs`"),
+    "no event": ('{"version": 1}', "required field `event`"),
+    "another type": ('{"event": "start", "iteration": "1"}', r"got `str` - at `\$.iteration`"),
+    "a value of another type": (
+        '{"event": "test", "iteration": 1, "outputs": {"top1_a": "high"}}', r"at `\$.outputs",
+    ),
+    "no object": ("[1]", "Expected `object`"),
+    "an unknown event": ('{"event": "party", "iteration": 1}', "Invalid value 'party'"),
+    "cut off": ('{"event": "tr', "truncated"),
+    "nested deeply": ("[" * 100_000, "recursion"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_line_is_named_with_its_field(tmp_path: Path, what: str) -> None:
+    line, said = DAMAGED[what]
+    journal = tmp_path / "log.jsonl"
+    journal.write_text(START + line + "\n" + START)
+    with pytest.raises(JournalError, match=f"^{journal}: .*line 2: .*{said}"):
+        read_journal(journal)
+
+
+def test_only_a_last_line_may_be_cut_off(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "log.jsonl")
+    journal.write("train", 1, outputs={"loss_a": float("nan")})
+    with journal.path.open("a") as file:
+        file.write('{"event": "tra')
+    assert [line["outputs"] for line in read_journal(journal.path)] == [{"loss_a": None}]
+
+
+def test_a_separator_of_unicode_within_a_line_does_not_end_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "log.jsonl")
+    journal.write("end", 1, why="failed", what="a\u2028b\x85c")
+    journal.write("resume", 1)
+    assert [line["event"] for line in read_journal(journal.path)] == ["end", "resume"]
+
+
+def test_commands_say_it_in_one_message(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "log.jsonl").write_text(START + "[1]\n")
+    for words in (("log",), ("figure", "curves", "--out", str(tmp_path / "a.png"))):
+        result = CliRunner().invoke(main, [*words, str(tmp_path)])
+        assert result.exit_code == 1, result.output
+        assert result.output.count("Error: ") == 1
+        assert f"{tmp_path / 'log.jsonl'}: " in result.output
+        assert "line 2" in result.output

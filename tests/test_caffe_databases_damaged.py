@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import click.testing
+import lmdb
 import numpy as np
 import pytest
 from support.once import Once
@@ -124,6 +125,20 @@ def test_the_message_names_the_database_and_how_to_make_it_anew(data: Path) -> N
     images = lost_page(data / "train" / "images.lmdb")
     with pytest.raises(DatabaseError, match=r"images\.lmdb: .*`netgen data`"):
         image_digests(images)
+
+
+def test_a_record_that_claims_two_gigabytes_is_told(data: Path) -> None:
+    """Where it would end, nothing is mapped: the process that copies it ends by a signal."""
+    database = data / "train" / "images.lmdb"
+    content = bytearray((database / "data.mdb").read_bytes())
+    with lmdb.open(str(database), readonly=True, lock=False) as opened, opened.begin() as reading:
+        first = next(iter(reading.cursor().iternext(values=False)))
+    at = content.index(first)  # before it come: the size's halves, the flags, the key's length
+    assert content[at - 2 : at] == len(first).to_bytes(2, "little")
+    content[at - 6 : at - 4] = (0x7FFF).to_bytes(2, "little")
+    (database / "data.mdb").write_bytes(content)
+    with pytest.raises(DatabaseError, match=r"images\.lmdb: a damaged LMDB .*SIG(BUS|SEGV)"):
+        image_digests(database)
 
 
 def die(number: int) -> None:

@@ -91,6 +91,7 @@ def open_database(path: Path, views: bool = False) -> Iterator[Cursor]:
     """
     import lmdb  # slow to load and seldom needed
 
+    how: Any = {"buffers": views}
     if not path.exists():
         raise DatabaseError(
             f"{path}: not a readable LMDB (no such folder): make it with `netgen data`, or change"
@@ -99,7 +100,7 @@ def open_database(path: Path, views: bool = False) -> Iterator[Cursor]:
     try:
         with (
             lmdb.open(str(path), readonly=True, lock=False, create=False) as environment,
-            environment.begin(buffers=views) as transaction,
+            environment.begin(**how) as transaction,
         ):
             _check_size(path, environment)
             entries = environment.stat()["entries"]

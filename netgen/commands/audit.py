@@ -49,10 +49,18 @@ def _named(context: click.Context, parameter: click.Parameter, file: str | None)
     return file
 
 
+def _folder(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse what is neither a folder nor a file, which click lets through, before the audit."""
+    if path and not path.is_dir():
+        raise click.BadParameter(f"{path}: not a folder", context, parameter)
+    return path
+
+
 @click.command("audit", short_help="Check the paper's claims against the networks.")
 @click.option(
     "--ontology",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
+    callback=_folder,
     envvar="NETGEN_ONTOLOGY",
     metavar="DIR",
     help="Folder with the public class lists of section 5.1; --only 'needs data' says where they"
@@ -62,6 +70,7 @@ def _named(context: click.Context, parameter: click.Parameter, file: str | None)
 @click.option(
     "--results",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
+    callback=_folder,
     metavar="DIR",
     help="Folder with results of `netgen eval --out`: measures Table 2's accuracies.",
 )

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import lmdb
 
+from data_prep.image_source import DataError
+from netgen.caffe.database_cursor import DatabaseError, read_apart
+
 FIRST_MAP_SIZE = 2**24  # bytes; doubled whenever it is full
 KEPT = 2**23  # bytes at each end of a database: what the next transaction reads is there
 DISK_FULL = 2**20  # bytes: a disk with less free space is full
@@ -36,10 +39,35 @@ class Appender:
         self.file = self.folder / "data.mdb"
 
     def entries(self) -> int:
-        """Return the number of records committed so far."""
+        """Return the number of records committed so far, by a run that was killed.
+
+        Raises
+        ------
+        DataError
+            What it left is damaged, so that reading it or appending to it would end this process.
+        """
         if not self.file.exists():
             return 0
+        try:
+            entries: int = read_apart([self.folder], self._try_to_append)
+        except DatabaseError:
+            raise DataError(
+                f"{self.folder}: damaged since its run was killed: begin anew, without --resume"
+            ) from None
+        return entries
+
+    def _try_to_append(self) -> int:
+        """Touch what an append touches, change nothing, and return the number of records."""
         with self._environment() as environment:
+            transaction = environment.begin(write=True)
+            try:
+                cursor = transaction.cursor()
+                last = cursor.key() if cursor.last() else b""
+                cursor.put(last + b"~", b"", append=True)
+            except lmdb.MapFullError:  # as it may be; an append makes it larger
+                pass
+            finally:
+                transaction.abort()
             return int(environment.stat()["entries"])
 
     def append(self, keys: Sequence[bytes], values: Sequence[DatumBytes]) -> None:

@@ -153,6 +153,21 @@ def test_a_run_that_was_killed_after_the_training_set_goes_on_with_the_test_set(
     assert fingerprints(out) == whole
 
 
+def test_a_database_that_was_damaged_meanwhile_is_told_and_not_appended_to(
+    root: Path, whole: dict[str, str], tmp_path: Path
+) -> None:
+    """LMDB would end the process by a signal: the pages that it maps are not there."""
+    out = tmp_path / "out"
+    killed_while_writing(root, out)
+    database = tmp_path / ".out.partial" / "new" / "train" / "images.lmdb"
+    with (database / "data.mdb").open("r+b") as file:
+        file.truncate(2**14)
+    said = fail(COMMAND, root, "--out", out, *SIZE, "--resume")
+    assert f"{database}: damaged since its run was killed: begin anew, without --resume" in said
+    succeed(COMMAND, root, "--out", out, *SIZE)
+    assert fingerprints(out) == whole
+
+
 def test_images_that_changed_meanwhile_are_all_written_anew(root: Path, tmp_path: Path) -> None:
     copy, out = tmp_path / "root", tmp_path / "out"
     subprocess.run(["cp", "-r", root, copy], check=True)

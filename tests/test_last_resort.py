@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from netgen.commands import list as list_command
 from netgen.commands.cli import UNEXPECTED, main
+from netgen.system.machine import machine_memory
 
 
 def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
@@ -57,6 +60,32 @@ def test_memory_and_depth_are_no_defects(monkeypatch: pytest.MonkeyPatch) -> Non
         assert result.exit_code == 1
         assert result.output.startswith(f"Error: {said}")
         assert len(result.output.splitlines()) == 1
+
+
+def limited(mebibytes: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run netgen in a process that may take so much address space."""
+    limit = f'ulimit -v {1024 * mebibytes}; exec "$@"'
+    command = ["bash", "-c", limit, "bash", sys.executable, "-m", "netgen.commands.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_where_libraries_do_not_fit_a_command_says_so_before_it_loads_them(tmp_path: Path) -> None:
+    """At 300 MiB OpenBLAS tries again and again, or matplotlib fails at something else."""
+    drawing = ("figure", "architecture", "--variant", "xs", "--out", str(tmp_path / "a.png"))
+    ended = limited(300, *drawing)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    said = re.fullmatch(
+        r"Error: this process may take 300 MiB .* need ([\d,]+) on .*\n", ended.stderr
+    )
+    assert said
+    assert limited(int(said[1].replace(",", "")), *drawing).returncode == 0
+    assert limited(300, "list").returncode == 0
+
+
+def test_a_training_counts_the_address_space_as_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine_memory()[0] > 2**30
+    monkeypatch.setattr("resource.getrlimit", lambda _: (2**30, 2**30))
+    assert machine_memory()[0] == 2**30
 
 
 def test_ctrl_c_stays_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:

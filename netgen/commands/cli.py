@@ -34,6 +34,8 @@ COMMANDS = (
     "experiment",
     "cluster",
 )
+# They load no numpy, whose threads need much address space.
+NEED_LITTLE = ("list", "build", "count")
 
 # The next step after a file operation that failed.
 ELSEWHERE = "choose another place"
@@ -81,6 +83,8 @@ class Commands(click.Group):
             close = difflib.get_close_matches(name, COMMANDS, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else "See `netgen --help`."
             raise click.UsageError(f"No such command {name!r}. {hint}", ctx)
+        if name in COMMANDS and name not in NEED_LITTLE and not ctx.resilient_parsing:
+            importlib.import_module("netgen.system.machine").check_address_space()
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

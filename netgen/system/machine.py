@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -52,6 +53,9 @@ def _git(folder: Path, *words: str) -> str:
 
 # ---- memory -------------------------------------------------------------------------------------
 
+# What numpy, OpenCV and matplotlib map, with room to work, and the threads of OpenBLAS.
+ADDRESS_SPACE, PER_CORE = 2**29, 2**26
+MOST_CORES = 64  # OpenBLAS as numpy brings it makes no more threads
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -63,7 +67,35 @@ def machine_memory() -> tuple[int, int]:
     return total, min(total, sizes.get("MemAvailable", total))
 
 
+class AddressSpaceError(ValueError):
+    """A limit that lets libraries fail in ways of their own; the message says how to raise it."""
+
+
+def check_address_space() -> None:
+    """Check that the libraries fit into the address space that this process may take.
+
+    Where they do not, OpenBLAS tries for minutes, and others end the process or fail at random.
+
+    Raises
+    ------
+    AddressSpaceError
+        They do not; the message has both numbers.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    cores = min(len(os.sched_getaffinity(0)), MOST_CORES)
+    least = ADDRESS_SPACE + PER_CORE * cores
+    if most != resource.RLIM_INFINITY and most < least:
+        raise AddressSpaceError(
+            f"this process may take {most // MIB:,} MiB of address space (`ulimit -v`), and the"
+            f" libraries of this command need {least // MIB:,} on {cores} cores: raise the limit"
+            f" (`ulimit -v {least // 1024}`), or remove it"
+        )
+
+
 def _limits() -> Iterator[int]:
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY:
+        yield most
     for file in map(Path, LIMITS):
         with suppress(OSError, ValueError):  # no such limit, or "max"
             yield int(file.read_text(encoding="utf-8"))

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support.build_command import NARROW, refused, tree
 from support.networks import VARIANTS
+
+from netgen.network.architecture import MOST_TASKS, network
+from netgen.network.dataset import MTVSO, Task
+from netgen.network.variants import UnsuitedError, find
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -21,7 +26,8 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
         ("--variant xs --blocks 3,4", "'3,4' is not four numbers of blocks, such as 3,4,6,3"),
         ("--variant xs --blocks 3,4,6,0", "'3,4,6,0' is not four numbers of blocks"),
         ("--variant xs --blocks 3,4,6,x", "'3,4,6,x' is not four numbers of blocks"),
-        ("--variant xs --width 0", "0 is not in the range x>=1"),
+        ("--variant xs --width 0", "0 is not in the range 1<=x<=1000000"),
+        ("--variant xs --width 99999999999", "99999999999 is not in the range 1<=x<=1000000"),
         ("--variant xs --batch-size 2.5", "'2.5' is not a valid integer"),
         ("--variant xs --base-lr -1", "-1.0 is not in the range"),
         ("--variant xs --base-lr nan", "'nan' is not a number"),
@@ -52,6 +58,7 @@ def test_wrong_usage_is_one_message_and_exit_code_2(
         ("--variant xs --blocks 3,4,6,1", "the last stage has one block, which the tasks share"),
         ("--variant xs --blocks 3,4,6,27", "27 blocks in a stage: at most 26 have a letter"),
         ("--variant xs --dataset nowhere.toml", "nowhere.toml: No such file or directory: make"),
+        ("--variant xs --width 1000000", "Caffe holds at most 2,147,483,647 elements"),
         ("--variant xs --batch-size 100000", "Caffe holds at most 2,147,483,647 elements"),
     ],
 )
@@ -60,6 +67,15 @@ def test_what_cannot_be_built_is_one_message_and_nothing_is_written(
 ) -> None:
     assert message in refused(1, "build", *arguments.split())
     assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("variant", ["x0", "xs"])
+def test_more_tasks_than_can_be_built_are_refused_before_they_are(variant: str) -> None:
+    many = tuple(Task(f"task{number}", 2) for number in range(MOST_TASKS + 1))
+    with pytest.raises(UnsuitedError, match=r"would have 65 tasks, at most 64 .* of one task"):
+        network(find(variant, [task.name for task in many]), replace(MTVSO, tasks=many))
+    alone = find("resnet50-task64", [task.name for task in many])
+    assert network(alone, replace(MTVSO, tasks=many))
 
 
 def test_an_unknown_command_is_refused() -> None:

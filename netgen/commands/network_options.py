@@ -101,7 +101,7 @@ OPTIONS = (
     ),
     click.option(
         "--width",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, 1_000_000),
         metavar="N",
         help="Beyond the paper: filters of the first convolution; all other layers scale with it."
         f"  [default: the network's own, {RESNET50.width} or CaffeNet's 96]",

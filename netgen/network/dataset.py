@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,7 +24,8 @@ if sys.version_info >= (3, 11):
 else:  # Ubuntu 22.04's Python
     import tomli as tomllib
 
-Positive = Annotated[int, Meta(gt=0)]
+LARGEST = 2**31 - 1  # Caffe keeps counts as int32
+Positive = Annotated[int, Meta(gt=0, le=LARGEST)]
 # Lower case, digits and hyphens: a task's name ends layer names after an underscore
 # (``cross5b_adj_noun``), so an underscore of its own could make two layers' names the same.
 TASK_NAME = r"^[a-z][a-z0-9-]*\Z"
@@ -47,7 +49,7 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """
 
     name: Annotated[str, Meta(pattern=TASK_NAME)]
-    classes: Annotated[int, Meta(ge=2)]
+    classes: Annotated[int, Meta(ge=2, le=LARGEST)]
     names: str | None = None
 
 
@@ -208,8 +210,8 @@ def check_dataset(dataset: Dataset) -> None:
         One of these does not hold.
     """
     names = [task.name for task in dataset.tasks]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise DatasetError(f"task {name!r} is listed twice: rename one of them")
         if name in RESERVED_NAMES:
             raise DatasetError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from data_prep.image_source import DataError
 from netgen.network.dataset import PATTERNS_IN_WORDS, RESERVED_NAMES, TASK_NAME
 from netgen.system.files import read_text_file
+from netgen.system.text import check_name, names_in
 
 
 def read_classes(file: Path) -> tuple[str, ...]:
@@ -17,10 +18,10 @@ def read_classes(file: Path) -> tuple[str, ...]:
     Raises
     ------
     DataError
-        It cannot be read, is not UTF-8, or is empty.
+        It cannot be read, is not UTF-8, is empty, or holds a name that is refused.
     """
     try:
-        lines = read_text_file(file, encoding="utf-8-sig").splitlines()
+        lines = names_in(read_text_file(file), str(file), DataError)
     except OSError as error:
         raise DataError(
             f"{file}: {error.strerror}: it should have one class name per line"
@@ -49,6 +50,7 @@ def check_task(name: str, what: str) -> None:
     DataError
         It cannot.
     """
+    check_name(name, what, DataError)
     if not re.match(TASK_NAME, name):
         raise DataError(f"{what} {name!r}: not a task's name: use {PATTERNS_IN_WORDS[TASK_NAME]}")
     if name in RESERVED_NAMES:
@@ -56,7 +58,7 @@ def check_task(name: str, what: str) -> None:
 
 
 def check_classes(task: str, classes: Iterable[str], where: Path) -> None:
-    """Check that class names can be written in UTF-8, and that there are at least two.
+    """Check class names (`check_name`), and that there are at least two.
 
     Raises
     ------
@@ -65,8 +67,7 @@ def check_classes(task: str, classes: Iterable[str], where: Path) -> None:
     """
     count = 0
     for count, name in enumerate(classes, 1):  # noqa: B007 - counted for the last line
-        if any("\ud800" <= letter <= "\udfff" for letter in name):
-            raise DataError(f"{where}: class {name!r} is not UTF-8: write it as UTF-8")
+        check_name(name, f"{where}: class of task {task!r}", DataError)
     if count < 2:
         raise DataError(f"{where}: {count or 'no'} class of task {task!r}: at least 2 are needed")
 

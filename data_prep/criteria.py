@@ -27,7 +27,7 @@ from netgen.paper.ontology import (
     with_rich_adjectives,
 )
 from netgen.system.files import read_text_file
-from netgen.system.text import listed
+from netgen.system.text import check_name, listed
 
 COUNTS_HEADING = ["pair", "count"]
 MOST_SHOWN = 5  # words or pairs in a message
@@ -224,9 +224,12 @@ def count_images(root: Path) -> dict[str, int]:
 
 def _text(file: Path) -> str:
     try:
-        return read_text_file(file, encoding="utf-8-sig")
+        text = read_text_file(file)
     except UnicodeDecodeError:
         raise DataError(f"{file}: not UTF-8 text: save it as UTF-8") from None
+    for line, name in enumerate(text.replace("\t", " ").split("\n"), 1):  # VSO's has columns
+        check_name(name, f"{file}:{line}", DataError)
+    return text
 
 
 def _once(file: Path, lines: Iterable[str]) -> list[str]:

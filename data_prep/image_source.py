@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netgen.network.dataset import Task
+from netgen.system.text import check_name
 
 Pixels = NDArray[np.uint8]  # height x width x channels, 0 to 255; three channels are B, G, R
 SplitName = Literal["train", "test"]
@@ -110,8 +111,9 @@ def _check_task(task: str, classes: tuple[str, ...]) -> None:
         raise DataError(f"task {task!r}: {error}") from None
     seen: dict[str, str] = {}
     for name in classes:
-        if name.splitlines() != [name]:  # the file of class names has one per line
-            raise DataError(f"task {task!r}: class name {name!r} is not one line of text")
+        check_name(name, f"class of task {task!r}", DataError)
+        if not name:  # the file of class names has one per line
+            raise DataError(f"task {task!r}: a class has an empty name: give it one")
         earlier = seen.get(name.casefold())
         if earlier is not None:
             raise DataError(f"task {task!r}: class {name!r} {_clash(earlier, name)}")

@@ -35,7 +35,7 @@ def write_lists(ledger: Ledger, tasks: Mapping[str, Sequence[str]], folder: Path
 def read_list(file: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of a list, each as column -> field."""
     check_regular(file)
-    with file.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
+    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
         yield from csv.DictReader(lines, dialect="unix", strict=True)
 
 

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError, Message
 
 from netgen.caffe import caffe_pb2, legacy, prototext
 from netgen.system.files import MODELS, check_regular, read_file
-from netgen.system.text import listed
+from netgen.system.text import check_name, listed
 
 Phase = Literal["TRAIN", "TEST"]
 M = TypeVar("M", bound=Message)
@@ -85,6 +85,7 @@ def parse_net(text: str, source: str = "<text>") -> caffe_pb2.NetParameter:
     """Parse a network's prototxt; `source` is its name in errors. Otherwise as :func:`read_net`."""
     net = _parse(text, caffe_pb2.NetParameter(), source)
     _upgrade(legacy.upgrade_net, net, source)
+    _check_names(net, source)
     if not net.layer:
         raise SchemaError(f"{source}: no layers in it: is it a network's prototxt, not a solver's?")
     return net
@@ -142,6 +143,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
     _upgrade(legacy.upgrade_net, net, source)
     if not net.layer:
         raise SchemaError(f"{source}: no layers in it: is it a caffemodel, not a mean or a state?")
+    _check_names(net, source)
     return net
 
 
@@ -237,6 +239,14 @@ def _kind(data: bytes) -> str | None:
         return None
     has_weights = any(layer.blobs for layer in net.layer) or any(old.blobs for old in net.layers)
     return "a caffemodel" if has_weights else None
+
+
+def _check_names(net: caffe_pb2.NetParameter, source: str) -> None:
+    check_name(net.name, source, SchemaError)
+    for layer in net.layer:
+        parameters = (each.name for each in layer.param)
+        for name in (layer.name, layer.type, *layer.bottom, *layer.top, *parameters):
+            check_name(name, source, SchemaError)
 
 
 def _upgrade(upgrade: Callable[[M], None], message: M, source: str) -> None:

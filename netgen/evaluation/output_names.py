@@ -12,7 +12,7 @@ import numpy as np
 from netgen.evaluation.tally import Ints
 from netgen.network.dataset import Dataset, class_names
 from netgen.system.files import read_text_file
-from netgen.system.text import listed
+from netgen.system.text import check_name, listed, names_in
 
 SHOWN = 10  # names that a message lists
 
@@ -34,13 +34,18 @@ def read_outputs(file: Path) -> list[str]:
     try:
         text = read_text_file(file)
         is_json = file.suffix == ".json"
-        names = msgspec.json.decode(text, type=list[str]) if is_json else text.splitlines()
+        names = (
+            msgspec.json.decode(text, type=list[str])
+            if is_json
+            else names_in(text, str(file), NamingError)
+        )
     except (OSError, UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
         raise NamingError(
             f"{file}: {error}: give a text file, one class name per line, or a JSON list"
         ) from None
     seen: dict[str, int] = {}
     for number, name in enumerate(names, 1):
+        check_name(name, f"{file}, name {number}", NamingError)
         first = seen.setdefault(plain(name), number)
         if first != number:
             raise NamingError(f"{file}: names {first} and {number} are the same, {name!r}")

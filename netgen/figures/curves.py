@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ def read_run(path: Path) -> RunCurves:
     file = path / JOURNAL if path.is_dir() else path
     check_regular(file)
     with file.open("rb") as content:
-        is_journal = content.read(1) == b"{"
+        is_journal = content.read(4).removeprefix(BOM_UTF8)[:1] == b"{"
     if not is_journal:
         log = read_log(file)
         return RunCurves(file.stem, _curves(log.train), _curves(log.test), ())

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from netgen import paper
 from netgen.system.files import read_text_file
+from netgen.system.text import check_name, names_in
 
 if TYPE_CHECKING:
     from netgen.caffe.schema import Phase
@@ -148,6 +149,7 @@ def read_dataset(file: Path) -> Dataset:
     """
     try:
         data = tomllib.loads(read_text_file(file))
+        _check_names(data, str(file))
         dataset = msgspec.convert(data, Dataset)
     except OSError as error:
         raise DatasetError(f"{file}: {error.strerror}: make one with `netgen data`") from None
@@ -185,14 +187,15 @@ def class_names(task: Task) -> list[str] | None:
     Raises
     ------
     DatasetError
-        The file is missing, or does not hold one name per class.
+        The file is missing, does not hold one name per class, or one is refused.
     """
     if task.names is None:
         return None
     try:
-        names = read_text_file(task.names).splitlines()
+        text = read_text_file(task.names)
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{task.names}: class names of {task.name!r}: {error}") from None
+    names = names_in(text, task.names, DatasetError)
     if len(names) != task.classes:
         raise DatasetError(
             f"{task.names}: {len(names)} lines for the {task.classes} classes of task"
@@ -228,6 +231,17 @@ def check_dataset(dataset: Dataset) -> None:
                 f"[{section}.labels] names {', '.join(sorted(split.labels)) or 'nothing'}, but the"
                 f" tasks are {', '.join(sorted(names))}: give one database per task"
             )
+
+
+def _check_names(found: object, where: str) -> None:
+    """Check every text and key of a TOML file: names of tasks, and of files."""
+    if isinstance(found, str):
+        check_name(found, where, DatasetError)
+    elif isinstance(found, dict | list):
+        for each in found:
+            _check_names(each, where)
+        if isinstance(found, dict):
+            _check_names(list(found.values()), where)
 
 
 def _in_words(error: msgspec.ValidationError) -> str:

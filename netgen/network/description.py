@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from netgen.network.dataset import Dataset, Images, Task, class_names, read_dataset
 from netgen.network.variants import NETWORKS, Variant
-from netgen.system.files import read_file
+from netgen.system.files import read_json
+from netgen.system.text import check_name
 
 FILE = "deploy.json"
 VERSION: Literal[1] = (
@@ -109,7 +110,7 @@ def description_in(*folders: Path) -> tuple[Path, Description] | None:
     for folder in folders:
         file = folder / FILE
         try:
-            return folder, msgspec.json.decode(read_file(file), type=Description)
+            description = msgspec.json.decode(read_json(file), type=Description)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
@@ -119,6 +120,10 @@ def description_in(*folders: Path) -> tuple[Path, Description] | None:
                 f"{file}: not what `netgen build` writes beside deploy.prototxt ({error}): build"
                 " the network again, or remove the file and give --variant, --net and --dataset"
             ) from None
+        for outputs in description.outputs:
+            for name in (outputs.task, *(outputs.names or ())):
+                check_name(name, str(file), DescriptionError)
+        return folder, description
     return None
 
 

@@ -21,7 +21,7 @@ from netgen.pipeline.miniature import (
 from netgen.pipeline.parts import ExperimentFolders, iterations_done
 from netgen.pipeline.records import VERSION, CellRecord, Experiment
 from netgen.pipeline.runner import Runner, run
-from netgen.system.files import digest, read_file, write_all
+from netgen.system.files import digest, read_json, write_all
 from netgen.system.machine import machine
 from netgen.training.run_folder import locked
 
@@ -84,7 +84,7 @@ def prepare(
 
 def _started_with(folders: ExperimentFolders) -> ExperimentSettings | None:
     try:
-        return msgspec.json.decode(read_file(folders.settings), type=ExperimentSettings)
+        return msgspec.json.decode(read_json(folders.settings), type=ExperimentSettings)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -17,7 +17,7 @@ from netgen.evaluation.results import Count, TaskResult, read_result
 from netgen.figures.cross_weights import NoCrossWeightsError, cross_weights
 from netgen.pipeline.miniature import Cell, ExperimentError, ExperimentSettings
 from netgen.pipeline.parts import result_file, trained_weights
-from netgen.system.files import digest, read_file, write_all
+from netgen.system.files import digest, read_json, write_all
 from netgen.system.machine import commit
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
@@ -169,7 +169,7 @@ def read_experiment(file: Path) -> Experiment:
         The file is missing or damaged.
     """
     try:
-        return msgspec.json.decode(read_file(file), type=Experiment)
+        return msgspec.json.decode(read_json(file), type=Experiment)
     except OSError as error:
         raise ExperimentError(f"{file}: {error.strerror}: `netgen experiment` writes it") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -179,7 +179,7 @@ def read_experiment(file: Path) -> Experiment:
 def _decoded(file: Path, kind: type[T]) -> T:
     """Read what an experiment wrote; an `ExperimentError` when it is damaged."""
     try:
-        return msgspec.json.decode(read_file(file), type=kind)
+        return msgspec.json.decode(read_json(file), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ExperimentError(
             f"{file}: not what `netgen experiment` writes ({error}): remove it, and --resume"

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -74,10 +75,12 @@ def read_file(path: str | os.PathLike[str], most: int = SETTINGS) -> bytes:
 def read_text_file(
     path: str | os.PathLike[str],
     most: int = SETTINGS,
-    encoding: str = "utf-8",
+    encoding: str = "utf-8-sig",
     errors: str = "strict",
 ) -> str:
-    """Return a text file's content, with every kind of line end as one; raises as `read_file`.
+    """Return a text file's content, with every kind of line end as one, without a byte order mark.
+
+    Raises what `read_file` raises, too.
 
     Raises
     ------
@@ -86,6 +89,11 @@ def read_text_file(
     """
     text = read_file(path, most).decode(encoding, errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a JSON file, without a byte order mark; raises as `read_file`."""
+    return read_file(path).removeprefix(BOM_UTF8)
 
 
 def write_all(contents: Mapping[Path, str | bytes]) -> None:

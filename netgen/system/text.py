@@ -1,10 +1,17 @@
-"""How numbers, sizes, shapes and lists of names are written in messages."""
+"""How numbers, sizes, shapes and names are written in messages, and which names are refused."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 MOST_NAMES = 3
+# What a name cannot hold: control characters (terminals obey them), ends of lines, bidirectional
+# embeddings, overrides and isolates (they show it as another), U+FEFF (a byte order mark, where a
+# file begins with it), and what no UTF-8 or XML (an SVG) can.
+REFUSED = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 MIB, GIB = 2**20, 2**30  # bytes
 
 
@@ -12,6 +19,37 @@ def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Write the first few names and the number of the rest: "a, b, c and 12 more"."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def check_name(name: str, where: str, error: type[ValueError] = ValueError) -> None:
+    """Check the name of a class, task or layer that comes from outside; `where` says from where.
+
+    Raises
+    ------
+    ValueError
+        It has characters of `REFUSED`; of the type `error`.
+    """
+    if REFUSED.search(name):
+        raise error(
+            f"{printable(where)}: the name '{escaped(name)}' has characters that are not shown, or"
+            " that change how others are (control characters, bidirectional overrides, bytes that"
+            " are not UTF-8): rename it"
+        )
+
+
+def escaped(text: str) -> str:
+    r"""Write what :func:`check_name` refuses as Python writes it: \\x1b, \\u202e."""
+    return REFUSED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def names_in(text: str, where: str, error: type[ValueError] = ValueError) -> list[str]:
+    """Return the names in a text with one per line, checked as by :func:`check_name`."""
+    names = text.split("\n")
+    if not names[-1]:  # after the last line's end
+        del names[-1]
+    for line, name in enumerate(names, 1):
+        check_name(name, f"{where}:{line}", error)
+    return names
 
 
 def printable(text: str) -> str:

@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Struct
 
 from netgen.network.description import FILE
-from netgen.system.files import read_file
+from netgen.system.files import read_json
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.plan import TrainingPlan
 
@@ -121,7 +121,7 @@ class RunFolder:
             There is no run here, or its record is damaged or of another version of netgen.
         """
         try:
-            return msgspec.json.decode(read_file(self.record), type=RunRecord)
+            return msgspec.json.decode(read_json(self.record), type=RunRecord)
         except FileNotFoundError:
             raise RunError(
                 f"{self.path}: no run to resume: start one with the same command without --resume"

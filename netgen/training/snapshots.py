@@ -22,7 +22,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Meta, Struct
 
-from netgen.system.files import MODELS, digest, read_file
+from netgen.system.files import MODELS, digest, read_json
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.state import TrainingState
 
@@ -239,7 +239,7 @@ def _cut_off(path: Path) -> OSError:
 
 def _read(path: Path) -> Manifest:
     try:
-        manifest = msgspec.json.decode(read_file(path), type=Manifest)
+        manifest = msgspec.json.decode(read_json(path), type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(
             f"{path}: not a snapshot's manifest ({error}): remove it to use an older snapshot"

@@ -1,0 +1,147 @@
+r"""Names that come from outside: which are refused, with one line that shows them escaped."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support.sources import write
+
+from data_prep.class_folders import class_folders
+from data_prep.class_lists import read_classes
+from data_prep.csv_file import csv_file
+from netgen.caffe.schema import read_net, read_solver
+from netgen.commands.cli import main
+from netgen.evaluation.output_names import read_outputs
+from netgen.network.dataset import Task, class_names, read_dataset
+from netgen.training.journal import read_journal
+
+NET = 'layer {{ name: "{name}" type: "Input" top: "data" }}'
+SOLVER = 'net: "net.prototxt"'
+TOML = 'name = "{name}"'
+REFUSED = {  # a name, and as the message shows it
+    "terminal escape": ("a\x1b[31mb", r"a\x1b[31mb"),
+    "bell": ("a\x07b", r"a\x07b"),
+    "C1 control sequence": ("a\x9bb", r"a\x9bb"),
+    "override": ("a\u202eb", r"a\u202eb"),
+    "isolate": ("a\u2066b", r"a\u2066b"),
+    "byte order mark": ("a\ufeffb", r"a\ufeffb"),
+}
+
+
+def invoke(*words: str | Path) -> Result:
+    """Run a command of netgen's."""
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def _folder(where: Path, name: str) -> None:
+    for each in (name, "other"):
+        write(where / "images" / each / "1.jpg")
+    class_folders(where / "images")
+
+
+def _csv(where: Path, name: str) -> None:
+    file = where / "list.csv"
+    file.write_text(f"path,animal\n1.jpg,{name}\n2.jpg,dog\n", encoding="utf-8")
+    csv_file(file)
+
+
+def _column(where: Path, name: str) -> None:
+    file = where / "list.csv"
+    file.write_text(f"path,{name}\n1.jpg,cat\n2.jpg,dog\n", encoding="utf-8")
+    csv_file(file)
+
+
+def _list(where: Path, name: str) -> None:
+    (where / "classes.txt").write_text(f"cat\n{name}\n", encoding="utf-8")
+    read_classes(where / "classes.txt")
+
+
+def _classes_of_a_dataset(where: Path, name: str) -> None:
+    (where / "classes.txt").write_text(f"cat\n{name}\n", encoding="utf-8")
+    class_names(Task("animal", 2, str(where / "classes.txt")))
+
+
+def _outputs(where: Path, name: str) -> None:
+    (where / "outputs.json").write_text(json.dumps(["cat", name]), encoding="utf-8")
+    read_outputs(where / "outputs.json")
+
+
+def _prototxt(where: Path, name: str) -> None:
+    (where / "net.prototxt").write_text(NET.format(name=name), encoding="utf-8")
+    read_net(where / "net.prototxt")
+
+
+def _toml(where: Path, name: str) -> None:
+    written = name.encode("unicode_escape").decode().replace("\\x", "\\u00")
+    (where / "dataset.toml").write_text(TOML.format(name=written), encoding="utf-8")
+    read_dataset(where / "dataset.toml")
+
+
+WAYS_IN = (_folder, _csv, _column, _list, _classes_of_a_dataset, _outputs, _prototxt, _toml)
+
+
+@pytest.mark.parametrize("way_in", WAYS_IN)
+@pytest.mark.parametrize("name", REFUSED.values(), ids=REFUSED)
+def test_a_name_that_a_terminal_obeys_is_refused_where_it_comes_in(
+    way_in: Callable[[Path, str], None], name: tuple[str, str], tmp_path: Path
+) -> None:
+    raw, shown = name
+    with pytest.raises(ValueError, match="has characters that are not shown") as caught:
+        way_in(tmp_path, raw)
+    assert f"the name '{shown}'" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["$x_1$", r"\alpha", "a_b^c", "猫", "👩\u200d🔬", "naïve", "=1+1"])
+@pytest.mark.parametrize("way_in", [_folder, _csv, _list, _classes_of_a_dataset, _outputs])
+def test_other_names_are_taken_as_they_are(
+    way_in: Callable[[Path, str], None], name: str, tmp_path: Path
+) -> None:
+    way_in(tmp_path, name)
+
+
+def test_the_refusal_is_one_line_of_the_command(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="rename it"):
+        _folder(tmp_path, "a\x1bb")
+    found = invoke("data", "folder", tmp_path / "images", "--out", tmp_path / "out")
+    assert found.exit_code == 1
+    assert found.stderr.count("\n") == 1
+    assert r"'a\x1bb'" in found.stderr
+    assert not (tmp_path / "out").exists()
+
+
+# Byte order marks ---------------------------------------------------------------------------------
+
+
+def with_mark(file: Path, text: str) -> Path:
+    """Write a text as Windows' editors do."""
+    file.write_bytes(codecs.BOM_UTF8 + text.encode())
+    return file
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    file = with_mark(tmp_path / "names.txt", "cat\ndog\n")
+    assert read_classes(file) == ("cat", "dog")
+    assert class_names(Task("animal", 2, str(file))) == ["cat", "dog"]
+    assert read_outputs(file) == ["cat", "dog"]
+    assert read_outputs(with_mark(tmp_path / "names.json", '["cat"]')) == ["cat"]
+    listed = with_mark(tmp_path / "list.csv", "path,animal\n1.jpg,cat\n2.jpg,dog\n")
+    assert csv_file(listed).tasks == {"animal": ("cat", "dog")}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_text_that_caffe_reads(tmp_path: Path) -> None:
+    net = read_net(with_mark(tmp_path / "net.prototxt", NET.format(name="data")))
+    assert net.layer[0].name == "data"
+    assert read_solver(with_mark(tmp_path / "solver.prototxt", SOLVER)).net == "net.prototxt"
+
+
+def test_a_byte_order_mark_is_no_part_of_toml_and_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="missing required field"):  # which is: it is TOML
+        read_dataset(with_mark(tmp_path / "dataset.toml", TOML.format(name="d")))
+    entry = {"event": "end", "iteration": 1}
+    assert read_journal(with_mark(tmp_path / "log.jsonl", json.dumps(entry) + "\n")) == [entry]

@@ -1,7 +1,8 @@
 """The lists of a dataset: every image in the databases, every one left out, and duplicates.
 
 All are CSV in UTF-8 with every field in quotation marks, so that a name may hold commas, quotation
-marks and line breaks; a file name that is no valid UTF-8 keeps its bytes.
+marks and line breaks; a file name that is no valid UTF-8 keeps its bytes. A field that a
+spreadsheet would run as a formula has an apostrophe ahead (`netgen.system.text.cell`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from data_prep.datums import key
 from data_prep.ledger import Ledger, decoded
 from netgen.system.files import check_regular
+from netgen.system.text import cell, from_cell
 
 RECORDS, REJECTS, DUPLICATES = "records.csv", "rejects.csv", "duplicates.csv"
 # After these, each task's class name and label: `class:noun`, `label:noun`, …
@@ -36,14 +38,18 @@ def read_list(file: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of a list, each as column -> field."""
     check_regular(file)
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-        yield from csv.DictReader(lines, dialect="unix", strict=True)
+        for row in csv.DictReader(lines, dialect="unix", strict=True):
+            yield {
+                column: from_cell(field) if isinstance(field, str) else field
+                for column, field in row.items()
+            }
 
 
 def _write(file: Path, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as lines:
         writer = csv.writer(lines, dialect="unix")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows(map(cell, row) for row in rows)
 
 
 def _records(ledger: Ledger, tasks: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:

@@ -15,6 +15,7 @@ from netgen import paper
 from netgen.commands.shared_options import print_table
 from netgen.paper.ontology import CLASS_LISTS, adjectives_of
 from netgen.system.files import write_all
+from netgen.system.text import cell
 
 if TYPE_CHECKING:
     from data_prep.criteria import FilterStep
@@ -158,5 +159,5 @@ def _csv(rows: Sequence[Mapping[str, str]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: cell(str(field)) for name, field in row.items()} for row in rows)
     return text.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from data_prep.listings import read_list
 from data_prep.photographs import Photographs
 from netgen.evaluation.prediction import PredictionRequest, predictions
 from netgen.figures.cross_weights import draw_cross_weights
@@ -196,11 +196,10 @@ def _cross(experiment: Experiment) -> dict[str, str]:
 
 def _images(folders: ExperimentFolders) -> Iterator[Path]:
     """Yield the first test images of seed 1 that share no noun and no adjective."""
-    with (folders.dataset(LETTERS, 1) / "records.csv").open(encoding="utf-8", newline="") as file:
-        seen: set[str] = set()
-        for row in csv.DictReader(file):
-            if row["split"] == "test" and not {row["class:noun"], row["class:adj"]} & seen:
-                seen |= {row["class:noun"], row["class:adj"]}
-                yield folders.data / "images" / row["name"]
-                if len(seen) == 2 * FIGURE_6_IMAGES:
-                    return
+    seen: set[str] = set()
+    for row in read_list(folders.dataset(LETTERS, 1) / "records.csv"):
+        if row["split"] == "test" and not {row["class:noun"], row["class:adj"]} & seen:
+            seen |= {row["class:noun"], row["class:adj"]}
+            yield folders.data / "images" / row["name"]
+            if len(seen) == 2 * FIGURE_6_IMAGES:
+                return

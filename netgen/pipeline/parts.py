@@ -5,11 +5,11 @@ Each command is one that a user could type. It leaves files that show whether it
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep.listings import read_list
 from netgen.pipeline.launch import Words
 from netgen.pipeline.miniature import (
     KEPT,
@@ -162,8 +162,7 @@ def _train(folder: Path, variant: str, weights: Path | None) -> Words:
 
 def _authors_list(records: Path, part: str) -> str:
     """Return a part of a split in the form of the authors' lists: path anp noun adj."""
-    with records.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == part]
+    rows = [row for row in read_list(records) if row["split"] == part]
     rows.sort(key=lambda row: row["name"])
     return "".join(
         f"{row['name']} {row['label:anp']} {row['label:noun']} {row['label:adj']}\n" for row in rows

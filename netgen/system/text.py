@@ -12,6 +12,7 @@ MOST_NAMES = 3
 REFUSED = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four are full-width
 MIB, GIB = 2**20, 2**30  # bytes
 
 
@@ -40,6 +41,20 @@ def check_name(name: str, where: str, error: type[ValueError] = ValueError) -> N
 def escaped(text: str) -> str:
     r"""Write what :func:`check_name` refuses as Python writes it: \\x1b, \\u202e."""
     return REFUSED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def cell(text: str) -> str:
+    """Write a field for CSV so that no spreadsheet runs it; :func:`from_cell` undoes it.
+
+    What begins with = + - @, a tab or an end of line gets an apostrophe ahead, as OWASP advises; so
+    does what begins with apostrophes before one of these.
+    """
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def from_cell(text: str) -> str:
+    """Return what :func:`cell` wrote."""
+    return text[1:] if text[:1] == "'" and FORMULA.match(text) else text
 
 
 def names_in(text: str, where: str, error: type[ValueError] = ValueError) -> list[str]:

@@ -22,7 +22,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Meta, Struct
 
-from netgen.system.files import MODELS, digest, read_json
+from netgen.system.files import MODELS, digest, read_file, read_json
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.state import TrainingState
 

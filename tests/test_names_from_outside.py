@@ -3,21 +3,30 @@ r"""Names that come from outside: which are refused, with one line that shows th
 from __future__ import annotations
 
 import codecs
+import html
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from support.photographs import photograph, saved
 from support.sources import write
 
 from data_prep.class_folders import class_folders
 from data_prep.class_lists import read_classes
 from data_prep.csv_file import csv_file
+from data_prep.listings import read_list
 from netgen.caffe.schema import read_net, read_solver
 from netgen.commands.cli import main
 from netgen.evaluation.output_names import read_outputs
+from netgen.figures.style import as_drawn, chart_row, figure_bytes, set_titles
 from netgen.network.dataset import Task, class_names, read_dataset
+from netgen.system.text import REFUSED as REFUSED_SIGNS
+from netgen.system.text import cell, from_cell
 from netgen.training.journal import read_journal
 
 NET = 'layer {{ name: "{name}" type: "Input" top: "data" }}'
@@ -145,3 +154,77 @@ def test_a_byte_order_mark_is_no_part_of_toml_and_json(tmp_path: Path) -> None:
         read_dataset(with_mark(tmp_path / "dataset.toml", TOML.format(name="d")))
     entry = {"event": "end", "iteration": 1}
     assert read_journal(with_mark(tmp_path / "log.jsonl", json.dumps(entry) + "\n")) == [entry]
+
+
+# Spreadsheets -------------------------------------------------------------------------------------
+
+
+@given(st.text() | st.text("'=+-@\t\r\n", max_size=4).map(lambda start: f"{start}cmd"))
+def test_no_cell_is_a_formula_and_every_cell_can_be_read_back(text: str) -> None:
+    written = cell(text)
+    assert not written.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert from_cell(written) == text
+
+
+def test_a_dataset_of_names_that_spreadsheets_run_passes_its_verification(tmp_path: Path) -> None:
+    names = ("=1+1", "@cat", "-2", "'=dog")
+    for place, name in enumerate(names):
+        for number in range(5):
+            image = saved(photograph(5 * place + number))
+            write(tmp_path / "images" / name / f"={number}.jpg", image)
+    made = invoke("data", "folder", tmp_path / "images", "--out", tmp_path / "out")
+    assert made.exit_code == 0, made.output
+    text = (tmp_path / "out/records.csv").read_text(encoding="utf-8")
+    assert '"\'=1+1"' in text
+    assert '"=' not in text
+    assert {row["class:class"] for row in read_list(tmp_path / "out/records.csv")} == set(names)
+    verified = invoke("data", "verify", tmp_path / "out")
+    assert verified.exit_code == 0, verified.output
+
+
+# Figures ------------------------------------------------------------------------------------------
+
+STRANGE = (
+    "$x_1$",
+    r"\alpha",
+    "a_b^c",
+    "$",
+    "$$",
+    r"$\frac{1}{0$",
+    "猫",
+    "👩\u200d🔬",
+    "naïve",
+    "\u0378",
+)
+
+
+def _drawn(*names: str) -> str:
+    """Return a figure's SVG with these names as titles and as the names of an axis' places."""
+
+    def make() -> Figure:
+        figure, (axes,) = chart_row(1)
+        set_titles(axes, "".join(names), names[0])
+        axes.set_xticks(range(len(names)), [as_drawn(name) for name in names])
+        return figure
+
+    figure_bytes(make, ".png")
+    return html.unescape(figure_bytes(make, ".svg").decode())
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_name_is_drawn_as_it_is_written_or_escaped_without_a_warning(name: str) -> None:
+    picture = _drawn(name)  # a warning is an error in tests
+    assert as_drawn(name) in picture
+    if name.isascii():
+        assert as_drawn(name) == name
+
+
+def test_a_character_that_no_font_has_is_drawn_as_its_escape() -> None:
+    assert as_drawn("a\u0378b") == r"a\u0378b"
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=8))
+def test_every_name_that_is_taken_can_be_drawn(name: str) -> None:
+    assume(not REFUSED_SIGNS.search(name))
+    _drawn(name)

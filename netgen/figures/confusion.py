@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from netgen.evaluation.results import Result, TaskResult
-from netgen.figures.style import INK, TASK_COLORS, TEXT_SIZE, save_figure, set_titles
+from netgen.figures.style import INK, TASK_COLORS, TEXT_SIZE, as_drawn, save_figure, set_titles
 
 MOST = 25  # classes that a matrix shows
 NUMBERED = 12  # up to so many classes, the cells have numbers
@@ -61,7 +61,7 @@ def _most_confused(task: TaskResult) -> list[int]:
 def _draw_matrix(axes: Axes, task: TaskResult, classes: Sequence[int]) -> None:
     shares = 100 * _shares(task)[np.ix_(classes, classes)]
     axes.imshow(shares, cmap=BLUES, vmin=0, vmax=100, interpolation="nearest")
-    names = [task.names[index] if task.names else str(index) for index in classes]
+    names = [as_drawn(task.names[index]) if task.names else str(index) for index in classes]
     places = range(len(classes))
     axes.set_xticks(places, names, rotation=90, fontsize=TEXT_SIZE - 1.5)
     axes.set_yticks(places, names, fontsize=TEXT_SIZE - 1.5)

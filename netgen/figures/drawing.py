@@ -14,6 +14,7 @@ from matplotlib.path import Path as Curve
 
 from netgen.figures.shapes import (
     LEADING,
+    MATH,
     RADIUS,
     Band,
     Box,
@@ -100,6 +101,7 @@ def _draw_text(axes: Axes, label: Label, color: str) -> None:
         ha=("left", "center", "right")[round(2 * label.anchor)],
         va="center_baseline",
         zorder=5,
+        parse_math=label.text.startswith(MATH),
     )
 
 

@@ -125,11 +125,16 @@ class Picture:
     elements: tuple[Element, ...]
 
 
+MATH = r"$\mathbf{"  # how a network's title begins; everything else is drawn as it is written
+
+
 @cache
 def text_width(text: str, size: float = TEXT, bold: bool = False) -> float:
     """Return how wide `text` is."""
     font = FontProperties(family=FONT, size=size, weight="bold" if bold else "normal")
-    return float(TextToPath().get_text_width_height_descent(text, font, ismath="$" in text)[0])
+    return float(
+        TextToPath().get_text_width_height_descent(text, font, ismath=text.startswith(MATH))[0]
+    )
 
 
 def box_height(lines: int) -> float:

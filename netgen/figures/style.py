@@ -7,17 +7,23 @@ display is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, fontManager
+from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
 from PIL import Image
 
 from netgen.system.files import write_all
 
 FONT = "DejaVu Sans"  # comes with matplotlib: the same text everywhere
+# Fonts of symbols in the places of letters, and one that has a box for every character.
+NO_LETTERS = ("cm", "STIXNonUnicode", "STIXSize", "Last Resort", ".LastResort")
 # Okabe and Ito's colours, distinct for colour-blind readers; their red is for cross-residuals only.
 TASK_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8A7A00")
 CROSS_COLOR = "#D62F1F"
@@ -37,6 +43,7 @@ METADATA: dict[str, dict[str, str | None]] = {
 }
 SETTINGS = {
     "font.family": FONT,
+    "text.parse_math": False,  # names are drawn as they are written, with $, \\, _ and ^
     "mathtext.fontset": "dejavusans",
     # Whole pixels would shift straight lines against those with rounded corners.
     "path.snap": False,
@@ -74,7 +81,9 @@ def figure_bytes(make: Callable[[], Figure], suffix: str, many_colors: bool = Fa
     """
     buffer = BytesIO()
     with style.context(["default", SETTINGS]):
-        make().savefig(buffer, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+        figure = make()
+        _letter(figure)
+        figure.savefig(buffer, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
     if suffix == ".png" and not many_colors:
         return _few_colors(buffer)
     if suffix == ".svg":  # a browser need not have matplotlib's font
@@ -90,6 +99,53 @@ def _few_colors(png: BytesIO) -> bytes:
         few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
         few.save(smaller, "PNG", optimize=True, dpi=(DPI, DPI))
     return smaller.getvalue()
+
+
+# Names --------------------------------------------------------------------------------------------
+
+
+def as_drawn(text: str) -> str:
+    r"""Return a text with an escape (\\U0001f431) for each character that no installed font has."""
+    return "".join(
+        sign if sign == "\n" or _font_with(sign) else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
+
+
+def _letter(figure: Figure) -> None:
+    """Give every text of a figure the fonts that have its letters."""
+    texts = [each for each in figure.findobj(Text) if isinstance(each, Text)]
+    for each in texts:
+        if not each.get_parse_math():
+            each.set_text(as_drawn(each.get_text()))
+    fonts = {_font_with(sign) for each in texts for sign in each.get_text()} - {FONT, None}
+    if fonts:
+        for each in texts:
+            each.set_fontfamily([FONT, *sorted(filter(None, fonts))])
+
+
+@cache
+def _font_with(sign: str) -> str | None:
+    """Return the first font family with this character, in both weights; None if there is none."""
+    installed = {entry.name for entry in fontManager.ttflist} - {FONT}
+    usable = sorted(name for name in installed if not name.startswith(NO_LETTERS))
+    return next((name for name in (FONT, *usable) if ord(sign) in _letters(name)), None)
+
+
+@cache
+def _letters(family: str) -> frozenset[int]:
+    """Return the characters that a font family has in both weights."""
+    return _charmap(family, "normal") & _charmap(family, "bold")
+
+
+def _charmap(family: str, weight: str) -> frozenset[int]:
+    try:
+        file = findfont(FontProperties(family=family, weight=weight), fallback_to_default=False)
+        font = FT2Font(file)
+        font.set_size(10, 72)  # a font of coloured pictures has no outlines, and fails here
+    except (ValueError, RuntimeError, OSError):
+        return frozenset()
+    return frozenset(font.get_charmap())
 
 
 # Charts -------------------------------------------------------------------------------------------

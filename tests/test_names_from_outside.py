@@ -5,6 +5,9 @@ from __future__ import annotations
 import codecs
 import html
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -228,3 +231,32 @@ def test_a_character_that_no_font_has_is_drawn_as_its_escape() -> None:
 def test_every_name_that_is_taken_can_be_drawn(name: str) -> None:
     assume(not REFUSED_SIGNS.search(name))
     _drawn(name)
+
+
+# Terminals ----------------------------------------------------------------------------------------
+
+
+def in_ascii(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a command on a terminal without any other character."""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "FORCE_COLOR": "1"}
+    command = [sys.executable, "-m", "netgen.commands.cli", *map(str, words)]
+    return subprocess.run(command, env=os.environ | plain, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("list",), ("count", "--variant", "x1"), ("--help",), ("data", "--help")],
+    ids=" ".join,
+)
+def test_a_terminal_without_other_characters_is_written_to_in_ascii(words: tuple[str, ...]) -> None:
+    found = in_ascii(*words)
+    assert found.returncode == 0, found.stderr.decode()
+    assert found.stdout.isascii()
+    assert found.stderr.isascii()
+
+
+def test_a_message_shows_a_terminals_commands_in_a_file_name_escaped(tmp_path: Path) -> None:
+    found = invoke("log", tmp_path / "a\x1b[31m\u202eb.log")
+    assert found.exit_code != 0
+    assert r"a\x1b[31m\u202eb.log" in found.stderr
+    assert "\x1b" not in found.output

@@ -143,7 +143,7 @@ def _inspect(files: dict[str, str | None], deep: bool, numeric: bool, as_json: b
 
     findings = inspect(**files, deep=deep, numeric=numeric)
     if as_json:
-        click.echo(json.dumps(findings_as_data(findings), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(findings_as_data(findings), indent=2))
     else:
         print_findings(table_console(PAGE_WIDTH), findings)
     return int(any(finding.verdict is InspectionVerdict.DIFFERS for finding in findings))
@@ -174,7 +174,7 @@ def _audit(
         _check(check, markdown(everything, counted))
     elif as_json:
         data = audit_as_data(judgements, counted, arguments)
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(data, indent=2))
     elif as_markdown:
         click.echo(markdown(judgements, counted), nl=False)
     else:

@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from netgen.network.training_commands import TrainingCommands
-from netgen.system.text import printable
+from netgen.system.terminal import degrade_output
+from netgen.system.text import escaped, printable
 
 # The commands in the order of use; each is a module of `netgen.commands` with a `command`.
 COMMANDS = (
@@ -87,13 +88,21 @@ class Commands(click.Group):
             importlib.import_module("netgen.system.machine").check_address_space()
         return super().resolve_command(ctx, args)
 
+    def main(self, *args: Any, **named: Any) -> Any:
+        """Run the command line, on a terminal of any encoding."""
+        degrade_output()
+        return super().main(*args, **named)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error is one message, never a traceback."""
         python_format, warnings.formatwarning = warnings.formatwarning, _note
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = escaped(error.message)
+            raise
         except ValueError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(escaped(str(error))) from error
         except MemoryError as error:
             raise click.ClickException(MEMORY) from error
         except RecursionError as error:
@@ -101,8 +110,8 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # `netgen list | head`: click ends without a message
                 raise
-            raise click.ClickException(_sentence(error)) from error
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise click.ClickException(escaped(_sentence(error))) from error
+        except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             raise UnexpectedError(error) from error
@@ -161,7 +170,7 @@ def _print_traceback() -> None:
 
 def _note(message: Warning | str, *_where: Any, **_line: Any) -> str:
     """Return a warning's message, without the line of Python that it comes from."""
-    return f"note: {message}\n"
+    return f"note: {escaped(str(message))}\n"
 
 
 def _sentence(error: OSError) -> str:

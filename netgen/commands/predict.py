@@ -13,6 +13,7 @@ import click
 
 from netgen.commands.figure import ACCEPTED, PictureFile
 from netgen.commands.trained_options import trained_network, trained_network_options
+from netgen.system.text import cell, escaped, json_text, printable
 
 if TYPE_CHECKING:
     from netgen.evaluation.prediction import NotPredicted, Prediction
@@ -138,7 +139,7 @@ def _listed(images: Sequence[str]) -> Iterator[str | NotPredicted]:
 
 def _tell(one: NotPredicted) -> None:
     image = "standard input" if one.image == STANDARD_INPUT else one.image
-    click.echo(f"Error: {image}: {one.reason}", err=True)
+    click.echo(printable(f"Error: {image}: {one.reason}"), err=True)
 
 
 def _printer(as_json: bool, as_csv: bool) -> Callable[[Prediction], None]:
@@ -154,7 +155,8 @@ def _printer(as_json: bool, as_csv: bool) -> Callable[[Prediction], None]:
 def _print_json(predictions: Sequence[Prediction]) -> None:
     import msgspec
 
-    click.echo(msgspec.json.format(msgspec.json.encode(predictions), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(predictions), indent=2).decode()
+    click.echo(json_text(text).encode())  # JSON is UTF-8, also where a terminal is not
 
 
 def _print_csv(prediction: Prediction) -> None:
@@ -166,12 +168,13 @@ def _print_csv(prediction: Prediction) -> None:
 
 def _csv_line(fields: Sequence[object]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(fields)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\n").writerow(cell(str(field)) for field in fields)
+    text = line.getvalue()
+    return escaped(text) if sys.stdout.isatty() else text
 
 
 def _print(prediction: Prediction) -> None:
-    click.echo(prediction.image)
+    click.echo(printable(prediction.image))
     for task, ranked in prediction.tasks.items():
         shown = (
             f"{guess.label if guess.name is None else guess.name} {guess.probability:.1%}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from data_prep.request import StageProgress
+from netgen.system.text import escaped
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task
@@ -35,7 +36,7 @@ class ProgressBar(StageProgress):
 
     def message(self, text: str) -> None:
         """Print a line above the bar."""
-        self.progress.console.print(text, highlight=False, markup=False)
+        self.progress.console.print(escaped(text), highlight=False, markup=False)
 
 
 class ProgressLines(StageProgress):
@@ -47,7 +48,7 @@ class ProgressLines(StageProgress):
 
     def message(self, text: str) -> None:
         """Print a line."""
-        click.echo(text, err=True)
+        click.echo(escaped(text), err=True)
 
 
 @contextmanager

@@ -32,15 +32,18 @@ def check_name(name: str, where: str, error: type[ValueError] = ValueError) -> N
     """
     if REFUSED.search(name):
         raise error(
-            f"{printable(where)}: the name '{escaped(name)}' has characters that are not shown, or"
-            " that change how others are (control characters, bidirectional overrides, bytes that"
+            f"{printable(where)}: the name '{printable(name)}' has characters that are not shown,"
+            " or change how others are (control characters, bidirectional overrides, bytes that"
             " are not UTF-8): rename it"
         )
 
 
 def escaped(text: str) -> str:
-    r"""Write what :func:`check_name` refuses as Python writes it: \\x1b, \\u202e."""
-    return REFUSED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    r"""Write what :func:`check_name` refuses, except ends of lines, as Python does: \\x1b."""
+    return REFUSED.sub(
+        lambda found: found[0] if found[0] == "\n" else found[0].encode("unicode_escape").decode(),
+        text,
+    )
 
 
 def cell(text: str) -> str:
@@ -55,6 +58,13 @@ def cell(text: str) -> str:
 def from_cell(text: str) -> str:
     """Return what :func:`cell` wrote."""
     return text[1:] if text[:1] == "'" and FORMULA.match(text) else text
+
+
+def json_text(text: str) -> str:
+    """Return a text of JSON with what a terminal obeys as JSON's own escapes: the same data."""
+    return REFUSED.sub(
+        lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text
+    )
 
 
 def names_in(text: str, where: str, error: type[ValueError] = ValueError) -> list[str]:

@@ -99,7 +99,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = escaped(error.message)
+            vars(error)["message"] = escaped(error.message)  # final only to type checkers
             raise
         except ValueError as error:
             raise click.ClickException(escaped(str(error))) from error

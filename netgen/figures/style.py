@@ -6,6 +6,7 @@ display is needed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
@@ -22,6 +23,9 @@ from PIL import Image
 from netgen.system.files import write_all
 
 FONT = "DejaVu Sans"  # comes with matplotlib: the same text everywhere
+# It tells of every weight that a family lacks; none of them is looked for by a user.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
 # Fonts of symbols in the places of letters, and one that has a box for every character.
 NO_LETTERS = ("cm", "STIXNonUnicode", "STIXSize", "Last Resort", ".LastResort")
 # Okabe and Ito's colours, distinct for colour-blind readers; their red is for cross-residuals only.

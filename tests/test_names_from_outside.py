@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from support.photographs import photograph, saved
 from support.sources import write
 
@@ -26,6 +27,7 @@ from data_prep.listings import read_list
 from netgen.caffe.schema import read_net, read_solver
 from netgen.commands.cli import main
 from netgen.evaluation.output_names import read_outputs
+from netgen.figures.curves import RunCurves, curves_figure
 from netgen.figures.style import as_drawn, chart_row, figure_bytes, set_titles
 from netgen.network.dataset import Task, class_names, read_dataset
 from netgen.system.text import REFUSED as REFUSED_SIGNS
@@ -185,6 +187,33 @@ def test_a_dataset_of_names_that_spreadsheets_run_passes_its_verification(tmp_pa
     assert verified.exit_code == 0, verified.output
 
 
+@settings(deadline=None, max_examples=40)
+@given(names=st.lists(
+    st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1,
+            max_size=20)
+    | st.sampled_from([".hidden", "CON", " ", "a ", "~", "#x", '"', "a,b", "{x}", "%s", "-o"]),
+    min_size=2, max_size=3, unique=True,
+))  # fmt: skip
+def test_folders_of_any_name_become_classes_of_that_name_or_are_refused_in_one_line(
+    names: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assume(not {".", ".."} & set(names))
+    where = tmp_path_factory.mktemp("any")
+    for number, name in enumerate(names):
+        for copy in range(2):
+            write(where / "images" / name / f"{copy}.jpg", saved(photograph(2 * number + copy)))
+    made = invoke("data", "folder", where / "images", "--out", where / "out")
+    if made.exit_code == 0:
+        rows = read_list(where / "out/records.csv")
+        shown = {row["class:class"] for row in rows}
+        assert shown == {name for name in names if not name.startswith(".")}
+    else:
+        assert isinstance(made.exception, SystemExit), made.exception
+        assert made.stderr.startswith("Error: ")
+        assert made.stderr.count("\n") == 1, made.stderr
+        assert not (where / "out").exists()
+
+
 # Figures ------------------------------------------------------------------------------------------
 
 STRANGE = (
@@ -233,12 +262,19 @@ def test_every_name_that_is_taken_can_be_drawn(name: str) -> None:
     _drawn(name)
 
 
+def test_a_curve_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
+    figure = curves_figure([RunCurves("run", {"_loss": [(1, 2.0), (2, 1.0)]}, {}, ())])
+    (legend,) = (each for each in figure.findobj(Legend) if isinstance(each, Legend))
+    assert [text.get_text().strip() for text in legend.get_texts()] == ["_loss"]
+
+
 # Terminals ----------------------------------------------------------------------------------------
 
 
-def in_ascii(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
+def in_ascii(*words: str | Path, **more: str) -> subprocess.CompletedProcess[bytes]:
     """Run a command on a terminal without any other character."""
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "FORCE_COLOR": "1"}
+    plain |= more
     command = [sys.executable, "-m", "netgen.commands.cli", *map(str, words)]
     return subprocess.run(command, env=os.environ | plain, capture_output=True, check=False)
 
@@ -253,6 +289,13 @@ def test_a_terminal_without_other_characters_is_written_to_in_ascii(words: tuple
     assert found.returncode == 0, found.stderr.decode()
     assert found.stdout.isascii()
     assert found.stderr.isascii()
+
+
+def test_a_file_of_the_audit_is_the_same_whatever_the_terminal_can_show() -> None:
+    words = ("audit", "--markdown", "--only", "reproduced")
+    plain, usual = in_ascii(*words), in_ascii(*words, LC_ALL="C.UTF-8")
+    assert not usual.stdout.isascii()
+    assert plain.stdout == usual.stdout
 
 
 def test_a_message_shows_a_terminals_commands_in_a_file_name_escaped(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -106,6 +107,16 @@ def test_an_image_comes_on_standard_input(model: Path, photographs: Path) -> Non
     assert told.exit_code == 1
     assert told.stderr.startswith("Error: standard input: starts with ")
     assert netgen_predict("-", "-", "--weights", model, stdin=content).exit_code == 2
+
+
+def test_a_file_name_that_is_no_utf_8_has_its_bytes_escaped(model: Path, photographs: Path) -> None:
+    name = os.fsdecode(b"photo \xff.png")
+    (photographs / "a.png").rename(photographs / name)
+    (found,) = predicted(photographs / name, "--weights", model)
+    assert found["image"] == f"{photographs}/photo \\xff.png"
+    for words in ((), ("--csv",)):
+        told = netgen_predict(photographs / name, "--weights", model, *words)
+        assert told.exit_code == 0, told.output
 
 
 def test_csv_has_a_line_an_image_task_and_class(model: Path, photographs: Path) -> None:

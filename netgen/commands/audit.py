@@ -176,7 +176,8 @@ def _audit(
         data = audit_as_data(judgements, counted, arguments)
         click.echo(json.dumps(data, indent=2))
     elif as_markdown:
-        click.echo(markdown(judgements, counted), nl=False)
+        text = markdown(judgements, counted)
+        click.echo(text if sys.stdout.isatty() else text.encode(), nl=False)  # a file is UTF-8
     else:
         _print(judgements, counted, arguments, detailed=bool(only))
     failed = [j for j in everything if j.verdict is ClaimVerdict.NOT_REPRODUCED]

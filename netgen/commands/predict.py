@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -155,8 +156,14 @@ def _printer(as_json: bool, as_csv: bool) -> Callable[[Prediction], None]:
 def _print_json(predictions: Sequence[Prediction]) -> None:
     import msgspec
 
-    text = msgspec.json.format(msgspec.json.encode(predictions), indent=2).decode()
+    named = [msgspec.structs.replace(each, image=_in_utf8(each.image)) for each in predictions]
+    text = msgspec.json.format(msgspec.json.encode(named), indent=2).decode()
     click.echo(json_text(text).encode())  # JSON is UTF-8, also where a terminal is not
+
+
+def _in_utf8(name: str) -> str:
+    r"""Return a file's name with the bytes that are no UTF-8 as escapes: \\xff."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _print_csv(prediction: Prediction) -> None:

@@ -16,6 +16,7 @@ from netgen.figures.style import (
     TASK_COLORS,
     add_legend,
     chart_row,
+    in_legend,
     line_color,
     line_style,
     save_figure,
@@ -85,7 +86,11 @@ def cross_weights_figure(curves: Mapping[str, Mapping[str, NDArray[np.floating]]
         for index, (connection, weights) in enumerate(connections.items()):
             style = line_style(index // len(TASK_COLORS))
             panel.plot(
-                weights, color=line_color(index), linestyle=style, linewidth=1.4, label=connection
+                weights,
+                color=line_color(index),
+                linestyle=style,
+                linewidth=1.4,
+                label=in_legend(connection),
             )
         panel.margins(x=0)
         name = f"res{layer}: cross-residual layer {place + 1}"

@@ -16,6 +16,7 @@ from netgen.caffe.training_log import NetOutputs, read_log
 from netgen.figures.style import (
     add_legend,
     chart_row,
+    in_legend,
     line_color,
     line_style,
     save_figure,
@@ -129,7 +130,12 @@ def _draw_losses(
         axes.plot(x, y, color=tint, linewidth=0.6, alpha=0.3)
         line = line_style(dash)
         axes.plot(
-            x, _smooth(y), color=tint, linewidth=1.6, linestyle=line, label=_task(output) + name
+            x,
+            _smooth(y),
+            color=tint,
+            linewidth=1.6,
+            linestyle=line,
+            label=in_legend(_task(output)) + name,
         )
         if output in run.test:
             x, y = zip(*run.test[output], strict=True)
@@ -148,7 +154,7 @@ def _draw_tests(
         axes.plot(
             x, y, color=colors[_task(output)], linestyle=line_style(dash), marker="o",
             markersize=3.2 if best else 2, linewidth=1.6 if best else 0.7,
-            label=_task(output) + name if best else None, clip_on=False,
+            label=in_legend(_task(output)) + name if best else None, clip_on=False,
         )  # fmt: skip
     axes.set_ylim(0, 100)
 

@@ -182,6 +182,11 @@ def set_titles(axes: Axes, title: str, x: str = "", y: str = "") -> None:
     axes.set_ylabel(y, fontsize=TEXT_SIZE, color=INK)
 
 
+def in_legend(name: str) -> str:
+    """Return a name as a legend shows it: matplotlib leaves out those that begin with _."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def add_legend(axes: Axes, columns: int = 1) -> None:
     """Draw a legend without a frame where it hides least."""
     drawn = axes.legend(

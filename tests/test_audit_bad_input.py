@@ -40,10 +40,10 @@ def test_a_hundred_megabytes_of_prototxt_are_refused_at_once(kind: str, tmp_path
     path = tmp_path / f"large.{kind}"
     text = (XS if kind == "net" else SOLVER).read_bytes()
     path.write_bytes(text * (100 * 2**20 // len(text)))
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ValueError, match="text over 2 MB is not read"):
         inspected(path)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def told(path: Path) -> str:

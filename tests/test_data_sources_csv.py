@@ -199,7 +199,10 @@ def test_a_path_that_is_no_unicode_keeps_its_bytes(root: Path) -> None:
         (b"path,My Noun\na,dog\nb,cat\n", "column 'My Noun': not a task's name: use lower case"),
         (b"path,relu\na,dog\nb,cat\n", "column 'relu': a part of every residual block"),
         (b"path,noun,\na,dog,\nb,cat,\n", "column '': not a task's name"),
-        (b"path,noun\na,caf\xe9\nb,dog\n", "is not UTF-8: write it as UTF-8"),
+        (
+            b"path,noun\na,caf\xe9\nb,dog\n",
+            r"the name 'caf\\udce9' has characters that are not shown",
+        ),
         ("path,noun\na,dog\nb,cat\n".encode("utf-16"), "0 columns 'path' in its first line"),
         (b'path,noun\na,dog\nb,"cat\n', "line 3: unexpected end of data: is this a CSV file"),
         (b'path,noun\na,"dog"x\nb,cat\n', "line 2: .* is this a CSV file in UTF-8"),

@@ -205,8 +205,8 @@ def test_a_name_that_is_no_unicode_keeps_its_bytes(root: Path) -> None:
         ([], "no folders in it: make one per class, with its images inside"),
         (["cat"], "1 class of task 'class': at least 2 are needed"),
         (["Cat", "cat"], "differ only in case"),
-        (["a", "two\nlines"], "not one line of text"),
-        (["a", os.fsdecode(b"caf\xe9")], "is not UTF-8: write it as UTF-8"),
+        (["a", "two\nlines"], r"the name 'two\\nlines' has characters that are not shown"),
+        (["a", os.fsdecode(b"caf\xe9")], "bytes that are not UTF-8"),
     ],
 )
 def test_folders_that_make_no_classes_are_refused(

@@ -272,8 +272,8 @@ def test_the_estimate_is_never_below_and_hardly_above_what_a_database_takes(
         ("a", ("x",), "task 'a': .*>= 2"),
         ("a", ("x", "x"), "task 'a': class 'x' is listed twice"),
         ("a", ("x", "X"), "task 'a': class 'X' and class 'x' differ only in case"),
-        ("a", ("x", "y\nz"), r"task 'a': class name 'y\\nz' is not one line"),
-        ("a", ("x", ""), "task 'a': class name '' is not one line"),
+        ("a", ("x", "y\nz"), r"task 'a': the name 'y\\nz' has characters that are not shown"),
+        ("a", ("x", ""), "task 'a': a class has an empty name"),
     ],
 )
 def test_a_task_that_dataset_toml_cannot_hold_is_refused(

@@ -381,13 +381,13 @@ def test_fields_that_netgen_does_not_know_are_told(tmp_path: Path) -> None:
     assert not differing(found)
 
 
-def test_one_network_takes_less_than_a_second_and_a_half_to_compute(tmp_path: Path) -> None:
+def test_one_network_takes_less_than_three_seconds_to_compute(tmp_path: Path) -> None:
     net = network()
     stride(net)
     path = written(net, tmp_path)
     started = time.process_time()
     inspect(net=path)
-    assert time.process_time() - started < 1.5
+    assert time.process_time() - started < 3
 
 
 def test_a_network_that_does_not_connect_is_one_clear_error(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""What netgen reads: a table of files, and of the commands that read them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from support.trained_network import Trained
+
+RUN, RESULT = "runs/xs", "results/xs.json"
+MODEL = "models/xs/snapshots/xs_iter_60.caffemodel"
+FORMATS = ("jpeg", "png", "bmp", "tiff", "webp")  # five that `netgen data` decodes
+PREDICT = ("predict", "photo.png", "--engine", "opencv", "--weights", "models/xs", "--json")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A file that a command reads.
+
+    Attributes
+    ----------
+    kind
+        What it is.
+    file
+        Where it lies in the folder that `seeds` fills; a real one is there.
+    words
+        The command.
+    cost
+        How long a case takes, in about tenths of a second: those that cost more get fewer cases.
+    """
+
+    kind: str
+    file: str
+    words: tuple[str, ...]
+    cost: int = 1
+
+
+CURVES = ("figure", "curves", "--out", "out/c.png")
+NET, SOLVER = "models/xs/train_val.prototxt", "solvers/xs.prototxt"
+READERS = (
+    Reader("prototxt", NET, ("count", NET)),
+    Reader("prototxt of an audit", NET, ("audit", "--net", NET), 4),
+    Reader("deployed prototxt", "models/xs/deploy.prototxt", PREDICT),
+    Reader("solver", SOLVER, ("audit", "--solver", SOLVER)),
+    Reader("caffemodel", MODEL, ("audit", "--weights", MODEL), 2),
+    Reader("caffemodel of a figure", MODEL, ("figure", "weights", MODEL, "--out", "out/5.png"), 4),
+    Reader("caffemodel of a prediction", MODEL, PREDICT),
+    Reader("database of images", "data/test/images.lmdb/data.mdb", ("data", "verify", "data"), 2),
+    Reader("database of labels", "data/train/label_item.lmdb/data.mdb",
+           ("data", "verify", "data"), 2),
+    Reader("database of an audit", "data/test/images.lmdb/data.mdb",
+           ("audit", "--data", "data/dataset.toml"), 2),
+    Reader("dataset.toml", "data/dataset.toml",
+           ("build", "--variant", "xs", "--dataset", "data/dataset.toml", "--out", "out"), 2),
+    Reader("deploy.json", "models/xs/deploy.json", PREDICT),
+    Reader("list of images", "list.csv", ("data", "csv", "list.csv", "--out", "out/made"), 4),
+    Reader("class list", "data/classes/item.txt", PREDICT),
+    Reader("Caffe's log", "xs.log", ("log", "xs.log")),
+    Reader("Caffe's log of an audit", "xs.log", ("audit", "--log", "xs.log")),
+    Reader("Caffe's log of a figure", "xs.log", (*CURVES, "xs.log"), 4),
+    Reader("journal", f"{RUN}/log.jsonl", ("log", RUN)),
+    Reader("journal of a figure", f"{RUN}/log.jsonl", (*CURVES, RUN), 4),
+    Reader("result", RESULT, ("figure", "confusion", RESULT, "--out", "out/f.png"), 6),
+    Reader("result of an audit", RESULT,
+           ("audit", "--results", "results", "--only", "reproduced"), 6),
+    *(Reader(kind, f"photo.{kind}", ("predict", f"photo.{kind}", *PREDICT[2:]))
+      for kind in FORMATS),
+    # Nine whole images beside the changed one, which may be left out.
+    Reader("image of a dataset", "images/a/0.jpeg",
+           ("data", "folder", "images", "--out", "out/made"), 3),
+)  # fmt: skip
+
+
+def seeds(trained: Trained, folder: Path) -> Path:
+    """Fill a folder with a real one of every file: from a real training, test and conversion."""
+    shutil.copytree(trained.folder, folder, dirs_exist_ok=True)
+    rows = ["path,season,size"]
+    for number, pixels in enumerate(trained.images[:10]):
+        for name in (f"listed/{number}.png", f"images/{'ab'[number % 2]}/{number}.jpeg"):
+            _save(pixels, folder / name)
+        season, size = "winter" if number % 2 else "summer", "small" if number < 5 else "large"
+        rows.append(f"listed/{number}.png,{season},{size}")
+    (folder / "list.csv").write_text("\n".join(rows) + "\n")
+    for form in FORMATS:
+        _save(trained.images[0], folder / f"photo.{form}")
+    for words in (
+        ("train", "--solver", SOLVER, "--run", RUN),
+        ("eval", "--variant", "xs", "--engine", "opencv", "--weights", MODEL, "--dataset",
+         "data/dataset.toml", "--net", "models/xs/deploy.prototxt", "--out", RESULT),
+    ):  # fmt: skip
+        subprocess.run(
+            [sys.executable, "-m", "netgen.commands.cli", *words], cwd=folder, check=True,
+            capture_output=True, timeout=300,
+        )  # fmt: skip
+    return folder
+
+
+def _save(pixels: NDArray[np.uint8], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(file)

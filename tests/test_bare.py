@@ -204,11 +204,11 @@ def test_what_is_lacking_is_named_with_the_next_step_before_anything_is_made(
 def test_debootstraps_own_reason_is_shown_and_nothing_of_its_root_stays(clone: Path) -> None:
     write_program(
         clone.parent / "programs/debootstrap",
-        'mkdir -p "$4/proc"; mount -t proc proc "$4/proc"; echo "E: Failed getting release"; exit 1',
+        'mkdir -p "$4/proc"; mount -t proc proc "$4/proc"; echo "E: Failed getting it"; exit 1',
     )
     commit(clone, "true")
     result = bare(clone, "trixie")
     assert result.returncode == 1
-    assert "E: Failed getting release" in result.stdout
+    assert "E: Failed getting it" in result.stdout
     assert "Next: mend the network or its proxy, or name a mirror: DEBIAN_MIRROR=" in result.stdout
     assert "bare-trixie" not in left_of(clone)

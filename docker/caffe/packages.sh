@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034  # its lists are for those who source it
 # The distribution's packages that netgen and Caffe need: the one list of them, for ./run and images.
-# Debian 12 and Ubuntu 22.04 and 24.04 name all of them alike (on Ubuntu most are in "universe").
+# Debian 12 and 13 and Ubuntu 22.04 and 24.04 name all of them alike (on Ubuntu most are in "universe").
 
-SUPPORTED_DISTRIBUTIONS="debian-12 ubuntu-22.04 ubuntu-24.04"
+SUPPORTED_DISTRIBUTIONS="debian-12 debian-13 ubuntu-22.04 ubuntu-24.04"
 
 # What netgen runs on. The dataset is the demo's: 70,000 real images under a free licence.
 RUNTIME_PACKAGES=(

@@ -55,6 +55,13 @@ def small(tmp_path: Path) -> tuple[Dataset, Path]:
 # ---- the page ------------------------------------------------------------------------------------
 
 
+def test_a_piped_page_has_no_spaces_at_the_ends_of_its_lines(tmp_path: Path) -> None:
+    told = doctor("--out", str(tmp_path))
+    lines = told.output.splitlines()
+    assert len({len(line) for line in lines}) > 5
+    assert not [line for line in lines if line != line.rstrip()]
+
+
 def test_the_page_of_a_machine_that_can_train_has_nothing_missing(
     small: tuple[Dataset, Path], tmp_path: Path
 ) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
 
@@ -63,14 +64,26 @@ def find_variant(name: str, dataset: Dataset) -> Variant:
 def table_console(piped_width: int) -> Console:
     """Return a console for tables: as wide as the terminal, else as `piped_width` says.
 
-    Without it, rich would fold piped output, which other programs read, at 80 columns.
+    Without it, rich would fold piped output, which other programs read, at 80 columns. Piped lines
+    have no spaces at their ends, with which rich fills tables.
     """
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
     if console.is_terminal:
         return console
-    return Console(highlight=False, markup=False, width=piped_width)
+    trimmed = cast("IO[str]", _Trimmed())
+    return Console(highlight=False, markup=False, width=piped_width, file=trimmed)
+
+
+class _Trimmed:
+    """Standard output without the spaces at the ends of lines."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(re.sub(" +(?=\n)", "", text))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 def print_table(rows: Sequence[dict[str, str]]) -> None:

@@ -22,6 +22,13 @@ BUILD_PACKAGES=(
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-highgui-dev
 )
 
+# What an image runs on, beside the libraries that Caffe was found to load; dumb-init is its first process.
+RUN_PACKAGES=(
+  ca-certificates dumb-init
+  python3 python3-venv
+  dataset-fashion-mnist
+)
+
 # What only the checks of ./run test need.
 CHECK_PACKAGES=(shellcheck)
 

@@ -130,7 +130,7 @@ def test_kubernetes_own_schema_accepts_the_job() -> None:
     assert job["spec"]["completions"] == len(VARIANTS)
     container = job["spec"]["template"]["spec"]["containers"][0]
     assert container["volumeMounts"][0]["mountPath"] == '/a "b"'
-    assert container["command"][-1].endswith(" --weights weights --gpu 0\n")
+    assert container["args"][-1].endswith(" --weights weights --gpu 0\n")
     job["spec"]["completions"] = "six"
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
@@ -144,7 +144,7 @@ def test_jobs_for_the_cpu_ask_for_no_gpu() -> None:
     kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
     [container] = job["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"] == {"memory": "16Gi"}
-    assert container["command"][-1].endswith(" --weights weights --solver-mode cpu\n")
+    assert container["args"][-1].endswith(" --weights weights --solver-mode cpu\n")
 
 
 def test_a_pods_script_chooses_its_network_by_its_index(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_pods_script_chooses_its_network_by_its_index(tmp_path: Path) -> None:
     (tmp_path / "netgen").write_text('#!/bin/sh\necho "$PWD: $*"\n')
     (tmp_path / "netgen").chmod(0o755)
     said = subprocess.run(
-        job["spec"]["template"]["spec"]["containers"][0]["command"],
+        job["spec"]["template"]["spec"]["containers"][0]["args"],
         env={"PATH": f"{tmp_path}:/usr/bin:/bin", "JOB_COMPLETION_INDEX": "2"},
         capture_output=True, text=True, timeout=50, check=True,
     ).stdout  # fmt: skip

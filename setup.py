@@ -63,8 +63,8 @@ setup(
         "perceptual": ["imagehash"],
         # netgen experiment: its intervals.
         "experiment": ["scipy"],
-        # netgen export --onnx.
-        "onnx": ["onnx>=1.16"],
+        # netgen export --onnx, and --engine onnx.
+        "onnx": ["onnx>=1.16", "onnxruntime"],
         "dev": [
             "check-jsonschema",
             # Of Python 3.10, it reads pyproject.toml with this.

@@ -37,7 +37,7 @@ def photographs(trained: Trained, tmp_path: Path) -> list[Path]:
     return files
 
 
-@pytest.mark.parametrize("engine", ["caffe", "opencv"])
+@pytest.mark.parametrize("engine", ["caffe", "opencv", "onnx"])
 def test_the_classes_are_those_of_the_same_images_in_the_test_set(
     trained: Trained, photographs: list[Path], engine: str
 ) -> None:
@@ -134,7 +134,7 @@ def test_classes_without_names_are_numbers(photographs: list[Path], tmp_path: Pa
     assert [guess["name"] for guess in guesses] == [None] * 5
 
 
-@pytest.mark.parametrize("engine", ["caffe", "opencv"])
+@pytest.mark.parametrize("engine", ["caffe", "opencv", "onnx"])
 @pytest.mark.parametrize("content", [b"", b"no image\n", b"\x89PNG\r\n\x1a\n", None])
 def test_what_is_no_image_is_told_and_takes_nothing_from_the_others(
     trained: Trained, photographs: list[Path], tmp_path: Path, content: bytes | None, engine: str

@@ -76,10 +76,10 @@ def trained_network_options(command: Command) -> Command:
         ),
         click.option(
             "--engine",
-            type=click.Choice(["caffe", "opencv"]),
+            type=click.Choice(["caffe", "opencv", "onnx"]),
             default="caffe",
             show_default=True,
-            help="What runs the network; OpenCV needs no Caffe and no GPU.",
+            help="What runs the network; OpenCV and onnxruntime need no Caffe and no GPU.",
         ),
         click.option(
             "--gpu",

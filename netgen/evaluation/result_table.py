@@ -9,6 +9,7 @@ from rich.table import Table
 
 from netgen import paper
 from netgen.evaluation.results import TOP, Accuracy, Confusion, Proportion, Result, TaskResult
+from netgen.evaluation.scoring import ENGINES
 from netgen.evaluation.tally import MARGIN
 from netgen.network.dataset import MTVSO
 from netgen.paper.implied import chance
@@ -41,9 +42,10 @@ def print_result(console: Console, result: Result) -> None:
 
 
 def _engine(result: Result) -> str:
-    names = {"caffe": "Caffe", "opencv": "OpenCV"}
     version = result.versions.get(result.engine, "")
-    return f"{names[result.engine]} {version.removeprefix('caffe version ')}".strip()
+    names = {str(engine): name for engine, name in ENGINES.items()}
+    name = names.get(result.engine, result.engine)
+    return f"{name} {version.removeprefix('caffe version ')}".strip()
 
 
 def _rows(result: Result, papers: bool) -> Iterator[Cells]:

@@ -1,14 +1,15 @@
-"""Compute scores of images with a deploy network, by Caffe in a child process, or by OpenCV.
+"""Compute scores of images with a deploy network: by Caffe, by OpenCV or by onnxruntime.
 
-OpenCV reads prototxt and caffemodel itself, so it is a second, independent engine that needs no
-build. Both return the inputs of the Softmax, because rounding can make probabilities equal.
+Caffe runs in a child process. OpenCV reads prototxt and caffemodel itself, so it is a second,
+independent engine that needs no build; onnxruntime runs what `netgen export` writes.
+All return the inputs of the Softmax, because rounding can make probabilities equal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-EngineName = Literal["caffe", "opencv"]
-ENGINES: tuple[EngineName, ...] = ("caffe", "opencv")
+EngineName = Literal["caffe", "opencv", "onnx"]
+# Each with the name that it calls itself.
+ENGINES: dict[EngineName, str] = {"caffe": "Caffe", "opencv": "OpenCV", "onnx": "onnxruntime"}
+# What the others are, as packages of Python's.
+PACKAGES = {"opencv": "opencv-python-headless", "onnx": "onnxruntime"}
 SILENCE = 900.0  # seconds: the first batch of a large network on a busy machine's CPU
 
 Scores = dict[str, "NDArray[np.float32]"]  # task -> N x outputs
@@ -125,9 +129,9 @@ def check_engine(engine: EngineName, gpu: int | None) -> str:
     Raises
     ------
     EngineError
-        Caffe is missing, or finds no GPU.
+        It is missing, or Caffe finds no GPU.
     DeployedError
-        A GPU was requested for OpenCV.
+        A GPU was requested for another engine than Caffe.
     """
     if engine == "caffe":
         found = find_engine()
@@ -135,8 +139,16 @@ def check_engine(engine: EngineName, gpu: int | None) -> str:
             require_gpu(found)
         return found.version
     if gpu is not None:
-        raise DeployedError("--engine opencv runs on the CPU: omit --gpu, or use Caffe")
-    return version("opencv-python-headless")
+        raise DeployedError(f"--engine {engine} runs on the CPU: omit --gpu, or use Caffe")
+    try:
+        if engine == "onnx":
+            version("onnx")  # to write what it runs
+        return version(PACKAGES[engine])
+    except PackageNotFoundError as error:
+        raise EngineError(
+            f"--engine {engine} needs the package {error.name}, which this Python does not have:"
+            f" pip install 'netgen[{engine}]'"
+        ) from None
 
 
 def score(
@@ -154,7 +166,7 @@ def score(
     EngineError
         Caffe ended its process; the message has its reason.
     ValueError
-        The images cannot be read, or OpenCV cannot run the network.
+        The images cannot be read, or OpenCV or onnxruntime cannot run the network.
     """
 
     def on_message(found: Scores | Unread) -> None:
@@ -163,21 +175,25 @@ def score(
         else:
             on_scores(found)
 
-    if engine == "opencv" and not isinstance(job.batches, StoredImages):
-        for scores in _score_in_opencv(job):
+    if engine != "caffe" and not isinstance(job.batches, StoredImages):
+        for scores in SCORERS[engine](job):
             on_message(scores)
         return
-    in_child = _score_in_caffe if engine == "caffe" else _send_scores_of_opencv
     try:
-        call(in_child, job, silence=SILENCE, on_message=on_message)
+        call(_send_scores, engine, job, silence=SILENCE, on_message=on_message)
     except EngineError:
         if isinstance(job.batches, StoredImages):
             check_readable([job.batches.path])
         raise
 
 
-def _score_in_caffe(job: ScoringJob) -> None:
-    """Run in the child process; send each batch's scores to the parent."""
+def _send_scores(engine: EngineName, job: ScoringJob) -> None:
+    """Run in a child process, which Caffe or a damaged database may end; send to the parent."""
+    for found in SCORERS[engine](job):
+        send(found)
+
+
+def _score_in_caffe(job: ScoringJob) -> Iterator[Scores | Unread]:
     import caffe
 
     if job.gpu is None:
@@ -188,20 +204,14 @@ def _score_in_caffe(job: ScoringJob) -> None:
     net = caffe.Net(str(job.network.file), str(job.weights), caffe.TEST)
     for batch in job.batches:
         if isinstance(batch, Unread):
-            send(batch)
+            yield batch
             continue
         data = net.blobs[job.network.input]
         if data.data.shape != batch.shape:
             data.reshape(*batch.shape)
         data.data[...] = batch
         net.forward()
-        send({head.task: _flat(net.blobs[head.blob].data.copy()) for head in job.network.heads})
-
-
-def _send_scores_of_opencv(job: ScoringJob) -> None:
-    """Run in a child process, which a damaged database may end."""
-    for found in _score_in_opencv(job):
-        send(found)
+        yield {head.task: _flat(net.blobs[head.blob].data.copy()) for head in job.network.heads}
 
 
 def _score_in_opencv(job: ScoringJob) -> Iterator[Scores | Unread]:
@@ -224,6 +234,34 @@ def _score_in_opencv(job: ScoringJob) -> Iterator[Scores | Unread]:
         raise DeployedError(
             f"{job.network.file}: OpenCV cannot run it ({error.err}): use --engine caffe"
         ) from None
+
+
+def _score_in_onnxruntime(job: ScoringJob) -> Iterator[Scores | Unread]:
+    import onnxruntime
+
+    from netgen.weights.onnx_file import ExportOptions, onnx_model
+
+    model = onnx_model(job.network.file, job.weights, None, ExportOptions())
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    blobs = [head.blob for head in job.network.heads]
+    for batch in job.batches:
+        if isinstance(batch, Unread):
+            yield batch
+            continue
+        outputs = session.run(blobs, {job.network.input: batch})
+        yield {
+            head.task: _flat(scores)
+            for head, scores in zip(job.network.heads, outputs, strict=True)
+        }
+
+
+SCORERS: dict[EngineName, Callable[[ScoringJob], Iterator[Scores | Unread]]] = {
+    "caffe": _score_in_caffe,
+    "opencv": _score_in_opencv,
+    "onnx": _score_in_onnxruntime,
+}
 
 
 def _flat(scores: Any) -> NDArray[np.float32]:

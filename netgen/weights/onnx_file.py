@@ -79,7 +79,7 @@ def onnx_model(
         if layer.type != "Input":
             shapes = [graph.shapes[blob] for blob in layer.bottom]
             write_layer(graph, layer, shapes, blobs.get(layer.name, ()))
-    outputs = [_value(graph.names[blob], graph.shapes[blob]) for blob in _results(layers)]
+    outputs = [_value(_named(graph, blob), graph.shapes[blob]) for blob in _results(layers)]
     made = helper.make_graph(graph.nodes, net.name or "network", inputs, outputs, graph.constants)
     model = helper.make_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
@@ -115,6 +115,12 @@ def _inputs(
 
 def _value(name: str, shape: Shape) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape[1:]])
+
+
+def _named(graph: Graph, blob: str) -> str:
+    """Return the tensor that has a blob's values at last, under the blob's name if that is free."""
+    tensor = graph.names[blob]
+    return tensor if tensor == blob else graph.add("Identity", [tensor], blob)
 
 
 def _results(layers: Sequence[LayerParameter]) -> list[str]:

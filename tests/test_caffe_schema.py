@@ -25,10 +25,12 @@ from netgen.caffe.schema import (
     read_net,
     read_solver,
 )
+from netgen.system.text import REFUSED
 
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" }'
 
-names = st.text(min_size=1, max_size=8)
+# What a name may hold: `netgen.system.text.check_name` refuses the rest.
+names = st.text(min_size=1, max_size=8).filter(lambda name: not REFUSED.search(name))
 layers = st.builds(
     LayerParameter,
     name=names,

@@ -175,6 +175,7 @@ def _end(one: Exported, size: int, made: int, window: Window) -> int:
     needed = (made - 1) * window.stride + window.kernel - size - window.pad
     _require((size + window.pad + max(needed, 0) - window.kernel) // window.stride + 1 == made, one,
              "its windows cannot be written with padding alone")  # fmt: skip
+    _require(needed < window.kernel, one, "its last window has nothing but padding in it")
     return max(needed, 0)
 
 

@@ -71,7 +71,10 @@ def test_the_commands_lead_from_photographs_to_a_network_that_learned(folder: Pa
     for task in ("subject", "place"):
         assert re.search(rf"loss_{task} .* fell", run.stdout), run.stdout
     assert list((folder / "mine").rglob("*.caffemodel"))
-    _, _, predicted = run.stdout.rpartition("\nphotos/cat/0001.jpg\n")
+    _, _, rest = run.stdout.rpartition("\nphotos/cat/0001.jpg\n")
+    predicted, _, exported = rest.partition("mine/xs.onnx: ")
+    assert "outputs: prob_subject, prob_place" in exported
+    assert (folder / "mine/xs.onnx").stat().st_size > 2**20
     named = zip(*SUBJECTS.values(), strict=True)
     for task, classes in zip(("subject", "place"), named, strict=True):
         (line,) = re.findall(rf"^  {task}: (.*)$", predicted, re.M)

@@ -8,33 +8,13 @@ from pathlib import Path
 import click
 
 from netgen.commands.shared_options import PrintablePath
-from netgen.commands.trained_options import newest_of_run, trained_network
+from netgen.commands.trained_options import network_options, trained_network
 
 MISSING = "ONNX needs the package onnx, which this Python does not have: pip install 'netgen[onnx]'"
 
 
 @click.command("export", short_help="Write a trained network as ONNX, for other programs.")
-@click.option(
-    "--weights",
-    type=click.Path(exists=True, path_type=Path),
-    callback=newest_of_run,
-    required=True,
-    metavar="FILE|RUN",
-    help="A caffemodel, or the folder of a training: its newest snapshot.",
-)
-@click.option(
-    "--variant",
-    metavar="NAME",
-    help="The network: see `netgen list`.  [default: that of the deploy.json beside the weights,"
-    " or a folder above]",
-)
-@click.option(
-    "--net",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The network's deploy prototxt.  [default: that beside the deploy.json, or"
-    " models/NAME/deploy.prototxt]",
-)
+@network_options
 @click.option(
     "--onnx",
     "out",

@@ -44,50 +44,60 @@ def newest_of_run(_ctx: click.Context, _param: click.Parameter, path: Path) -> P
     return found
 
 
+WEIGHTS = click.option(
+    "--weights",
+    type=click.Path(exists=True, path_type=Path),
+    callback=newest_of_run,
+    required=True,
+    metavar="FILE|RUN",
+    help="A caffemodel, or the folder of a training: its newest snapshot.",
+)
+VARIANT = click.option(
+    "--variant",
+    metavar="NAME",
+    help="The network: see `netgen list`.  [default: that of the deploy.json beside"
+    " the weights, or a folder above]",
+)
+DATASET = click.option(
+    "--dataset",
+    type=PrintablePath(dir_okay=False),
+    metavar="FILE",
+    help="A dataset.toml.  [default: as the deploy.json says, else the paper's dataset]",
+)
+NET = click.option(
+    "--net",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The network's deploy prototxt.  [default: that beside the deploy.json, or"
+    " models/NAME/deploy.prototxt]",
+)
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["caffe", "opencv", "onnx"]),
+    default="caffe",
+    show_default=True,
+    help="What runs the network; OpenCV and onnxruntime need no Caffe and no GPU.",
+)
+GPU = click.option(
+    "--gpu",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Run Caffe on this GPU.  [default: on the CPU]",
+)
+
+
+def network_options(command: Command) -> Command:
+    """Add to a command the options that say which trained network it is about."""
+    return _with_options(command, WEIGHTS, VARIANT, NET)
+
+
 def trained_network_options(command: Command) -> Command:
     """Add to a command the options that say which network runs, and on what."""
-    options = (
-        click.option(
-            "--weights",
-            type=click.Path(exists=True, path_type=Path),
-            callback=newest_of_run,
-            required=True,
-            metavar="FILE|RUN",
-            help="A caffemodel, or the folder of a training: its newest snapshot.",
-        ),
-        click.option(
-            "--variant",
-            metavar="NAME",
-            help="The network: see `netgen list`.  [default: that of the deploy.json beside"
-            " the weights, or a folder above]",
-        ),
-        click.option(
-            "--dataset",
-            type=PrintablePath(dir_okay=False),
-            metavar="FILE",
-            help="A dataset.toml.  [default: as the deploy.json says, else the paper's dataset]",
-        ),
-        click.option(
-            "--net",
-            type=click.Path(dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="The network's deploy prototxt.  [default: that beside the deploy.json, or"
-            " models/NAME/deploy.prototxt]",
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(["caffe", "opencv", "onnx"]),
-            default="caffe",
-            show_default=True,
-            help="What runs the network; OpenCV and onnxruntime need no Caffe and no GPU.",
-        ),
-        click.option(
-            "--gpu",
-            type=click.IntRange(min=0),
-            metavar="N",
-            help="Run Caffe on this GPU.  [default: on the CPU]",
-        ),
-    )
+    return _with_options(command, WEIGHTS, VARIANT, DATASET, NET, ENGINE, GPU)
+
+
+def _with_options(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """Return a command with options, in this order in its help."""
     for option in reversed(options):
         command = option(command)
     return command

@@ -17,16 +17,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
+from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.caffemodel_check import check_weights
 from netgen.caffe.schema import layers_in, read_net
-from netgen.cost.complexity import count
+from netgen.cost.complexity import NetCost, count
 from netgen.cost.layers.layer_types import Shape
 from netgen.cost.wiring import Wired, wire
 from netgen.network.description import Description
 from netgen.system.machine import commit
 from netgen.system.text import listed
-from netgen.weights.onnx_layers import Array, ExportError, Graph, folded, write_layer
+from netgen.weights.onnx_layers import Array, ExportError, Graph, statistics, write_layer
 
 # Of what the operators mean, and of the file's form: what runtimes of the last years read.
 OPSET, IR_VERSION = 17, 8
@@ -65,11 +65,13 @@ def onnx_model(
         a layer (`ExportError`).
     """
     net = read_net(network)
-    found = check_weights(weights, network, _blobs(net))
+    cost = count(net, "TEST")
+    needed = {layer.name: layer.blobs for layer in cost.layers if layer.blobs}
+    found = check_weights(weights, network, needed)
     blobs: Blobs = {name: layer.blobs for name, layer in found.layers.items()}
     graph = Graph()
     layers = layers_in(net, "TEST")
-    inputs = _inputs(network, net, layers, graph)
+    inputs = _inputs(network, cost, layers, graph)
     if options.preprocessing:
         _subtract(description, graph, network)
     if options.fold:
@@ -94,10 +96,10 @@ def onnx_model(
 
 
 def _inputs(
-    network: Path, net: NetParameter, layers: Sequence[LayerParameter], graph: Graph
+    network: Path, cost: NetCost, layers: Sequence[LayerParameter], graph: Graph
 ) -> list[onnx.ValueInfoProto]:
     """Note the shapes of all blobs, and return the graph's inputs."""
-    for layer in count(net, "TEST").layers:
+    for layer in cost.layers:
         for top in layer.tops:
             if top.shape is None:
                 raise ExportError(f"{network}: layer {layer.name!r}: its shape is not known")
@@ -166,10 +168,6 @@ def _metadata(description: Description | None, options: ExportOptions) -> dict[s
 # ---- BatchNorm ----------------------------------------------------------------------------------
 
 
-def _blobs(net: NetParameter) -> dict[str, tuple[Shape, ...]]:
-    return {layer.name: layer.blobs for layer in count(net, "TEST").layers if layer.blobs}
-
-
 def _pairs(layers: Sequence[LayerParameter], first: str, second: str) -> Iterator[tuple[int, int]]:
     """Yield the places of layers of one type whose only reader is a layer of another type."""
     wired = wire(layers)
@@ -229,7 +227,26 @@ def _fold(layers: list[LayerParameter], blobs: Blobs) -> tuple[list[LayerParamet
         scale = scales.get(normal)
         if scale is not None:
             joined[normal] = scale
-        made[layers[convolution].name] = folded(
+        made[layers[convolution].name] = _folded(
             blobs, layers[convolution], layers[normal], None if scale is None else layers[scale]
         )
     return _without(layers, joined), made
+
+
+def _folded(
+    blobs: Blobs,
+    convolution: LayerParameter,
+    normal: LayerParameter,
+    scale: LayerParameter | None,
+) -> list[Array]:
+    """Return a convolution's blobs with the BatchNorm, and Scale, that follow it."""
+    mean, variance = statistics(blobs[normal.name])
+    factor = 1 / np.sqrt(variance + normal.batch_norm_param.eps)
+    gamma, beta = np.ones_like(mean), np.zeros_like(mean)
+    if scale is not None:
+        gamma, *rest = (blob.astype(np.float64).reshape(-1) for blob in blobs[scale.name])
+        beta = rest[0] if rest else beta
+    kernel, *bias = (blob.astype(np.float64) for blob in blobs[convolution.name])
+    before = bias[0] if bias else np.zeros_like(mean)
+    factor = factor * gamma
+    return [kernel * factor[:, None, None, None], (before - mean) * factor + beta]

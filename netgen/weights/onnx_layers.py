@@ -8,7 +8,7 @@ keeps sums that its third blob divides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -385,22 +385,3 @@ def write_layer(
 def _require(condition: bool, one: Exported, why: str) -> None:
     if not condition:
         raise ExportError(f"layer {one.name!r} ({one.layer.type}) has no ONNX: {why}")
-
-
-def folded(
-    weights: Mapping[str, Sequence[Array]],
-    convolution: LayerParameter,
-    normal: LayerParameter,
-    scale: LayerParameter | None,
-) -> list[Array]:
-    """Return a convolution's blobs with the BatchNorm, and Scale, that follow it."""
-    mean, variance = statistics(weights[normal.name])
-    factor = 1 / np.sqrt(variance + normal.batch_norm_param.eps)
-    gamma, beta = np.ones_like(mean), np.zeros_like(mean)
-    if scale is not None:
-        gamma, *rest = (blob.astype(np.float64).reshape(-1) for blob in weights[scale.name])
-        beta = rest[0] if rest else beta
-    kernel, *bias = (blob.astype(np.float64) for blob in weights[convolution.name])
-    before = bias[0] if bias else np.zeros_like(mean)
-    factor = factor * gamma
-    return [kernel * factor[:, None, None, None], (before - mean) * factor + beta]

@@ -73,10 +73,7 @@ def read_file(path: str | os.PathLike[str], most: int = SETTINGS) -> bytes:
 
 
 def read_text_file(
-    path: str | os.PathLike[str],
-    most: int = SETTINGS,
-    encoding: str = "utf-8-sig",
-    errors: str = "strict",
+    path: str | os.PathLike[str], most: int = SETTINGS, errors: str = "strict"
 ) -> str:
     """Return a text file's content, with every kind of line end as one, without a byte order mark.
 
@@ -85,9 +82,9 @@ def read_text_file(
     Raises
     ------
     UnicodeDecodeError
-        It is not text of that encoding.
+        It is not UTF-8.
     """
-    text = read_file(path, most).decode(encoding, errors)
+    text = read_file(path, most).decode("utf-8-sig", errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -8,6 +8,7 @@ All return the inputs of the Softmax, because rounding can make probabilities eq
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -147,7 +148,7 @@ def check_engine(engine: EngineName, gpu: int | None) -> str:
     except PackageNotFoundError as error:
         raise EngineError(
             f"--engine {engine} needs the package {error.name}, which this Python does not have:"
-            f" pip install 'netgen[{engine}]'"
+            f" pip install {error.name}"
         ) from None
 
 
@@ -176,7 +177,7 @@ def score(
             on_scores(found)
 
     if engine != "caffe" and not isinstance(job.batches, StoredImages):
-        for scores in SCORERS[engine](job):
+        for scores in _scored(engine, job):
             on_message(scores)
         return
     try:
@@ -189,11 +190,27 @@ def score(
 
 def _send_scores(engine: EngineName, job: ScoringJob) -> None:
     """Run in a child process, which Caffe or a damaged database may end; send to the parent."""
-    for found in SCORERS[engine](job):
+    for found in _scored(engine, job):
         send(found)
 
 
-def _score_in_caffe(job: ScoringJob) -> Iterator[Scores | Unread]:
+def _scored(engine: EngineName, job: ScoringJob) -> Iterator[Scores | Unread]:
+    """Yield the scores of each batch, or why there is none."""
+    run = LOADERS[engine](job)
+    for batch in job.batches:
+        if isinstance(batch, Unread):
+            yield batch
+        else:
+            heads = zip(job.network.heads, run(batch), strict=True)
+            yield {head.task: _flat(scores) for head, scores in heads}
+
+
+# ---- engines: each loads a network, and returns what computes the scores of a batch --------------
+
+Run = Callable[["NDArray[np.float32]"], Iterable[Any]]
+
+
+def _load_in_caffe(job: ScoringJob) -> Run:
     import caffe
 
     if job.gpu is None:
@@ -202,41 +219,46 @@ def _score_in_caffe(job: ScoringJob) -> Iterator[Scores | Unread]:
         caffe.set_device(job.gpu)
         caffe.set_mode_gpu()
     net = caffe.Net(str(job.network.file), str(job.weights), caffe.TEST)
-    for batch in job.batches:
-        if isinstance(batch, Unread):
-            yield batch
-            continue
+
+    def run(batch: NDArray[np.float32]) -> Iterable[Any]:
         data = net.blobs[job.network.input]
         if data.data.shape != batch.shape:
             data.reshape(*batch.shape)
         data.data[...] = batch
         net.forward()
-        yield {head.task: _flat(net.blobs[head.blob].data.copy()) for head in job.network.heads}
+        return [net.blobs[head.blob].data.copy() for head in job.network.heads]
+
+    return run
 
 
-def _score_in_opencv(job: ScoringJob) -> Iterator[Scores | Unread]:
+def _load_in_opencv(job: ScoringJob) -> Run:
     import cv2
 
     layers = [head.layer for head in job.network.heads]
-    try:
+    with _opencvs_errors(job):
         net = cv2.dnn.readNetFromCaffe(str(job.network.file), str(job.weights))
-        for batch in job.batches:
-            if isinstance(batch, Unread):
-                yield batch
-                continue
+
+    def run(batch: NDArray[np.float32]) -> Iterable[Any]:
+        with _opencvs_errors(job):
             net.setInput(batch, job.network.input)
-            outputs = net.forward(layers)
-            yield {
-                head.task: _flat(scores)
-                for head, scores in zip(job.network.heads, outputs, strict=True)
-            }
+            return net.forward(layers)
+
+    return run
+
+
+@contextmanager
+def _opencvs_errors(job: ScoringJob) -> Iterator[None]:
+    import cv2
+
+    try:
+        yield
     except cv2.error as error:
         raise DeployedError(
             f"{job.network.file}: OpenCV cannot run it ({error.err}): use --engine caffe"
         ) from None
 
 
-def _score_in_onnxruntime(job: ScoringJob) -> Iterator[Scores | Unread]:
+def _load_in_onnxruntime(job: ScoringJob) -> Run:
     import onnxruntime
 
     from netgen.weights.onnx_file import ExportOptions, onnx_model
@@ -246,21 +268,13 @@ def _score_in_onnxruntime(job: ScoringJob) -> Iterator[Scores | Unread]:
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     blobs = [head.blob for head in job.network.heads]
-    for batch in job.batches:
-        if isinstance(batch, Unread):
-            yield batch
-            continue
-        outputs = session.run(blobs, {job.network.input: batch})
-        yield {
-            head.task: _flat(scores)
-            for head, scores in zip(job.network.heads, outputs, strict=True)
-        }
+    return lambda batch: session.run(blobs, {job.network.input: batch})
 
 
-SCORERS: dict[EngineName, Callable[[ScoringJob], Iterator[Scores | Unread]]] = {
-    "caffe": _score_in_caffe,
-    "opencv": _score_in_opencv,
-    "onnx": _score_in_onnxruntime,
+LOADERS: dict[EngineName, Callable[[ScoringJob], Run]] = {
+    "caffe": _load_in_caffe,
+    "opencv": _load_in_opencv,
+    "onnx": _load_in_onnxruntime,
 }
 
 

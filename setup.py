@@ -85,6 +85,7 @@ setup(
             "pre-commit",
             "pytest>=8",
             "pytest-random-order",  # ./run test --busy
+            "pytest-timeout",
             "pytest-xdist",
             "pyyaml",
             "ruff==0.17.*",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +30,16 @@ from netgen.system.files import write_all
 # Machines that run tests are busy: a slow example is no failure.
 hypothesis.settings.register_profile("netgen", deadline=None)
 hypothesis.settings.load_profile("netgen")
+
+# What a test starts inherits which signals are ignored, and so could not be stopped by one under
+# `nohup`, or in the background of a shell or a service.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGTERM, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

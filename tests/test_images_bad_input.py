@@ -208,9 +208,12 @@ def test_nothing_goes_on_running_and_nothing_stays_mounted(
     number: signal.Signals, checkout: Path, pretend: Path
 ) -> None:
     with started(checkout, pretend) as process:
-        assert any("sleep 1000" in line for line in running(checkout))
-        process.send_signal(number)
-        process.wait(30)
+        try:
+            assert any("sleep 1000" in line for line in running(checkout))
+            process.send_signal(number)
+            process.wait(30)
+        finally:
+            process.kill()
     wait_until(lambda: running(checkout) == [])
     assert str(checkout) not in Path("/proc/mounts").read_text()
     if number != signal.SIGKILL:

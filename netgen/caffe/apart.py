@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from netgen.caffe.child import die_with_parent
+from netgen.system.interrupts import STOPPING
 
 MESSAGE, RETURNED, RAISED = range(3)  # what the fork sends
 
@@ -95,8 +96,8 @@ def _main(
 ) -> None:
     """Run in the fork: call the function, and send what it returns or raises."""
     die_with_parent(its_id)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in STOPPING:  # they may reach both; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)  # LMDB's assertions print what helps nobody
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

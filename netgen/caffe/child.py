@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from netgen.caffe.engine import FLOAT32, EngineError, fatal_reason
+from netgen.system.interrupts import STOPPING, heeded
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 AT_ONCE = 1.0  # seconds during which repeated signals count as one
@@ -154,8 +155,8 @@ def _passed_on(signals: Collection[int], child: Connection) -> Iterator[None]:
 def handling(signals: Collection[int], handler: Callable[[int, object], None]) -> Iterator[None]:
     """Handle `signals` with `handler` inside a with block, and restore the handlers after it.
 
-    Signals within a second count once: schedulers signal all processes of a job, and some of these
-    forward the signal.
+    One that is ignored (`nohup`) stays ignored. Signals within a second count once: schedulers
+    signal all processes of a job, and some of these forward the signal.
     """
     last = -AT_ONCE
 
@@ -166,7 +167,7 @@ def handling(signals: Collection[int], handler: Callable[[int, object], None]) -
             last = now
             handler(number, frame)
 
-    before = {number: signal.signal(number, once) for number in signals}
+    before = {number: signal.signal(number, once) for number in heeded(signals)}
     try:
         yield
     finally:
@@ -212,7 +213,7 @@ def _main(
     _parent = parent
     if started_by := multiprocessing.parent_process():
         die_with_parent(started_by.pid)
-    for number in {signal.SIGINT, *signals}:  # Ctrl-C reaches both; the parent decides
+    for number in STOPPING:  # they may reach both; the parent decides
         signal.signal(number, signal.SIG_IGN)
     os.environ.update(FLOAT32 | dict(os.environ) | dict(environment))
     with log.open("ab") as file:

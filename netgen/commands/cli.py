@@ -15,6 +15,7 @@ import click
 
 from netgen.network.training_commands import TrainingCommands
 from netgen.system.ascii_output import degrade_output
+from netgen.system.interrupts import Interrupted, exit_status, interruptible
 from netgen.system.text import escaped, printable
 
 # The commands in the order of use; each is a module of `netgen.commands` with a `command`.
@@ -98,7 +99,11 @@ class Commands(click.Group):
         """Run a command; an error is one message, never a traceback."""
         python_format, warnings.formatwarning = warnings.formatwarning, _note
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
+        except Interrupted as error:
+            click.echo(f"stopped by {error}", err=True)
+            ctx.exit(exit_status(error.number))
         except click.ClickException as error:
             vars(error)["message"] = escaped(error.message)  # final only to type checkers
             raise
@@ -151,7 +156,7 @@ First steps:
 
 \b
 Exit status: 0 done, 1 an error or a difference that is told, 2 wrong usage,
-{UNEXPECTED} a defect of netgen's own.
+{UNEXPECTED} a defect of netgen's own; stopped by Ctrl-C 130, by SIGTERM 143, by SIGHUP 129.
 """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -35,18 +34,15 @@ def make(source: ImageSource, options: DataOptions) -> None:
 
 @contextmanager
 def _interruptible(options: DataOptions) -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does, and print how to resume an interrupted run."""
+    """Print how to resume an interrupted run."""
     from data_prep.staging import workplace
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except (KeyboardInterrupt, OSError):
         if workplace(options.out).exists():
             click.echo("Finished work is kept: the same command with --resume continues.", err=True)
         raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _print_images(plan: DatasetPlan, source: ImageSource, options: DataOptions) -> None:

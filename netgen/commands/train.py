@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.commands.shared_options import PrintablePath
+from netgen.system.interrupts import exit_status
 from netgen.training.training_options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -269,7 +270,7 @@ def _report_end(ctx: click.Context, folder: RunFolder, outcome: Outcome) -> None
     if outcome.reason == "stopped":
         name = signal.Signals(outcome.signal or signal.SIGINT).name
         click.echo(f"stopped at {at} by {name}, {outcome.detail}. {how_to_resume(folder)}")
-        ctx.exit(128 + (outcome.signal or signal.SIGINT))
+        ctx.exit(exit_status(outcome.signal or signal.SIGINT))
     if outcome.reason == "failed":
         raise click.ClickException(
             f"stopped at {at}: {outcome.detail}. All snapshots are from before that: begin"

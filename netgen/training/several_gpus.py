@@ -26,8 +26,9 @@ from netgen.caffe.engine import FLOAT32, EngineError, fatal_reason
 from netgen.caffe.schema import parse_solver
 from netgen.caffe.training_log import STOPPED, LogEvent, LogReader
 from netgen.system.files import write_all
+from netgen.system.interrupts import STOPPING
 from netgen.training import snapshots
-from netgen.training.driver import SIGNALS, RunListener, how_to_resume
+from netgen.training.driver import RunListener, how_to_resume
 from netgen.training.plan import TrainingPlan, run_solver
 from netgen.training.plateau import Decision
 from netgen.training.recorder import Recorder
@@ -103,7 +104,7 @@ class _CaffeProcess:
                 errors="replace",
                 start_new_session=True,
             ) as caffe,  # in its own session, so that Ctrl-C reaches only netgen
-            handling(SIGNALS, self._stopper(caffe)),
+            handling(STOPPING, self._stopper(caffe)),
         ):
             fatal = self._read_log(caffe, log.write)
         if caffe.returncode != 0 and self.reason != "failed" and not self.has_stopped:

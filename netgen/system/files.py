@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import hashlib
 import os
 import stat
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import IO
+
+from netgen.system.interrupts import deferred
 
 CHUNK = 2**20  # bytes that are read at a time
+PARTIAL = ".partial"  # how the names of files end that are being written
+NAMED = 40  # letters of a file's name in that of its temporary one; a letter may be four bytes
 
 # The most bytes of a file that are read into memory, by what it holds.
 SETTINGS = 2**24  # JSON, TOML, class names; the largest known are below 1 MB
@@ -93,8 +100,11 @@ def read_json(path: str | os.PathLike[str]) -> bytes:
     return read_file(path).removeprefix(BOM_UTF8)
 
 
-def write_all(contents: Mapping[Path, str | bytes]) -> None:
+def write_all(contents: Mapping[Path, str | bytes], durable: bool = False) -> None:
     """Write all contents to their paths, or none: after an error, the files on disk are unchanged.
+
+    What a killed process had written beside one of the paths is removed. Signals that ask to stop
+    wait until it is done. If `durable`, all is on the disk before this returns.
 
     Raises
     ------
@@ -102,17 +112,37 @@ def write_all(contents: Mapping[Path, str | bytes]) -> None:
         A folder or file could not be written; its `filename` is the given path.
     """
     made: list[Path] = []  # to be removed if anything fails, the newest first
-    try:
-        temporary = {path: _write_beside(path, content, made) for path, content in contents.items()}
-        for path in contents:  # what a rename could still fail for, or should not replace
-            _check_replaceable(path)
-        for path, file in temporary.items():
-            file.replace(path)
-    except BaseException:
-        for path in reversed(made):
-            with suppress(OSError):  # renamed already, or a folder that others use too by now
-                path.rmdir() if path.is_dir() else path.unlink()
-        raise
+    with deferred(), ExitStack() as opened:
+        try:
+            temporary = {
+                path: _write_beside(path, content, made, opened)
+                for path, content in contents.items()
+            }
+            for path in contents:  # what a rename could still fail for, or should not replace
+                _check_replaceable(path)
+            if durable:
+                sync(*temporary.values())
+            for path, file in temporary.items():
+                file.replace(path)
+        except BaseException:
+            for path in reversed(made):
+                with suppress(OSError):  # renamed already, or a folder that others use too by now
+                    path.rmdir() if path.is_dir() else path.unlink()
+            raise
+    if durable:
+        sync(*{path.parent for path in contents})
+    for path in contents:
+        _remove_left(path)
+
+
+def sync(*paths: Path) -> None:
+    """Wait until files' bytes, or folders' entries, are on the disk."""
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def check_writable(path: Path) -> None:
@@ -142,19 +172,58 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
     return sum_.hexdigest()
 
 
-def _write_beside(path: Path, content: str | bytes, made: list[Path]) -> Path:
-    """Write `content` to a temporary file in the folder of `path`; add new paths to `made`."""
+def _write_beside(path: Path, content: str | bytes, made: list[Path], opened: ExitStack) -> Path:
+    """Write `content` to a temporary file in the folder of `path`; add new paths to `made`.
+
+    It stays locked, and so in use, until `opened` is closed.
+    """
     try:
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):
             folder.mkdir()
             made.append(folder)
-        with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-            made.append(Path(file.name))
-            file.write(content if isinstance(content, bytes) else content.encode())
+        file = opened.enter_context(_temporary(path))
+        made.append(Path(file.name))
+        file.write(content if isinstance(content, bytes) else content.encode())
+        file.flush()
         Path(file.name).chmod(0o666 & ~_umask())  # only its owner can read a temporary file
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     return Path(file.name)
+
+
+def _temporary(path: Path) -> IO[bytes]:
+    """Open a locked file beside `path`; another process may have taken a first one for left."""
+    while True:
+        file = NamedTemporaryFile(  # noqa: SIM115 - the caller closes it
+            dir=path.parent, prefix=_beside(path), suffix=PARTIAL, delete=False
+        )
+        if _lock(file) and Path(file.name).exists():
+            return file
+        file.close()
+
+
+def _beside(path: Path) -> str:
+    """Return how the names of temporary files for `path` begin: short enough for any of its own."""
+    return f".{path.name[:NAMED]}."
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock a file; False if another process has it locked. Some file systems know no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove_left(path: Path) -> None:
+    """Remove the temporary files for `path` that no process is writing."""
+    for left in path.parent.glob(f"{glob.escape(_beside(path))}*{PARTIAL}"):
+        with suppress(OSError), left.open("rb") as file:
+            if _lock(file):
+                left.unlink()
 
 
 def _check_replaceable(path: Path) -> None:

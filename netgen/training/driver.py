@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from netgen.caffe.database_cursor import check_readable
 from netgen.caffe.engine import EngineError, find_engine, require_gpu
 from netgen.caffe.schema import layers_in, read_net
 from netgen.network.description import description_in, text_of, trained_on
-from netgen.system.files import digest, read_file, write_all
+from netgen.system.files import PARTIAL, digest, read_file, write_all
+from netgen.system.interrupts import STOPPING
 from netgen.system.machine import versions
 from netgen.training import fingerprint, snapshots
 from netgen.training.feeds import databases_of
@@ -32,7 +32,6 @@ from netgen.training.run_folder import RunError, RunFolder, RunRecord, WeightsFi
 from netgen.training.state import Outcome, completion
 from netgen.training.worker import train_round
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOCK = "lock"
 # What Caffe says, in small letters, when reading a database ended it.
 READING_ENDED_IT = ("sigbus", "sigsegv", "mdb")
@@ -98,7 +97,8 @@ def begin(
             folder.solver: run_solver(plan, folder.net.as_posix(), []),
             folder.journal: "",
             folder.record: msgspec.json.format(msgspec.json.encode(record)),
-        }
+        },
+        durable=True,
     )
     Journal(folder.journal).write("start", 0, epoch=round(plan.records / plan.batch, 4))
     return record
@@ -216,7 +216,7 @@ def train(folder: RunFolder, record: RunRecord, listener: RunListener, timeout: 
             outcome: Outcome = call(
                 train_round, record.plan, folder.path, start, weights,
                 silence=timeout, on_message=listener.on_event, log=folder.caffe_log,
-                signals=SIGNALS,
+                signals=STOPPING,
             )  # fmt: skip
         except EngineError as error:
             if any(word in str(error).lower() for word in READING_ENDED_IT):
@@ -268,8 +268,13 @@ def locked_folder(folder: RunFolder, new: bool) -> Iterator[None]:
 
 
 def _others(folder: RunFolder) -> list[Path]:
-    """Return the files of a folder that is not a run's folder, which has a lock."""
-    return [] if (folder.path / LOCK).exists() else list(folder.path.iterdir())
+    """Return the files of a folder that is not a run's folder, which has a lock.
+
+    What a killed run was writing when it began is not among them.
+    """
+    if (folder.path / LOCK).exists():
+        return []
+    return [path for path in folder.path.iterdir() if path.suffix != PARTIAL]
 
 
 def _describe(plan: TrainingPlan) -> EngineReport:

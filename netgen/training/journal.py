@@ -119,7 +119,8 @@ class Journal:
         """
         after = AFTER_SNAPSHOT | BEFORE_SNAPSHOT if test_pending else AFTER_SNAPSHOT
         kept = [entry for entry in read_journal(self.path) if _stays(entry, iteration, after)]
-        write_all({self.path: "".join(json.dumps(entry) + "\n" for entry in kept)})
+        lines = "".join(json.dumps(entry) + "\n" for entry in kept)
+        write_all({self.path: lines}, durable=True)
 
 
 def read_journal(path: Path) -> list[Entry]:

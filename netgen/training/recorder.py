@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from netgen.system.files import write_all
+from netgen.system.files import sync, write_all
 from netgen.training import snapshots
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.journal import Entry, Journal
@@ -93,6 +93,7 @@ class Recorder:
             write_all({self.folder.solver: solver})
             model = f"{folder.name}/{path.name}{snapshots.KINDS[0]}"
             self._write("snapshot", state.iteration, model=model, best=best)
+            sync(self.folder.journal)  # a resume reads what it tells up to a whole snapshot
             snapshots.seal(path, manifest)
         snapshots.prune(folder, plan.keep, state.best_iteration)
 

@@ -22,7 +22,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Meta, Struct
 
-from netgen.system.files import MODELS, digest, read_file, read_json
+from netgen.system.files import MODELS, digest, read_file, read_json, sync, write_all
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.state import TrainingState
 
@@ -105,12 +105,11 @@ def seal(path: Path, manifest: Callable[[dict[str, File]], Manifest]) -> Snapsho
         The disk is full, or fails.
     """
     files = [path.with_name(path.name + kind) for kind in KINDS]
-    for file in files:
-        _sync(file)
+    sync(*files)
     hashed = {file.name: File(file.stat().st_size, digest(file)) for file in files}
     whole = manifest(hashed)
     name = path.with_name(path.name + ".json")
-    _write_last(name, msgspec.json.format(msgspec.json.encode(whole)))
+    write_all({name: msgspec.json.format(msgspec.json.encode(whole))}, durable=True)
     return Snapshot(name, whole)
 
 
@@ -250,26 +249,3 @@ def _read(path: Path) -> Manifest:
             " the netgen that began the run"
         )
     return manifest
-
-
-def _write_last(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None
-
-
-def _sync(path: Path) -> None:
-    """Flush a file's bytes, or a folder's entries, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,6 +14,8 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from faults.writers import write_short_solver
+from fuzz.readers import seeds
 from support.engine_suites import Built, build_for_installed
 from support.images import by_caffe, jpegs, others
 from support.initial_weights import Layers, narrow_source
@@ -88,6 +90,20 @@ def real_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A narrow X_S network that real Caffe trained on a few images of Fashion-MNIST."""
     return once("trained", lambda: train(tmp_path_factory.mktemp("trained")))
+
+
+@pytest.fixture(scope="session")
+def real_files(trained: Trained, once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a real one of every file that netgen reads, to be copied, not to be changed."""
+    return once("real-files", lambda: seeds(trained, tmp_path_factory.mktemp("real-files")))
+
+
+@pytest.fixture(scope="module")
+def inputs(real_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of `real_files`, with a short training, for `faults.writers`."""
+    copy = Path(shutil.copytree(real_files, tmp_path_factory.mktemp("faults") / "inputs"))
+    write_short_solver(copy)
+    return copy
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from faults.writers import MOMENTS
 from support.data import PROGRAM, fail, fingerprints, photographs, succeed
 from support.photographs import many, photograph, saved
 
@@ -20,7 +21,7 @@ from data_prep.reading import ImageReader
 
 COMMAND = "folder"
 SIZE = ("--size", 64)
-KILLS = 20
+KILLS = 8 * MOMENTS
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def _size(file: Path) -> int:
         return 0
 
 
-def test_twenty_kills_at_random_moments_each_resumed_change_no_byte(
+def test_kills_at_random_moments_each_resumed_change_no_byte(
     root: Path, whole: dict[str, str], tmp_path: Path
 ) -> None:
     """In the scan and in the writing; a run that was whole before it was killed begins again."""

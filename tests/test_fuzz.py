@@ -12,12 +12,10 @@ from pathlib import Path
 
 import pytest
 from fuzz.mutation import changed
-from fuzz.readers import READERS, Reader, seeds
+from fuzz.readers import READERS, Reader
 from fuzz.sandbox import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.once import Once
-from support.trained_network import Trained
 
 CASES = 40  # of a reader of cost 1: 735 of all readers, some four minutes
 # Of each reader, when minutes for all of them are given.
@@ -27,10 +25,9 @@ ENDLESS = 10**9
 
 
 @pytest.fixture(scope="module")
-def workplace(trained: Trained, once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workplace(real_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this process's own with a real one of every file."""
-    made = once("fuzz-seeds", lambda: seeds(trained, tmp_path_factory.mktemp("seeds")))
-    return Path(shutil.copytree(made, tmp_path_factory.mktemp("fuzz") / "all"))
+    return Path(shutil.copytree(real_files, tmp_path_factory.mktemp("fuzz") / "all"))
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ ROOMS = sorted(
 PACKAGES_IN_ROOMS = (
     "audit/comparison", "audit/inspection", "audit/measurements", "paper/claims", "cost/layers",
 )  # fmt: skip
-MOST_MODULES, MOST_ENTRIES = 233, 15
+MOST_MODULES, MOST_ENTRIES = 234, 15
 # Modules of different rooms that share a name because they do the same thing.
 SAME_WORK = {
     "build": "the command `netgen build`, and what it calls",

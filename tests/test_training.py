@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from faults.writers import MOMENTS
 from support.once import Once
 from support.photographs import photograph, saved
 from support.training import Place, child_of, copy_of, kill, make_place, wait_for
@@ -26,7 +27,7 @@ from netgen.training.journal import read_journal
 from netgen.training.memory_check import check_memory
 from netgen.training.run_folder import RunFolder
 
-KILLS = 20
+KILLS = 8 * MOMENTS
 # Of the 60 iterations, the first round has 25, the second 25, the last 10.
 ROUNDS = ("--plateau", "off", "--round", "2")
 DROPS = ("--window", "10", "--patience", "1", "--min-gain", "0.5", "--drops", "2")
@@ -202,7 +203,7 @@ def test_a_converged_run_has_nothing_left_to_do(place: Place) -> None:
     assert place.journal("runs/drops") == before
 
 
-def test_twenty_kills_at_random_moments_change_no_bit(place: Place) -> None:
+def test_kills_at_random_moments_change_no_bit(place: Place) -> None:
     """Of the parent or the child, also before the first snapshot; runs that end are compared."""
     moments = random.Random(5)
     whole = place.journal("runs/rounds")

@@ -108,8 +108,9 @@ def command(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         made = initial_weights(file, source, options, seed)
-    write_all({target: to_caffemodel(made.network.name, made.weights)})
+    # The source is read for the last time before anything is written: it may vanish.
     notes = [*(str(warning.message) for warning in caught), *report.notes(made)]
+    write_all({target: to_caffemodel(made.network.name, made.weights)})
     if as_json:
         written = {"written": str(target), "seed": seed, "notes": notes}
         click.echo(json.dumps(report.as_data(made) | written, indent=2))

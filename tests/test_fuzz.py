@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fuzz.mutation import changed
 from fuzz.readers import READERS, Reader
-from fuzz.sandbox import run
+from fuzz.sandbox import remember_the_paper, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +27,7 @@ ENDLESS = 10**9
 @pytest.fixture(scope="module")
 def workplace(real_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this process's own with a real one of every file."""
+    remember_the_paper(real_files)
     return Path(shutil.copytree(real_files, tmp_path_factory.mktemp("fuzz") / "all"))
 
 

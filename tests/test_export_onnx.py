@@ -26,8 +26,8 @@ from netgen.caffe.schema import read_net
 from netgen.commands.cli import main
 from netgen.network.build import network_files
 from netgen.system.files import write_all
-from netgen.weights.onnx_file import ExportOptions, onnx_model
-from netgen.weights.onnx_layers import ExportError
+from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
+from netgen.weights.outgoing.onnx_layers import ExportError
 
 IMAGES, SEED = 3, 2016
 CLOSE = 1e-5

@@ -48,7 +48,7 @@ def command(
     check_writable(out)
     if importlib.util.find_spec("onnx") is None:
         raise click.ClickException(MISSING)
-    from netgen.weights.onnx_file import ExportOptions, onnx_model
+    from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
 
     trained = trained_network(weights, variant, None, net)
     options = ExportOptions(fold=fold, preprocessing=with_preprocessing)

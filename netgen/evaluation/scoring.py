@@ -261,7 +261,7 @@ def _opencvs_errors(job: ScoringJob) -> Iterator[None]:
 def _load_in_onnxruntime(job: ScoringJob) -> Run:
     import onnxruntime
 
-    from netgen.weights.onnx_file import ExportOptions, onnx_model
+    from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
 
     model = onnx_model(job.network.file, job.weights, None, ExportOptions())
     session = onnxruntime.InferenceSession(

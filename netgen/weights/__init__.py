@@ -1,3 +1,3 @@
-"""Weights in and out: initial ones from a published caffemodel (5.2), networks as ONNX."""
+"""Weights in and out: initial ones from published files (5.2), networks for other programs."""
 
-__all__ = ["initial", "moved", "onnx_file", "origins", "report", "weighted_layers"]
+__all__ = ["initial", "moved", "origins", "outgoing", "report", "weighted_layers"]

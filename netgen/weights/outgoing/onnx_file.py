@@ -1,8 +1,7 @@
 """Write a deploy network with its weights as one ONNX file, which other runtimes read.
 
 A file's metadata holds what a program needs to use it: the input's mean, size and order of colours,
-and for each task its output and the names of its classes. `netgen.weights.onnx_layers` has the
-layers.
+and for each task its output and the names of its classes. `onnx_layers` has the layers.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from netgen.cost.wiring import Wired, wire
 from netgen.network.description import Description
 from netgen.system.machine import commit
 from netgen.system.text import listed
-from netgen.weights.onnx_layers import Array, ExportError, Graph, statistics, write_layer
+from netgen.weights.outgoing.onnx_layers import Array, ExportError, Graph, statistics, write_layer
 
 # Of what the operators mean, and of the file's form: what runtimes of the last years read.
 OPSET, IR_VERSION = 17, 8

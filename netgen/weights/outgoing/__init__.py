@@ -1,0 +1,3 @@
+"""Trained networks in the formats of other programs."""
+
+__all__ = ["onnx_file", "onnx_layers"]

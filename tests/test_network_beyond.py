@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.beyond import CLASSES, DATA, TASKS, built
 from support.layers import named, of_type, reads_before_made
-from support.networks import MULTITASK, NARROW, order, text
+from support.networks import MULTITASK, NARROW, dataset, order, text
 
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.schema import parse_net
@@ -24,6 +24,7 @@ from netgen.network.options import (
     CrossLearning,
     CrossStart,
     Normalization,
+    Pool1,
     SelfWeight,
     Towers,
 )
@@ -217,3 +218,26 @@ def test_normalization_divides_self_weights_too() -> None:
     total = named("res5b_noun", found)
     assert total.bottom[0] == "self5b_noun"
     assert list(total.eltwise_param.coeff) == pytest.approx([1 / 3, 1, 1 / 3, 1 / 3])
+
+
+# ---- other people's ResNet-50s ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [224, 65, 64, 63, 33])
+def test_a_padded_first_pool_halves_what_it_reads(side: int) -> None:
+    data = dataset(CLASSES, (3, side, side))
+    for pool1 in Pool1:
+        ordered = order("xs", data, Backbone(4, (1, 1, 1, 2)), pool1=pool1)
+        net = parse_net(text(ordered, "deploy"))
+        tops = {top.name: top.shape for made in count(net, "TEST").layers for top in made.tops}
+        conv1, pooled = (tops[blob] or () for blob in ("conv1", "pool1"))
+        if pool1 is Pool1.PADDED:
+            assert pooled[2:] == (-(-conv1[2] // 2),) * 2
+        assert tops["pool5_noun"] == (1, 128, 1, 1)
+
+
+def test_the_stem_can_be_wider_than_the_stages_by_their_width() -> None:
+    found = built(backbone=Backbone(4, (1, 1, 1, 2), Stem.SMALL, conv1=8))
+    assert named("conv1", found).convolution_param.num_output == 8
+    assert named("res2a_branch2a", found).convolution_param.num_output == 4
+    assert named("res5b_branch2c_noun", found).convolution_param.num_output == 4 * 8 * 4

@@ -74,7 +74,7 @@ def block(inputs: int, width: int, projected: bool) -> int:
 def expected(row: NetworkRow, backbone: Backbone, channels: int, classes: list[int]) -> int:
     """Parameters by arithmetic, from what the paper and the choices say."""
     tasks = len(classes)
-    filters = 60 if row.conv1 is Conv1.SIXTY else backbone.width
+    filters = 60 if row.conv1 is Conv1.SIXTY else backbone.conv1 or backbone.width
     kernel = 7 if backbone.stem is Stem.IMAGENET else 3
     total = channels * filters * kernel**2 + norm(filters)
     total += filters * (row.conv1_bias is Conv1Bias.YES)
@@ -144,6 +144,7 @@ def chosen(variant: Variant, data: st.DataObject) -> Variant:
         width=st.integers(1, 5),
         blocks=st.tuples(*[st.integers(1, 2)] * 2, *[st.integers(1, 3)] * 2),
         stem=st.sampled_from(Stem),
+        conv1=st.none() | st.integers(1, 9),
     ),
     data=st.data(),
 )

@@ -13,6 +13,7 @@ from netgen.network.residual import RESNET50, Backbone, Stem
 from netgen.network.variants import UnsuitedError, Variant, go_beyond, read_as
 
 READING, BEYOND = "--reading", "--beyond"
+WIDEST = 1_000_000
 
 
 class Blocks(click.ParamType[tuple[int, ...]]):
@@ -33,6 +34,31 @@ class Blocks(click.ParamType[tuple[int, ...]]):
         if len(blocks) != len(RESNET50.blocks) or min(blocks) < 1:
             self.fail(f"{value!r} is not four numbers of blocks, such as 3,4,6,3", param, ctx)
         return blocks
+
+
+class Widths(click.ParamType[tuple[int, ...]]):
+    """The width, as in ``64``, or those of the stem and of the stages, as in ``64,32``."""
+
+    name = "N[,N]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the one or two widths."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            widths = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            widths = ()
+        if not 1 <= len(widths) <= 2 or not all(1 <= width <= WIDEST for width in widths):
+            self.fail(
+                f"{value!r} is not one width, such as 16, or those of the first convolution and of"
+                f" the first stage, such as 64,32; each 1 to {WIDEST:,}",
+                param,
+                ctx,
+            )
+        return widths
 
 
 @dataclass(frozen=True)
@@ -101,9 +127,11 @@ OPTIONS = (
     ),
     click.option(
         "--width",
-        type=click.IntRange(1, 1_000_000),
-        metavar="N",
+        type=Widths(),
+        metavar="N[,N]",
         help="Beyond the paper: filters of the first convolution; all other layers scale with it."
+        " Of ResNets also two numbers: those of the first convolution, and those that the stages"
+        " scale with, as in 64,32."
         f"  [default: the network's own, {RESNET50.width} or CaffeNet's 96]",
     ),
     click.option(
@@ -131,7 +159,7 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
         *arguments: Any,
         readings: tuple[str, ...],
         beyond: tuple[str, ...],
-        width: int | None,
+        width: tuple[int, ...] | None,
         blocks: tuple[int, ...],
         stem: str,
         **others: Any,
@@ -145,7 +173,10 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
     return decorated
 
 
-def _backbone(width: int | None, blocks: tuple[int, ...], stem: Stem) -> Backbone | None:
+def _backbone(
+    width: tuple[int, ...] | None, blocks: tuple[int, ...], stem: Stem
+) -> Backbone | None:
     """Return the requested backbone; None for the network's own."""
-    requested = Backbone(width or RESNET50.width, blocks, stem)
+    conv1, stages = (width or (RESNET50.width,))[0], (width or (RESNET50.width,))[-1]
+    requested = Backbone(stages, blocks, stem, None if conv1 == stages else conv1)
     return None if width is None and requested == RESNET50 else requested

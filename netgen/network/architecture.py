@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netgen.network import residual
 from netgen.network.chain import Chain, chain
 from netgen.network.dataset import Dataset
@@ -49,10 +51,10 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone | None = None
 
 def _width(variant: Variant, backbone: Backbone) -> int:
     """Return a baseline's width; its other numbers are its paper's."""
-    if (backbone.blocks, backbone.stem) != (RESNET50.blocks, RESNET50.stem):
+    if backbone != replace(RESNET50, width=backbone.width):
         raise UnsuitedError(
-            f"{variant.name} is not made of residual blocks: --blocks and --stem are for ResNets;"
-            " --width makes it narrower"
+            f"{variant.name} is not made of residual blocks: --blocks, --stem and a second number"
+            " of --width are for ResNets; --width N makes it narrower"
         )
     if variant.row.outputs:
         raise UnsuitedError(

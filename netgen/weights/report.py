@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from netgen.system.text import listed, shape_text
+from netgen.weights.incoming.fitting import Converted
 from netgen.weights.origins import Origin, OriginKind
 from netgen.weights.weighted_layers import WeightedLayer
 
@@ -21,8 +22,12 @@ NOT_HES = "not the ResNet-50 that He published"
 def notes(made: InitialWeights) -> Iterator[str]:
     """Yield notes on the source, on what was assumed, and on a fold."""
     source = made.source
-    origin = "the ResNet-50 that He published" if source.is_hes else NOT_HES
-    yield f"{source.file}: sha1 {source.sha1}, {origin}"
+    if isinstance(source, Converted):
+        yield f"{source.file}: sha1 {source.sha1}, {source.kind}"
+        yield from source.notes
+    else:
+        origin = "the ResNet-50 that He published" if source.is_hes else NOT_HES
+        yield f"{source.file}: sha1 {source.sha1}, {origin}"
     yield from made.network.notices
     rectified = [y.name for y in made.network.layers if y.rectified and y.type == "Convolution"]
     projections = [name for name in rectified if "_branch1" in name]
@@ -73,6 +78,7 @@ def as_data(made: InitialWeights) -> dict[str, Any]:
             "file": made.source.file,
             "sha1": made.source.sha1,
             "published_by_he": made.source.is_hes,
+            "kind": made.source.kind if isinstance(made.source, Converted) else "caffemodel",
         },
         "layers": [
             {

@@ -1,0 +1,204 @@
+"""Fit another program's ResNet to a network: its pixels, its biases, its stem, its depth.
+
+What is folded is folded exactly, but for one thing: convolutions pad with zeros, which are another
+colour where another mean was subtracted. So a difference of means becomes a bias that is right
+everywhere but at the border, as far as conv1's padding reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, PoolingParameter
+from netgen.caffe.caffemodel import Weights
+from netgen.caffe.caffemodel_check import EPSILON, Caffemodel
+from netgen.caffe.schema import read_net
+from netgen.network.description import description_in
+from netgen.system.text import value_text
+from netgen.weights.incoming.naming import depth
+from netgen.weights.incoming.units import STEM, Array, Foreign, ForeignError, Normal, Pixels, Unit
+from netgen.weights.weighted_layers import WeightedNetwork
+
+FOLDED = (
+    "its normalisations are folded into its convolutions: here BatchNorm is the identity, and"
+    " computes the same in TEST and in networks built with --frozen-statistics; others normalise by"
+    " the batch in training, which is another function. Where tasks branch, --moved-norm fold keeps"
+    " the biases of both branches"
+)
+PADDED = (
+    "its first pool begins a pixel outside the image, the network's at its edge: the same weights"
+    " see the image two pixels apart. `--beyond pool1=padded` builds the network that computes the"
+    " same"
+)
+OVERHANGING = (
+    "its first pool begins at the image's edge, the network's a pixel outside: omit"
+    " `--beyond pool1=padded`"
+)
+
+
+@dataclass(frozen=True)
+class Converted(Caffemodel):
+    """Another program's network as a caffemodel; `kind` says whose, `notes` what to know of it."""
+
+    kind: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a network says of itself beside its layers with weights.
+
+    `mean` and `scale` are those of its images, None where it does not say; `padded`: its first
+    pool begins a pixel outside.
+    """
+
+    mean: tuple[float, ...] | None
+    scale: float
+    padded: bool | None
+
+
+def read_target(path: str) -> Target:
+    """Read how a network takes its images and pools them first.
+
+    Raises
+    ------
+    SchemaError
+        It is not a network.
+    """
+    net = read_net(path)
+    pools = [layer for layer in net.layer if layer.type == "Pooling"]
+    pooling = pools[0].pooling_param if pools else None
+    mean, scale = _images(net, path)
+    return Target(mean, scale, None if pooling is None else _is_padded(pooling))
+
+
+def _is_padded(pool: PoolingParameter) -> bool:
+    return max(pool.pad, pool.pad_h) > 0
+
+
+def _images(net: NetParameter, path: str) -> tuple[tuple[float, ...] | None, float]:
+    """Return the mean and scale of a train_val's images; a deploy's are in the file beside it."""
+    first: LayerParameter | None = next((y for y in net.layer if y.type == "Data"), None)
+    if first is not None:
+        param = first.transform_param
+        known = not param.mean_file
+        mean = tuple(round(value, 4) for value in param.mean_value)  # in single precision there
+        return (mean if known else None), param.scale
+    found = description_in(Path(path).parent)
+    return (tuple(found[1].images.mean) if found else None), 1.0
+
+
+# ---- one network fitted to another --------------------------------------------------------------
+
+
+def fit(source: Foreign, network: WeightedNetwork) -> Converted:
+    """Return a foreign network as the caffemodel that this network can start from.
+
+    Raises
+    ------
+    ForeignError
+        It has another depth or width than the network.
+    """
+    _check_plan(source, network)
+    target = read_target(network.file)
+    bias = any(layer.name == STEM and len(layer.blobs) == 2 for layer in network.layers)
+    units = dict(source.units)
+    if STEM in units:
+        units[STEM] = _with_pixels(units[STEM], source.pixels, target)
+    layers = [made for name, unit in units.items() for made in _layers(name, unit, bias)]
+    if source.classifier is not None:
+        weights, shift = source.classifier.weights, source.classifier.bias
+        layers.append(Weights(f"fc{len(shift)}", "InnerProduct", (weights, shift)))
+    notes = tuple(_notes(source, target))
+    return Converted(source.file, {layer.name: layer for layer in layers}, source.kind, notes)
+
+
+def _check_plan(source: Foreign, network: WeightedNetwork) -> None:
+    ours, theirs = (depth(names) for names in ([w.name for w in network.layers], source.units))
+    if not ours:
+        raise ForeignError(
+            f"{source.file}: {source.kind}, but {network.file} is not made of residual blocks with"
+            " He's names: such networks start from caffemodels"
+        )
+    if ours != theirs:
+        text = [",".join(map(str, each)) for each in (theirs, ours)]
+        raise ForeignError(
+            f"{source.file}: {text[0]} blocks in its stages, {text[1]} in {network.file}: give a"
+            f" network as deep as it, or build one with --blocks {text[0]}"
+        )
+    shapes = {layer.name: layer.blobs[0] for layer in network.layers}
+    inner = "res2a_branch2a"
+    needs, has = (
+        (shapes[STEM][0], shapes[inner][0]) if STEM in shapes and inner in shapes else (0, 0),
+        (len(source.units[STEM].kernel), len(source.units[inner].kernel)),
+    )
+    if needs != has and all(needs):
+        raise ForeignError(
+            f"{source.file}: a first convolution of {has[0]} filters before stages of width"
+            f" {has[1]}, {needs[0]} and {needs[1]} in {network.file}: build the network with"
+            f" --width {has[0]},{has[1]}"
+        )
+
+
+def _with_pixels(stem: Unit, pixels: Pixels, target: Target) -> Unit:
+    """Return the first convolution for the network's pixels: B, G, R, less its mean, scaled."""
+    kernel = stem.kernel.astype(np.float64)
+    if kernel.shape[1] != len(pixels.deviation):
+        return stem  # grey: no order, and no published network
+    if not pixels.bgr:
+        kernel = kernel[:, ::-1]
+    deviation = np.array(pixels.deviation)
+    shift = np.zeros(len(deviation))
+    if pixels.mean is not None and target.mean is not None:
+        shift[:] = np.round(np.array(target.mean or [0.0]) - pixels.mean, 4)
+    kernel = kernel / deviation[:, None, None]
+    bias = kernel.sum((2, 3)) @ shift + (0 if stem.bias is None else stem.bias)
+    return Unit(kernel / target.scale, bias, stem.normal, stem.stride)
+
+
+def _layers(name: str, unit: Unit, stem_bias: bool) -> Iterator[Weights]:
+    """Yield Convolution, BatchNorm and Scale; the bias goes into BatchNorm's mean or into Scale."""
+    channels = len(unit.kernel)
+    bias = np.zeros(channels) if unit.bias is None else unit.bias.astype(np.float64)
+    blobs = (unit.kernel, np.zeros(channels)) if name == STEM and stem_bias else (unit.kernel,)
+    yield Weights(name, "Convolution", blobs, (unit.stride,))
+    place = "_conv1" if name == STEM else name.removeprefix("res")
+    normal = unit.normal or _identity(bias)
+    mean = normal.mean.astype(np.float64) - (0 if unit.normal is None else bias)
+    variance = normal.variance.astype(np.float64) + normal.eps - EPSILON
+    yield Weights(f"bn{place}", "BatchNorm", (mean, variance, np.ones(1)))
+    yield Weights(f"scale{place}", "Scale", (normal.gamma, normal.beta))
+
+
+def _identity(bias: Array) -> Normal:
+    """Return the normalisation that only adds a bias."""
+    zeros, ones = np.zeros(len(bias)), np.ones(len(bias))
+    return Normal(gamma=ones, beta=bias, mean=zeros, variance=ones, eps=0)
+
+
+def _notes(source: Foreign, target: Target) -> Iterator[str]:
+    yield from source.notes
+    if all(unit.normal is None for unit in source.units.values()):
+        yield FOLDED
+    if source.padded and target.padded is False:
+        yield PADDED
+    if source.padded is False and target.padded:
+        yield OVERHANGING
+    theirs, ours = source.pixels.mean, target.mean
+    if theirs is None:
+        yield "its mean is not stated: taken to be the network's"
+    elif ours is None:
+        yield f"the network's mean is not stated: taken to be the file's, {_numbers(theirs)}"
+    elif ours != tuple(round(value, 4) for value in theirs):
+        yield (
+            f"its mean is {_numbers(theirs)} in B, G, R, the network's {_numbers(ours)}: the"
+            " difference is in conv1's normalisation, which is exact but for the image's border"
+        )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(value_text(round(value, 3)) for value in values)

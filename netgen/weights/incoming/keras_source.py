@@ -1,0 +1,230 @@
+"""Read Keras' ResNet50: He's weights, converted when they were published.
+
+The layer names of keras.applications changed once (2019): before, they were He's. Files group the
+arrays of a layer, in the order that Keras has: a convolution's kernel (H, W, in, out) and bias; a
+BatchNormalization's gamma, beta, mean and variance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netgen.system.text import listed
+from netgen.weights.incoming.naming import FIRST_STAGE, block_name
+from netgen.weights.incoming.units import (
+    STEM,
+    Array,
+    Classifier,
+    Foreign,
+    ForeignError,
+    MissingError,
+    Normal,
+    Pixels,
+    Run,
+    Style,
+    Unit,
+    checked,
+    in_halves,
+)
+
+# MD5 of the published files, as keras.applications states them in its sources: of 2016 and of 2019.
+PUBLISHED = {
+    "a7b3fe01876f51b976af0dea6bc144eb": "with the classifier, of 2016",
+    "a268eb855778b3df3c7506639542a6af": "without the classifier, of 2016",
+    "2cb95161c43110f7111970584f804107": "with the classifier, of 2019",
+    "4d473c1dd8becc155b73f8504c6f6626": "without the classifier, of 2019",
+}
+MEAN = (103.939, 116.779, 123.68)  # keras.applications subtracts it, in B, G, R
+# keras.applications' 1.001e-5. Before 2019 it was Keras' default, 1e-3, though He's weights are
+# made for 1e-5: the statistics are theirs, so eps is the same here for both.
+EPSILON = 1.001e-5
+OLD_BLOCK = re.compile(r"res(\d)([a-z])_branch2a")
+NEW_BLOCK = re.compile(r"conv(\d)_block(\d+)_1_conv")
+NEW_BRANCHES = {"branch1": 0, "branch2a": 1, "branch2b": 2, "branch2c": 3}
+POOL = (
+    "its weights are He's, whose first pool begins at the image's edge; Keras' network pools from a"
+    " pixel outside: --prove finds both the same in a network built with `--beyond pool1=padded`"
+)
+Arrays = Mapping[str, Sequence[NDArray[Any]]]  # layer -> its arrays
+
+
+def read_keras(file: str, content: bytes, style: Style | None) -> Foreign:
+    """Read Keras' ResNet50, of either naming, with or without its classifier.
+
+    Raises
+    ------
+    ForeignError
+        It is damaged, or another network.
+    """
+    if style is not None:
+        raise ForeignError(f"{file}: Keras' ResNet50 is of caffe's style: omit --style")
+    layers = _layers(file, content)
+    naming, names = _names(file, layers)
+    units = {}
+    for name, (where, norm) in names.items():
+        halves = name[3:5] in ("3a", "4a", "5a") and name.endswith(("branch1", "branch2a"))
+        units[name] = _unit(file, layers, where, norm, 2 if halves or name == STEM else 1)
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    published = PUBLISHED.get(digest)
+    known = f"as published, {published}" if published else "not one of the published files"
+    used = {
+        f"{layer} {i}": array for layer, found in layers.items() for i, array in enumerate(found)
+    }
+    notes = (f"md5 {digest}: {known}", POOL, *in_halves(used))
+    kind = f"Keras' ResNet50 ({naming})"
+    run = _runner(file, layers, names)
+    return Foreign(file, kind, units, _classifier(layers), Pixels(True, MEAN), None, run, notes)
+
+
+# ---- HDF5 ---------------------------------------------------------------------------------------
+
+
+def _layers(file: str, content: bytes) -> Arrays:
+    """Return the arrays of each layer, in Keras' order."""
+    import h5py
+
+    try:
+        with h5py.File(io.BytesIO(content), "r") as root:
+            top = root.get("model_weights", root)
+            if "layers" in top and "weight_names" not in top["layers"].attrs:
+                raise ForeignError(
+                    f"{file}: Keras 3's *.weights.h5, which numbers layers instead of naming them:"
+                    ' load it in Keras, and save the model with model.save("resnet50.h5")'
+                )
+            found = {
+                name: [_array(file, top, f"{name}/{each}") for each in order]
+                for name in top
+                if (order := _order(top[name]))
+            }
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        raise ForeignError(f"{file}: HDF5, but damaged or truncated: {error}") from None
+    if not found:
+        raise ForeignError(f"{file}: HDF5 without layers of Keras' (weight_names) in it")
+    return found
+
+
+def _order(group: Any) -> list[str]:
+    """Return the names of a layer's arrays, in order."""
+    names = group.attrs.get("weight_names", ())
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _array(file: str, group: Any, path: str) -> NDArray[Any]:
+    """Return an array that is stored in this file: HDF5 can refer to others."""
+    import h5py
+
+    at = group
+    for part in path.split("/"):
+        if not isinstance(at.get(part, getlink=True), h5py.HardLink):
+            raise ForeignError(f"{file}: {path!r} is a link, which is not followed")
+        at = at[part]
+    if at.external or at.is_virtual:
+        raise ForeignError(f"{file}: the numbers of {path!r} are in another file: not opened")
+    return np.asarray(at)
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+
+def _names(file: str, layers: Arrays) -> tuple[str, dict[str, tuple[str, str]]]:
+    """Return the naming, and for He's name of a convolution its layer and its normalisation's."""
+    names: dict[str, tuple[str, str]] = {}
+    if old := sorted(m[0] for name in layers if (m := OLD_BLOCK.fullmatch(name))):
+        names[STEM] = ("conv1", "bn_conv1")
+        for first in old:
+            block = first.removesuffix("_branch2a")
+            for branch in NEW_BRANCHES:
+                name = f"{block}_{branch}"
+                if branch != "branch1" or name in layers:
+                    names[name] = (name, name.replace("res", "bn", 1))
+        return "names of 2016", names
+    found = [(int(m[1]), int(m[2])) for name in layers if (m := NEW_BLOCK.fullmatch(name))]
+    if not found or "conv1_conv" not in layers:
+        raise ForeignError(
+            f"{file}: not Keras' ResNet50: it has {listed(list(layers))}, neither"
+            " res2a_branch2a nor conv2_block1_1_conv"
+        )
+    if "conv1_bn" not in layers or "conv2_block1_3_bn" not in layers:
+        raise ForeignError(f"{file}: Keras' ResNet V2, which normalises before it convolves")
+    names[STEM] = ("conv1_conv", "conv1_bn")
+    for stage, number in sorted(found):
+        he = block_name(stage - 2 + FIRST_STAGE, number - 1, file)
+        for branch, part in NEW_BRANCHES.items():
+            layer = f"conv{stage}_block{number}_{part}"
+            if branch != "branch1" or f"{layer}_conv" in layers:
+                names[f"{he}_{branch}"] = (f"{layer}_conv", f"{layer}_bn")
+    return "names since 2019", names
+
+
+def _unit(file: str, layers: Arrays, convolution: str, norm: str, stride: int) -> Unit:
+    for name, least, what in ((convolution, 1, "kernel"), (norm, 4, "gamma, beta, mean, variance")):
+        if len(layers.get(name, ())) < least:
+            raise ForeignError(
+                f"{file}: {name}: {len(layers.get(name, ()))} arrays, where it has {what}: the"
+                " statistics and weights of every layer are needed"
+            )
+        checked(file, name, *layers[name])
+    kernel, *bias = layers[convolution]
+    gamma, beta, mean, variance = layers[norm]
+    if kernel.ndim != 4:
+        raise ForeignError(f"{file}: {convolution}: a kernel of {kernel.ndim} axes")
+    if (variance.astype(np.float64) + EPSILON <= 0).any():
+        raise ForeignError(f"{file}: {norm}: a negative variance")
+    normal = Normal(gamma, beta, mean, variance, EPSILON)
+    return Unit(kernel.transpose(3, 2, 0, 1), bias[0] if bias else None, normal, stride)
+
+
+def _classifier(layers: Arrays) -> Classifier | None:
+    last = next((name for name in ("fc1000", "predictions", "probs") if name in layers), None)
+    if last is None or len(layers[last]) != 2:
+        return None
+    weights, bias = layers[last]
+    return Classifier(weights.T, bias)
+
+
+# ---- Keras --------------------------------------------------------------------------------------
+
+
+def _runner(file: str, layers: Arrays, names: Mapping[str, tuple[str, str]]) -> Run:
+    """Return what runs keras.applications' own network with the file's numbers."""
+
+    def run(images: NDArray[np.float32]) -> dict[str, Array]:
+        try:
+            import keras
+        except ImportError:
+            raise MissingError(file, "keras", "keras") from None
+        model = keras.applications.ResNet50(
+            include_top=False, weights=None, input_shape=(*images.shape[2:], 3)
+        )
+        new = {he: _new_name(he) for he in names}
+        for he, (convolution, norm) in names.items():
+            bias = np.zeros(layers[convolution][0].shape[-1], np.float32)
+            model.get_layer(f"{new[he]}_conv").set_weights([*layers[convolution], bias][:2])
+            model.get_layer(f"{new[he]}_bn").set_weights(layers[norm])
+        last = {he[:4]: f"{_new_name(he).rsplit('_', 1)[0]}_out" for he in names if he != STEM}
+        stages = {STEM: "conv1_relu", **last}
+        outputs = [model.get_layer(name).output for name in stages.values()]
+        fed = images.transpose(0, 2, 3, 1)
+        made = keras.Model(model.input, outputs).predict(fed, verbose=0)
+        found = {
+            name: np.asarray(values).transpose(0, 3, 1, 2)
+            for name, values in zip(stages, made, strict=True)
+        }
+        return found | {"pool5": found["res5"].mean((2, 3), keepdims=True)}
+
+    return run
+
+
+def _new_name(he: str) -> str:
+    """Return keras.applications' name of a part: conv1, conv2_block1_1."""
+    if he == STEM:
+        return STEM
+    block, branch = he.split("_")
+    return f"conv{block[3]}_block{ord(block[4]) - ord('a') + 1}_{NEW_BRANCHES[branch]}"

@@ -1,0 +1,100 @@
+"""Tell by its content what program wrote a file of weights, and read it.
+
+Nothing that a file holds is executed: HDF5 is read by h5py, safetensors by its library, ONNX
+without the files that it may name, and what torch pickled with `weights_only`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from netgen.caffe.caffemodel_check import Caffemodel, read_checked
+from netgen.system.files import MODELS, check_regular, read_file
+from netgen.weights.incoming.units import Foreign, ForeignError, MissingError, Style
+
+HDF5, ZIP, PICKLE = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80"
+ONNX = b"\x08"  # field 1 is a number, where a caffemodel's is its name
+START = 16  # bytes that tell
+
+
+def read_source(path: str | os.PathLike[str], style: Style | None) -> Caffemodel | Foreign:
+    """Read a caffemodel, or the ResNet-50 of another program.
+
+    Parameters
+    ----------
+    path
+        The file; its name does not matter.
+    style
+        What a file of torch's or of ONNX does not say itself.
+
+    Raises
+    ------
+    SchemaError, CaffemodelError
+        A caffemodel that cannot be used.
+    ForeignError
+        Another file that cannot be used, or what reads it is not installed.
+    """
+    file = os.fspath(path)
+    found = _kind(file)
+    if found is None:
+        read = read_checked(path)
+        if style is not None:
+            raise ForeignError(f"{file}: a caffemodel, which has one style only: omit --style")
+        return read
+    extra, package, reader = found
+    if importlib.util.find_spec(package) is None:
+        raise MissingError(file, package, extra)
+    try:
+        content = read_file(path, MODELS)
+    except OSError as error:
+        raise ForeignError(f"{file}: {error.strerror}: check the path") from None
+    return reader(file, content, style)
+
+
+Reader = Callable[[str, bytes, "Style | None"], Foreign]
+
+
+def _kind(file: str) -> tuple[str, str, Reader] | None:
+    """Return the extra, the package and the function that read a file; None for a caffemodel."""
+    try:
+        check_regular(file)
+        with Path(file).open("rb") as opened:
+            start = opened.read(START)
+    except OSError:
+        return None  # a caffemodel's reader says why
+    if start.startswith(HDF5):
+        return "keras", "h5py", _keras
+    if start.startswith((ZIP, PICKLE)):
+        return "torch", "torch", _torch
+    if start.startswith(ONNX):
+        return "onnx", "onnx", _onnx
+    if start[8:9] == b"{" and start[7:8] == b"\0":  # the length of what is in braces
+        return "torch", "safetensors", _safetensors
+    return None
+
+
+def _keras(file: str, content: bytes, style: Style | None) -> Foreign:
+    from netgen.weights.incoming.keras_source import read_keras
+
+    return read_keras(file, content, style)
+
+
+def _torch(file: str, content: bytes, style: Style | None) -> Foreign:
+    from netgen.weights.incoming.torch_source import read_torch
+
+    return read_torch(file, content, style)
+
+
+def _safetensors(file: str, content: bytes, style: Style | None) -> Foreign:
+    from netgen.weights.incoming.torch_source import read_safetensors
+
+    return read_safetensors(file, content, style)
+
+
+def _onnx(file: str, content: bytes, style: Style | None) -> Foreign:
+    from netgen.weights.incoming.onnx_source import read_onnx
+
+    return read_onnx(file, content, style)

@@ -244,3 +244,95 @@ def test_what_has_no_onnx_is_named_and_nothing_is_written(tmp_path: Path) -> Non
     assert told.exit_code == 1
     assert "layer 'odd': no ONNX for its type MVN" in told.output
     assert not file.exists()
+
+
+# ---- the file alone -----------------------------------------------------------------------------
+
+
+def told_by(*words: object) -> Result:
+    return CliRunner().invoke(main, [*map(str, words)])
+
+
+@pytest.fixture
+def alone(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An exported network and a photograph in a folder without anything else."""
+    import cv2
+
+    monkeypatch.chdir(tmp_path)
+    told = export("--weights", trained.folder / "models/xs", "--onnx", "xs.onnx")
+    assert told.exit_code == 0, told.output
+    cv2.imwrite("photo.png", trained.images[0])
+    return tmp_path
+
+
+@pytest.mark.parametrize("options", [(), ("--with-preprocessing",), ("--fold",)])
+def test_an_exported_file_predicts_alone(
+    options: tuple[str, ...], alone: Path, trained: Trained
+) -> None:
+    words = ("--weights", trained.folder / "models/xs")
+    assert told_by("export", *words, "--onnx", "xs.onnx", *options).exit_code == 0
+    told = told_by("predict", "photo.png", "--weights", "xs.onnx", "--json")
+    assert told.exit_code == 0, told.output
+    beside = told_by("predict", "photo.png", *words, "--json", "--engine", "opencv")
+    expected = json.loads(beside.stdout)[0]["tasks"]
+    found = json.loads(told.stdout)[0]["tasks"]
+    for task, guesses in expected.items():
+        assert [each["name"] for each in found[task]] == [each["name"] for each in guesses]
+        for ours, theirs in zip(found[task], guesses, strict=True):
+            assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-4)
+
+
+def test_an_exported_file_is_evaluated_alone(alone: Path, trained: Trained) -> None:
+    words = ("--dataset", trained.toml, "--out", "alone.json", "--weights", "xs.onnx")
+    assert told_by("eval", *words).exit_code == 0
+    one = json.loads(Path("alone.json").read_text())
+    given = trained.words("--engine", "onnx", "--out", "beside.json")
+    assert told_by("eval", *given).exit_code == 0
+    other = json.loads(Path("beside.json").read_text())
+    assert one["tasks"] == other["tasks"]
+    assert one["parameters"] == other["parameters"]
+    assert one["engine"] == "onnx"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--engine", "caffe"), "xs.onnx: an exported network, which onnxruntime runs: omit"),
+        (("--net", "deploy.prototxt"), "xs.onnx: the network is in it: omit --net"),
+        (("--variant", "x0"), "--variant x0, but the network is xs"),
+        (("--gpu", "0"), "--engine onnx runs on the CPU"),
+    ],
+)
+def test_what_contradicts_an_exported_file_is_refused(
+    options: tuple[str, ...], told: str, alone: Path
+) -> None:
+    found = told_by("predict", "photo.png", "--weights", "xs.onnx", *options)
+    assert found.exit_code in (1, 2)
+    assert told in found.output
+
+
+def test_onnx_of_others_and_damaged_files_are_refused(alone: Path) -> None:
+    def refused() -> str:
+        found = told_by("predict", "photo.png", "--weights", "xs.onnx")
+        assert found.exit_code == 1, found.output
+        return found.output
+
+    model = onnx.load("xs.onnx")
+    elsewhere = onnx.ModelProto()
+    elsewhere.CopyFrom(model)
+    tensor = elsewhere.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../secret")
+    Path("xs.onnx").write_bytes(elsewhere.SerializeToString())
+    assert "are in another file ('../secret'), which is not opened" in refused()
+    Path("xs.onnx").write_bytes(model.SerializeToString()[:-1000])
+    assert "begins like ONNX, but is damaged or truncated" in refused()
+    del model.metadata_props[:]
+    onnx.save(model, "xs.onnx")
+    assert "ONNX that does not say what it takes and gives" in refused()
+
+
+def test_what_is_exported_is_not_exported_again(alone: Path) -> None:
+    found = export("--weights", "xs.onnx", "--onnx", "again.onnx")
+    assert "xs.onnx: exported already: give the caffemodel it was made from" in found.output
+    assert not Path("again.onnx").exists()

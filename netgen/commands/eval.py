@@ -44,7 +44,7 @@ def command(
     variant: str | None,
     dataset: Path | None,
     net: Path | None,
-    engine: EngineName,
+    engine: EngineName | None,
     gpu: int | None,
     batch_size: int,
     classes: Path | None,
@@ -76,11 +76,11 @@ def command(
         data,
         trained.network,
         weights,
-        engine,
+        trained.engine(engine),
         gpu,
         batch_size,
         classes,
-        described.images.mean if described else None,
+        trained.mean,
     )
     with show_progress() as progress:
         progress.stage("testing", data.test.records)

@@ -51,6 +51,8 @@ def command(
     from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
 
     trained = trained_network(weights, variant, None, net)
+    if trained.exported:
+        raise click.UsageError(f"{weights}: exported already: give the caffemodel it was made from")
     options = ExportOptions(fold=fold, preprocessing=with_preprocessing)
     model = onnx_model(trained.network, weights, trained.description, options)
     content = model.SerializeToString()

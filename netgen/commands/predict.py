@@ -51,7 +51,7 @@ def command(
     variant: str | None,
     dataset: Path | None,
     net: Path | None,
-    engine: EngineName,
+    engine: EngineName | None,
     gpu: int | None,
     top: int,
     as_json: bool,
@@ -106,7 +106,15 @@ def command(
     if names:
         predict(
             PredictionRequest(
-                described, trained.network, weights, names, photographs, engine, gpu, top
+                described,
+                trained.network,
+                weights,
+                names,
+                photographs,
+                trained.engine(engine),
+                gpu,
+                top,
+                trained.mean,
             ),
             on_found,
         )

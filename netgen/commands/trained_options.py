@@ -13,6 +13,7 @@ from netgen.commands.shared_options import PrintablePath, find_variant, load_dat
 from netgen.network.variants import Variant
 
 if TYPE_CHECKING:
+    from netgen.evaluation.scoring import EngineName
     from netgen.network.dataset import Dataset
     from netgen.network.description import Description
 
@@ -50,7 +51,8 @@ WEIGHTS = click.option(
     callback=newest_of_run,
     required=True,
     metavar="FILE|RUN",
-    help="A caffemodel, or the folder of a training: its newest snapshot.",
+    help="A caffemodel, or the folder of a training: its newest snapshot. Or what `netgen export"
+    " --onnx` wrote: the network, its weights and its classes in one file.",
 )
 VARIANT = click.option(
     "--variant",
@@ -74,9 +76,8 @@ NET = click.option(
 ENGINE = click.option(
     "--engine",
     type=click.Choice(["caffe", "opencv", "onnx"]),
-    default="caffe",
-    show_default=True,
-    help="What runs the network; OpenCV and onnxruntime need no Caffe and no GPU.",
+    help="What runs the network; OpenCV and onnxruntime need no Caffe and no GPU.  [default: caffe;"
+    " onnx for an exported file]",
 )
 GPU = click.option(
     "--gpu",
@@ -107,8 +108,9 @@ def _with_options(command: Command, *options: Callable[[Command], Command]) -> C
 class TrainedNetwork:
     """Which network the options name: its prototxt, its weights and its variant's name.
 
-    `description` is what was found beside it, None where there is none. `dataset` is the file that
-    was given.
+    `description` is what was found beside it or in it, None where there is none. `dataset` is the
+    file that was given. `exported`: all of it is one ONNX file; `subtracts`: which subtracts the
+    mean itself.
     """
 
     network: Path
@@ -116,6 +118,30 @@ class TrainedNetwork:
     variant: str
     description: Description | None
     dataset: Path | None
+    exported: bool = False
+    subtracts: bool = False
+
+    @property
+    def mean(self) -> tuple[float, ...] | None:
+        """What is to be subtracted from its images; None where no description says it."""
+        if self.description is None:
+            return None
+        mean = self.description.images.mean
+        return (0.0,) * len(mean) if self.subtracts else mean
+
+    def engine(self, given: EngineName | None) -> EngineName:
+        """Return the engine that was given, or the one that runs such a network.
+
+        Raises
+        ------
+        click.UsageError
+            Another engine than onnxruntime for an exported network.
+        """
+        if self.exported and given not in (None, "onnx"):
+            raise click.UsageError(
+                f"{self.network}: an exported network, which onnxruntime runs: omit --engine"
+            )
+        return given or ("onnx" if self.exported else "caffe")
 
     def chosen(self, data: Dataset) -> Variant:
         """Return the variant for a dataset."""
@@ -155,6 +181,8 @@ def trained_network(
     """
     from netgen.network.description import description_in
 
+    if exported := _exported(weights, variant, dataset, net):
+        return exported
     beside = (net.parent,) if net else (weights.parent, weights.parent.parent)
     found = description_in(*beside)
     if found is None and net is None and variant:
@@ -171,6 +199,23 @@ def trained_network(
     network = net or (found[0] if found else Path("models") / name) / "deploy.prototxt"
     _check_network(network, name)
     return TrainedNetwork(network, weights, name, description, dataset)
+
+
+def _exported(
+    weights: Path, variant: str | None, dataset: Path | None, net: Path | None
+) -> TrainedNetwork | None:
+    """Return the network of an exported file; None for a caffemodel."""
+    from netgen.evaluation.exported import is_onnx, read_exported
+
+    if not is_onnx(weights):
+        return None
+    if net is not None:
+        raise click.UsageError(f"{weights}: the network is in it: omit --net")
+    found = read_exported(weights)
+    name = found.description.variant
+    if variant not in (None, name):
+        raise _contradicted(str(variant), name)
+    return TrainedNetwork(weights, weights, name, found.description, dataset, True, found.subtracts)
 
 
 def _contradicted(name: str, other: str) -> click.UsageError:

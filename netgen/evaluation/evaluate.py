@@ -15,8 +15,8 @@ from netgen.evaluation.deployed import (
     DeployedError,
     check_classes,
     check_images,
-    read_deployed,
 )
+from netgen.evaluation.exported import read_network
 from netgen.evaluation.labels import labels_of
 from netgen.evaluation.output_names import columns, read_outputs
 from netgen.evaluation.results import VERSION, Derived, FileUsed, Result
@@ -44,7 +44,7 @@ class EvaluationRequest:
     variant, dataset
         They decide the tasks and the test images.
     network, weights
-        A deploy prototxt and a caffemodel.
+        A deploy prototxt and a caffemodel; or twice an exported network.
     engine, gpu, batch
         The engine for the scores, its GPU (None: the CPU), and the images per batch.
     outputs
@@ -84,10 +84,11 @@ def evaluate(
     EngineError
         Caffe is missing, or ended its process.
     """
-    data, network = request.dataset, read_deployed(request.network, request.variant.tasks)
+    data, network = request.dataset, read_network(request.network, request.variant.tasks)
     check_images(network, data.images, data.name)
     chosen = _columns(network, request)
-    check_weights(request.weights, network.file, network.blobs)
+    if network.blobs:  # else the weights are in the network's file
+        check_weights(request.weights, network.file, network.blobs)
     engine = check_engine(request.engine, request.gpu)
     train, test = labels_of(data, "TRAIN"), labels_of(data, "TEST")
     fine = finest(train, {task.name: task.classes for task in data.tasks})

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from netgen.caffe.caffemodel_check import check_weights
 from netgen.evaluation.composition import log_softmax
-from netgen.evaluation.deployed import check_classes, check_images, read_deployed
+from netgen.evaluation.deployed import check_classes, check_images
+from netgen.evaluation.exported import read_network
 from netgen.evaluation.results import TOP
 from netgen.evaluation.scoring import (
     EngineName,
@@ -63,7 +64,8 @@ class PredictionRequest:
     """What to predict: a network, as it is described, its weights, and the names of images.
 
     `read_pixels` returns the pixels of an image of that name as the description says, or raises a
-    ValueError or OSError; it is pickled. `top` is how many classes of a task are wanted.
+    ValueError or OSError; it is pickled. `top` is how many classes of a task are wanted. `mean` is
+    what is subtracted; None for what the description says.
     """
 
     description: Description
@@ -74,6 +76,7 @@ class PredictionRequest:
     engine: EngineName = "caffe"
     gpu: int | None = None
     top: int = TOP
+    mean: tuple[float, ...] | None = None
 
 
 def predict(
@@ -92,13 +95,14 @@ def predict(
     """
     described, network = (
         request.description,
-        read_deployed(request.network, request.description.tasks),
+        read_network(request.network, request.description.tasks),
     )
     check_images(network, described.images, described.dataset)
     outputs = {each.task: each for each in described.outputs}
     classes = {task: each.classes for task, each in outputs.items()}
     check_classes(network, classes, described.dataset)
-    check_weights(request.weights, network.file, network.blobs)
+    if network.blobs:  # else the weights are in the network's file
+        check_weights(request.weights, network.file, network.blobs)
     check_engine(request.engine, request.gpu)
     names = iter(request.images)
 
@@ -113,7 +117,8 @@ def predict(
         on_found(NotPredicted(next(names), unread.reason))
 
     # One image per batch, so that an image's arithmetic does not depend on other images.
-    batches = _Photographs(request.images, request.read_pixels, described.images.mean)
+    mean = described.images.mean if request.mean is None else request.mean
+    batches = _Photographs(request.images, request.read_pixels, mean)
     job = ScoringJob(network, request.weights, batches, request.gpu)
     score(request.engine, job, on_scores, on_unread)
 

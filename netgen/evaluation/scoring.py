@@ -20,6 +20,8 @@ from netgen.caffe.database_cursor import DatabaseError, check_readable, open_dat
 from netgen.caffe.engine import EngineError, find_engine, require_gpu
 from netgen.cost.layers.layer_types import Shape
 from netgen.evaluation.deployed import Deployed, DeployedError
+from netgen.evaluation.exported import is_onnx
+from netgen.system.files import MODELS, read_file
 from netgen.system.text import shape_text
 
 if TYPE_CHECKING:
@@ -263,10 +265,12 @@ def _load_in_onnxruntime(job: ScoringJob) -> Run:
 
     from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
 
-    model = onnx_model(job.network.file, job.weights, None, ExportOptions())
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    file = job.network.file
+    if is_onnx(file):
+        content = read_file(file, MODELS)
+    else:
+        content = onnx_model(file, job.weights, None, ExportOptions()).SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     blobs = [head.blob for head in job.network.heads]
     return lambda batch: session.run(blobs, {job.network.input: batch})
 

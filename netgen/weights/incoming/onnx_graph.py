@@ -110,18 +110,23 @@ def _numbers(file: str, graph: onnx.GraphProto) -> Iterator[tuple[str, NDArray[A
             values = [each.t for each in node.attribute if each.name == "value"]
             stored += [(node.output[0], value) for value in values]
     for name, tensor in stored:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            where = next((e.value for e in tensor.external_data if e.key == "location"), "?")
-            raise ForeignError(
-                f"{file}: the numbers of {name!r} are in another file ({where!r}), which is not"
-                f" opened: {WHOLE}"
-            )
+        check_whole(file, name, tensor)
         try:
             yield name, numpy_helper.to_array(tensor)
         except (ValueError, TypeError, KeyError) as error:
             raise ForeignError(f"{file}: {name!r}: damaged: {error}") from None
     if graph.sparse_initializer:
         raise ForeignError(f"{file}: sparse numbers, which no published ResNet-50 has")
+
+
+def check_whole(file: str, name: str, tensor: onnx.TensorProto) -> None:
+    """Refuse numbers that are in another file, wherever that is."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        where = next((e.value for e in tensor.external_data if e.key == "location"), "?")
+        raise ForeignError(
+            f"{file}: the numbers of {name!r} are in another file ({where!r}), which is not opened:"
+            f" {WHOLE}"
+        )
 
 
 def _nodes(

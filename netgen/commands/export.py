@@ -10,18 +10,24 @@ import click
 from netgen.commands.shared_options import PrintablePath
 from netgen.commands.trained_options import network_options, trained_network
 
-MISSING = "ONNX needs the package onnx, which this Python does not have: pip install 'netgen[onnx]'"
+MISSING = "{} needs the package {}, which this Python does not have: pip install {}"
 
 
-@click.command("export", short_help="Write a trained network as ONNX, for other programs.")
+@click.command("export", short_help="Write a trained network for other programs.")
 @network_options
 @click.option(
     "--onnx",
     "out",
     type=PrintablePath(dir_okay=False),
-    required=True,
     metavar="FILE",
-    help="The file to write.",
+    help="Write the network and its weights as ONNX.",
+)
+@click.option(
+    "--safetensors",
+    "tensors",
+    type=PrintablePath(dir_okay=False),
+    metavar="FILE",
+    help="Write the weights as safetensors, under Caffe's names, as examples/pytorch reads them.",
 )
 @click.option(
     "--with-preprocessing",
@@ -33,30 +39,56 @@ def command(
     weights: Path,
     variant: str | None,
     net: Path | None,
-    out: Path,
+    out: Path | None,
+    tensors: Path | None,
     with_preprocessing: bool,
     fold: bool,
 ) -> None:
-    """Write a trained network as ONNX, for onnxruntime, TensorRT, OpenVINO and others.
+    """Write a trained network for other programs: onnxruntime, TensorRT, OpenVINO, PyTorch, ...
 
-    The file takes any number of images, N x 3 x 224 x 224 or as large as the network's are, in
+    The ONNX file takes any number of images, N x 3 x 224 x 224 or as large as the network's are, in
     B, G, R with the mean subtracted (or not: --with-preprocessing), and gives each task's
-    probabilities, and the scores before. Its metadata hold the mean and the names of the classes.
+    probabilities, and the scores before. `netgen predict` and `netgen eval` run it alone.
+
+    The metadata of both files hold the mean and the names of the classes.
     """
     from netgen.system.files import check_writable, write_all
 
-    check_writable(out)
-    if importlib.util.find_spec("onnx") is None:
-        raise click.ClickException(MISSING)
-    from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
-
+    if out is None and tensors is None:
+        raise click.UsageError("give --onnx FILE or --safetensors FILE, or both")
+    if out is None and (with_preprocessing or fold):
+        raise click.UsageError("--with-preprocessing and --fold are for --onnx")
+    for file, package, to_install in (
+        (out, "onnx", "'netgen[onnx]'"),
+        (tensors, "safetensors", "safetensors"),
+    ):
+        if file:
+            check_writable(file)
+            if importlib.util.find_spec(package) is None:
+                raise click.ClickException(MISSING.format(file, package, to_install))
     trained = trained_network(weights, variant, None, net)
     if trained.exported:
         raise click.UsageError(f"{weights}: exported already: give the caffemodel it was made from")
-    options = ExportOptions(fold=fold, preprocessing=with_preprocessing)
-    model = onnx_model(trained.network, weights, trained.description, options)
-    content = model.SerializeToString()
-    write_all({out: content})
-    outputs = ", ".join(each.name for each in model.graph.output)
-    click.echo(f"{out}: {len(content) / 2**20:.1f} MiB, {len(model.graph.node)} operators")
-    click.echo(f"inputs: {', '.join(each.name for each in model.graph.input)}; outputs: {outputs}")
+    contents: dict[Path, bytes] = {}
+    told = []
+    if tensors:
+        from netgen.weights.outgoing.safetensors_file import safetensors
+
+        contents[tensors] = safetensors(trained.network, weights, trained.description)
+        told.append(f"{tensors}: {len(contents[tensors]) / 2**20:.1f} MiB")
+    if out:
+        from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
+
+        options = ExportOptions(fold=fold, preprocessing=with_preprocessing)
+        model = onnx_model(trained.network, weights, trained.description, options)
+        contents[out] = model.SerializeToString()
+        size, operators = len(contents[out]) / 2**20, len(model.graph.node)
+        told.append(f"{out}: {size:.1f} MiB, {operators} operators")
+        inputs, outputs = (
+            ", ".join(each.name for each in ends)
+            for ends in (model.graph.input, model.graph.output)
+        )
+        told.append(f"inputs: {inputs}; outputs: {outputs}")
+    write_all(contents)
+    for line in told:
+        click.echo(line)

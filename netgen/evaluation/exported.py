@@ -79,7 +79,7 @@ def read_exported(file: Path) -> Exported:
     from google.protobuf.message import DecodeError
 
     from netgen.weights.incoming.onnx_graph import check_whole
-    from netgen.weights.outgoing.onnx_file import DESCRIPTION
+    from netgen.weights.outgoing.about import DESCRIPTION
 
     try:
         model = onnx.load_model_from_string(read_file(file, MODELS))

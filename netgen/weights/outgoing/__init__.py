@@ -1,3 +1,3 @@
 """Trained networks in the formats of other programs."""
 
-__all__ = ["onnx_file", "onnx_layers"]
+__all__ = ["about", "onnx_file", "onnx_layers", "safetensors_file"]

@@ -6,7 +6,6 @@ and for each task its output and the names of its classes. `onnx_layers` has the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,22 +15,21 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
+from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.caffemodel_check import check_weights
 from netgen.caffe.schema import layers_in, read_net
 from netgen.cost.complexity import NetCost, count
 from netgen.cost.layers.layer_types import Shape
 from netgen.cost.wiring import Wired, wire
-from netgen.network.description import Description, text_of
-from netgen.system.machine import commit
+from netgen.network.description import Description
 from netgen.system.text import listed
+from netgen.weights.outgoing.about import metadata
 from netgen.weights.outgoing.onnx_layers import Array, ExportError, Graph, statistics, write_layer
 
 # Of what the operators mean, and of the file's form: what runtimes of the last years read.
 OPSET, IR_VERSION = 17, 8
 Blobs = Mapping[str, Sequence[Array]]  # layer -> its blobs
 MEAN = "mean"
-DESCRIPTION = "netgen.description"  # what deploy.json says, whole
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def onnx_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
         producer_name="netgen", producer_version=version("netgen"),
     )  # fmt: skip
-    helper.set_model_props(model, _metadata(description, options, net, cost))
+    helper.set_model_props(model, metadata(description, net, cost, options.preprocessing))
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -144,32 +142,6 @@ def _subtract(description: Description | None, graph: Graph, network: Path) -> N
     ((blob, tensor),) = graph.names.items()
     mean = np.array(description.images.mean, np.float32)[:, None, None]
     graph.names[blob] = graph.add("Sub", [tensor, graph.constant(MEAN, mean)], "without mean")
-
-
-def _metadata(
-    description: Description | None, options: ExportOptions, net: NetParameter, cost: NetCost
-) -> dict[str, str]:
-    made = {"netgen.commit": commit()}
-    if description is None:
-        return made
-    images = description.images
-    scores = {each.name: each.bottom[0] for each in layers_in(net, "TEST") if each.bottom}
-    about = {
-        "variant": description.variant,
-        "dataset": description.dataset,
-        "channels": "BGR" if images.channels == 3 else "grey",
-        "height": images.height, "width": images.width,
-        "mean": [] if options.preprocessing else list(images.mean),
-        "parameters": cost.parameters,
-        "tasks": [
-            {
-                "task": one.task, "output": f"prob_{one.task}",
-                "scores": scores.get(f"prob_{one.task}"), "classes": one.names or one.classes,
-            }
-            for one in description.outputs
-        ],
-    }  # fmt: skip
-    return made | {"netgen": json.dumps(about), DESCRIPTION: text_of(description)}
 
 
 # ---- BatchNorm ----------------------------------------------------------------------------------

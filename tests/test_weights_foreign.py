@@ -76,6 +76,18 @@ def test_onnx_of_he_s_layout_computes_the_same_in_caffe(fold: bool, channels_las
     assert "Not used from the source: fc5." in said
 
 
+def test_filters_with_folded_normalisations_get_a_length_at_which_they_learn() -> None:
+    """That of the msra filler's; a folded kernel of conv1, for pixels, is far shorter."""
+    model = onnx_model(folded(numbers()), Manner())
+    Path("other.onnx").write_bytes(model.SerializeToString())
+    build_for(MEAN)
+    init(*FROM, "other.onnx", "--style", "caffe")
+    for name, layer in layers_of(INITIAL).items():
+        if name == "conv1" or name.startswith("res"):
+            lengths = np.linalg.norm(layer.blobs[0].reshape(len(layer.blobs[0]), -1), axis=1)
+            assert lengths == pytest.approx(2**0.5), name
+
+
 def test_onnx_of_torchvision_s_layout_fits_the_reading_and_the_pool_that_it_has() -> None:
     parts, manner = numbers(), Manner(in_3x3=True, padded=True)
     Path("other.onnx").write_bytes(onnx_model(parts, manner).SerializeToString())
@@ -123,6 +135,15 @@ def test_torchvision_s_names_compute_the_same_in_caffe(bias: Conv1Bias) -> None:
     expected = computed(parts, Manner(in_3x3=True, padded=True), torchs(images))
     assert apart(in_caffe_pool5(less(images, TORCHS_MEAN)), expected) < SAME
     assert "first pool" not in said
+
+
+@pytest.mark.parametrize("first", [0x08, 0x80])
+def test_safetensors_may_begin_as_onnx_or_a_pickle_does(first: int) -> None:
+    """They begin with the length of their header."""
+    made = (save(state_dict(numbers()), {"": " " * size}) for size in range(0, 256 * 8, 8))
+    Path("other").write_bytes(next(content for content in made if content[0] == first))
+    build_for(TORCHS_MEAN, **TORCHVISION)
+    init(*FROM, "other", "--style", "pytorch")
 
 
 def test_conversions_of_he_s_weights_have_torchvision_s_names_and_caffe_s_style() -> None:

@@ -199,7 +199,7 @@ def _runner(file: str, layers: Arrays, names: Mapping[str, tuple[str, str]]) -> 
         try:
             import keras
         except ImportError:
-            raise MissingError(file, "keras", "keras") from None
+            raise MissingError(file, "keras", "'netgen[keras]'") from None
         model = keras.applications.ResNet50(
             include_top=False, weights=None, input_shape=(*images.shape[2:], 3)
         )

@@ -44,9 +44,9 @@ def read_source(path: str | os.PathLike[str], style: Style | None) -> Caffemodel
         if style is not None:
             raise ForeignError(f"{file}: a caffemodel, which has one style only: omit --style")
         return read
-    extra, package, reader = found
+    to_install, package, reader = found
     if importlib.util.find_spec(package) is None:
-        raise MissingError(file, package, extra)
+        raise MissingError(file, package, to_install)
     try:
         content = read_file(path, MODELS)
     except OSError as error:
@@ -58,21 +58,21 @@ Reader = Callable[[str, bytes, "Style | None"], Foreign]
 
 
 def _kind(file: str) -> tuple[str, str, Reader] | None:
-    """Return the extra, the package and the function that read a file; None for a caffemodel."""
+    """Return what to install, its package and what reads a file; None for a caffemodel."""
     try:
         check_regular(file)
         with Path(file).open("rb") as opened:
             start = opened.read(START)
     except OSError:
         return None  # a caffemodel's reader says why
+    if start[7:9] == b"\0{":  # a length of 8 bytes, any of them, and what is in braces
+        return "safetensors", "safetensors", _safetensors
     if start.startswith(HDF5):
-        return "keras", "h5py", _keras
+        return "h5py", "h5py", _keras
     if start.startswith((ZIP, PICKLE)):
-        return "torch", "torch", _torch
+        return "'netgen[torch]'", "torch", _torch
     if start.startswith(ONNX):
-        return "onnx", "onnx", _onnx
-    if start[8:9] == b"{" and start[7:8] == b"\0":  # the length of what is in braces
-        return "torch", "safetensors", _safetensors
+        return "'netgen[onnx]'", "onnx", _onnx
     return None
 
 

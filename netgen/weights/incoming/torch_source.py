@@ -199,7 +199,7 @@ def _runner(file: str, units: Mapping[str, Unit], padded: bool | None) -> Run:
         try:
             import torch
         except ImportError:
-            raise MissingError(file, "torch", "torch") from None
+            raise MissingError(file, "torch", "'netgen[torch]'") from None
         from torch.nn import functional
 
         def unit(x: Any, name: str) -> Any:

@@ -29,10 +29,10 @@ class ForeignError(WeightsError):
 class MissingError(ForeignError):
     """What reads this kind of file is not installed."""
 
-    def __init__(self, file: str, package: str, extra: str) -> None:
+    def __init__(self, file: str, package: str, to_install: str) -> None:
         super().__init__(
             f"{file}: reading it needs the package {package}, which this Python does not have:"
-            f" pip install 'netgen[{extra}]'"
+            f" pip install {to_install}"
         )
 
 

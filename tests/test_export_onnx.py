@@ -26,7 +26,7 @@ from netgen.caffe.schema import read_net
 from netgen.commands.cli import main
 from netgen.network.build import network_files
 from netgen.system.files import write_all
-from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
+from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_file
 from netgen.weights.outgoing.onnx_layers import ExportError
 
 IMAGES, SEED = 3, 2016
@@ -71,7 +71,7 @@ def apart(onnx_file: Path, network: Path, weights: Path, shape: Sequence[int]) -
 
 def written(network: Path, weights: Path, options: ExportOptions = AS_IT_IS) -> Path:
     file = network.with_suffix(".onnx")
-    onnx.save(onnx_model(network, weights, None, options), str(file))
+    file.write_bytes(onnx_file(network, weights, None, options).content)
     return file
 
 

@@ -77,18 +77,13 @@ def command(
         contents[tensors] = safetensors(trained.network, weights, trained.description)
         told.append(f"{tensors}: {len(contents[tensors]) / 2**20:.1f} MiB")
     if out:
-        from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
+        from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_file
 
         options = ExportOptions(fold=fold, preprocessing=with_preprocessing)
-        model = onnx_model(trained.network, weights, trained.description, options)
-        contents[out] = model.SerializeToString()
-        size, operators = len(contents[out]) / 2**20, len(model.graph.node)
-        told.append(f"{out}: {size:.1f} MiB, {operators} operators")
-        inputs, outputs = (
-            ", ".join(each.name for each in ends)
-            for ends in (model.graph.input, model.graph.output)
-        )
-        told.append(f"inputs: {inputs}; outputs: {outputs}")
+        made = onnx_file(trained.network, weights, trained.description, options)
+        contents[out] = made.content
+        told.append(f"{out}: {len(made.content) / 2**20:.1f} MiB, {made.operators} operators")
+        told.append(f"inputs: {', '.join(made.inputs)}; outputs: {', '.join(made.outputs)}")
     write_all(contents)
     for line in told:
         click.echo(line)

@@ -263,13 +263,13 @@ def _opencvs_errors(job: ScoringJob) -> Iterator[None]:
 def _load_in_onnxruntime(job: ScoringJob) -> Run:
     import onnxruntime
 
-    from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_model
+    from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_file
 
     file = job.network.file
     if is_onnx(file):
         content = read_file(file, MODELS)
     else:
-        content = onnx_model(file, job.weights, None, ExportOptions()).SerializeToString()
+        content = onnx_file(file, job.weights, None, ExportOptions()).content
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     blobs = [head.blob for head in job.network.heads]
     return lambda batch: session.run(blobs, {job.network.input: batch})

@@ -48,10 +48,20 @@ class ExportOptions:
     preprocessing: bool = False
 
 
-def onnx_model(
+@dataclass(frozen=True)
+class OnnxFile:
+    """An ONNX file: its content, how many operators it has, and what its ends are called."""
+
+    content: bytes
+    operators: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def onnx_file(
     network: Path, weights: Path, description: Description | None, options: ExportOptions
-) -> onnx.ModelProto:
-    """Return a deploy network as an ONNX model, checked by ONNX.
+) -> OnnxFile:
+    """Return a deploy network as an ONNX file, checked by ONNX.
 
     Its input is the deploy network's, N x C x H x W in B, G, R for any N; its outputs are those of
     the network, and then the scores that each Softmax reads.
@@ -86,8 +96,10 @@ def onnx_model(
         producer_name="netgen", producer_version=version("netgen"),
     )  # fmt: skip
     helper.set_model_props(model, metadata(description, net, cost, options.preprocessing))
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    content: bytes = model.SerializeToString()
+    onnx.checker.check_model(content, full_check=True)
+    ends = (tuple(each.name for each in side) for side in (made.input, made.output))
+    return OnnxFile(content, len(made.node), *ends)
 
 
 # ---- the graph's ends ---------------------------------------------------------------------------

@@ -83,8 +83,8 @@ class TrainingCommands:
         if self.init:
             return (f"Train it from ImageNet's weights (section 5.2){falls}:",)
         return (
-            "It starts from random weights, as section 5.2 did not: none that"
-            " `netgen init` reads fit it.",
+            "It starts from random weights, as section 5.2 did not: none of those that"
+            " are published for the paper's networks fit it.",
             f"Train it{falls}:",
         )
 

@@ -33,6 +33,7 @@ __all__ = [
     "photographs",
     "planning",
     "request",
+    "resampled",
     "splitting",
     "staging",
     "verify",

@@ -1,4 +1,4 @@
-"""The sources of `netgen data`: images in folders, in lists, and in two published datasets."""
+"""The sources of `netgen data`: images in folders and lists, published datasets, other datasets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from netgen.commands.data_options import dataset_options
 
 if TYPE_CHECKING:
     from data_prep.request import DataOptions
+    from data_prep.resampled import Division
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -129,4 +130,40 @@ def cifar100(archive: Path, options: DataOptions) -> None:
     make(source, options)
 
 
-SOURCES = (fashion_mnist, folder, csv, mtvso, cifar100)
+@click.command("resample", short_help="Make a dataset again: reordered, split anew, or smaller.")
+@click.argument("dataset", type=FILE)
+@click.option(
+    "--split",
+    type=click.Choice(["keep", "anew", "training"]),
+    default="keep",
+    show_default=True,
+    help="keep: images stay for training or test; anew: the seed draws the split; training: it"
+    " draws one of the training images alone, to choose with.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    metavar="X",
+    help="Keep this share of each class's training images, of those with --split keep.",
+)
+@dataset_options
+def resample(dataset: Path, split: Division, share: float, options: DataOptions) -> None:
+    """Make a dataset again from the databases of another one, DATASET, its dataset.toml.
+
+    The same images under the same names, with their pixels as stored, in the order of --seed. The
+    images' files are not needed. A study (`netgen study`) has databases of its own for each seed.
+    """
+    from dataclasses import replace
+
+    from data_prep.resampled import resampled
+    from netgen.network.dataset import read_dataset
+
+    read = read_dataset(dataset)
+    source = resampled(read, dataset.parent, split, share, options.seed)
+    images = read.images
+    # Pixels are final already; these are for photographs that are to be seen as those were.
+    make(source, replace(options, rotate=images.rotate, lenient=images.lenient))
+
+
+SOURCES = (fashion_mnist, folder, csv, mtvso, cifar100, resample)

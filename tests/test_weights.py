@@ -47,6 +47,19 @@ def test_every_layer_with_weights_is_in_the_file_in_its_shape(
     assert shapes == wanted(deploy(ordered))
 
 
+def test_a_training_s_folder_stands_for_its_newest_snapshot(source: Layers, tmp_path: Path) -> None:
+    build(tmp_path, "xs")
+    of_file = initial("xs")
+    snapshots = tmp_path / "run/snapshots"
+    snapshots.mkdir(parents=True)
+    (snapshots / "a_iter_4.caffemodel").write_bytes(b"an older one")
+    (snapshots / "a_iter_12.caffemodel").write_bytes(Path(SOURCE).read_bytes())
+    assert init("--variant", "xs", "--from", "run", "--out", "again").exit_code == 0
+    of_run = layers_of(Path("again"))
+    assert of_run.keys() == of_file.keys()
+    assert all(same(layer, of_file[name]) for name, layer in of_run.items())
+
+
 @pytest.mark.parametrize("variant", ["x0", "x1", "xs"])
 def test_a_task_s_layers_start_from_the_same_layer_for_every_task(
     variant: str, source: Layers, tmp_path: Path

@@ -182,7 +182,7 @@ def test_what_is_no_caffemodel_is_refused(
 
 def test_a_file_that_is_not_there_or_a_folder_is_refused(source: Layers) -> None:
     assert "nowhere: No such file or directory: check the path" in refused(*XS, "nowhere")
-    assert "is a directory" in refused(*XS, "models")
+    assert "a folder without a snapshot of a training" in refused(*XS, "models")
 
 
 def test_one_name_for_two_layers_is_refused(source: Layers) -> None:

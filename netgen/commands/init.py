@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.shared_options import table_console
+from netgen.commands.trained_options import newest_of_run
 from netgen.network.training_commands import HES_WEIGHTS, TrainingCommands
 from netgen.paper import Recipe
 from netgen.system.files import write_all
@@ -38,10 +39,12 @@ STYLES = ("caffe", "pytorch")
     "--from",
     "source",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help=f"What to start from: a caffemodel, such as He's {HES_WEIGHTS} or a snapshot; or the"
-    " ResNet-50 of Keras (.h5), of torchvision or timm (.pth, .safetensors), or in ONNX.",
+    type=click.Path(path_type=Path),
+    callback=newest_of_run,
+    metavar="FILE|RUN",
+    help=f"What to start from: a caffemodel, such as He's {HES_WEIGHTS} or a snapshot; the folder"
+    " of a training: its newest snapshot; or the ResNet-50 of Keras (.h5), of torchvision or timm"
+    " (.pth, .safetensors), or in ONNX.",
 )
 @click.option(
     "--style",

@@ -29,13 +29,18 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=[*find_packages(include=["netgen*", "data_prep*"]), "netgen.templates"],
-    # The templates stand at the top level, where people look; installed, they live in netgen.
-    package_dir={"netgen.templates": "templates"},
+    packages=[
+        *find_packages(include=["netgen*", "data_prep*"]),
+        "netgen.templates",
+        "netgen.experiments",
+    ],
+    # These stand at the top level, where people look; installed, they live in netgen.
+    package_dir={"netgen.templates": "templates", "netgen.experiments": "experiments"},
     package_data={
         "netgen": ["py.typed"],
         "netgen.caffe": ["caffe.proto"],
         "netgen.templates": ["*.j2"],
+        "netgen.experiments": ["*/study.toml"],
     },
     install_requires=[
         "click>=8.1",

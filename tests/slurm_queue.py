@@ -204,7 +204,7 @@ def test_the_script_for_gpus_gives_each_job_its_own_and_a_third_job_waits(
 def begin(slurm: Slurm, place: Place, file: Path, *options: str) -> str:
     """Submit an array; return its number when each of its trainings has written a snapshot."""
     array = slurm.sbatch(file, *options)
-    names = file.read_text().split("variants=(")[1].split(")")[0].split()
+    names = file.read_text().split("cells=(")[1].split(")")[0].split()
     slurm.wait(lambda: all(_snapshots(place, name) for name in names))
     return array
 

@@ -109,9 +109,9 @@ def test_a_job_without_its_networks_weights_says_so_and_ends(place: Place) -> No
 
 def test_the_array_has_one_job_a_network_of_table_2_or_for_each_that_is_named() -> None:
     assert f"#SBATCH --array=0-{len(VARIANTS) - 1}\n" in cluster("--slurm")
-    assert f"variants=({' '.join(VARIANTS)})\n" in cluster("--slurm")
+    assert f"cells=({' '.join(VARIANTS)})\n" in cluster("--slurm")
     assert "#SBATCH --array=0-1\n" in cluster("--slurm", "--only", "x0", "--only", "xs")
-    assert "variants=(x0)\n" in cluster("--slurm", "--only", "x0", "--only", "x0")
+    assert "cells=(x0)\n" in cluster("--slurm", "--only", "x0", "--only", "x0")
 
 
 def test_shellcheck_finds_nothing_in_the_script_even_for_odd_folders(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ MOST_MODULES, MOST_ENTRIES = 248, 15
 # Modules of different rooms that share a name because they do the same thing.
 SAME_WORK = {
     "build": "the command `netgen build`, and what it calls",
-    "experiment": "the command `netgen experiment`, and what it runs",
 }
 
 

@@ -62,7 +62,7 @@ def not_of_the_package(folder: str, names: list[str]) -> set[str]:
     generated = {"__pycache__", "caffe_pb2.py", "caffe_pb2.pyi"} & set(names)
     if Path(folder) != ROOT:
         return generated
-    installed = {"netgen", "data_prep", "templates"}
+    installed = {"netgen", "data_prep", "templates", "experiments"}
     return {name for name in names if (ROOT / name).is_dir() and name not in installed}
 
 
@@ -84,7 +84,9 @@ def test_pip_install_into_an_empty_environment_gives_a_working_generator(tmp_pat
     assert installed.returncode == 0, installed.stderr
     assert run("env/bin/python", "-c", "import caffe", check=False).returncode != 0
 
-    shutil.rmtree(source)  # the templates have to be in the package
+    shutil.rmtree(source)  # the templates and the studies have to be in the package
+    assert "study.toml" in run("env/bin/netgen", "table", "--help").stdout
+    assert "# done: " not in run("env/bin/netgen", "table", "--dry-run", "--only", "xs").stdout
     run("env/bin/netgen", "build", "--all", "--out", "out")
     run("env/bin/netgen", "build", "--variant", "xs")
     assert (tmp_path / "models/xs/train_val.prototxt").read_bytes() == (

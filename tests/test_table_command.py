@@ -79,10 +79,10 @@ def some_pairs() -> Dataset:
 
 
 def test_every_network_is_built_initialised_trained_and_evaluated_in_table_2s_order() -> None:
-    words = [shlex.split(line) for line, _ in plan()]
-    assert list(dict.fromkeys(line[3] for line in words)) == VARIANTS
+    steps = json.loads(table("--json").stdout)["steps"]
+    assert list(dict.fromkeys(step["variant"] for step in steps)) == VARIANTS
     for variant in TRAINED:
-        mine = [line[1] for line in words if line[3] == variant]
+        mine = [shlex.split(step["command"])[1] for step in steps if step["variant"] == variant]
         assert mine == ["build", "init", "train", "eval"]
 
 
@@ -91,8 +91,9 @@ def test_deepsentibank_is_evaluated_as_it_was_published_with_its_classes() -> No
     assert lines == [
         "netgen build --variant deepsentibank --dataset data/mtvso/dataset.toml",
         "netgen eval --variant deepsentibank --dataset data/mtvso/dataset.toml"
-        " --out results/deepsentibank.json"
-        " --weights w/caffe_sentibank_train_iter_250000 --classes w/deepsentibank.txt",
+        " --net models/deepsentibank/deploy.prototxt"
+        " --weights w/caffe_sentibank_train_iter_250000 --classes w/deepsentibank.txt"
+        " --out results/deepsentibank.json",
     ]
 
 
@@ -112,19 +113,19 @@ def test_what_is_there_is_done() -> None:
     assert [done for _, done in plan("--only", "xs")] == [True, True, False, False]
 
 
-def test_a_training_that_was_stopped_is_resumed_and_its_last_snapshot_evaluated() -> None:
+def test_a_training_that_was_stopped_is_resumed_and_then_evaluated() -> None:
     snapshots: list[dict[str, object]] = [
         {"event": "snapshot", "iteration": n, "model": f"snapshots/{n}.caffemodel", "best": n == 1}
         for n in (1, 2)
     ]
     journal("xs", *snapshots, {"event": "end", "iteration": 2, "why": "stopped", "what": ""})
     lines = plan("--only", "xs")
-    assert lines[2] == ("netgen train --variant xs --resume", False)
+    assert lines[2] == ("netgen train --resume --run runs/xs", False)
     journal("xs", *snapshots, {"event": "end", "iteration": 2, "why": "converged", "what": ""})
     lines = plan("--only", "xs")
     assert lines[1][1]
     assert lines[2][1]
-    assert lines[3][0].endswith("--weights runs/xs/snapshots/2.caffemodel")
+    assert "--weights runs/xs " in lines[3][0]  # its newest snapshot, not the best
 
 
 def test_the_table_has_every_printed_cell_and_its_results_as_they_arrive() -> None:
@@ -165,9 +166,9 @@ def test_what_is_missing_is_named_and_nothing_is_run() -> None:
     result = table("--only", "vgg16-adj")
     assert result.exit_code == 1
     assert (
-        "not there: data/mtvso/dataset.toml, weights/VGG_ILSVRC_16_layers.caffemodel, data/mtvso/"
+        "not there: data/mtvso/dataset.toml, weights/VGG_ILSVRC_16_layers.caffemodel: nothing was"
     ) in result.stderr
-    assert "nothing was run" in result.stderr
+    assert "`netgen data mtvso IMAGES --out data/mtvso` makes data/mtvso/dat" in result.stderr
     assert not list(Path().iterdir())
 
 

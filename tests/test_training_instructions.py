@@ -24,7 +24,8 @@ from netgen.network.training_commands import TrainingCommands
 from netgen.network.variants import find
 from netgen.paper import Recipe
 from netgen.pipeline.launch import as_typed
-from netgen.pipeline.table2 import Table2Inputs, steps
+from netgen.pipeline.study_plan import Changes, plan_study
+from netgen.pipeline.study_reading import committed
 from netgen.system.files import write_all
 
 TRAINS = re.compile(r"(?:netgen|caffe) train (?:[^`\n;|#>]|\d>)*")
@@ -128,10 +129,10 @@ def test_the_last_words_of_build_are_those_of_the_solver(variant: str) -> None:
 
 @pytest.mark.parametrize("variant", TRAINED)
 def test_netgen_table_runs_what_is_told(variant: str, tmp_path: Path) -> None:
-    row = find(variant, [*paper.TASKS])
-    inputs = Table2Inputs(tmp_path, tmp_path / "classes", gpu=0)
-    commands = TrainingCommands(variant, published=str(inputs.published(row)))
-    ran = [as_typed(step.words) for step in steps(row, inputs)]
+    row = find(variant, [*paper.TASKS]).row
+    commands = TrainingCommands(variant, published=str(tmp_path / row.weights))
+    plan = plan_study(committed("table2"), Changes(weights=tmp_path), gpu=0)
+    ran = [as_typed(step.first_words) for step in plan.cells[variant].steps]
     assert {commands.init, commands.train} <= set(ran)
 
 

@@ -34,6 +34,7 @@ COMMANDS = (
     "predict",
     "export",
     "figure",
+    "study",
     "experiment",
     "cluster",
 )

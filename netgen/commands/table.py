@@ -1,10 +1,8 @@
-"""`netgen table`: run all commands that Table 2 needs; print measured and printed values."""
+"""`netgen table`: the committed study of Table 2; prints measured and printed values."""
 
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +12,9 @@ import click
 from netgen.commands.shared_options import solver_mode_option, table_console
 
 if TYPE_CHECKING:
-    from netgen.network.variants import Variant
-    from netgen.pipeline.table2 import Step, Table2Inputs
+    from netgen.pipeline.cells import Cell
+    from netgen.pipeline.study_plan import Plan
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HEADINGS = (
     *("network", "task", "#Params", "ours", "top-1", "ours", "top-5", "ours"),
     *("G", "GiB"),
@@ -66,56 +63,66 @@ def command(
     """Build, initialise, train and evaluate every network of Table 2, and print the table.
 
     Steps that are done are skipped, so the same command resumes what was stopped; a network with
-    a results/NAME.json is complete. Each network takes days on a GPU.
+    a results/NAME.json is complete. Each network takes days on a GPU. This is the committed study
+    experiments/table2/study.toml, one network after the other.
     """
     from netgen.pipeline import table2
 
-    on_cpu = solver_mode == "cpu"
-    if on_cpu and gpu is not None:
-        raise click.UsageError("--solver-mode cpu trains without a GPU: omit it, or --gpu")
-    names_file = classes or weights / "deepsentibank.txt"
-    inputs = table2.Table2Inputs(weights, names_file, gpu, on_cpu)
-    try:
-        chosen = table2.networks(names)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--only") from None
+    plan = table_plan(weights, classes, gpu, solver_mode)
+    cells = networks(plan, names)
     if as_json:
-        click.echo(
-            json.dumps({"rows": table2.rows(names), "steps": _plan(chosen, inputs)}, indent=2)
-        )
+        data = {"rows": table2.rows(plan, names), "steps": _steps(cells)}
+        click.echo(json.dumps(data, indent=2))
         return
     if dry_run:
-        for line in _plan(chosen, inputs):
-            click.echo(f"{'# done: ' if line['done'] else ''}{line['command']}")
+        for step in _steps(cells):
+            click.echo(f"{'# done: ' if step['done'] else ''}{step['command']}")
         click.echo()
     else:
-        _run(chosen, inputs)
-    _print(table2.rows(names))
+        _run(plan, cells)
+    _print(table2.rows(plan, names))
 
 
-def _plan(chosen: Sequence[Variant], inputs: Table2Inputs) -> list[dict[str, object]]:
+def table_plan(
+    weights: Path, classes: Path | None = None, gpu: int | None = None, solver_mode: str = "gpu"
+) -> Plan:
+    """Return the plan of Table 2."""
+    from netgen.pipeline.study_plan import Changes, plan_study
+    from netgen.pipeline.study_reading import committed
+
+    if solver_mode == "cpu" and gpu is not None:
+        raise click.UsageError("--solver-mode cpu trains without a GPU: omit it, or --gpu")
+    changes = Changes(weights=weights, classes=classes or weights / "deepsentibank.txt")
+    return plan_study(committed("table2"), changes, gpu, solver_mode)
+
+
+def networks(plan: Plan, names: Sequence[str]) -> list[Cell]:
+    """Return the cells of networks, by default of all; an unknown name is wrong usage."""
+    from netgen.network.variants import find
+    from netgen.paper import TASKS
+
+    try:
+        return plan.named([find(name, list(TASKS)).name for name in names]) or plan.deciding
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--only") from None
+
+
+def _steps(cells: Sequence[Cell]) -> list[dict[str, object]]:
     from netgen.pipeline.launch import as_typed
-    from netgen.pipeline.table2 import steps
 
     return [
-        {"variant": variant.name, "command": as_typed(step.words), "done": step.done}
-        for variant in chosen
-        for step in steps(variant, inputs)
+        {"variant": cell.name, "command": as_typed(step.words), "done": step not in cell.left}
+        for cell in cells
+        for step in cell.steps
     ]
 
 
-def _run(chosen: Sequence[Variant], inputs: Table2Inputs) -> None:
-    """Run what is left to do, network by network; print a network's rows when it is done."""
-    from netgen.pipeline.table2 import rows, steps
+def _run(plan: Plan, cells: Sequence[Cell]) -> None:
+    """Run what is left to do, network by network, with its output."""
+    from netgen.commands.study_running import run_request
+    from netgen.pipeline.study_run import Request
 
-    _check_needs([step for variant in chosen for step in steps(variant, inputs)])
-    for variant in chosen:
-        todo = [step for step in steps(variant, inputs) if not step.done]
-        for index in range(len(todo)):
-            # Computed again: which snapshot is the last is known only after the training.
-            _call(steps(variant, inputs)[index - len(todo)])
-        if todo:
-            _print(rows([variant.name]))
+    run_request(Request(plan, cells, shown=True), "the same `netgen table` resumes from here")
 
 
 def _print(rows: Sequence[dict[str, str]]) -> None:
@@ -129,30 +136,3 @@ def _print(rows: Sequence[dict[str, str]]) -> None:
         table.add_row(*row.values())
     table_console(piped_width=100).print(table)
     click.echo(LEGEND)
-
-
-def _check_needs(steps: Sequence[Step]) -> None:
-    needed = dict.fromkeys(path for step in steps if not step.done for path in step.needs)
-    missing = [str(path) for path in needed if not path.exists()]
-    if missing:
-        raise click.ClickException(
-            f"not there: {', '.join(missing)}: nothing was run; --dry-run prints the commands that"
-            " need them, --only chooses networks"
-        )
-
-
-def _call(step: Step) -> None:
-    """Run a command in a process of its own; if it fails, exit with its exit code."""
-    from netgen.caffe.child import handling
-    from netgen.pipeline.launch import as_typed, start
-
-    click.echo(f"\n$ {as_typed(step.words)}")
-    # The command gets signals only from here, each once; a training then writes a snapshot.
-    with (
-        start(step.words) as running,
-        handling(SIGNALS, lambda number, _: running.send_signal(number)),
-    ):
-        code = running.wait()
-    if code:
-        click.echo(f"stopped (exit {code}): the same `netgen table` resumes from here", err=True)
-        sys.exit(code if code > 0 else 128 - code)

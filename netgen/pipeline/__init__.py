@@ -1,3 +1,15 @@
-"""Whole experiments, run with netgen's commands: the paper's Table 2, and its miniature."""
+"""Whole experiments, each a file: the paper's Table 2, its miniature, and a user's own studies."""
 
-__all__ = ["experiment", "launch", "miniature", "miniature_report", "parts", "records", "table2"]
+__all__ = [
+    "cells",
+    "jobs",
+    "launch",
+    "records",
+    "runner",
+    "study_file",
+    "study_plan",
+    "study_reading",
+    "study_report",
+    "study_run",
+    "table2",
+]

@@ -1,11 +1,15 @@
-"""The results of a cell, of the experiment, and of choosing the rate, as JSON with counts."""
+"""The results of a study's cells: read from what their commands wrote, and kept as one JSON file.
+
+This is the one place that reads results: the table, the status, the report and the choice have
+theirs from here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -13,18 +17,22 @@ from msgspec import Meta, Struct
 
 from netgen.caffe.schema import read_net
 from netgen.cost.complexity import count
-from netgen.evaluation.results import Count, TaskResult, read_result
+from netgen.evaluation.results import Count, Result, ResultError, TaskResult, read_result
 from netgen.figures.cross_weights import NoCrossWeightsError, cross_weights
-from netgen.pipeline.miniature import Cell, ExperimentError, ExperimentSettings
-from netgen.pipeline.parts import result_file, trained_weights
-from netgen.system.files import digest, read_json, write_all
-from netgen.system.machine import commit
+from netgen.network.dataset import read_dataset
+from netgen.pipeline.begun import checksums
+from netgen.pipeline.cells import Cell, Trained
+from netgen.pipeline.study_file import StudyError
+from netgen.pipeline.study_plan import Plan
+from netgen.system.files import read_json, write_all
+from netgen.system.machine import commit, machine
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
 
 T = TypeVar("T")
-VERSION = 1  # of the format of results.json
+VERSION = 2  # of the format of results.json
 NEAR = 0.01  # a cross weight within this distance of 0 or 1 counts as near it
+RESULTS = "results.json"
 
 
 class Correct(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,8 +61,8 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes
     ----------
-    network, seed, rate
-        Which cell.
+    name, network, variant, seed, labels, trial, settings
+        Which cell: see `netgen.pipeline.cells.Trained`.
     tasks
         Task -> correctly classified test images.
     curves
@@ -71,9 +79,13 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
         The commit of netgen, and the versions of the libraries.
     """
 
+    name: str
     network: str
+    variant: str
     seed: Annotated[int, Meta(gt=0)]
-    rate: float
+    labels: dict[str, str]
+    trial: str | None
+    settings: dict[str, Any]
     tasks: dict[str, Correct]
     curves: dict[str, list[tuple[int, float]]]
     cross: CrossWeights | None
@@ -83,11 +95,6 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     weights: str
     commit: str
     versions: dict[str, str]
-
-    @property
-    def name(self) -> str:
-        """As the command line takes it."""
-        return f"{self.network}-{self.seed}"
 
     def correct(self, task: str, k: int) -> int | str:
         """Return how many images are correct within the top k; "" for a task it does not have."""
@@ -101,93 +108,141 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
         return 100 * (counts.top1 if k == 1 else counts.top5) / counts.total
 
 
-class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole experiment: its settings, machine and cells.
+class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
+    """A dataset of a study: task -> classes, images, and checksums of its two lists."""
 
-    `seconds` is the time that it took, over all resumes.
+    tasks: dict[str, int]
+    trained: int
+    tested: int
+    data: dict[str, str]
+
+
+class StudyResults(Struct, frozen=True, forbid_unknown_fields=True):
+    """The results of a whole study.
+
+    `seconds` is the time that its runs took here, over all resumes; `jobs` how many cells were
+    made side by side.
     """
 
     version: int
+    study: str
     machine: str
     seconds: float
     jobs: Count
-    settings: ExperimentSettings
+    datasets: dict[str, DatasetFacts]
     cells: tuple[CellRecord, ...]
 
     @property
     def commits(self) -> list[str]:
         """The commits of netgen that made the cells."""
-        return list(dict.fromkeys(cell.commit for cell in self.cells))
+        return list(dict.fromkeys(cell.commit for cell in self.deciding))
+
+    @property
+    def deciding(self) -> list[CellRecord]:
+        """The cells that the study is about."""
+        return [cell for cell in self.cells if cell.trial is None]
+
+    @property
+    def trials(self) -> list[CellRecord]:
+        """The cells that choose settings."""
+        return [cell for cell in self.cells if cell.trial is not None]
 
     def of(self, network: str) -> list[CellRecord]:
-        """Return a network's cells, by seed."""
-        return sorted((c for c in self.cells if c.network == network), key=lambda c: c.seed)
+        """Return a network's cells that decide, by seed."""
+        return sorted((c for c in self.deciding if c.network == network), key=lambda c: c.seed)
 
 
-def record_cell(cell: Cell, folder: Path) -> CellRecord:
-    """Collect the results of a cell from the files of its commands; write them into its folder."""
-    found, weights = read_result(result_file(folder)), trained_weights(folder)
-    journal = read_journal(RunFolder(folder / "run").journal)
-    deploy = folder / "models" / cell.compared.variant / "deploy.prototxt"
-    record = CellRecord(
-        network=cell.network,
-        seed=cell.seed,
-        rate=cell.rate,
-        tasks={task.name: _correct(task) for task in found.tasks},
-        curves={
-            task.name: [
-                (e["iteration"], e["outputs"][f"top1_{task.name}"])
-                for e in journal
-                if e["event"] == "test"
-            ]
-            for task in found.tasks
-        },
-        cross=_cross(weights),
-        parameters=found.parameters,
-        multiply_adds=count(read_net(deploy), "TEST").multiply_adds_per_image,
-        seconds=next(e["seconds"] for e in reversed(journal) if e["event"] == "end"),
-        weights=digest(weights),
-        commit=commit(),
-        versions=found.versions,
-    )
-    write_all({_file(folder): msgspec.json.format(msgspec.json.encode(record))})
-    return record
+# ---- cells --------------------------------------------------------------------------------------
 
 
-def recorded_cell(folder: Path) -> CellRecord | None:
-    """Return the results of the cell in that folder; None until it is done."""
-    file = _file(folder)
-    return _decoded(file, CellRecord) if file.exists() else None
-
-
-def read_experiment(file: Path) -> Experiment:
-    """Read an experiment's results.json.
+def evaluated(cell: Trained, dataset: str, study: str) -> Result | None:
+    """Return what `netgen eval` found for a cell; None until it has.
 
     Raises
     ------
-    ExperimentError
-        The file is missing or damaged.
+    ResultError
+        It is damaged, or of another network or dataset.
     """
-    try:
-        return msgspec.json.decode(read_json(file), type=Experiment)
-    except OSError as error:
-        raise ExperimentError(f"{file}: {error.strerror}: `netgen experiment` writes it") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ExperimentError(f"{file}: not an experiment's results ({error})") from None
+    file = cell.files.result
+    if not file.exists():
+        return None
+    result = read_result(file)
+    if (result.variant, result.dataset) != (cell.variant, dataset):
+        raise ResultError(
+            f"{file}: is of {result.variant} on {result.dataset}, but {study} needs"
+            f" {cell.variant} on {dataset}: move it elsewhere"
+        )
+    return result
+
+
+def recorded(plan: Plan, cell: Cell) -> CellRecord | None:
+    """Return the results of a cell; None until it is made.
+
+    Raises
+    ------
+    StudyError, ValueError
+        What its commands wrote is damaged, or of another cell.
+    """
+    file = _file(plan, cell)
+    if file.exists():
+        return _decoded(file, CellRecord)
+    return _collected(plan, cell) if cell.trained and cell.is_done else None
+
+
+def record(plan: Plan, cell: Cell) -> None:
+    """Keep the results of a cell that was just made by this netgen, on this machine."""
+    if cell.trained:
+        found = _collected(plan, cell, commit())
+        write_all({_file(plan, cell): msgspec.json.format(msgspec.json.encode(found))})
+
+
+def _file(plan: Plan, cell: Cell) -> Path:
+    return plan.work / "records" / f"{cell.name}.json"
 
 
 def _decoded(file: Path, kind: type[T]) -> T:
-    """Read what an experiment wrote; an `ExperimentError` when it is damaged."""
+    """Read what a study wrote; a `StudyError` when it is damaged."""
     try:
         return msgspec.json.decode(read_json(file), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ExperimentError(
-            f"{file}: not what `netgen experiment` writes ({error}): remove it, and --resume"
+        raise StudyError(
+            f"{file}: not what `netgen study` writes ({error}): remove it, and --resume"
         ) from None
 
 
-def _file(folder: Path) -> Path:
-    return folder / "cell.json"
+def _collected(plan: Plan, cell: Cell, made_by: str = "unknown") -> CellRecord:
+    """Collect the results of a cell from the files of its commands."""
+    trained = cell.trained
+    if trained is None:
+        raise StudyError(f"{cell.name} are databases: they have no results")
+    found = evaluated(trained, read_dataset(trained.source).name, plan.study.name)
+    if found is None:
+        raise StudyError(f"{trained.files.result} is not there: --resume makes it")
+    journal = read_journal(RunFolder(trained.files.run).journal)
+    weights = Path(found.weights.path)
+    deploy = trained.files.model / "deploy.prototxt"
+    tests = [entry for entry in journal if entry["event"] == "test"]
+    return CellRecord(
+        name=cell.name,
+        network=trained.network,
+        variant=trained.variant,
+        seed=trained.seed,
+        labels=trained.labels,
+        trial=trained.trial,
+        settings=trained.settings.given(),
+        tasks={task.name: _correct(task) for task in found.tasks},
+        curves={
+            task.name: [(e["iteration"], e["outputs"][f"top1_{task.name}"]) for e in tests]
+            for task in found.tasks
+        },
+        cross=_cross(weights) if weights.exists() else None,
+        parameters=found.parameters,
+        multiply_adds=count(read_net(deploy), "TEST").multiply_adds_per_image,
+        seconds=next((e["seconds"] for e in reversed(journal) if e["event"] == "end"), 0.0),
+        weights=found.weights.sha256,
+        commit=made_by,
+        versions=found.versions,
+    )
 
 
 def _correct(task: TaskResult) -> Correct:
@@ -210,33 +265,85 @@ def _cross(weights: Path) -> CrossWeights | None:
     )
 
 
-# ---- how the rate was chosen: the results of each on held-out training images -------------------
-
-CHOOSING_FILE = "choosing.json"
+# ---- the whole study ----------------------------------------------------------------------------
 
 
-def write_choice(cells: Sequence[CellRecord], out: Path) -> Path:
-    """Write the cells that choose the rate into `out`; return the file."""
-    file = out / CHOOSING_FILE
-    write_all({file: msgspec.json.format(msgspec.json.encode(cells), indent=1) + b"\n"})
-    return file
+def collect(plan: Plan, seconds: float, jobs: int, before: StudyResults | None) -> StudyResults:
+    """Return the results of all cells that are made.
+
+    Trials that were made elsewhere are taken from `before`, the results that there were.
+    """
+    cells = [found for cell in plan.deciding if (found := recorded(plan, cell))]
+    trials = [found for cell in plan.trials if (found := recorded(plan, cell))]
+    if before and not trials:
+        trials = before.trials
+    return StudyResults(
+        version=VERSION,
+        study=plan.study.name,
+        machine=machine(),
+        seconds=round(seconds, 1),
+        jobs=jobs,
+        datasets=_facts(plan),
+        cells=tuple(sorted((*cells, *trials), key=lambda cell: (cell.trial or "", cell.network,
+                                                                *cell.labels.values(), cell.seed))),
+    )  # fmt: skip
 
 
-def read_choice(out: Path) -> list[CellRecord]:
-    """Return the cells that chose the rate; none if the file is not there.
+def _facts(plan: Plan) -> dict[str, DatasetFacts]:
+    used: dict[str, Trained] = {}
+    for cell in plan.deciding:
+        if cell.trained and cell.trained.dataset.exists():
+            used.setdefault(str(cell.trained.settings.dataset), cell.trained)
+    return {name: _facts_of(trained) for name, trained in used.items()}
+
+
+def _facts_of(cell: Trained) -> DatasetFacts:
+    data = read_dataset(cell.dataset)
+    tasks = {task.name: task.classes for task in data.tasks}
+    return DatasetFacts(tasks, data.train.records, data.test.records, checksums(cell.source))
+
+
+def write_results(results: StudyResults, file: Path) -> None:
+    """Write the results of a study as JSON."""
+    write_all({file: msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n"})
+
+
+def read_results(file: Path) -> StudyResults:
+    """Read the results of a study.
 
     Raises
     ------
-    ValueError
-        The file is damaged.
+    StudyError
+        The file is missing, damaged, or of another version.
     """
-    file = out / CHOOSING_FILE
-    return _decoded(file, list[CellRecord]) if file.exists() else []
+    try:
+        content = read_json(file)
+        version = msgspec.json.decode(content, type=_Versioned).version
+        if version != VERSION:
+            raise StudyError(
+                f"{file}: results in format {version}, but this netgen reads {VERSION}: make them"
+                " again with `netgen study report`"
+            )
+        return msgspec.json.decode(content, type=StudyResults)
+    except OSError as error:
+        raise StudyError(f"{file}: {error.strerror}: `netgen study report` writes it") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StudyError(f"{file}: not a study's results ({error})") from None
 
 
-def means(cells: Iterable[CellRecord]) -> dict[float, float]:
-    """Return rate -> the mean, over networks, of their tasks' mean top-1 accuracy, in percent."""
-    found: dict[float, list[float]] = {}
+class _Versioned(Struct):
+    version: int
+
+
+def means(cells: Iterable[CellRecord]) -> dict[str, float]:
+    """Return trial -> the mean, over its cells, of their tasks' mean top-1 accuracy, in percent."""
+    found: dict[str, list[float]] = {}
     for cell in cells:
-        found.setdefault(cell.rate, []).append(fmean(cell.accuracy(task) for task in cell.tasks))
-    return {rate: fmean(values) for rate, values in found.items()}
+        value = fmean(cell.accuracy(task) for task in cell.tasks)
+        found.setdefault(str(cell.trial), []).append(value)
+    return {trial: fmean(values) for trial, values in found.items()}
+
+
+def best(values: Mapping[str, float], order: Sequence[str]) -> str:
+    """Return the trial with the best mean; of equal ones, the first in the study."""
+    return max(order, key=lambda trial: (values[trial], -order.index(trial)))

@@ -1,75 +1,100 @@
-"""Runs the parts of an experiment, several at a time, each after those that it depends on."""
+"""Runs cells of a plan, several at a time, each after those that it depends on."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from netgen.pipeline.launch import Words, as_typed, start
-from netgen.pipeline.miniature import Cell, ExperimentError, ExperimentSettings
-from netgen.pipeline.parts import ExperimentFolders, cell_commands, data_commands, trunk_commands
-from netgen.pipeline.records import CellRecord, record_cell, recorded_cell
+from netgen.pipeline.cells import Cell, Step
+from netgen.pipeline.launch import as_typed, start
+from netgen.pipeline.study_file import StudyError
 from netgen.system.files import write_all
 
 # One thread per process: on networks this small, two threads of OpenBLAS are slower than one, and
-# two processes side by side use two cores better.
+# two processes side by side use two cores better. Who sets these variables decides otherwise.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 INTERVAL = 0.5  # seconds between two reports of progress
 LAST_LINES = 6  # of a failed command's output, shown in the message
-TRUNK = "trunk"
-Part = str | Cell | tuple[str, int]  # the trunk, a cell, or a split and a seed: databases
+
+
+@dataclass
+class Progress:
+    """How far a run is: which cells are made, which failed and why, and which are being made."""
+
+    done: list[Cell] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    making: list[Cell] = field(default_factory=list)
 
 
 @dataclass
 class Runner:
-    """Makes parts by running their commands; `stop` ends those that are running."""
+    """Makes cells by running their commands.
 
-    folders: ExperimentFolders
-    settings: ExperimentSettings
+    Attributes
+    ----------
+    logs
+        The folder of the commands' output, a file per cell; a cell that failed leaves its message
+        there, too.
+    begin, finish
+        Called with a cell before its first command, and when it is made.
+    shown
+        Whether commands write to the terminal instead: for one cell at a time.
+    """
+
+    logs: Path
+    begin: Callable[[Cell], None] = lambda _: None
+    finish: Callable[[Cell], None] = lambda _: None
+    shown: bool = False
     running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def make(self, part: Part) -> CellRecord | None:
-        """Make one part: the trunk, a seed's databases, or a cell, whose record is returned."""
-        if isinstance(part, Cell):
-            folder = self.folders.cell(part)
-            if done := recorded_cell(folder):
-                return done
-            self._run(cell_commands(part, self.folders, self.settings), folder / "commands.log")
-            return record_cell(part, folder)
-        if isinstance(part, tuple):
-            folder = self.folders.dataset(*part)
-            log = folder.with_name(f"{folder.name}.log")
-            self._run(data_commands(self.folders, *part), log)
-        elif not (done_file := self.folders.trunk / "done").exists():
-            log = self.folders.trunk / "commands.log"
-            self._run(trunk_commands(self.folders, self.settings), log)
-            write_all({done_file: ""})
-        return None
+    def make(self, cell: Cell) -> None:
+        """Run what is left of a cell.
 
-    def _run(self, commands: Iterator[Words], log: Path) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        for words in commands:
-            if self.stopped.is_set():
-                raise ExperimentError("stopped")
-            self._call(words, log)
+        Raises
+        ------
+        ValueError
+            A command failed, or a file cannot be written.
+        """
+        failure = failure_file(self.logs, cell)
+        failure.unlink(missing_ok=True)
+        try:
+            self.begin(cell)
+            while left := cell.left:  # decided again: by the files that the last one has left
+                if self.stopped.is_set():
+                    raise StudyError("stopped")
+                self._call(left[0], self.logs / f"{cell.name}.log")
+                if cell.left[:1] == left[:1]:
+                    raise StudyError(f"`{as_typed(left[0].words)}` ended, but left nothing")
+            self.finish(cell)
+        except OSError as error:
+            log = self.logs / f"{cell.name}.log"
+            why = f"{error.filename or log}: {error.strerror or error}"
+            self._keep(failure, why)
+            raise StudyError(why) from error
+        except ValueError as error:
+            self._keep(failure, str(error))
+            raise
 
-    def _call(self, words: Words, log: Path) -> None:
-        with log.open("ab") as output:
-            output.write(f"$ {as_typed(words)}\n".encode())
-            output.flush()
-            begin = output.tell()
+    def _keep(self, file: Path, why: str) -> None:
+        if not self.stopped.is_set():
+            with suppress(OSError):  # a full disk: the message is told in any case
+                write_all({file: f"{why}\n"})
+
+    def _call(self, step: Step, log: Path) -> None:
+        words = step.words
+        with self._output(log, f"$ {as_typed(words)}\n") as (output, begin):
             process = start(
                 words, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env=os.environ | ONE_THREAD,
+                env=ONE_THREAD | os.environ,
             )  # fmt: skip
         with self.lock:
             self.running.add(process)
@@ -79,10 +104,24 @@ class Runner:
         with self.lock:
             self.running.discard(process)
         if code:
-            last = log.read_bytes()[begin:].decode(errors="replace").splitlines()[-LAST_LINES:]
-            raise ExperimentError(
-                "\n".join((f"`{as_typed(words)}` failed (exit {code}; {log}):", *last))
-            )
+            last: list[str] = []
+            if not self.shown:
+                last = log.read_bytes()[begin:].decode(errors="replace").splitlines()[-LAST_LINES:]
+            where = "" if self.shown else f"; {log}"
+            raise StudyError("\n".join((f"`{as_typed(words)}` failed (exit {code}{where})", *last)))
+
+    @contextmanager
+    def _output(self, log: Path, first: str) -> Iterator[tuple[int | None, int]]:
+        """Give where a command writes to, None for the terminal, and where in it that begins."""
+        if self.shown:
+            print(f"\n{first}", end="", flush=True)
+            yield None, 0
+            return
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            output.write(first.encode())
+            output.flush()
+            yield output.fileno(), output.tell()
 
     def stop(self) -> None:
         """Terminate all running commands; trainings write a snapshot first."""
@@ -93,63 +132,62 @@ class Runner:
                     process.terminate()
 
 
-def run(
-    cells: Iterable[Cell],
-    runner: Runner,
-    jobs: int,
-    progress: Callable[[Mapping[Cell, CellRecord], list[Cell]], None],
-) -> dict[Cell, CellRecord]:
-    """Make the cells and the parts that they depend on, `jobs` at a time.
+def failure_file(logs: Path, cell: Cell) -> Path:
+    """Return the file that has the message of a cell that failed."""
+    return logs / f"{cell.name}.failed"
 
-    Parameters
-    ----------
-    cells
-        The cells in the order in which they are to be made.
-    runner
-        Makes a part.
-    jobs
-        How many processes run side by side.
-    progress
-        Called twice a second with the records of the cells that are done and the cells that are
-        being made.
+
+def run(
+    cells: Sequence[Cell], runner: Runner, jobs: int, report: Callable[[Progress], None]
+) -> Progress:
+    """Make cells, `jobs` at a time; return which are made and which failed.
+
+    A cell that depends on one that failed is not begun. `report` is called twice a second, and
+    with every change.
 
     Raises
     ------
-    ExperimentError
-        A command failed; the others were stopped. Finished parts stay.
     KeyboardInterrupt
-        Raised by a signal's handler; the same holds.
+        Raised by a signal's handler: all commands were stopped. What is made stays.
     """
-    graph = _graph(cells)
+    by_name = {cell.name: cell for cell in cells}
+    graph = _graph(by_name)
     graph.prepare()
-    done: dict[Cell, CellRecord] = {}
-    futures: dict[Future[CellRecord | None], Part] = {}
+    progress = Progress()
+    futures: dict[Future[None], Cell] = {}
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            while graph.is_active():
-                for part in graph.get_ready():
-                    futures[pool.submit(runner.make, part)] = part
+            while True:
+                for name in graph.get_ready():
+                    futures[pool.submit(runner.make, by_name[name])] = by_name[name]
+                if not futures:  # what is left depends on what failed
+                    break
                 ended, _ = wait(futures, timeout=INTERVAL, return_when=FIRST_COMPLETED)
                 for future in ended:
-                    part = futures.pop(future)
-                    record = future.result()
-                    if isinstance(part, Cell) and record:
-                        done[part] = record
-                    graph.done(part)
-                making = [p for f, p in futures.items() if isinstance(p, Cell) and f.running()]
-                progress(done, making)
+                    cell = futures.pop(future)
+                    if error := future.exception():
+                        _check_expected(error)
+                        progress.failed[cell.name] = str(error)
+                    else:
+                        progress.done.append(cell)
+                        graph.done(cell.name)
+                progress.making = [cell for f, cell in futures.items() if f.running()]
+                report(progress)
         except BaseException:
             runner.stop()
             pool.shutdown(cancel_futures=True)
             raise
-    return done
+    return progress
 
 
-def _graph(cells: Iterable[Cell]) -> TopologicalSorter[Part]:
-    """Return which part depends on which: a cell on its databases and on what it starts from."""
-    needed: dict[Part, set[Part]] = {}
-    for cell in cells:
-        for one in (cell.start, cell):
-            if one:
-                needed[one] = {(one.split, one.seed), one.start or TRUNK}
-    return TopologicalSorter(needed)
+def _check_expected(error: BaseException) -> None:
+    """Raise what is no failure of a command or a disk: a defect of netgen's own."""
+    if not isinstance(error, ValueError):
+        raise error
+
+
+def _graph(cells: Mapping[str, Cell]) -> TopologicalSorter[str]:
+    """Return which cell depends on which, of those that are to be made."""
+    return TopologicalSorter(
+        {name: [need for need in cell.needs if need in cells] for name, cell in cells.items()}
+    )

@@ -1,44 +1,38 @@
-"""The paper's sentences about Table 2 and Figure 5, each as contrasts that would be positive.
+"""What a study's sentences come to: each is contrasts that would be positive if it holds.
 
 A contrast is one number per seed: a difference of accuracies on the same images, in percentage
-points. A sentence is "seen here" when the 95% intervals of all its contrasts are above zero, "not
-seen here" when one of them is below zero, otherwise "undecided". These rules were written before
-the test images were looked at.
+points. A sentence is "seen here" when the intervals of all its contrasts are above zero, "not seen
+here" when one of them is below zero, otherwise "undecided". Which contrasts these are is in the
+study's file, so it is fixed before the test images are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from netgen.paper import TASKS
-from netgen.paper.claims import CLAIMS, Claim
-from netgen.pipeline.miniature import SINGLE, SPECULATIONS, TABLE, Compared
-from netgen.pipeline.records import CellRecord, Experiment
+from netgen.paper.claims import CLAIMS
+from netgen.pipeline.records import CellRecord, StudyResults
 from netgen.pipeline.statistics import Mean, mean
-
-# The paper's X_1 lost 29 to 39% of X_0's accuracy ("drastically"); a fifth counts as drastic too.
-DRASTIC = 0.2
-# Percentage points within which accuracies are "comparable": the paper's X_S was 0.1 to 0.5 above
-# the single-task networks.
-COMPARABLE = 1.0
+from netgen.pipeline.study_file import (
+    AnySentence,
+    Difference,
+    LargestGain,
+    Network,
+    OrderOfTasks,
+    Signs,
+    Study,
+    groups_of,
+)
 
 OneSeed = Mapping[str, CellRecord]  # the cells of one seed, by network
 Number = Callable[[OneSeed], float]
-
-# The network that each network beyond Table 2 is compared with.
-AGAINST = {
-    "x1-mean": ("x1", "x0"),
-    "xs-earlier": ("xs", "x0-earlier"),
-    "x0-earlier": ("x0",),
-    "xs-frozen": ("x0", "xs"),
-}
-AGAINST_OTHERWISE = ("xs",)
+Setting = dict[str, str]  # axis -> label: one place in the grid of the axes
 
 
 class SentenceVerdict(Enum):
-    """Whether the experiment shows what a sentence says; the values are the report's words."""
+    """Whether the study shows what a sentence says; the values are the report's words."""
 
     SEEN = "seen here"
     NOT_SEEN = "not seen here"
@@ -55,11 +49,18 @@ class Contrast:
 
 @dataclass(frozen=True)
 class SentenceFinding:
-    """A sentence of the paper, its contrasts, and a description of their differences."""
+    """A sentence, where it is from, its contrasts, and a description of their differences."""
 
-    claim: Claim
-    what: str
+    sentence: AnySentence
     contrasts: tuple[Contrast, ...]
+
+    @property
+    def quote(self) -> str:
+        """The sentence, and where it is from."""
+        if self.sentence.claim is None:
+            return self.sentence.says
+        claim = CLAIMS[self.sentence.claim]
+        return f"“{claim.quote}” ({claim.place})"
 
     @property
     def verdict(self) -> SentenceVerdict:
@@ -72,106 +73,111 @@ class SentenceFinding:
 
 @dataclass(frozen=True)
 class NetworkComparison:
-    """A network beyond Table 2 minus the one compared with it, per task, in percentage points."""
+    """A network minus a group that it is compared with, per task, in percentage points."""
 
-    network: Compared
+    name: str
+    network: Network
     against: str
+    seeds: int
     differences: dict[str, Mean]
 
 
-def findings(experiment: Experiment) -> list[SentenceFinding]:
-    """Return the findings on each sentence of sections 5.2.1 and 5.2.2."""
-    seeds = by_seed(experiment)
+@dataclass(frozen=True)
+class Seen:
+    """The results of a study at one place in the grid of its axes.
+
+    Attributes
+    ----------
+    study, setting
+        The study, and the place: axis -> label.
+    cells
+        Seed -> network -> its cell there. A network that does not vary along an axis has the same
+        cell at all of the axis' labels.
+    """
+
+    study: Study
+    setting: Setting
+    cells: dict[int, dict[str, CellRecord]]
+
+    def seeds(self, *groups: str) -> list[OneSeed]:
+        """Return the cells of each seed that has all networks of these groups."""
+        needed = {name for group in groups for name in groups_of(self.study)[group]}
+        return [cells for _, cells in sorted(self.cells.items()) if needed <= {*cells}]
+
+    def tasks(self, *groups: str) -> list[str]:
+        """Return the tasks that all of these groups have, in their order."""
+        found: list[dict[str, None]] = []
+        for group in groups:
+            names = groups_of(self.study)[group]
+            cells = [
+                cells[name] for cells in self.cells.values() for name in names if name in cells
+            ]
+            found.append(dict.fromkeys(task for cell in cells for task in cell.tasks))
+        return [task for task in found[0] if all(task in each for each in found)]
+
+    def accuracy(self, group: str, task: str, k: int = 1) -> Number:
+        """Return a group's top-k accuracy of a task, in percent."""
+        names = groups_of(self.study)[group]
+        return lambda seed: next(
+            seed[name].accuracy(task, k) for name in names if task in seed[name].tasks
+        )
+
+    def difference(self, better: str, worse: str, task: str, tests: int = 1) -> Mean | None:
+        """Return the mean difference of two groups' accuracies; None without a seed of both."""
+        number = less(self.accuracy(better, task), self.accuracy(worse, task))
+        seeds = self.seeds(better, worse)
+        return mean([number(seed) for seed in seeds], tests) if seeds else None
+
+
+def settings_of(study: Study) -> list[Setting]:
+    """Return every place in the grid of a study's axes; one without any where it has none."""
+    found: list[Setting] = [{}]
+    for axis, labels in study.axes.items():
+        found = [{**each, axis: label} for each in found for label in labels]
+    return found
+
+
+def seen_at(study: Study, results: StudyResults, setting: Setting) -> Seen:
+    """Return the results at one place in the grid."""
+    cells: dict[int, dict[str, CellRecord]] = {}
+    for cell in results.deciding:
+        if all(setting.get(axis) == label for axis, label in cell.labels.items()):
+            cells.setdefault(cell.seed, {})[cell.network] = cell
+    return Seen(study, setting, cells)
+
+
+def findings(seen: Seen) -> list[SentenceFinding]:
+    """Return the findings on each sentence of the study, of those whose networks are trained."""
+    study = seen.study
+    drawn = [(each, list(_contrasts(each, seen))) for each in study.sentences]
+    tests = 1
+    if study.report.correction == "bonferroni":
+        tests = len(settings_of(study)) * sum(len(contrasts) for _, contrasts in drawn)
     return [
         SentenceFinding(
-            CLAIMS[claim],
-            what,
-            tuple(Contrast(name, mean([*map(number, seeds)])) for name, number in contrasts),
+            sentence,
+            tuple(
+                Contrast(what, mean([number(seed) for seed in seen.seeds(*groups)], tests))
+                for what, groups, number in contrasts
+            ),
         )
-        for claim, what, contrasts in _sentences()
+        for sentence, contrasts in drawn
+        if contrasts
     ]
 
 
-def comparisons(experiment: Experiment) -> list[NetworkComparison]:
-    """Return the networks that the paper speculates about, each compared with its `AGAINST`."""
-    return [
-        NetworkComparison(
-            network,
-            against,
-            {task: mean(_paired(experiment, network.name, against, task)) for task in TASKS},
-        )
-        for network in SPECULATIONS
-        if experiment.of(network.name)
-        for against in AGAINST.get(network.name, AGAINST_OTHERWISE)
-    ]
-
-
-def _paired(experiment: Experiment, name: str, against: str, task: str) -> list[float]:
-    difference = less(accuracy(name, task), accuracy(against, task))
-    return [difference(seed) for seed in by_seed(experiment) if {name, against} <= {*seed}]
-
-
-def by_seed(experiment: Experiment) -> list[OneSeed]:
-    """Return the cells of each seed for which all of Table 2's networks are trained."""
-    seeds: dict[int, dict[str, CellRecord]] = {}
-    for cell in experiment.cells:
-        seeds.setdefault(cell.seed, {})[cell.network] = cell
-    needed = {network.name for network in TABLE}
-    return [cells for _, cells in sorted(seeds.items()) if needed <= {*cells}]
-
-
-def accuracy(family: str, task: str, k: int = 1) -> Number:
-    """Return a network's top-k accuracy, in percent; "single" is the task's single-task network."""
-    return lambda seed: seed[SINGLE[task] if family == "single" else family].accuracy(task, k)
-
-
-def _sentences() -> Iterator[tuple[str, str, list[tuple[str, Number]]]]:
-    """Yield each claim's id, a description of its contrasts' differences, and the contrasts."""
-    families = ("single", "x0", "x1", "xs")
-    yield (
-        "order-of-tasks",
-        "noun - adjective",
-        [(family, less(accuracy(family, "noun"), accuracy(family, "adj"))) for family in families],
-    )
-    yield (
-        "anp-below-adjective",
-        "adjective - pair: positive where that expectation fails, as it does in Table 2",
-        [(family, less(accuracy(family, "adj"), accuracy(family, "anp"))) for family in families],
-    )
-    yield (
-        "x1-drops",
-        f"{1 - DRASTIC:g} X_0 - X_1: a fifth or more is lost",
-        [(task, less(accuracy("x0", task), accuracy("x1", task), 1 - DRASTIC)) for task in TASKS],
-    )
-    for claim, what, better, worse in (
-        ("x0-below-single", "single-task - X_0", "single", "x0"),
-        ("xs-above-x0", "X_S - X_0", "xs", "x0"),
-        ("xs-above-x1", "X_S - X_1", "xs", "x1"),
-        ("xs-above-single", "X_S - single-task", "xs", "single"),
-    ):
-        yield (
-            claim,
-            what,
-            [(task, less(accuracy(better, task), accuracy(worse, task))) for task in TASKS],
-        )
-    yield (
-        "three-networks",
-        f"X_S - single-task + {COMPARABLE:g}: at most a point below",
-        [
-            (task, less(accuracy("xs", task), accuracy("single", task), plus=COMPARABLE))
-            for task in TASKS
-        ],
-    )
-    yield (
-        "gain-largest",
-        "relative gain of X_S over X_0 on pairs - on the other task",
-        [(task, less(_gain("anp"), _gain(task))) for task in TASKS if task != "anp"],
-    )
-    yield (
-        "figure-5-signs",
-        "share of cross weights that are not negative - 50",
-        [("xs", _not_negative)],
-    )
+def comparisons(seen: Seen) -> Iterator[NetworkComparison]:
+    """Yield each network that is compared with others in a table of its own."""
+    groups = groups_of(seen.study)
+    for name, network in seen.study.networks.items():
+        mine = network.group or name
+        for against in network.against:
+            tasks = seen.tasks(mine, against)
+            found = {task: seen.difference(mine, against, task) for task in tasks}
+            differences = {task: value for task, value in found.items() if value}
+            if differences and name in groups[mine]:
+                seeds = len(seen.seeds(mine, against))
+                yield NetworkComparison(name, network, against, seeds, differences)
 
 
 def less(better: Number, worse: Number, share: float = 1.0, plus: float = 0.0) -> Number:
@@ -179,13 +185,44 @@ def less(better: Number, worse: Number, share: float = 1.0, plus: float = 0.0) -
     return lambda seed: share * better(seed) - worse(seed) + plus
 
 
-def _gain(task: str) -> Number:
-    x0, xs = accuracy("x0", task), accuracy("xs", task)
-    return lambda seed: 100 * (xs(seed) / max(x0(seed), 1e-9) - 1)
+def _contrasts(sentence: AnySentence, seen: Seen) -> Iterator[tuple[str, Sequence[str], Number]]:
+    """Yield each contrast's name, the groups that it is about, and its number."""
+    for what, groups, number in _all_contrasts(sentence, seen):
+        if seen.seeds(*groups):
+            yield what, groups, number
 
 
-def _not_negative(seed: OneSeed) -> float:
-    cross = seed["xs"].cross
+def _all_contrasts(
+    sentence: AnySentence, seen: Seen
+) -> Iterator[tuple[str, Sequence[str], Number]]:
+    accuracy = seen.accuracy
+    match sentence:
+        case Difference(better=better, worse=worse, share=share, plus=plus):
+            for task in sentence.tasks or seen.tasks(better, worse):
+                number = less(accuracy(better, task), accuracy(worse, task), share, plus)
+                yield task, (better, worse), number
+        case OrderOfTasks(easier=easier, harder=harder):
+            for group in sentence.groups:
+                yield group, (group,), less(accuracy(group, easier), accuracy(group, harder))
+        case LargestGain(better=better, worse=worse):
+            gains = {task: _gain(accuracy(better, task), accuracy(worse, task))
+                     for task in seen.tasks(better, worse)}  # fmt: skip
+            for task, gain in gains.items():
+                if task != sentence.task and sentence.task in gains:
+                    yield task, (better, worse), less(gains[sentence.task], gain)
+        case Signs(network=network):
+            group = seen.study.networks[network].group or network
+            yield network, (group,), lambda seed: _not_negative(seed, network)
+
+
+def _gain(better: Number, worse: Number) -> Number:
+    return lambda seed: 100 * (better(seed) / max(worse(seed), 1e-9) - 1)
+
+
+def _not_negative(seed: OneSeed, network: str) -> float:
+    cross = seed[network].cross
     if cross is None:
-        raise ValueError("the trained X_S has no cross weights: was its caffemodel replaced?")
+        raise ValueError(
+            f"the trained {network} has no cross weights: was its caffemodel replaced?"
+        )
     return 100 * cross.not_negative / cross.total - 50

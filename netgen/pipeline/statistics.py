@@ -1,4 +1,4 @@
-"""Means and paired differences over seeds, with Student's 95% intervals."""
+"""Means and paired differences over seeds, with Student's intervals."""
 
 from __future__ import annotations
 
@@ -53,8 +53,11 @@ class Mean:
         return f"{value} ({self.low:{form}} to {self.high:{form}})"
 
 
-def mean(values: Sequence[float]) -> Mean:
+def mean(values: Sequence[float], tests: int = 1) -> Mean:
     """Return the mean of independent values, one per seed; for differences, a paired t-test.
+
+    With more than one of `tests`, the interval and the p-value are Bonferroni's: with probability
+    95% or more, the intervals of all of them hold their true values.
 
     Raises
     ------
@@ -69,5 +72,5 @@ def mean(values: Sequence[float]) -> Mean:
     if np.ptp(values) < SAME:  # the test would divide by zero, or by rounding errors
         return Mean(middle, middle, middle, 0.0 if middle else 1.0)
     test = stats.ttest_1samp(values, 0)
-    low, high = test.confidence_interval(CONFIDENCE)
-    return Mean(middle, float(low), float(high), float(test.pvalue))
+    low, high = test.confidence_interval(1 - (1 - CONFIDENCE) / tests)
+    return Mean(middle, float(low), float(high), min(1.0, float(test.pvalue) * tests))

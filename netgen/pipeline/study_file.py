@@ -1,0 +1,289 @@
+"""A study as ``study.toml`` says it: datasets, networks, what is varied, compared and chosen.
+
+The paper's Table 2 and its miniature are two committed studies, in ``experiments/``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from netgen.network.dataset import Positive
+
+# Letters, digits, dots, and single hyphens inside: names become names of cells, and so of files,
+# jobs and words at the command line.
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.]*(-[A-Za-z0-9.]+)*\Z")]
+Share = Annotated[float, Meta(gt=0, le=1)]
+Seed = Annotated[int, Meta(gt=0, le=2**31 - 1)]
+Seeds = Annotated[int, Meta(gt=0, le=10_000)] | Annotated[tuple[Seed, ...], Meta(min_length=1)]
+Varied = Literal["order", "split", "fillers"]
+# What `start` may say beside a network of the study.
+PUBLISHED, FILLERS = "published", "fillers"
+
+
+class StudyError(ValueError):
+    """A study that cannot be run as asked; the message says why, and the next step."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """What cells of a study may differ in; None leaves it as it is elsewhere, or the paper's.
+
+    Attributes
+    ----------
+    dataset
+        A dataset of the study.
+    share
+        How much of each class's training images is used.
+    start
+        What a network starts from: "published" weights, its "fillers", or the end of another
+        network of the study, of the same seed if it has that.
+    keep_heads
+        Whether it starts with that network's classifiers, too.
+    reading, beyond
+        Options of `netgen build`, as FIELD=VALUE; those given at several places add up.
+    iterations
+        The length of a training. None: as `netgen build` and the plateaus of the loss decide.
+    drops
+        When the rate drops tenfold, in shares of `iterations`.
+    tests, snapshots
+        How many a training has.
+    plateau
+        As for `netgen train`; "off" where `drops` are given.
+
+    The others are options of `netgen build` of the same name.
+    """
+
+    dataset: Name | None = None
+    share: Share | None = None
+    start: Name | None = None
+    keep_heads: bool | None = None
+    reading: tuple[str, ...] | None = None
+    beyond: tuple[str, ...] | None = None
+    width: Positive | None = None
+    blocks: tuple[Positive, Positive, Positive, Positive] | None = None
+    stem: Literal["imagenet", "small"] | None = None
+    batch_size: Positive | None = None
+    base_lr: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    momentum: Annotated[float, Meta(ge=0, le=1)] | None = None
+    weight_decay: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    mirror: bool | None = None
+    memory: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    frozen_statistics: bool | None = None
+    moving_average: Annotated[float, Meta(ge=0, le=1)] | None = None
+    head_std: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    head_lr_mult: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    display: Positive | None = None
+    iterations: Annotated[int, Meta(ge=1, le=10**9)] | None = None
+    drops: tuple[Share, ...] | None = None
+    tests: Positive | None = None
+    snapshots: Positive | None = None
+    plateau: str | None = None
+
+    def over(self, below: Settings) -> Settings:
+        """Return these settings, and those of `below` where these say nothing."""
+        mine, theirs = (
+            {name: getattr(each, name) for name in Settings.__struct_fields__}
+            for each in (self, below)
+        )
+        joined = {name: theirs[name] if value is None else value for name, value in mine.items()}
+        for name in ("reading", "beyond"):
+            if mine[name] is not None and theirs[name] is not None:
+                joined[name] = theirs[name] + mine[name]
+        return Settings(**joined)
+
+    def given(self) -> dict[str, object]:
+        """Return what these settings say, by key, as JSON has it."""
+        built: dict[str, object] = msgspec.json.decode(msgspec.json.encode(Settings().over(self)))
+        return {key: value for key, value in built.items() if value is not None}
+
+
+class Network(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """A network of a study: a variant of `netgen list`, and what differs from the recipe.
+
+    Attributes
+    ----------
+    variant
+        In `netgen list`.
+    seeds
+        How many, or which, if not the study's.
+    axes
+        The axes along which it varies, if not along all.
+    group
+        Networks of one group, each for other tasks, are compared as one.
+    title
+        The group's, or the network's, in the report.
+    about
+        What it is, and where it comes from.
+    reported
+        Whether it has a row in the report: a trunk that others start from needs none.
+    against
+        Groups that it is compared with, in a table of its own.
+    classes
+        For published weights with other outputs than the classes: the file of their names.
+    """
+
+    variant: str
+    seeds: Seeds | None = None
+    axes: tuple[Name, ...] | None = None
+    group: Name | None = None
+    title: str = ""
+    about: str = ""
+    reported: bool = True
+    against: tuple[Name, ...] = ()
+    classes: str | None = None
+
+
+class StudyDataset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """A dataset of a study: a dataset.toml, or the training images of another of its datasets.
+
+    `make` is what makes the file, told where it is missing; `varies` as for the study.
+    """
+
+    file: str | None = None
+    training_of: Name | None = None
+    make: str = ""
+    varies: tuple[Varied, ...] | None = None
+
+
+class Choice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """Settings that are tried before the test images are read, and the rule that chooses.
+
+    That with the best mean, over these networks, their tasks and seeds, of top-1 accuracy is to be
+    `chosen`; the networks of the study get it then. Without `chosen`, only the trials are made.
+    """
+
+    networks: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    dataset: Name
+    among: dict[Name, Settings]
+    seeds: Seeds = (1,)
+    chosen: Name | None = None
+
+
+# ---- what is compared: each sentence is contrasts that are positive if it holds -----------------
+
+
+class Sentence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """A sentence: the paper's (`claim`, an id of `netgen audit`) or one's own (`says`)."""
+
+    claim: str | None = None
+    says: str = ""
+    about: str = ""
+
+
+class Difference(Sentence, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="difference"):
+    """``share x better - worse + plus`` on each of these tasks, by default on all of both."""
+
+    better: Name
+    worse: Name
+    share: float = 1.0
+    plus: float = 0.0
+    tasks: tuple[str, ...] = ()
+
+
+class OrderOfTasks(Sentence, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="order"):
+    """``easier - harder``, two tasks, of each of these groups."""
+
+    easier: str
+    harder: str
+    groups: tuple[Name, ...]
+
+
+class LargestGain(Sentence, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="gain"):
+    """The relative gain of `better` over `worse` on `task`, less that on each other task."""
+
+    better: Name
+    worse: Name
+    task: str
+
+
+class Signs(Sentence, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="signs"):
+    """The share of a network's cross weights that are not negative, less one half."""
+
+    network: Name
+
+
+AnySentence = Difference | OrderOfTasks | LargestGain | Signs
+
+
+class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """What a report has beside its tables.
+
+    Attributes
+    ----------
+    notes
+        Paragraphs in Markdown on how it was made.
+    draw
+        The cell whose cross weights and predictions are drawn, as in Figures 5 and 6.
+    images
+        The folder of the images that its dataset's records.csv names, for the predictions.
+    differences
+        Pairs of groups whose difference is a row.
+    curves
+        The groups whose learning curves are drawn; by default none.
+    correction
+        How intervals and p-values of sentences take account of their number.
+    """
+
+    notes: tuple[str, ...] = ()
+    draw: Name | None = None
+    images: str | None = None
+    differences: tuple[tuple[Name, Name], ...] = ()
+    curves: tuple[Name, ...] = ()
+    correction: Literal["none", "bonferroni"] = "none"
+
+
+class Study(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """A study: everything that decides which commands are run, and what their results answer.
+
+    Attributes
+    ----------
+    name, title, about
+        Its name, and the head of its report.
+    command
+        What runs it, in the report; by default `netgen study run` and the file.
+    work
+        The folder of its databases, trainings and results; by default runs/NAME.
+    together
+        Whether networks are put where the commands put them by default, models/NAME, runs/NAME and
+        results/NAME.json of the current folder, instead of a folder for each cell.
+    weights
+        The folder of the published caffemodels.
+    solver_mode
+        Where networks are trained, unless the command line says so.
+    seeds
+        How many, or which.
+    varies
+        What differs between seeds: the order of the images, the split, the fillers.
+    recipe
+        The settings of all networks.
+    axes
+        Axis -> label -> settings: every network that has the axis is trained with each.
+    """
+
+    name: Name
+    title: str = ""
+    about: str = ""
+    command: str | None = None
+    work: str | None = None
+    together: bool = False
+    weights: str = "weights"
+    solver_mode: Literal["cpu", "gpu"] = "gpu"
+    seeds: Seeds = 1
+    varies: tuple[Varied, ...] = ("order", "fillers")
+    datasets: Annotated[dict[Name, StudyDataset], Meta(min_length=1)]
+    recipe: Settings = Settings()
+    networks: Annotated[dict[Name, Network], Meta(min_length=1)]
+    axes: dict[Name, dict[Name, Settings]] = {}
+    choose: Choice | None = None
+    sentences: tuple[AnySentence, ...] = ()
+    report: Report = Report()
+
+
+def groups_of(study: Study) -> dict[str, list[str]]:
+    """Return the networks of each group, in the study's order; most are a group of their own."""
+    groups: dict[str, list[str]] = {}
+    for name, network in study.networks.items():
+        groups.setdefault(network.group or name, []).append(name)
+    return groups

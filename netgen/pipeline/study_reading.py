@@ -1,0 +1,125 @@
+"""Read a ``study.toml``: by its schema, and with every name in it standing for something."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from netgen.paper.claims import CLAIMS
+from netgen.pipeline.study_file import (
+    FILLERS,
+    PUBLISHED,
+    AnySentence,
+    Choice,
+    Settings,
+    Study,
+    StudyError,
+    groups_of,
+)
+from netgen.pipeline.toml_schema import Place, SchemaError, place_in, read_toml
+
+Mistake = tuple[Place, str]
+
+
+def committed(name: str) -> Path:
+    """Return the study.toml of Table 2 (``table2``) or of its miniature (``miniature``).
+
+    It is inside the package when netgen is installed, and beside it in a checkout.
+    """
+    package = Path(__file__).parent.parent
+    installed = package / "experiments"
+    folder = installed if installed.is_dir() else package.parent / "experiments"
+    return folder / name / "study.toml"
+
+
+def read_study(file: Path) -> Study:
+    """Read and check a ``study.toml``.
+
+    Raises
+    ------
+    StudyError
+        It is missing or damaged, has an unknown key (the message names its line, and a known one
+        like it), or names a dataset, network, axis or claim that it does not have.
+    """
+    next_step = "name a study.toml, such as experiments/miniature/study.toml"
+    try:
+        study, text = read_toml(file, Study, next_step)
+    except SchemaError as error:
+        raise StudyError(str(error)) from None
+    for path, why in _mistakes(study):
+        raise StudyError(f"{place_in(file, text, path)}: {why}")
+    return study
+
+
+def _mistakes(study: Study) -> Iterator[Mistake]:
+    """Yield the place and the description of each name that stands for nothing."""
+    yield from _in_datasets(study)
+    for path, settings in _settings(study):
+        starts = [PUBLISHED, FILLERS, *study.networks]
+        yield from _unknown(settings.dataset, study.datasets, "dataset", *path, "dataset")
+        yield from _unknown(settings.start, starts, "network to start from", *path, "start")
+    if study.choose:
+        yield from _in_choice(study, study.choose)
+    groups = groups_of(study)
+    for name, network in study.networks.items():
+        for axis in network.axes or ():
+            yield from _unknown(axis, study.axes, "axis", "networks", name, "axes")
+        for group in network.against:
+            yield from _unknown(group, groups, "group", "networks", name, "against")
+    for index, sentence in enumerate(study.sentences):
+        yield from _in_sentence(study, sentence, groups, index)
+    for pair in study.report.differences:
+        for group in pair:
+            yield from _unknown(group, groups, "group", "report", "differences")
+    for group in study.report.curves:
+        yield from _unknown(group, groups, "group", "report", "curves")
+
+
+def _settings(study: Study) -> Iterator[tuple[tuple[str, ...], Settings]]:
+    """Yield every place of a study with settings, and these."""
+    yield ("recipe",), study.recipe
+    for name, network in study.networks.items():
+        yield ("networks", name), network
+    for axis, labels in study.axes.items():
+        for label, settings in labels.items():
+            yield ("axes", axis, label), settings
+    if study.choose:
+        for label, settings in study.choose.among.items():
+            yield ("choose", "among", label), settings
+
+
+def _unknown(
+    name: str | None, known: Collection[str], what: str, *path: str | int
+) -> Iterator[Mistake]:
+    if name is not None and name not in known:
+        yield path, f"no {what} {name!r}: choose from {', '.join(known)}"
+
+
+def _in_datasets(study: Study) -> Iterator[Mistake]:
+    for name, dataset in study.datasets.items():
+        of = dataset.training_of
+        yield from _unknown(of, study.datasets, "dataset", "datasets", name, "training-of")
+        if (dataset.file is None) == (of is None) or (of and study.datasets[of].training_of):
+            yield ("datasets", name), "give file, or in training-of a dataset that has one"
+
+
+def _in_choice(study: Study, choose: Choice) -> Iterator[Mistake]:
+    yield from _unknown(choose.dataset, study.datasets, "dataset", "choose", "dataset")
+    yield from _unknown(choose.chosen, choose.among, "trial", "choose", "chosen")
+    for name in choose.networks:
+        yield from _unknown(name, study.networks, "network", "choose", "networks")
+
+
+def _in_sentence(
+    study: Study, sentence: AnySentence, groups: Collection[str], index: int
+) -> Iterator[Mistake]:
+    where = ("sentences", index)
+    yield from _unknown(sentence.claim, CLAIMS, "claim of the paper's", *where, "claim")
+    if not (sentence.claim or sentence.says):
+        yield where, "give claim, an id of `netgen audit`, or says"
+    for field in ("better", "worse"):
+        yield from _unknown(getattr(sentence, field, None), groups, "group", *where, field)
+    for group in getattr(sentence, "groups", ()):
+        yield from _unknown(group, groups, "group", *where, "groups")
+    network = getattr(sentence, "network", None)
+    yield from _unknown(network, study.networks, "network", *where, "network")

@@ -1,0 +1,307 @@
+"""The report of a study: README.md, results.json and pictures, from its file and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netgen.network.render import render
+from netgen.paper.implied import chance
+from netgen.pipeline.records import (
+    NEAR,
+    RESULTS,
+    CellRecord,
+    StudyResults,
+    best,
+    means,
+    write_results,
+)
+from netgen.pipeline.sentences import (
+    NetworkComparison,
+    Seen,
+    SentenceFinding,
+    comparisons,
+    findings,
+    seen_at,
+    settings_of,
+)
+from netgen.pipeline.statistics import Mean, mean
+from netgen.pipeline.study_file import Study, groups_of
+from netgen.pipeline.study_plan import Plan
+from netgen.system.files import write_all
+
+PAGE = "README.md"
+CURVES, FIGURE_5, FIGURE_6 = "curves.png", "figure5.png", "figure6.png"
+FIGURE_6_IMAGES = 6
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """A group: its mean accuracies, in the order of the columns, and its costs.
+
+    A cell is None for a task that the group does not have.
+    """
+
+    name: str
+    cells: tuple[Mean | None, ...]
+    parameters: int
+    multiply_adds: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ReportDifference:
+    """The mean differences of two groups' accuracies, per task; None where one lacks it."""
+
+    name: str
+    means: tuple[Mean | None, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the report says of one place in the grid of the axes; its name is "" without axes."""
+
+    name: str
+    seeds: int
+    findings: list[SentenceFinding]
+    tasks: list[str]
+    columns: list[tuple[str, int]]
+    rows: list[ReportRow]
+    differences: list[ReportDifference]
+    comparisons: list[NetworkComparison]
+    cross: dict[str, str] | None
+
+
+def write_report(plan: Plan, results: StudyResults, out: Path, changes: str = "") -> list[Path]:
+    """Write results.json, the pictures and README.md into `out`; return what was written.
+
+    `changes` are the words of the command line that changed the study.
+
+    Raises
+    ------
+    ValueError, OSError
+        A file of the study is missing or damaged, or a file cannot be written.
+    """
+    pictures = [*_draw_curves(plan.study, results, out), *_draw_cell(plan, out)]
+    file = out / RESULTS
+    write_results(results, file)
+    there = {name for name in (CURVES, FIGURE_5, FIGURE_6) if (out / name).exists()}
+    page = report_page(plan.study, plan.file, results, there, changes)
+    write_all({out / PAGE: page})
+    return [out / PAGE, file, *pictures]
+
+
+def report_page(
+    study: Study, file: Path, results: StudyResults, pictures: Collection[str], changes: str = ""
+) -> str:
+    """Return the report's README.md; `pictures` are the names of those that there are."""
+    places = [_place(study, results, setting) for setting in settings_of(study)]
+    by_trial = means(results.trials)
+    choose = study.choose
+    return render(
+        "study.md",
+        study=study,
+        results=results,
+        command=(study.command or f"netgen study run {file.as_posix()}") + changes,
+        changes=changes,
+        versions=", ".join(_version(*item) for item in _versions(results).items()),
+        places=[place for place in places if place.rows],
+        sentences=[finding.quote for finding in places[0].findings],
+        contrasts=sum(len(f.contrasts) for place in places for f in place.findings),
+        costs={c.network: (c.parameters, c.multiply_adds) for c in results.deciding},
+        pictures=set(pictures),
+        near=NEAR,
+        chance={name: ", ".join(f"{chance(classes, 1):.1%} for {task}"
+                                for task, classes in facts.tasks.items())
+                for name, facts in results.datasets.items()},
+        trials=results.trials,
+        trial_means=by_trial,
+        best=best(by_trial, [label for label in choose.among if label in by_trial])
+        if choose and by_trial else None,
+        trial_tasks=list(dict.fromkeys(task for task, _ in _columns(results.trials))),
+    )  # fmt: skip
+
+
+def _versions(results: StudyResults) -> dict[str, str]:
+    return results.deciding[0].versions if results.deciding else {}
+
+
+def _version(name: str, version: str) -> str:
+    return f"{name} {version.removeprefix(f'{name} version ')}"
+
+
+def _columns(cells: Sequence[CellRecord]) -> list[tuple[str, int]]:
+    tasks = dict.fromkeys(
+        task for cell in sorted(cells, key=lambda c: -len(c.tasks)) for task in cell.tasks
+    )
+    return [(task, k) for k in (1, 5) for task in tasks]
+
+
+def _place(study: Study, results: StudyResults, setting: dict[str, str]) -> Place:
+    seen = seen_at(study, results, setting)
+    reported = _reported(study)
+    named = {name for group in reported for name in groups_of(study)[group]}
+    cells = [cell for of in seen.cells.values() for name, cell in of.items() if name in named]
+    columns = _columns(cells)
+    rows = [row for group in reported if (row := _row(seen, group, columns))]
+    tasks = list(dict.fromkeys(task for task, _ in columns))
+    return Place(
+        name=", ".join(f"{axis} {label}" for axis, label in setting.items()),
+        seeds=max((len(seen.seeds(group)) for group in reported), default=0),
+        findings=findings(seen),
+        tasks=tasks,
+        columns=columns,
+        rows=rows,
+        differences=list(_differences(seen, tasks)),
+        comparisons=list(comparisons(seen)),
+        cross=_cross(seen),
+    )
+
+
+def _reported(study: Study) -> list[str]:
+    """Return the groups that have a row of their own: not those of another table, or of none."""
+    elsewhere = {
+        network.group or name
+        for name, network in study.networks.items()
+        if network.against or not network.reported
+    }
+    return [group for group in groups_of(study) if group not in elsewhere]
+
+
+def _title(study: Study, group: str) -> str:
+    titles = [study.networks[name].title for name in groups_of(study)[group]]
+    return next((title for title in titles if title), group)
+
+
+def _row(seen: Seen, group: str, columns: Sequence[tuple[str, int]]) -> ReportRow | None:
+    seeds, tasks = seen.seeds(group), seen.tasks(group)
+    if not seeds:
+        return None
+    names = groups_of(seen.study)[group]
+    cells = [cells[name] for cells in seeds for name in names]
+    first = {cell.network: cell for cell in cells}.values()
+    return ReportRow(
+        _title(seen.study, group),
+        tuple(
+            mean([seen.accuracy(group, task, k)(seed) for seed in seeds]) if task in tasks else None
+            for task, k in columns
+        ),
+        sum(cell.parameters for cell in first),
+        sum(cell.multiply_adds for cell in first),
+        sum(cell.seconds for cell in cells) / len(seeds),
+    )
+
+
+def _differences(seen: Seen, tasks: Sequence[str]) -> Iterator[ReportDifference]:
+    for better, worse in seen.study.report.differences:
+        both = seen.tasks(better, worse)
+        found = tuple(
+            seen.difference(better, worse, task) if task in both else None for task in tasks
+        )
+        if any(found):
+            name = f"{_title(seen.study, better)} - {_title(seen.study, worse)}"
+            yield ReportDifference(name, found)
+
+
+def _cross(seen: Seen) -> dict[str, str] | None:
+    """Return the cross weights' numbers of the first network of the study that has some."""
+    for name in seen.study.networks:
+        found = [cells[name].cross for cells in seen.cells.values() if name in cells]
+        crosses = [cross for cross in found if cross]
+        if crosses:
+            total = sum(cross.total for cross in crosses)
+            shares = {
+                kind: f"{100 * sum(getattr(cross, kind) for cross in crosses) / total:.1f}"
+                for kind in ("not_negative", "near_zero", "near_one")
+            }
+            magnitude = f"{np.mean([cross.magnitude for cross in crosses]):.3f}"
+            return shares | {"magnitude": magnitude, "network": name}
+    return None
+
+
+# ---- pictures -----------------------------------------------------------------------------------
+
+
+def _draw_curves(study: Study, results: StudyResults, out: Path) -> list[Path]:
+    from netgen.figures.curves import draw_mean_curves
+
+    seen = seen_at(study, results, settings_of(study)[0])
+    drawn = {}
+    for group in study.report.curves:
+        names = groups_of(study)[group]
+        cells = [cells[name] for cells in seen.seeds(group) for name in names]
+        if cells:
+            drawn[_title(study, group)] = [_curves(cell) for cell in cells]
+    if not drawn:
+        return []
+    tasks = tuple(dict.fromkeys(task for of in drawn.values() for each in of for task in each))
+    draw_mean_curves(drawn, tasks, out / CURVES)
+    return [out / CURVES]
+
+
+def _curves(cell: CellRecord) -> dict[str, list[tuple[int, float]]]:
+    return {
+        task: [(iteration, 100 * share) for iteration, share in points]
+        for task, points in cell.curves.items()
+    }
+
+
+def _draw_cell(plan: Plan, out: Path) -> list[Path]:
+    """Draw Figures 5 and 6 of the cell that the study names, where its files are still there."""
+    from netgen.evaluation.results import read_result
+    from netgen.figures.cross_weights import draw_cross_weights
+
+    report = plan.study.report
+    trained = plan.cells[report.draw].trained if report.draw in plan.cells else None
+    if trained is None or not trained.files.result.exists():
+        return []
+    weights = Path(read_result(trained.files.result).weights.path)
+    draw_cross_weights(weights, out / FIGURE_5)
+    if report.images is None:
+        return [out / FIGURE_5]
+    _draw_predictions(plan, Path(report.images), weights, out / FIGURE_6)
+    return [out / FIGURE_5, out / FIGURE_6]
+
+
+def _draw_predictions(plan: Plan, images: Path, weights: Path, out: Path) -> None:
+    from data_prep.photographs import Photographs
+    from netgen.evaluation.prediction import PredictionRequest, predictions
+    from netgen.figures.predictions import SIDE, draw_predictions
+    from netgen.network.dataset import read_dataset
+    from netgen.network.description import describe
+    from netgen.network.variants import find
+
+    trained = plan.cells[str(plan.study.report.draw)].trained
+    if trained is None:
+        return
+    data = read_dataset(trained.dataset)
+    photographs = Photographs(data.images)
+    variant = find(trained.variant, [task.name for task in data.tasks])
+    shown = list(_first_images(trained.dataset.with_name("records.csv"), images))
+    request = PredictionRequest(
+        describe(variant, data),
+        trained.files.model / "deploy.prototxt",
+        weights,
+        shown,
+        photographs,
+    )
+    draw_predictions(predictions(request), photographs.upright(SIDE), out)
+
+
+def _first_images(records: Path, images: Path) -> Iterator[str]:
+    """Yield the first test images that share no class of any task."""
+    from data_prep.listings import read_list
+
+    seen: set[tuple[str, str]] = set()
+    shown = 0
+    for row in read_list(records):
+        classes = {(key, value) for key, value in row.items() if key.startswith("class:")}
+        if row["split"] == "test" and not classes & seen:
+            seen |= classes
+            shown += 1
+            yield (images / row["name"]).as_posix()
+            if shown == FIGURE_6_IMAGES:
+                return

@@ -1,0 +1,282 @@
+"""A study's file: what it may say, what is refused with its line, and the plan that follows."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from msgspec.structs import fields
+from support.paths import ROOT
+from support.studies import miniature
+
+from netgen.commands import build
+from netgen.commands.cli import main
+from netgen.network.dataset import Dataset, Images, Task, split_in
+from netgen.pipeline import begun
+from netgen.pipeline.begun import spec_of
+from netgen.pipeline.launch import as_typed
+from netgen.pipeline.study_file import (
+    Choice,
+    Difference,
+    Network,
+    Report,
+    Settings,
+    Study,
+    StudyDataset,
+    StudyError,
+)
+from netgen.pipeline.study_plan import Plan, plan_study
+
+WHOLE = """name = "mine"
+seeds = 2
+
+[datasets]
+things = { file = "things/dataset.toml" }
+
+[recipe]
+iterations = 100
+
+[networks]
+trunk = { variant = "resnet50-noun", seeds = [7], axes = [] }
+x0 = { variant = "x0", start = "trunk" }
+
+[networks.xs]
+variant = "xs"
+start = "trunk"
+
+[axes.rate]
+low = { base-lr = 0.01 }
+high = { base-lr = 0.1 }
+
+[[sentences]]
+kind = "difference"
+claim = "xs-above-x0"
+better = "xs"
+worse = "x0"
+"""
+
+
+def planned(folder: Path, *changes: tuple[str, str]) -> Plan:
+    text = WHOLE
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    file = folder / "study.toml"
+    file.write_text(text)
+    return plan_study(file)
+
+
+def netgen(*words: object) -> Result:
+    return CliRunner().invoke(main, ["study", *map(str, words)])
+
+
+# ---- refused ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds = 2", "seed = 2", ":2: seed: unknown key: do you mean 'seeds'?"),
+        ("iterations =", "iteration =", ":8: recipe.iteration: unknown key: do you mean 'iter"),
+        ("base-lr = 0.1 ", "base_lr = 0.1 ", ":20: axes.rate.high.base_lr: unknown key: do you"),
+        ('variant = "xs"', 'variants = "xs"', ":15: networks.xs.variants: unknown key: do you mea"),
+        ("claim =", "claims =", ":24: sentences.claims: unknown key: do you mean 'claim'?"),
+        ("better =", "quality =", ":25: sentences.quality: unknown key: known are claim, says"),
+        ("iterations = 100", "iterations = 0", ":8: recipe.iterations: Expected `int` >= 1"),
+        ("iterations = 100", 'iterations = "1"', ":8: recipe.iterations: Expected `int`, got `st"),
+        ('start = "trunk"\n', 'start = "trnk"\n', ":16: networks.xs.start: no network to start"),
+        ('"difference"', '"differ"', ":22: sentences: give kind = 'difference' or 'order'"),
+        ('worse = "x0"', 'worse = "x1"', ":26: sentences.worse: no group 'x1': choose from "),
+        ('"xs-above-x0"', '"xs-over-x0"', ":24: sentences.claim: no claim of the paper's 'xs-o"),
+        ("file =", "# file =", "not TOML"),
+        ("x0 = {", '"x 0" = {', ':12: networks.x 0: Expected `str` matching regex'),
+        ("things = {", 'others = { training-of = "others" }\nthings = {', ":5: datasets.others: g"),
+        ('start = "trunk"\n', 'start = "xs"\n', "in a circle: xs-low-1 after xs-low-1"),
+        ("seeds = [7], ", "seeds = [7, 8], ", "networks.x0: starts from trunk, of which it is not"),
+        ('variant = "xs"', 'variant = "xt"', "networks.xs: unknown variant 'xt': choose one of"),
+        ("iterations = 100", "tests = 3", "networks.trunk: tests without iterations: give both"),
+        ("seeds = 2", "seeds = 2\ntogether = true", "two cells have the name x0-low: rename a net"),
+        ("[networks]", "together = true\n[networks]", ":10: recipe.together: unknown key: known a"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_line_and_what_may_be_meant(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(StudyError) as refused:
+        planned(tmp_path, (old, new))
+    assert message in str(refused.value)
+    assert str(refused.value).startswith(str(tmp_path / "study.toml"))
+    done = netgen("plan", tmp_path / "study.toml")
+    assert done.exit_code == 1
+    assert done.output == f"Error: {refused.value}\n"
+
+
+def test_cells_that_wait_for_each_other_are_told(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"in a circle: x\S+ after x\S+ after x\S+$"):
+        planned(tmp_path, ('x0 = { variant = "x0", start = "trunk" }', 'x0 = { variant = "x0",'
+                ' start = "xs" }'), ('start = "trunk"\n', 'start = "x0"\n'))  # fmt: skip
+
+
+def test_a_file_that_is_not_there_or_no_study_is_refused(tmp_path: Path) -> None:
+    assert "name a study.toml, such as" in netgen("run", tmp_path / "none.toml").output
+    (tmp_path / "data.toml").write_text((ROOT / "pyproject.toml").read_text())
+    assert "unknown key" in netgen("run", tmp_path / "data.toml").output
+    unknown = netgen("plan", ROOT / "experiments/miniature/study.toml", "--only", "xs-33")
+    assert unknown.exit_code == 2
+    assert "no cell 'xs-33': do you mean 'xs-3'?" in " ".join(unknown.output.split())
+
+
+# ---- the plan -----------------------------------------------------------------------------------
+
+
+def test_every_setting_that_netgen_build_has_is_an_option_of_it() -> None:
+    """And every option is a setting, but for those that a plan decides itself."""
+    options = {str(param.name) for param in build.command.params}
+    of_plan = {"variant", "all_variants", "dataset", "out", "check", "solver_mode", "random_seed",
+               "max_iter", "stepvalues", "test_interval", "snapshot"}  # fmt: skip
+    mine = {"share", "start", "keep_heads", "iterations", "drops", "tests", "snapshots", "plateau",
+            "dataset", "reading"}  # fmt: skip
+    assert options - of_plan == set(Settings.__struct_fields__) - mine | {"readings"}
+
+
+def test_the_page_of_documentation_names_every_key() -> None:
+    page = (ROOT / "docs/studies.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`\[*([a-z-]+)[^`]*`", page))
+    for schema in (Study, StudyDataset, Settings, Network, Choice, Difference, Report):
+        keys = {field.encode_name for field in fields(schema)}
+        assert keys <= named, keys - named
+
+
+def test_a_plan_has_a_cell_for_each_seed_and_label_after_what_it_depends_on(
+    tmp_path: Path,
+) -> None:
+    plan = planned(tmp_path)
+    names = [c.name for c in plan.deciding]
+    assert sorted(names) == sorted(
+        ["trunk-7", *(f"{n}-{rate}-{s}" for n in ("x0", "xs") for rate in ("low", "high")
+                      for s in (1, 2))]
+    )  # fmt: skip
+    order = list(plan.cells)
+    for cell in plan.cells.values():
+        assert all(order.index(need) < order.index(cell.name) for need in cell.needs)
+    assert plan.cells["xs-low-2"].needs == ("data-things-2", "trunk-7")
+
+
+def test_a_share_and_a_new_split_of_training_images_are_databases_of_their_own(
+    tmp_path: Path,
+) -> None:
+    plan = planned(
+        tmp_path,
+        ("seeds = 2", 'seeds = 2\nvaries = ["split", "fillers"]'),
+        ("high = {", "high = { share = 0.25,"),
+        ("[[sentences]]", '[choose]\ndataset = "held"\nnetworks = ["x0"]\nseeds = [9]\n'
+         "among.a = { momentum = 0.5 }\n[[sentences]]"),
+        ("things = {", 'held = { training-of = "things" }\nthings = {'),
+        ("[recipe]", '[recipe]\ndataset = "things"'),
+    )  # fmt: skip
+    assert plan.cells["xs-high-1"].needs[0] == "data-things-1-share0.25"
+    less = plan.cells["data-things-1-share0.25"]
+    assert less.needs == ("data-things-1",)
+    assert "--share 0.25" in as_typed(less.steps[0].words)
+    assert "--split anew" in as_typed(plan.cells["data-things-1"].steps[0].words)
+    trial = plan.cells["choose-a-x0-9"]
+    assert trial.needs == ("data-held-9", "trunk-7")
+    assert "--split training" in as_typed(plan.cells["data-held-9"].steps[0].words)
+    assert "--momentum 0.5" in as_typed(trial.steps[0].words)
+    assert plan.wanted == plan.trials  # nothing is chosen yet
+
+
+LETTERS = Dataset(  # as examples/typefaces makes it
+    name="letters",
+    images=Images(3, 32, 32, (0.0, 0.0, 0.0)),
+    tasks=(Task("noun", 26), Task("adj", 7), Task("anp", 182)),
+    train=split_in("train", (), 10_218),
+    test=split_in("test", (), 2_652),
+)
+
+
+def test_the_miniatures_networks_share_recipe_and_trunk_and_can_be_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = miniature()
+    monkeypatch.setattr(begun, "read_dataset", lambda _: LETTERS)
+    recipes = set()
+    for cell in plan.deciding:
+        assert cell.trained is not None
+        if cell.trained.network == "trunk":
+            continue
+        made = as_typed(cell.steps[1].words)
+        start = "trunk-2016" if cell.trained.network != "xs-frozen" else f"x0-{cell.trained.seed}"
+        assert f"--from runs/miniature/cells/{start}/runs/" in made
+        built = as_typed(cell.steps[0].words)
+        recipes.add(re.sub(r" --(reading|beyond) \S+", "", built.partition(" --solver-mode")[2])
+                    .partition(" --random-seed")[0])  # fmt: skip
+        if cell.trained.seed == 1:
+            assert spec_of(cell.trained).variant.name == cell.trained.variant
+    assert len(recipes) == 1
+
+
+def test_changes_of_length_and_seeds_keep_proportions(tmp_path: Path) -> None:
+    words = ("plan", ROOT / "experiments/miniature/study.toml", "--iterations", "60", "--seeds")
+    said = netgen(*words, "2").stdout
+    assert "--max-iter 80 --stepvalues 48,68" in said  # the trunk's
+    assert "--max-iter 60 --stepvalues 36,51 --test-interval 15 --snapshot 20" in said
+    assert "# xs-2," in said
+    assert "# xs-3," not in said
+    assert "# xs-fixed-2," in said
+
+
+# ---- as jobs ------------------------------------------------------------------------------------
+
+JOBS = ("--folder", "/my data's", "--only", "xs-low-1", "--on")
+
+
+def test_slurms_jobs_come_after_those_that_they_depend_on(tmp_path: Path) -> None:
+    planned(tmp_path)
+    script = tmp_path / "mine.sh"
+    script.write_text(netgen("plan", tmp_path / "study.toml", *JOBS, "slurm").stdout)
+    found = subprocess.run(["shellcheck", script], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text('#!/bin/bash\necho "$@ [$cell]" >>said\ncat >>said\nwc -l <said\n')
+    sbatch.chmod(0o755)
+    subprocess.run(
+        ["bash", script], cwd=tmp_path, env=os.environ | {"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        check=True,
+    )  # fmt: skip
+    said = (tmp_path / "said").read_text()
+    numbers = [match[1] for match in re.finditer(r"--dependency=afterok(\S+)", said)]
+    assert [number.count(":") for number in numbers] == [1, 2]  # the trunk's, and the network's
+    assert "netgen study run" in said
+    assert '--alone --only "$cell" --gpu 0' in said
+    assert "--export=ALL,cell=xs-low-1" in said
+    assert said.index("cell=trunk-7") < said.index("cell=xs-low-1")
+
+
+def test_kubernetes_own_schema_accepts_the_jobs_and_a_pod_that_is_early_comes_again(
+    tmp_path: Path,
+) -> None:
+    planned(tmp_path)
+    job = yaml.safe_load(netgen("plan", tmp_path / "study.toml", *JOBS, "kubernetes").stdout)
+    kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
+    assert job["spec"]["completions"] == 4
+    assert {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [75]}} in (
+        job["spec"]["podFailurePolicy"]["rules"]
+    )
+
+
+def test_a_job_alone_does_not_make_what_its_cell_depends_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = netgen("run", "study.toml", "--alone", "--only", "xs-low-1")
+    assert done.exit_code == 75
+    assert "not done yet: data-things-7, data-things-1, trunk-7: make these" in done.output
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,147 @@
+"""What follows from a study's numbers: verdicts, intervals, the choice, the committed report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from scipy import stats
+from support.paths import ROOT
+from support.studies import miniature, synthetic
+
+from netgen.pipeline.records import StudyResults, best, means, read_results
+from netgen.pipeline.sentences import SentenceVerdict, comparisons, findings, seen_at
+from netgen.pipeline.statistics import mean
+from netgen.pipeline.study_file import Study
+from netgen.pipeline.study_report import report_page
+
+FOLDER = ROOT / "experiments/miniature"
+PAPER: dict[str, tuple[float, ...]] = {
+    "resnet50": (60, 50, 40),
+    "x0": (58, 48, 36),
+    "x1": (40, 30, 20),
+    "xs": (61, 51, 41),
+}
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return miniature().study
+
+
+def verdicts(study: Study, results: StudyResults) -> dict[str | None, SentenceVerdict]:
+    found = findings(seen_at(study, results, {}))
+    return {finding.sentence.claim: finding.verdict for finding in found}
+
+
+def test_the_papers_own_order_is_seen_in_full(study: Study) -> None:
+    found = verdicts(study, synthetic(PAPER, 0.1))
+    assert set(found.values()) == {SentenceVerdict.SEEN}
+    assert len(found) == 10
+
+
+@pytest.mark.parametrize(
+    ("changed", "claims"),
+    [
+        ({"x1": (57, 47, 35)}, {"x1-drops"}),
+        ({"x0": (60.5, 50.5, 40.5)}, {"x0-below-single"}),
+        (
+            {"xs": (57, 47, 35)},
+            {"xs-above-x0", "xs-above-single", "three-networks", "gain-largest"},
+        ),
+        ({"xs": (59.5, 49.5, 39.5)}, {"xs-above-single"}),
+    ],
+)
+def test_what_is_the_other_way_round_is_not_seen(
+    study: Study, changed: dict[str, tuple[float, ...]], claims: set[str]
+) -> None:
+    found = verdicts(study, synthetic(PAPER | changed, 0.1))
+    assert {name for name, of in found.items() if of is SentenceVerdict.NOT_SEEN} == claims
+
+
+def test_what_the_seeds_disagree_on_is_undecided(study: Study) -> None:
+    found = verdicts(study, synthetic(PAPER, 30))
+    assert found["xs-above-x0"] is SentenceVerdict.UNDECIDED
+
+
+def test_one_seed_decides_nothing(study: Study) -> None:
+    results = synthetic(PAPER, 0.1)
+    one = replace(results, cells=tuple(cell for cell in results.cells if cell.seed == 1))
+    assert set(verdicts(study, one).values()) == {SentenceVerdict.UNDECIDED}
+
+
+def test_a_correction_for_the_number_of_comparisons_decides_less(study: Study) -> None:
+    close = PAPER | {"xs": (59, 49, 37)}
+    spread = 0.4
+    alone = verdicts(study, synthetic(close, spread))
+    corrected = replace(study, report=replace(study.report, correction="bonferroni"))
+    together = verdicts(corrected, synthetic(close, spread))
+    assert alone["xs-above-x0"] is SentenceVerdict.SEEN
+    assert together["xs-above-x0"] is SentenceVerdict.UNDECIDED
+
+
+def test_networks_with_fewer_seeds_are_compared_on_those_that_both_have(study: Study) -> None:
+    results = read_results(FOLDER / "results.json")
+    found = {each.name: each for each in comparisons(seen_at(study, results, {}))}
+    assert found["xs-fixed"].seeds == 3
+    assert set(found["xs-fixed"].differences) == {"noun", "adj", "anp"}
+
+
+def test_the_best_trial_is_that_of_the_best_mean_over_networks_and_their_tasks() -> None:
+    trials = read_results(FOLDER / "results.json").trials
+    found = means(trials)
+    assert {trial: round(value, 2) for trial, value in found.items()} == {
+        "0.01": 70.39, "0.03": 76.58, "0.1": 68.17,
+    }  # fmt: skip
+    assert best(found, list(found)) == "0.03"
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=9), st.floats(-50, 50))
+def test_an_interval_moves_with_its_values_and_holds_their_mean(
+    values: list[float], shift: float
+) -> None:
+    here, there = mean(values), mean([value + shift for value in values])
+    assert here.low is not None
+    assert here.high is not None
+    assert here.low <= here.value <= here.high
+    assert there.low == pytest.approx(here.low + shift, abs=1e-6)
+    assert there.value == pytest.approx(here.value + shift, abs=1e-6)
+
+
+def test_an_interval_is_students() -> None:
+    """Gosset's own example: ten patients' hours of sleep gained by one drug over another."""
+    hours = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+    found = mean(hours)
+    assert found.value == pytest.approx(1.58)
+    assert found.p == pytest.approx(0.00283, abs=1e-5)
+    assert found.low == pytest.approx(0.70, abs=0.005)
+    assert found.high == pytest.approx(2.46, abs=0.005)
+    assert found.p == pytest.approx(stats.ttest_rel(hours, [0.0] * 10).pvalue)
+
+
+def committed_page() -> str:
+    plan = miniature()
+    pictures = {file.name for file in FOLDER.glob("*.png")}
+    file = plan.file.relative_to(ROOT)
+    return report_page(plan.study, file, read_results(FOLDER / "results.json"), pictures)
+
+
+def test_the_committed_report_is_what_its_results_and_its_study_give() -> None:
+    """Else: `python tests/test_study_results.py`; a new run is needed for new numbers only."""
+    assert (FOLDER / "README.md").read_text(encoding="utf-8") == committed_page()
+
+
+def test_the_committed_results_are_of_the_committed_study() -> None:
+    """Every cell with the settings that the study has now, none missing and none too many."""
+    plan, results = miniature(), read_results(FOLDER / "results.json")
+    planned = {c.name: c.trained.settings.given() for c in plan.cells.values() if c.trained}
+    trunk = {"trunk-2016"}
+    assert {cell.name for cell in results.cells} | trunk == set(planned)
+    assert all(cell.settings == planned[cell.name] for cell in results.cells)
+
+
+if __name__ == "__main__":
+    Path(FOLDER / "README.md").write_text(committed_page(), encoding="utf-8")

@@ -1,0 +1,334 @@
+"""A study's cells run: two tasks and five, killed and resumed, failing, refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.once import Once
+from support.studies import TINY, two_classes_each
+from support.training import Place, kill, wait_for
+
+from netgen.caffe.caffemodel import read_weights
+from netgen.evaluation.results import read_result
+from netgen.pipeline.records import read_results
+from netgen.training.run_folder import locked
+
+TWO, FIVE = ("noun", "adj"), ("a", "b", "c", "d", "e")
+PAIRED = """
+name = "two"
+solver-mode = "cpu"
+seeds = 2
+varies = ["order", "split", "fillers"]
+datasets.things = { file = "two/made/dataset.toml" }
+networks.trunk = { variant = "resnet50-noun", start = "fillers", seeds = [7], reported = false }
+networks.x0 = { variant = "x0", title = "without" }
+networks.xs = { variant = "xs", reading = ["normalization=mean"], about = "divided", share = 0.75 }
+report.differences = [["xs", "x0"]]
+report.curves = ["x0", "xs"]
+report.draw = "xs-1"
+[[sentences]]
+kind = "difference"
+says = "cross weights help"
+better = "xs"
+worse = "x0"
+"""
+GRID = """
+name = "five"
+solver-mode = "cpu"
+datasets.many = { file = "five/made/dataset.toml" }
+networks.xs = { variant = "xs" }
+networks.bad = { variant = "xs", axes = [], moving-average = 0.9, start = "broken" }
+networks.broken = { variant = "x0", axes = [], base-lr = 1e6 }
+axes.rate = { low = { base-lr = 0.001 }, high = { base-lr = 0.1 } }
+"""
+
+
+def study(text: str, recipe: str = "", lines: str = "") -> str:
+    """The text of a study with the tiny recipe; `recipe` and `lines` are added to its tables."""
+    head, sep, tables = text.partition("[[sentences]]")
+    return f"{head}{lines}\n{TINY}{recipe}\n{sep}{tables}"
+
+
+@pytest.fixture(scope="module")
+def place(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A folder with two datasets, and two studies of them that have been run."""
+    return Place(once("studies", lambda: _run(tmp_path_factory.mktemp("studies"))), 600)
+
+
+def _run(folder: Path) -> Path:
+    two_classes_each(folder / "two", TWO, each=5)
+    two_classes_each(folder / "five", FIVE, each=1)
+    (folder / "two/study.toml").write_text(study(PAIRED, 'start = "trunk"'))
+    (folder / "five/study.toml").write_text(study(GRID))
+    place = Place(folder, 600)
+    for name in ("two", "five"):
+        done = place.netgen("study", "run", f"{name}/study.toml")
+        (folder / f"{name}.txt").write_text(f"{done.returncode}\n{done.stdout}")
+    return folder
+
+
+def said(place: Place, name: str) -> str:
+    return (place.folder / f"{name}.txt").read_text()
+
+
+def weights(cell: Path) -> dict[str, NDArray[np.floating]]:
+    """Return the first blob of each layer that was trained last in a cell's folder."""
+    last = max((cell / "runs").glob("*/snapshots/*.caffemodel"), key=lambda f: f.stat().st_mtime)
+    return {layer.name: layer.blobs[0] for layer in read_weights(last)}
+
+
+# ---- two tasks, and five ------------------------------------------------------------------------
+
+
+def test_a_study_of_two_tasks_is_run_and_reported(place: Place) -> None:
+    assert said(place, "two").startswith("0\n"), said(place, "two")
+    results = read_results(place.folder / "two/results.json")
+    names = {cell.name for cell in results.cells}
+    assert names == {"trunk-7", "x0-1", "x0-2", "xs-1", "xs-2"}
+    assert all(set(c.tasks) == set(TWO) for c in results.cells if c.network != "trunk")
+    page = (place.folder / "two/README.md").read_text()
+    assert "cross weights help" in page
+    assert "xs - without" in page
+    assert "1 comparisons" not in page
+    for picture in re.findall(r"\((\w+\.png)\)", page):
+        assert (place.folder / "two" / picture).stat().st_size > 5_000
+    for cell in results.cells:
+        assert (
+            f"`netgen study run two/study.toml --only {cell.name} --work runs/{cell.name}`" in page
+        )
+
+
+def test_a_cells_counts_are_those_of_netgen_eval(place: Place) -> None:
+    for cell in read_results(place.folder / "two/results.json").cells:
+        [file] = (place.folder / f"runs/two/cells/{cell.name}/results").glob("*.json")
+        for task in read_result(file).tasks:
+            assert cell.tasks[task.name].top1 == task.accuracy.top1.correct
+            assert cell.tasks[task.name].total == task.accuracy.top1.total
+
+
+def test_seeds_differ_in_what_the_study_says_and_networks_of_a_seed_do_not(place: Place) -> None:
+    data = place.folder / "runs/two/data"
+    one, two = ((data / f"things-{seed}/records.csv").read_text() for seed in (1, 2))
+    tested = [
+        {line for line in text.splitlines() if line.startswith('"test"')} for text in (one, two)
+    ]
+    assert tested[0] != tested[1]
+    logs = place.folder / "runs/two/logs"
+    for network in ("x0", "xs"):
+        built = (logs / f"{network}-1.log").read_text()
+        assert "--random-seed 1" in built
+        assert "--from runs/two/cells/trunk-7/runs/resnet50-noun --seed 1" in built
+        assert "runs/two/data/things-1" in built
+    printed = place.netgen("study", "plan", "two/study.toml", "--only", "xs-1").stdout
+    assert "# xs-1, after data-things-1-share0.75, trunk-7\n# done: netgen build" in printed
+
+
+def test_a_study_of_five_tasks_has_a_cell_for_each_label_of_its_axis(place: Place) -> None:
+    assert not (place.folder / "five/results.json").exists()  # a cell failed: only if one asks
+    done = place.netgen("study", "report", "five/study.toml", "--out", "report")
+    assert done.returncode == 0, done.stdout
+    cells = {cell.name: cell for cell in read_results(place.folder / "report/results.json").cells}
+    assert {"xs-low-1", "xs-high-1"} <= set(cells)
+    assert set(cells["xs-low-1"].tasks) == set(FIVE)
+    page = (place.folder / "report/README.md").read_text()
+    assert "rate low" in page
+    assert "rate high" in page
+
+
+def test_a_cell_that_fails_is_told_and_stops_only_what_depends_on_it(place: Place) -> None:
+    """At a rate of a million the loss is no number, and the training stops."""
+    text = said(place, "five")
+    assert text.startswith("1\n"), text
+    assert "`netgen train" in text
+    assert "broken-1 failed" in text
+    assert "not begun, since they depend on it: bad-1" in " ".join(text.split())
+    assert (place.folder / "runs/five/cells/xs-high-1/results/xs.json").exists()
+    status = place.netgen("study", "status", "five/study.toml").stdout
+    assert re.search(r"xs-low-1 +done", status)
+    assert re.search(r"broken-1 +failed: ", status)
+    assert re.search(r"bad-1 +after broken-1", status)
+
+
+def test_resuming_repeats_nothing_that_is_done(place: Place) -> None:
+    logs = {file: file.stat().st_mtime_ns for file in (place.folder / "runs/two").rglob("*.log")}
+    done = place.netgen("study", "run", "two/study.toml", "--resume", "--out", "again")
+    assert done.returncode == 0, done.stdout
+    assert {file: file.stat().st_mtime_ns for file in logs} == logs
+    before = read_results(place.folder / "two/results.json")
+    assert read_results(place.folder / "again/results.json").cells == before.cells
+
+
+# ---- killed -------------------------------------------------------------------------------------
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Yield the processes that a process has started, and theirs, oldest first."""
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, file.read_text().split()):
+            yield child
+            yield from descendants(child)
+
+
+def commands(pid: int) -> dict[str, int]:
+    """The training's process and Caffe's, among the descendants of a runner."""
+    found = {}
+    for child in descendants(pid):
+        line = Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"as_child" in line and b"\0train\0" in line:
+            found["command"] = child
+        elif b"spawn_main" in line:
+            found["caffe"] = child
+    return found
+
+
+def test_a_killed_study_leaves_no_process_and_goes_on_to_the_same_bits(
+    place: Place, tmp_path: Path
+) -> None:
+    """The runner, the command and Caffe's process are killed, in turn, while a network trains."""
+    words = ("study", "run", "long.toml", "--only", "x0-1")
+    text = study(PAIRED, 'start = "fillers"').replace(
+        "iterations = 4\ntests = 2\nsnapshots = 2", LONG
+    )
+    (place.folder / "long.toml").write_text(text)
+    whole = place.netgen(*words, "--work", str(tmp_path / "whole"))
+    assert whole.returncode == 0, whole.stdout
+    work = tmp_path / "work"
+    snapshots = work / "cells/x0-1/runs/x0/snapshots"
+    for victim in ("runner", "command", "caffe"):
+        resumed = ("--resume",) if victim != "runner" else ()
+        before = set(snapshots.glob("*.json"))
+        process = place.start(*words, "--work", str(work), *resumed)
+        wait_for(partial(_new, snapshots, before), process)
+        tree = {"runner": process.pid, **commands(process.pid)}
+        pids = [os.pidfd_open(pid) for pid in (process.pid, *descendants(process.pid))]
+        assert {"command", "caffe"} <= set(tree)
+        kill(tree[victim])
+        text, _ = process.communicate(timeout=120)  # ends when all have closed the pipe
+        wait_for_ends(pids)
+        assert process.returncode == (-signal.SIGKILL if victim == "runner" else 1), text
+        assert not (work / "cells/x0-1/results/x0.json").exists()
+    done = place.netgen(*words, "--work", str(work), "--resume")
+    assert done.returncode == 0, done.stdout
+    first, again = (weights(of / "cells/x0-1") for of in (tmp_path / "whole", work))
+    assert first.keys() == again.keys()
+    assert all(np.array_equal(blob, again[name]) for name, blob in first.items())
+
+
+def _new(snapshots: Path, before: set[Path]) -> set[Path]:
+    return set(snapshots.glob("*.json")) - before
+
+
+LONG = "iterations = 120\ntests = 2\nsnapshots = 20"
+
+
+def wait_for_ends(processes: Iterable[int]) -> None:
+    """Wait until processes have ended, given by descriptors that they had while they ran."""
+    for process in processes:
+        assert select.select([process], [], [], 120)[0]
+        os.close(process)
+
+
+def test_an_interrupted_study_says_how_to_go_on(place: Place, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    process = place.start("study", "run", "two/study.toml", "--work", str(work))
+    wait_for((work / "logs/trunk-7.log").exists, process)
+    process.send_signal(signal.SIGTERM)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "stopped. Next: the same command with --resume goes on" in text
+    assert "Traceback" not in text
+    assert not list((work / "logs").glob("*.failed"))
+
+
+# ---- refused ------------------------------------------------------------------------------------
+
+
+def test_what_was_begun_otherwise_is_refused_and_nothing_is_lost(
+    place: Place, tmp_path: Path
+) -> None:
+    def refused(*words: str) -> str:
+        done = place.netgen("study", "run", *words)
+        assert done.returncode == 1
+        assert done.stdout.count("Error:") == 1, done.stdout
+        assert "Traceback" not in done.stdout
+        return " ".join(done.stdout.split())
+
+    before = (place.folder / "runs/two/records/xs-1.json").read_bytes()
+    assert "a study is there already: resume it" in refused("two/study.toml")
+    assert "no study to resume" in refused("two/study.toml", "--resume", "--work", "new")
+    changed = refused("two/study.toml", "--resume", "--iterations", "6")
+    assert "was begun in runs/two with other settings (iterations 4, now 6)" in changed
+    other = place.folder / "other.toml"
+    other.write_text(study(PAIRED, 'start = "fillers"', 'work = "runs/two"'))
+    assert "(start trunk, now fillers)" in refused("other.toml", "--resume")
+    data = place.folder / "two/made/records.csv"
+    whole = data.read_bytes()
+    data.write_bytes(whole + b"\n")
+    try:
+        assert "has changed since" in refused("two/study.toml", "--resume")
+    finally:
+        data.write_bytes(whole)
+    stray = tmp_path / "work/cells/x0-1/results/x0.json"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes((place.folder / "runs/two/cells/x0-1/results/x0.json").read_bytes())
+    assert "a result of another study" in refused(
+        "two/study.toml", "--work", str(tmp_path / "work")
+    )
+    assert (place.folder / "runs/two/records/xs-1.json").read_bytes() == before
+    assert not (place.folder / "new").exists()
+
+
+def test_a_second_runner_of_the_same_cells_is_refused(place: Place, tmp_path: Path) -> None:
+    words = ("study", "run", "two/study.toml", "--only", "trunk-7", "--work", str(tmp_path))
+    (tmp_path / "locks").mkdir()
+    with locked(tmp_path / "locks/trunk-7"):  # as a runner holds it
+        done = place.netgen(*words)
+    assert done.returncode == 1
+    said = f"another netgen is making trunk-7: wait until it ends (process {os.getpid()})"
+    assert said in done.stdout
+    assert not (tmp_path / "data").exists()
+
+
+def test_networks_that_cannot_be_built_are_told_before_anything_runs(place: Place) -> None:
+    def refused(text: str) -> str:
+        (place.folder / "wrong.toml").write_text(text)
+        done = place.netgen("study", "run", "wrong.toml", "--work", "wrong")
+        assert done.returncode == 1
+        assert not (place.folder / "wrong").exists()
+        return " ".join(done.stdout.split())
+
+    ordinary = study(PAIRED, 'start = "fillers"')
+    assert "networks.x0: unknown variant 'xz'" in refused(ordinary.replace('"x0", t', '"xz", t'))
+    noun = ordinary.replace('"resnet50-noun"', '"resnet50-verb"')
+    assert "unknown variant 'resnet50-verb': choose from" in refused(noun)
+    assert "networks.xs: unknown reading" in refused(ordinary.replace("normalization=", "norm="))
+    assert "not there: two/made/nowhere.toml" in refused(ordinary.replace("dataset.t", "nowhere.t"))
+    one = place.folder / "two/made/one.toml"
+    toml = (place.folder / "two/made/dataset.toml").read_text()
+    one.write_text(toml.replace("classes = 2", "classes = 1"))
+    assert "one.toml: Expected `int` >= 2" in refused(ordinary.replace("dataset.t", "one.t"))
+
+
+def test_a_full_disk_fails_a_cell_and_with_space_again_it_goes_on(
+    place: Place, tmp_path: Path
+) -> None:
+    """/dev/full has no space, ever."""
+    log = tmp_path / "logs/data-things-7.log"
+    log.parent.mkdir()
+    log.symlink_to("/dev/full")
+    words = ("study", "run", "two/study.toml", "--only", "data-things-7", "--work", str(tmp_path))
+    done = place.netgen(*words)
+    assert done.returncode == 1
+    assert f"data-things-7 failed: {log}: No space left on device" in done.stdout
+    log.unlink()
+    assert place.netgen(*words).returncode == 0
+    assert (tmp_path / "data/things-7/dataset.toml").exists()

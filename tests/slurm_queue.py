@@ -21,6 +21,7 @@ from support.networks import VARIANTS
 from support.paths import ROOT
 from support.slurm import SHORT, Slurm, SlurmError, Task, running
 from support.small_table_2 import long_training, small_table_2
+from support.studies import PAIRED, study, two_classes_each
 from support.training import Place
 
 from netgen.caffe.engine import find_engine
@@ -198,6 +199,47 @@ def test_the_script_for_gpus_gives_each_job_its_own_and_a_third_job_waits(
         assert "was built for the CPU only: put a Caffe built with CUDA on the" in log(place, task)
 
 
+# ---- a study whose cells depend on each other ---------------------------------------------------
+
+
+def test_a_study_comes_to_the_same_in_the_queue_as_without_one(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    """And what depends on a cell that fails is taken from the queue."""
+    local = Place(tmp_path / "local", 600)
+    two_classes_each(local.folder / "two", ("noun", "adj"), each=5)
+    broken = 'networks.broken = { variant = "x0", start = "fillers", base-lr = 1e6 }\n'
+    after = 'networks.after = { variant = "x0", start = "broken", seeds = 1 }\n'
+    text = study(PAIRED, 'start = "trunk"', broken + after)
+    (local.folder / "study.toml").write_text(text)
+    queued = Place(Path(shutil.copytree(local.folder, tmp_path / "queued")), 600)
+    words = ("--on", "slurm", "--folder", str(queued.folder), "--memory", "1")
+    printed = queued.netgen("study", "plan", "study.toml", *words)
+    (queued.folder / "two.sh").write_text(printed.stdout)
+    slurm.ask("bash", "two.sh", cwd=queued.folder)
+    slurm.wait(lambda: not slurm.ask("squeue", "--noheader"))
+    states = dict(
+        line.split("|")
+        for line in slurm.ask("squeue", "--noheader", "--states=all", "--format=%j|%T").splitlines()
+        if line.startswith("netgen-")
+    )
+    assert states.pop("netgen-after-1") == "CANCELLED"
+    assert {states.pop(f"netgen-broken-{seed}") for seed in (1, 2)} == {"FAILED"}
+    assert set(states.values()) == {"COMPLETED"}
+    assert local.netgen("study", "run", "study.toml").returncode == 1
+    found = [_reported(place) for place in (local, queued)]
+    assert found[0] == found[1]
+    assert set(found[0]) == {"trunk-7", "x0-1", "x0-2", "xs-1", "xs-2"}
+
+
+def _reported(place: Place) -> dict[str, object]:
+    """The counts of every cell in a study's report."""
+    done = place.netgen("study", "report", "study.toml")
+    assert done.returncode == 0, done.stdout
+    cells = json.loads((place.folder / "results.json").read_text())["cells"]
+    return {cell["name"]: (cell["tasks"], cell["curves"]) for cell in cells}
+
+
 # ---- jobs that are stopped ----------------------------------------------------------------------
 
 
@@ -314,7 +356,7 @@ def test_a_job_whose_node_dies_is_queued_again_and_a_second_one_for_its_row_is_r
     assert f"runs/xs: resuming from iteration {last:,}" in log(place, 0)
     slurm.ask("scontrol", "update", f"JobId={array}_0", "StartTime=now")
     slurm.wait_for_state(array, "FAILED")
-    assert "runs/xs: another `netgen train` is running in it" in log(place, 0)
+    assert "another netgen is making xs: wait until it ends" in log(place, 0)
     assert slurm.tasks(hasty)[0].state == "RUNNING"
     slurm.ask("scancel", hasty)
     slurm.wait_for_state(hasty, "CANCELLED")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.once import Once
-from support.studies import TINY, two_classes_each
+from support.studies import PAIRED, study, two_classes_each
 from support.training import Place, kill, wait_for
 
 from netgen.caffe.caffemodel import read_weights
@@ -23,24 +23,6 @@ from netgen.pipeline.records import read_results
 from netgen.training.run_folder import locked
 
 TWO, FIVE = ("noun", "adj"), ("a", "b", "c", "d", "e")
-PAIRED = """
-name = "two"
-solver-mode = "cpu"
-seeds = 2
-varies = ["order", "split", "fillers"]
-datasets.things = { file = "two/made/dataset.toml" }
-networks.trunk = { variant = "resnet50-noun", start = "fillers", seeds = [7], reported = false }
-networks.x0 = { variant = "x0", title = "without" }
-networks.xs = { variant = "xs", reading = ["normalization=mean"], about = "divided", share = 0.75 }
-report.differences = [["xs", "x0"]]
-report.curves = ["x0", "xs"]
-report.draw = "xs-1"
-[[sentences]]
-kind = "difference"
-says = "cross weights help"
-better = "xs"
-worse = "x0"
-"""
 GRID = """
 name = "five"
 solver-mode = "cpu"
@@ -50,12 +32,6 @@ networks.bad = { variant = "xs", axes = [], moving-average = 0.9, start = "broke
 networks.broken = { variant = "x0", axes = [], base-lr = 1e6 }
 axes.rate = { low = { base-lr = 0.001 }, high = { base-lr = 0.1 } }
 """
-
-
-def study(text: str, recipe: str = "", lines: str = "") -> str:
-    """The text of a study with the tiny recipe; `recipe` and `lines` are added to its tables."""
-    head, sep, tables = text.partition("[[sentences]]")
-    return f"{head}{lines}\n{TINY}{recipe}\n{sep}{tables}"
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,33 @@ plateau = "off"
 """
 
 
+# Two tasks, two networks from one trunk, two seeds; the dataset is in the folder `two`.
+PAIRED = """
+name = "two"
+solver-mode = "cpu"
+seeds = 2
+varies = ["order", "split", "fillers"]
+datasets.things = { file = "two/made/dataset.toml" }
+networks.trunk = { variant = "resnet50-noun", start = "fillers", seeds = [7], reported = false }
+networks.x0 = { variant = "x0", title = "without" }
+networks.xs = { variant = "xs", reading = ["normalization=mean"], about = "divided", share = 0.75 }
+report.differences = [["xs", "x0"]]
+report.curves = ["x0", "xs"]
+report.draw = "xs-1"
+[[sentences]]
+kind = "difference"
+says = "cross weights help"
+better = "xs"
+worse = "x0"
+"""
+
+
+def study(text: str, recipe: str = "", lines: str = "") -> str:
+    """The text of a study with the tiny recipe; `recipe` and `lines` are added to its tables."""
+    head, sep, tables = text.partition("[[sentences]]")
+    return f"{head}{lines}\n{TINY}{recipe}\n{sep}{tables}"
+
+
 def two_classes_each(folder: Path, tasks: Sequence[str], each: int = 3) -> Path:
     """Make a dataset of noise in `folder`, each task of two classes, all combined."""
     images = folder / "images"

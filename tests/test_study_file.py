@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import kubernetes_validate
@@ -62,6 +63,14 @@ worse = "x0"
 """
 
 
+CHOICE = """[choose]
+dataset = "things"
+networks = ["x0"]
+seeds = [1, 9]
+among.a = { momentum = 0.5 }
+"""
+
+
 def planned(folder: Path, *changes: tuple[str, str]) -> Plan:
     text = WHOLE
     for old, new in changes:
@@ -103,6 +112,7 @@ def netgen(*words: object) -> Result:
         ("iterations = 100", "tests = 3", "networks.trunk: tests without iterations: give both"),
         ("seeds = 2", "seeds = 2\ntogether = true", "two cells have the name x0-low: rename a net"),
         ("[networks]", "together = true\n[networks]", ":10: recipe.together: unknown key: known a"),
+        ("[recipe]", CHOICE + "[recipe]", ":10: choose.seeds: seed 1 would choose and decide on"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line_and_what_may_be_meant(
@@ -190,6 +200,81 @@ def test_a_share_and_a_new_split_of_training_images_are_databases_of_their_own(
     assert "--split training" in as_typed(plan.cells["data-held-9"].steps[0].words)
     assert "--momentum 0.5" in as_typed(trial.steps[0].words)
     assert plan.wanted == plan.trials  # nothing is chosen yet
+
+
+GRID = """
+name = "where"
+seeds = 24
+varies = ["order", "split", "fillers"]
+
+[datasets]
+letters = { file = "letters/dataset.toml" }
+clothes = { file = "clothes/dataset.toml" }
+other = { file = "other/dataset.toml", varies = [] }
+
+[recipe]
+iterations = 100
+
+[networks.trunk]
+variant = "resnet50-character"
+dataset = "other"
+start = "fillers"
+seeds = [900]
+axes = []
+reported = false
+
+[networks]
+x0 = { variant = "x0", axes = ["data", "start", "share", "rate"] }
+x1 = { variant = "x1", seeds = 10 }
+xs = { variant = "xs" }
+
+[axes.data]
+letters = { dataset = "letters" }
+clothes = { dataset = "clothes" }
+
+[axes.start]
+trunk = { start = "trunk" }
+scratch = { start = "fillers" }
+
+[axes.share]
+all = {}
+quarter = { share = 0.25 }
+
+[axes.rate]
+"0.003" = { base-lr = 0.003 }
+"0.01" = { base-lr = 0.01 }
+"0.03" = { base-lr = 0.03 }
+"0.1" = { base-lr = 0.1 }
+"0.3" = { base-lr = 0.3 }
+
+[axes.factor]
+none = {}
+mean = { reading = ["normalization=mean"] }
+
+[[sentences]]
+kind = "difference"
+claim = "xs-above-x0"
+better = "xs"
+worse = "x0"
+
+[report]
+correction = "bonferroni"
+"""
+
+
+def test_a_grid_of_all_that_the_paper_leaves_open_is_one_file(tmp_path: Path) -> None:
+    """A network varies along the axes that it has: X_0 adds no shortcuts that a factor divides."""
+    file = tmp_path / "study.toml"
+    file.write_text(GRID)
+    plan = plan_study(file)
+    of = Counter(cell.trained.network for cell in plan.deciding if cell.trained)
+    assert of == {"trunk": 1, "x0": 40 * 24, "x1": 80 * 10, "xs": 80 * 24}
+    cell = plan.cells["xs-clothes-scratch-quarter-0.3-mean-7"]
+    assert cell.needs == ("data-clothes-7-share0.25",)
+    built = as_typed(cell.steps[0].words)
+    assert "--base-lr 0.3 --reading normalization=mean" in built
+    assert "--random-seed 7" in built
+    assert plan.cells["x0-letters-trunk-all-0.1-3"].needs == ("data-letters-3", "trunk-900")
 
 
 LETTERS = Dataset(  # as examples/typefaces makes it

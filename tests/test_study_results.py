@@ -14,7 +14,7 @@ from support.studies import miniature, synthetic
 
 from netgen.pipeline.records import StudyResults, best, means, read_results
 from netgen.pipeline.sentences import SentenceVerdict, comparisons, findings, seen_at
-from netgen.pipeline.statistics import mean
+from netgen.pipeline.statistics import mean, seeds_to_decide
 from netgen.pipeline.study_file import Study
 from netgen.pipeline.study_report import report_page
 
@@ -120,6 +120,16 @@ def test_an_interval_is_students() -> None:
     assert found.low == pytest.approx(0.70, abs=0.005)
     assert found.high == pytest.approx(2.46, abs=0.005)
     assert found.p == pytest.approx(stats.ttest_rel(hours, [0.0] * 10).pvalue)
+
+
+def test_the_seeds_that_decide_a_difference_are_those_of_the_t_test() -> None:
+    """Cohen's tables: a difference of half a deviation takes 44 pairs, of one deviation 13."""
+    one = [-1.0, 1.0, 0.0, -1.0, 1.0]  # of deviation 1
+    assert seeds_to_decide(one, 0.5) == 44
+    assert seeds_to_decide(one, 1.0) == 13
+    assert seeds_to_decide([2 * value for value in one], 1.0) == 44
+    assert seeds_to_decide([1.0], 0.5) is None
+    assert seeds_to_decide([0.3, 0.3], 0.5) == 2
 
 
 def committed_page() -> str:

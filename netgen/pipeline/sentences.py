@@ -122,11 +122,15 @@ class Seen:
             seed[name].accuracy(task, k) for name in names if task in seed[name].tasks
         )
 
-    def difference(self, better: str, worse: str, task: str, tests: int = 1) -> Mean | None:
-        """Return the mean difference of two groups' accuracies; None without a seed of both."""
+    def values(self, better: str, worse: str, task: str) -> list[float]:
+        """Return the difference of two groups' accuracies, of each seed that both have."""
         number = less(self.accuracy(better, task), self.accuracy(worse, task))
-        seeds = self.seeds(better, worse)
-        return mean([number(seed) for seed in seeds], tests) if seeds else None
+        return [number(seed) for seed in self.seeds(better, worse)]
+
+    def difference(self, better: str, worse: str, task: str) -> Mean | None:
+        """Return the mean difference of two groups' accuracies; None without a seed of both."""
+        values = self.values(better, worse, task)
+        return mean(values) if values else None
 
 
 def settings_of(study: Study) -> list[Setting]:

@@ -74,3 +74,37 @@ def mean(values: Sequence[float], tests: int = 1) -> Mean:
     test = stats.ttest_1samp(values, 0)
     low, high = test.confidence_interval(1 - (1 - CONFIDENCE) / tests)
     return Mean(middle, float(low), float(high), min(1.0, float(test.pvalue) * tests))
+
+
+POWER = 0.9  # the probability with which a true difference is to be decided
+MOST_SEEDS = 100_000
+
+
+def seeds_to_decide(values: Sequence[float], difference: float) -> int | None:
+    """Return how many seeds decide a true mean of `difference`, by the deviation of these values.
+
+    That is, with probability `POWER`, Student's two-sided 95% interval does not hold zero. None
+    with one value, or where more than `MOST_SEEDS` are needed.
+    """
+    if len(values) == 1:
+        return None
+    deviation = float(np.std(values, ddof=1))
+    if deviation < SAME:
+        return 2
+    few, many = 1, 2  # the first is too few
+    while many <= MOST_SEEDS and _power(many, difference / deviation) < POWER:
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (
+            (few, middle) if _power(middle, difference / deviation) >= POWER else (middle, many)
+        )
+    return many if many <= MOST_SEEDS else None
+
+
+def _power(seeds: int, effect: float) -> float:
+    """Return the probability that a t-test of a mean of `effect` deviations finds it."""
+    critical = stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1)
+    shift = effect * np.sqrt(seeds)
+    above = stats.nct.sf(critical, seeds - 1, shift)
+    return float(above + stats.nct.cdf(-critical, seeds - 1, shift))

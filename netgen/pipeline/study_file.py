@@ -287,3 +287,8 @@ def groups_of(study: Study) -> dict[str, list[str]]:
     for name, network in study.networks.items():
         groups.setdefault(network.group or name, []).append(name)
     return groups
+
+
+def seeds_of(seeds: Seeds) -> tuple[int, ...]:
+    """Return the seeds themselves: 3 are 1, 2, 3."""
+    return tuple(range(1, seeds + 1)) if isinstance(seeds, int) else seeds

@@ -24,11 +24,11 @@ from netgen.pipeline.cells import (
 from netgen.pipeline.study_file import (
     PUBLISHED,
     Network,
-    Seeds,
     Settings,
     Study,
     StudyDataset,
     StudyError,
+    seeds_of,
 )
 from netgen.pipeline.study_reading import read_study
 
@@ -187,11 +187,6 @@ def changed(study: Study, changes: Changes) -> Study:
         work=str(changes.work) if changes.work else study.work,
         weights=str(changes.weights) if changes.weights else study.weights,
     )
-
-
-def seeds_of(seeds: Seeds) -> tuple[int, ...]:
-    """Return the seeds themselves: 3 are 1, 2, 3."""
-    return tuple(range(1, seeds + 1)) if isinstance(seeds, int) else seeds
 
 
 def _shared(paths: Sequence[Sequence[str]]) -> list[str]:

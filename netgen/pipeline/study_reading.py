@@ -15,6 +15,7 @@ from netgen.pipeline.study_file import (
     Study,
     StudyError,
     groups_of,
+    seeds_of,
 )
 from netgen.pipeline.toml_schema import Place, SchemaError, place_in, read_toml
 
@@ -108,6 +109,14 @@ def _in_choice(study: Study, choose: Choice) -> Iterator[Mistake]:
     yield from _unknown(choose.chosen, choose.among, "trial", "choose", "chosen")
     for name in choose.networks:
         yield from _unknown(name, study.networks, "network", "choose", "networks")
+    deciding = {settings.dataset for path, settings in _settings(study) if path[0] != "choose"}
+    if choose.dataset in deciding or deciding == {None}:
+        networks = [study.networks[name] for name in choose.networks if name in study.networks]
+        given = [study.seeds if each.seeds is None else each.seeds for each in networks]
+        both = {seed for each in given for seed in seeds_of(each)} & {*seeds_of(choose.seeds)}
+        if both:
+            what = f"seed {min(both)} would choose and decide on the same images: give other seeds,"
+            yield ("choose", "seeds"), f"{what} or a dataset with training-of"
 
 
 def _in_sentence(

@@ -28,7 +28,7 @@ from netgen.pipeline.sentences import (
     seen_at,
     settings_of,
 )
-from netgen.pipeline.statistics import Mean, mean
+from netgen.pipeline.statistics import Mean, mean, seeds_to_decide
 from netgen.pipeline.study_file import Study, groups_of
 from netgen.pipeline.study_plan import Plan
 from netgen.system.files import write_all
@@ -36,6 +36,7 @@ from netgen.system.files import write_all
 PAGE = "README.md"
 CURVES, FIGURE_5, FIGURE_6 = "curves.png", "figure5.png", "figure6.png"
 FIGURE_6_IMAGES = 6
+HALF_A_POINT = 0.5  # percentage points: the paper's X_S was 0.1 to 2.2 above X_0
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,14 @@ class ReportRow:
 
 @dataclass(frozen=True)
 class ReportDifference:
-    """The mean differences of two groups' accuracies, per task; None where one lacks it."""
+    """The mean differences of two groups' accuracies, per task; None where one lacks it.
+
+    `seeds` is how many would decide a difference of half a point on each task, by what is seen.
+    """
 
     name: str
     means: tuple[Mean | None, ...]
+    seeds: tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -203,7 +208,11 @@ def _differences(seen: Seen, tasks: Sequence[str]) -> Iterator[ReportDifference]
         )
         if any(found):
             name = f"{_title(seen.study, better)} - {_title(seen.study, worse)}"
-            yield ReportDifference(name, found)
+            needed = tuple(
+                seeds_to_decide(seen.values(better, worse, task), HALF_A_POINT) if mean else None
+                for task, mean in zip(tasks, found, strict=True)
+            )
+            yield ReportDifference(name, found, needed)
 
 
 def _cross(seen: Seen) -> dict[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,11 +13,15 @@ from scipy import stats
 from support.paths import ROOT
 from support.studies import miniature, synthetic
 
+from netgen.commands.study_running import print_choice
 from netgen.pipeline.records import StudyResults, best, means, read_results
 from netgen.pipeline.sentences import SentenceVerdict, comparisons, findings, seen_at
 from netgen.pipeline.statistics import mean, seeds_to_decide
 from netgen.pipeline.study_file import Study
+from netgen.pipeline.study_plan import Changes, plan_study
+from netgen.pipeline.study_reading import committed
 from netgen.pipeline.study_report import report_page
+from netgen.system.files import write_all
 
 FOLDER = ROOT / "experiments/miniature"
 PAPER: dict[str, tuple[float, ...]] = {
@@ -97,6 +102,22 @@ def test_the_best_trial_is_that_of_the_best_mean_over_networks_and_their_tasks()
         "0.01": 70.39, "0.03": 76.58, "0.1": 68.17,
     }  # fmt: skip
     assert best(found, list(found)) == "0.03"
+
+
+def test_the_choice_is_printed_with_what_its_rule_gives_and_what_the_study_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_study(committed("miniature"), Changes(work=tmp_path))
+    trials = read_results(FOLDER / "results.json").trials
+    for trial in trials:
+        write_all({tmp_path / f"records/{trial.name}.json": msgspec.json.encode(trial)})
+    print_choice(plan)
+    said = capsys.readouterr().out
+    assert "0.03: 76.58%, mean of the networks" in said
+    assert f"best: 0.03; {plan.file} has 0.03" in said
+    (tmp_path / f"records/{trials[0].name}.json").unlink()
+    print_choice(plan)
+    assert "best" not in capsys.readouterr().out  # one is not made yet
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=9), st.floats(-50, 50))

@@ -54,9 +54,12 @@ def print_cells(plan: Plan, cells: Sequence[Cell], committed: Path) -> None:
         print_table(_rows(made))
     for cell in made:
         if cell.name in known:
-            same = known[cell.name].tasks == cell.tasks
-            counts = "the same counts as in" if same else "NOT the same counts as in"
-            click.echo(f"{cell.name}: {counts} {committed}")
+            before = known[cell.name]
+            if before.tasks == cell.tasks:
+                click.echo(f"{cell.name}: the same counts as in {committed}")
+                continue
+            what = "" if before.commit == cell.commit else f": there of netgen's {before.commit}"
+            click.echo(f"{cell.name}: NOT the same counts as in {committed}{what}")
 
 
 def print_choice(plan: Plan) -> None:

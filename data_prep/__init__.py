@@ -25,6 +25,7 @@ __all__ = [
     "convert",
     "criteria",
     "csv_file",
+    "fashion_conditions",
     "fashion_mnist",
     "image_source",
     "images",

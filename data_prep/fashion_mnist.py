@@ -65,7 +65,7 @@ def fashion_mnist(folder: Path = PACKAGE_FOLDER) -> ImageSource:
         A file is missing, damaged, or not what its name says.
     """
     for split in FILES:
-        _published(folder, split)
+        published(folder, split)
     return ImageSource(
         "fashion-mnist", CLASSES, partial(_items, folder), partial(_load, folder), size=IMAGE_SHAPE
     )
@@ -74,21 +74,27 @@ def fashion_mnist(folder: Path = PACKAGE_FOLDER) -> ImageSource:
 def _items(folder: Path) -> Iterator[Item]:
     columns = [_of_item(task) for task in TASKS]
     for split in FILES:
-        for i, item in enumerate(_published(folder, split)[1]):
+        for i, item in enumerate(published(folder, split)[1]):
             labels = {task: int(column[item]) for task, column in zip(TASKS, columns, strict=True)}
             yield Item(f"{split}/{i:05d}", labels, split)
 
 
 def _load(folder: Path, name: str) -> Pixels:
     split, _, i = name.partition("/")
-    images, _ = _published(folder, cast("SplitName", split))
+    images, _ = published(folder, cast("SplitName", split))
     pixels: Pixels = images[int(i)]
     return pixels
 
 
 @cache
-def _published(folder: Path, split: SplitName) -> tuple[Pixels, NDArray[np.uint8]]:
-    """Read a split's images, N x 28 x 28 x 1, and items; once per process."""
+def published(folder: Path, split: SplitName) -> tuple[Pixels, NDArray[np.uint8]]:
+    """Read a split's images, N x 28 x 28 x 1, and items; once per process.
+
+    Raises
+    ------
+    DataError
+        As `fashion_mnist`.
+    """
     images_file, labels_file = (_find(folder, name) for name in FILES[split])
     images, items = _read_idx(images_file, IMAGE_SHAPE), _read_idx(labels_file, ())
     if len(images) != len(items):

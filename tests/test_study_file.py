@@ -307,6 +307,13 @@ def test_the_miniatures_networks_share_recipe_and_trunk_and_can_be_built(
     assert len(recipes) == 1
 
 
+@pytest.mark.parametrize("file", sorted(ROOT.glob("experiments/*/study.toml")), ids=str)
+def test_every_committed_study_can_be_planned(file: Path) -> None:
+    plan = plan_study(file)
+    assert plan.deciding
+    assert netgen("plan", file).exit_code == 0
+
+
 def test_changes_of_length_and_seeds_keep_proportions(tmp_path: Path) -> None:
     words = ("plan", ROOT / "experiments/miniature/study.toml", "--iterations", "60", "--seeds")
     said = netgen(*words, "2").stdout

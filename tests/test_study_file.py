@@ -314,6 +314,19 @@ def test_every_committed_study_can_be_planned(file: Path) -> None:
     assert netgen("plan", file).exit_code == 0
 
 
+def test_a_first_convolution_may_have_a_width_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(tmp_path, ("iterations = 100", "iterations = 100\nwidth = [16, 8]"))
+    monkeypatch.setattr(begun, "read_dataset", lambda _: LETTERS)
+    cell = plan.cells["xs-low-1"]
+    assert "--width 16,8" in as_typed(cell.steps[0].words)
+    assert cell.trained is not None
+    backbone = spec_of(cell.trained).backbone
+    assert backbone is not None
+    assert (backbone.conv1, backbone.width) == (16, 8)
+
+
 def test_changes_of_length_and_seeds_keep_proportions(tmp_path: Path) -> None:
     words = ("plan", ROOT / "experiments/miniature/study.toml", "--iterations", "60", "--seeds")
     said = netgen(*words, "2").stdout

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from netgen.network.residual import RESNET50, Backbone, Stem
+from netgen.network.residual import RESNET50, Backbone, Stem, requested_backbone
 from netgen.network.variants import UnsuitedError, Variant, go_beyond, read_as
 
 READING, BEYOND = "--reading", "--beyond"
@@ -164,19 +164,12 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
         stem: str,
         **others: Any,
     ) -> None:
-        requested = RequestedNetwork(readings, beyond, _backbone(width, blocks, Stem(stem)))
+        requested = RequestedNetwork(
+            readings, beyond, requested_backbone(width, blocks, Stem(stem))
+        )
         command(*arguments, requested=requested, **others)
 
     decorated: Callable[..., None] = called
     for option in reversed(OPTIONS):
         decorated = option(decorated)
     return decorated
-
-
-def _backbone(
-    width: tuple[int, ...] | None, blocks: tuple[int, ...], stem: Stem
-) -> Backbone | None:
-    """Return the requested backbone; None for the network's own."""
-    conv1, stages = (width or (RESNET50.width,))[0], (width or (RESNET50.width,))[-1]
-    requested = Backbone(stages, blocks, stem, None if conv1 == stages else conv1)
-    return None if width is None and requested == RESNET50 else requested

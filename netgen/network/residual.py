@@ -52,6 +52,21 @@ class Backbone:
 
 
 RESNET50 = Backbone()
+
+
+def requested_backbone(
+    width: tuple[int, ...] | None, blocks: tuple[int, ...], stem: Stem
+) -> Backbone | None:
+    """Return a backbone as it is asked for; None for the network's own.
+
+    `width` is one width, or that of the first convolution and that of the stages; None is
+    ResNet-50's.
+    """
+    conv1, stages = (width or (RESNET50.width,))[0], (width or (RESNET50.width,))[-1]
+    requested = Backbone(stages, blocks, stem, None if conv1 == stages else conv1)
+    return None if width is None and requested == RESNET50 else requested
+
+
 WINDOWS = {  # of the first pool, as prototxt
     Pool1.OVERHANGING: "kernel_size: 3 stride: 2",
     Pool1.PADDED: "kernel_size: 3 stride: 2 pad: 1 round_mode: FLOOR",

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from netgen.network.build import BuildSpec, network_files
 from netgen.network.dataset import read_dataset
-from netgen.network.residual import RESNET50, Backbone, Stem
+from netgen.network.residual import RESNET50, Stem, requested_backbone
 from netgen.network.variants import find, go_beyond, read_as
 from netgen.pipeline.cells import Cell, Trained, recipe_of
 from netgen.pipeline.study_file import StudyError
@@ -179,10 +179,10 @@ def spec_of(cell: Trained) -> BuildSpec:
                 variant = change(variant, name, value)
     except ValueError as error:
         raise StudyError(f"networks.{cell.network}: {error}") from None
-    backbone = Backbone(
-        settings.width or RESNET50.width,
-        settings.blocks or RESNET50.blocks,
+    width, blocks = settings.width, settings.blocks or RESNET50.blocks
+    backbone = requested_backbone(
+        (width,) if isinstance(width, int) else width,
+        blocks,
         Stem(settings.stem or RESNET50.stem.value),
     )
-    own = settings.width is None and backbone == RESNET50
-    return BuildSpec(variant, dataset, None if own else backbone, recipe_of(settings))
+    return BuildSpec(variant, dataset, backbone, recipe_of(settings))

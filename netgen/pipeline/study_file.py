@@ -18,6 +18,8 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.]*(-[A-Za-z0-9.]+)*\
 Share = Annotated[float, Meta(gt=0, le=1)]
 Seed = Annotated[int, Meta(gt=0, le=2**31 - 1)]
 Seeds = Annotated[int, Meta(gt=0, le=10_000)] | Annotated[tuple[Seed, ...], Meta(min_length=1)]
+# Not tuple[Positive, Positive]: beside another type, msgspec 0.23 frees its memory twice.
+Widths = Annotated[tuple[Positive, ...], Meta(min_length=2, max_length=2)]
 Varied = Literal["order", "split", "fillers"]
 # What `start` may say beside a network of the study.
 PUBLISHED, FILLERS = "published", "fillers"
@@ -61,7 +63,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     keep_heads: bool | None = None
     reading: tuple[str, ...] | None = None
     beyond: tuple[str, ...] | None = None
-    width: Positive | None = None
+    width: Positive | Widths | None = None
     blocks: tuple[Positive, Positive, Positive, Positive] | None = None
     stem: Literal["imagenet", "small"] | None = None
     batch_size: Positive | None = None

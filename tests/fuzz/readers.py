@@ -11,12 +11,41 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.numpy import save
+from support import cifar100, foreign
 from support.trained_network import Trained
 
 RUN, RESULT = "runs/xs", "results/xs.json"
 MODEL = "models/xs/snapshots/xs_iter_60.caffemodel"
 FORMATS = ("jpeg", "png", "bmp", "tiff", "webp")  # five that `netgen data` decodes
 PREDICT = ("predict", "photo.png", "--engine", "opencv", "--weights", "models/xs", "--json")
+
+
+STUDY = """\
+name = "small"
+seeds = 2
+varies = ["order", "split", "fillers"]
+solver-mode = "cpu"
+
+[datasets]
+small = { file = "data/dataset.toml" }
+
+[recipe]
+width = 8
+blocks = [1, 1, 1, 2]
+stem = "small"
+iterations = 6
+
+[networks]
+x0 = { variant = "x0" }
+xs = { variant = "xs" }
+
+[[sentences]]
+kind = "difference"
+says = "learned cross weights help"
+better = "xs"
+worse = "x0"
+"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +71,7 @@ class Reader:
 
 
 CURVES = ("figure", "curves", "--out", "out/c.png")
+STARTED, STYLE = f"{foreign.NETWORK}/train_val.prototxt", ("--style", "caffe")
 NET, SOLVER = "models/xs/train_val.prototxt", "solvers/xs.prototxt"
 READERS = (
     Reader("prototxt", NET, ("count", NET)),
@@ -71,6 +101,14 @@ READERS = (
            ("audit", "--results", "results", "--only", "reproduced"), 6),
     *(Reader(kind, f"photo.{kind}", ("predict", f"photo.{kind}", *PREDICT[2:]))
       for kind in FORMATS),
+    Reader("study file", "study.toml", ("study", "plan", "study.toml")),
+    Reader("CIFAR-100's pickle", "cifar/train", ("data", "cifar100", "cifar", "--out", "out/made"),
+           4),
+    *(Reader(f"weights as {kind}", f"{kind}.weights",
+             ("init", "--net", STARTED, "--from", f"{kind}.weights", *style,
+              "--out", "out/i.caffemodel"), 2)
+      for kind, style in (("ONNX", STYLE), ("safetensors", STYLE), ("Keras", ()))),
+    Reader("exported network", "xs.onnx", ("predict", "photo.png", "--weights", "xs.onnx")),
     # Nine whole images beside the changed one, which may be left out.
     Reader("image of a dataset", "images/a/0.jpeg",
            ("data", "folder", "images", "--out", "out/made"), 3),
@@ -89,7 +127,13 @@ def seeds(trained: Trained, folder: Path) -> Path:
     (folder / "list.csv").write_text("\n".join(rows) + "\n")
     for form in FORMATS:
         _save(trained.images[0], folder / f"photo.{form}")
+    (folder / "study.toml").write_text(STUDY)
+    (folder / "cifar").mkdir()
+    for name, table in cifar100.files().items():
+        (folder / "cifar" / name).write_bytes(cifar100.pickled(table))
+    _write_foreign(folder)
     for words in (
+        ("export", "--weights", "models/xs", "--onnx", "xs.onnx"),
         ("train", "--solver", SOLVER, "--run", RUN),
         ("eval", "--variant", "xs", "--engine", "opencv", "--weights", MODEL, "--dataset",
          "data/dataset.toml", "--net", "models/xs/deploy.prototxt", "--out", RESULT),
@@ -99,6 +143,19 @@ def seeds(trained: Trained, folder: Path) -> Path:
             capture_output=True, timeout=300,
         )  # fmt: skip
     return folder
+
+
+def _write_foreign(folder: Path) -> None:
+    """Write a network, and weights for it in the forms of other programs."""
+    foreign.build_for((104.0, 117.0, 123.0), out=folder)
+    parts = foreign.numbers()
+    (folder / "ONNX.weights").write_bytes(
+        foreign.onnx_model(parts, foreign.Manner()).SerializeToString()
+    )
+    (folder / "safetensors.weights").write_bytes(save(foreign.state_dict(parts)))
+    (folder / "Keras.weights").write_bytes(
+        foreign.keras_file(foreign.numbers(biases=True), since_2019=True)
+    )
 
 
 def _save(pixels: NDArray[np.uint8], file: Path) -> None:

@@ -187,7 +187,7 @@ def refusal(*words: object) -> str:
     ("variant", "options", "message"),
     [
         ("caffenet-noun", ("--blocks", "1,1,1,1"), "caffenet-noun is not made of residual blocks"),
-        ("vgg16-adj", ("--stem", "small"), "--blocks and --stem are for ResNets"),
+        ("vgg16-adj", ("--stem", "small"), "--stem and a second number of --width are for ResNets"),
         ("inception-v1-anp", ("--frozen-statistics",), "inception-v1-anp has no batch norm"),
         ("caffenet-anp", ("--moving-average", "0.5"), "--moving-average are for ResNets"),
         ("deepsentibank", ("--width", "8"), "deepsentibank is not trained here"),

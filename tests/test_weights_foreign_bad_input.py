@@ -255,6 +255,16 @@ def test_a_pickle_with_code_is_refused_and_nothing_runs(kind: str) -> None:
     assert not Path("touched").exists()
 
 
+def test_a_package_is_told_apart_and_the_weights_in_it_are_named() -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("package/__init__.py", "")
+        file.writestr("package/open-nsfw.onnx", b"\x08")
+    told = refuse(content.getvalue(), *CAFFE)
+    assert "a zip archive, not torch's: unpack it, and give the weights that it holds" in told
+    assert "holds: package/open-nsfw.onnx" in told
+
+
 @pytest.mark.parametrize("start", [b"\x80\x02}q\x00.", b"PK\x03\x04" + b"\0" * 40])
 def test_a_pickle_without_torch_is_refused_with_the_package(
     start: bytes, monkeypatch: pytest.MonkeyPatch

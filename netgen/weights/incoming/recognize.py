@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from netgen.caffe.caffemodel_check import Caffemodel, read_checked
 from netgen.system.files import MODELS, check_regular, read_file
+from netgen.system.text import listed
 from netgen.weights.incoming.units import Foreign, ForeignError, MissingError, Style
 
 HDF5, ZIP, PICKLE = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80"
 ONNX = b"\x08"  # field 1 is a number, where a caffemodel's is its name
 START = 16  # bytes that tell
+ENDINGS = (".onnx", ".h5", ".pth", ".safetensors", ".caffemodel")  # of files in archives
 
 
 def read_source(path: str | os.PathLike[str], style: Style | None) -> Caffemodel | Foreign:
@@ -69,11 +72,27 @@ def _kind(file: str) -> tuple[str, str, Reader] | None:
         return "safetensors", "safetensors", _safetensors
     if start.startswith(HDF5):
         return "h5py", "h5py", _keras
+    if start.startswith(ZIP):
+        _check_archive(file)
     if start.startswith((ZIP, PICKLE)):
         return "'netgen[torch]'", "torch", _torch
     if start.startswith(ONNX):
         return "'netgen[onnx]'", "onnx", _onnx
     return None
+
+
+def _check_archive(file: str) -> None:
+    """Refuse a zip archive that torch did not write, such as a package that holds weights."""
+    try:
+        names = zipfile.ZipFile(file).namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return  # torch says that it is damaged
+    if not any(name.split("/")[-1] == "data.pkl" for name in names):
+        inside = [name for name in names if name.endswith(ENDINGS)] or names
+        raise ForeignError(
+            f"{file}: a zip archive, not torch's: unpack it, and give the weights that it holds:"
+            f" {listed(inside)}"
+        )
 
 
 def _keras(file: str, content: bytes, style: Style | None) -> Foreign:

@@ -114,6 +114,13 @@ def test_missing_statistics_are_named() -> None:
     )
 
 
+def test_arrays_that_do_not_belong_together_are_refused() -> None:
+    state = state_dict(numbers())
+    state["layer1.0.bn2.bias"] = state["layer1.0.bn2.bias"][:-1]
+    told = refuse(save(state), *CAFFE)
+    assert "arrays of 4 x 4 x 3 x 3, 3, 4 for res2a_branch2b: a kernel has four axes" in told
+
+
 # ---- other networks -----------------------------------------------------------------------------
 
 
@@ -217,6 +224,17 @@ def test_layers_that_compute_something_else_are_named(
     del node.attribute[:]
     node.attribute.extend([*kept, helper.make_attribute(attribute, value)])
     assert told in refuse(model.SerializeToString(), *CAFFE)
+
+
+@pytest.mark.parametrize(
+    ("operator", "attribute"), [("Conv", "pads"), ("BatchNormalization", "epsilon")]
+)
+def test_attributes_of_no_type_are_damage(operator: str, attribute: str) -> None:
+    model = as_onnx()
+    node = next(node for node in model.graph.node if node.op_type == operator)
+    next(each for each in node.attribute if each.name == attribute).ClearField("type")
+    told = refuse(model.SerializeToString(), *CAFFE)
+    assert "ONNX with an attribute that its operator has not" in told
 
 
 def test_weights_that_are_not_stored_are_refused() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, PoolingParameter
-from netgen.caffe.caffemodel import Weights
+from netgen.caffe.caffemodel import Weights, shapes_text
 from netgen.caffe.caffemodel_check import EPSILON, Caffemodel
 from netgen.caffe.schema import read_net
 from netgen.network.description import description_in
@@ -105,6 +105,7 @@ def fit(source: Foreign, network: WeightedNetwork) -> Converted:
     ForeignError
         It has another depth or width than the network.
     """
+    _check_shapes(source)
     _check_plan(source, network)
     target = read_target(network.file)
     bias = any(layer.name == STEM and len(layer.blobs) == 2 for layer in network.layers)
@@ -117,6 +118,20 @@ def fit(source: Foreign, network: WeightedNetwork) -> Converted:
         layers.append(Weights(f"fc{len(shift)}", "InnerProduct", (weights, shift)))
     notes = tuple(_notes(source, target))
     return Converted(source.file, {layer.name: layer for layer in layers}, source.kind, notes)
+
+
+def _check_shapes(source: Foreign) -> None:
+    """Refuse parts whose arrays do not belong together."""
+    for name, unit in source.units.items():
+        n = unit.normal
+        ones = [unit.bias, *((n.gamma, n.beta, n.mean, n.variance) if n else ())]
+        shapes = {one.shape for one in ones if one is not None}
+        if unit.kernel.ndim != 4 or shapes - {(len(unit.kernel),)}:
+            text = shapes_text([unit.kernel.shape, *sorted(shapes)])
+            raise ForeignError(
+                f"{source.file}: arrays of {text} for {name}: a kernel has four axes, and all else"
+                " one number for each of its outputs"
+            )
 
 
 def _check_plan(source: Foreign, network: WeightedNetwork) -> None:

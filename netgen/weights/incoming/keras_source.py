@@ -103,7 +103,9 @@ def _layers(file: str, content: bytes) -> Arrays:
                 for name in top
                 if (order := _order(top[name]))
             }
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
+    except ForeignError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ForeignError(f"{file}: HDF5, but damaged or truncated: {error}") from None
     if not found:
         raise ForeignError(f"{file}: HDF5 without layers of Keras' (weight_names) in it")

@@ -82,7 +82,9 @@ def read_graph(file: str, content: bytes) -> tuple[onnx.ModelProto, OnnxGraph]:
     numbers = dict(_numbers(file, graph))
     fed = [each.name for each in graph.input if each.name not in numbers]
     if len(fed) != 1:
-        raise ForeignError(f"{file}: {len(fed)} inputs ({listed(fed)}), where a ResNet has one")
+        raise ForeignError(
+            f"{file}: {len(fed)} inputs ({listed(list(map(str, fed)))}), where a ResNet has one"
+        )
     nodes, channels_last = _nodes(graph, fed[0], numbers)
     metadata = {each.key: each.value for each in model.metadata_props}
     return model, OnnxGraph(file, fed[0], tuple(nodes), numbers, metadata, channels_last)
@@ -91,7 +93,7 @@ def read_graph(file: str, content: bytes) -> tuple[onnx.ModelProto, OnnxGraph]:
 def _check_operators(file: str, graph: onnx.GraphProto) -> None:
     known = (*PASSED, *HEAD, *TRUNK)
     strange = dict.fromkeys(
-        f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+        f"{node.domain}.{node.op_type}" if node.domain else str(node.op_type)
         for node in graph.node
         if node.op_type not in known or node.domain not in ("", "ai.onnx")
     )

@@ -52,7 +52,14 @@ def read_onnx(file: str, content: bytes, style: Style | None) -> Foreign:
     model, graph = read_graph(file, content)
     pixels = _pixels(graph, style)
     walk = _Walk(graph)
-    walk.all()
+    try:
+        walk.all()
+    except ForeignError:
+        raise
+    except (TypeError, ValueError, IndexError) as error:  # attributes of any type, or none
+        raise ForeignError(
+            f"{file}: ONNX with an attribute that its operator has not ({error}): damaged?"
+        ) from None
     kind = "ONNX" + (f" of {model.producer_name}" if model.producer_name else "")
     run = runner(model, graph, walk.stages)
     notes = in_halves({name: graph.numbers[name] for name in walk.used})

@@ -85,7 +85,7 @@ def _check_archive(file: str) -> None:
     """Refuse a zip archive that torch did not write, such as a package that holds weights."""
     try:
         names = zipfile.ZipFile(file).namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
         return  # torch says that it is damaged
     if not any(name.split("/")[-1] == "data.pkl" for name in names):
         inside = [name for name in names if name.endswith(ENDINGS)] or names

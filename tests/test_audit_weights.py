@@ -184,6 +184,7 @@ def test_a_blob_of_no_axes_is_one_number_as_caffe_writes_it(path: Path) -> None:
     ("damage", "message"),
     [
         (lambda data: data[: len(data) // 2], "damaged or truncated, not a readable caffemodel"),
+        (lambda data: b"\x80" + data, "`netgen init --from` makes one from what other programs"),
         (lambda data: b"\xff\xd8\xff\xe0" + data, "a JPEG image, not a readable caffemodel"),
         (lambda data: b"\x89HDF\r\n\x1a\n" + data, "an HDF5 file, not a readable caffemodel"),
         (lambda data: b"", "no weights in it|no layers in it"),

@@ -37,7 +37,11 @@ MAGIC = {
     b"\x1f\x8b": "a gzip archive",
     b"%PDF": "a PDF",
     b"\x7fELF": "a program",
+    b"\x08": "perhaps ONNX",
+    b"\x80": "a pickle",
 }
+# How weights of other programs begin.
+CONVERTED = ("an HDF5 file", "a zip archive", "perhaps ONNX", "a pickle")
 
 
 class SchemaError(ValueError):
@@ -136,10 +140,11 @@ def read_caffemodel(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
     try:
         net = caffe_pb2.NetParameter.FromString(data)
     except DecodeError:
-        raise SchemaError(
-            f"{source}: {_kind(data) or 'damaged or truncated'}, not a readable caffemodel: "
-            "compare its size and checksum with where it came from"
-        ) from None
+        kind = _kind(data) or "damaged or truncated"
+        next_step = "compare its size and checksum with where it came from"
+        if kind in CONVERTED:
+            next_step = "`netgen init --from` makes one from what other programs wrote"
+        raise SchemaError(f"{source}: {kind}, not a readable caffemodel: {next_step}") from None
     _upgrade(legacy.upgrade_net, net, source)
     if not net.layer:
         raise SchemaError(f"{source}: no layers in it: is it a caffemodel, not a mean or a state?")

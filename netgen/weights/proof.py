@@ -19,6 +19,7 @@ from netgen.caffe.caffemodel import to_caffemodel
 from netgen.caffe.child import call
 from netgen.weights.incoming.fitting import Target, read_target
 from netgen.weights.incoming.units import STEM, Array, Pixels
+from netgen.weights.incoming.vgg import FIRST
 from netgen.weights.weighted_layers import WeightsError
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def prove(made: InitialWeights) -> list[Compared]:
     if not deploy.is_file():
         raise WeightsError(f"{deploy}: not there, and --prove runs it: `netgen build` writes both")
     target = read_target(made.network.file)
-    conv1 = next(layer for layer in made.network.layers if layer.name == "conv1")
-    height, width = conv1.bottoms[0][2:]
+    first = next(layer for layer in made.network.layers if layer.name in (STEM, FIRST))
+    height, width = first.bottoms[0][2:]
     images = pictures(height, width)
     mean = target.mean if target.mean is not None else made.foreign.pixels.mean
     try:
@@ -82,7 +83,7 @@ def prove(made: InitialWeights) -> list[Compared]:
             f"{made.source.file}: its own program cannot run it on images of {height} x {width}:"
             f" {type(error).__name__}: {error}".splitlines()[0]
         ) from None
-    blobs = {"conv1": "conv1", "pool5": "pool5"}
+    blobs = {stage: stage for stage in theirs}
     blobs |= {name[:4]: name.split("_")[0] for name in sorted(made.foreign.units) if name != STEM}
     with TemporaryDirectory(prefix="netgen-") as folder:
         weights = Path(folder) / "initial.caffemodel"

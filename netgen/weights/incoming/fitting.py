@@ -21,6 +21,7 @@ from netgen.network.description import description_in
 from netgen.system.text import value_text
 from netgen.weights.incoming.naming import depth
 from netgen.weights.incoming.units import STEM, Array, Foreign, ForeignError, Normal, Pixels, Unit
+from netgen.weights.incoming.vgg import FIRST, Vgg
 from netgen.weights.weighted_layers import WeightedNetwork
 
 LENGTH = 2**0.5  # of a filter of n numbers whose variance is 2 / n
@@ -108,6 +109,10 @@ def fit(source: Foreign, network: WeightedNetwork) -> Converted:
     _check_shapes(source)
     _check_plan(source, network)
     target = read_target(network.file)
+    notes = tuple(_notes(source, target))
+    if isinstance(source, Vgg):
+        plain = {layer.name: layer for layer in _vgg_layers(source, target)}
+        return Converted(source.file, plain, source.kind, notes)
     bias = any(layer.name == STEM and len(layer.blobs) == 2 for layer in network.layers)
     units = dict(source.units)
     if STEM in units:
@@ -116,7 +121,6 @@ def fit(source: Foreign, network: WeightedNetwork) -> Converted:
     if source.classifier is not None:
         weights, shift = source.classifier.weights, source.classifier.bias
         layers.append(Weights(f"fc{len(shift)}", "InnerProduct", (weights, shift)))
-    notes = tuple(_notes(source, target))
     return Converted(source.file, {layer.name: layer for layer in layers}, source.kind, notes)
 
 
@@ -134,7 +138,26 @@ def _check_shapes(source: Foreign) -> None:
             )
 
 
+def _vgg_layers(source: Vgg, target: Target) -> Iterator[Weights]:
+    for name, (weights, bias) in source.numbers.items():
+        if name == FIRST:
+            first = _with_pixels(Unit(weights, bias, None, 1), source.pixels, target)
+            shifted = np.zeros(len(weights)) if first.bias is None else first.bias
+            yield Weights(name, "Convolution", (first.kernel, shifted), (1,))
+        elif weights.ndim == 4:
+            yield Weights(name, "Convolution", (weights, bias), (1,))
+        else:
+            yield Weights(name, "InnerProduct", (weights, bias))
+
+
 def _check_plan(source: Foreign, network: WeightedNetwork) -> None:
+    if isinstance(source, Vgg):
+        if FIRST not in {layer.name for layer in network.layers}:
+            raise ForeignError(
+                f"{source.file}: {source.kind}, but {network.file} is another network: give"
+                " vgg16-noun, vgg16-adj or vgg16-anp"
+            )
+        return
     ours, theirs = (depth(names) for names in ([w.name for w in network.layers], source.units))
     if not ours:
         raise ForeignError(
@@ -212,7 +235,7 @@ def _unfolded(unit: Unit, bias: Array) -> Unit:
 
 def _notes(source: Foreign, target: Target) -> Iterator[str]:
     yield from source.notes
-    if all(unit.normal is None for unit in source.units.values()):
+    if source.units and all(unit.normal is None for unit in source.units.values()):
         yield FOLDED
     if source.padded and target.padded is False:
         yield PADDED
@@ -226,7 +249,7 @@ def _notes(source: Foreign, target: Target) -> Iterator[str]:
     elif ours != tuple(round(value, 4) for value in theirs):
         yield (
             f"its mean is {_numbers(theirs)} in B, G, R, the network's {_numbers(ours)}: the"
-            " difference is in conv1's normalisation, which is exact but for the image's border"
+            " difference is in the first layer's biases, which is exact but for the image's border"
         )
 
 

@@ -33,6 +33,7 @@ from netgen.weights.incoming.units import (
     checked,
     in_halves,
 )
+from netgen.weights.incoming.vgg import is_keras, read_keras_vgg
 
 # MD5 of the published files, as keras.applications states them in its sources: of 2016 and of 2019.
 PUBLISHED = {
@@ -56,7 +57,7 @@ Arrays = Mapping[str, Sequence[NDArray[Any]]]  # layer -> its arrays
 
 
 def read_keras(file: str, content: bytes, style: Style | None) -> Foreign:
-    """Read Keras' ResNet50, of either naming, with or without its classifier.
+    """Read Keras' ResNet50, of either naming, or its VGG16; with or without classifier.
 
     Raises
     ------
@@ -64,20 +65,23 @@ def read_keras(file: str, content: bytes, style: Style | None) -> Foreign:
         It is damaged, or another network.
     """
     if style is not None:
-        raise ForeignError(f"{file}: Keras' ResNet50 is of caffe's style: omit --style")
+        raise ForeignError(f"{file}: Keras' networks are of caffe's style: omit --style")
     layers = _layers(file, content)
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    published = PUBLISHED.get(digest)
+    known = f"as published, {published}" if published else "not one of the published files"
+    note = f"md5 {digest}: {known}"
+    if is_keras(layers):
+        return read_keras_vgg(file, layers, MEAN, (note,))
     naming, names = _names(file, layers)
     units = {}
     for name, (where, norm) in names.items():
         halves = name[3:5] in ("3a", "4a", "5a") and name.endswith(("branch1", "branch2a"))
         units[name] = _unit(file, layers, where, norm, 2 if halves or name == STEM else 1)
-    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    published = PUBLISHED.get(digest)
-    known = f"as published, {published}" if published else "not one of the published files"
     used = {
         f"{layer} {i}": array for layer, found in layers.items() for i, array in enumerate(found)
     }
-    notes = (f"md5 {digest}: {known}", POOL, *in_halves(used))
+    notes = (note, POOL, *in_halves(used))
     kind = f"Keras' ResNet50 ({naming})"
     run = _runner(file, layers, names)
     return Foreign(file, kind, units, _classifier(layers), Pixels(True, MEAN), None, run, notes)
@@ -150,7 +154,7 @@ def _names(file: str, layers: Arrays) -> tuple[str, dict[str, tuple[str, str]]]:
     found = [(int(m[1]), int(m[2])) for name in layers if (m := NEW_BLOCK.fullmatch(name))]
     if not found or "conv1_conv" not in layers:
         raise ForeignError(
-            f"{file}: not Keras' ResNet50: it has {listed(list(layers))}, neither"
+            f"{file}: neither Keras' ResNet50 nor its VGG16: it has {listed(list(layers))}, neither"
             " res2a_branch2a nor conv2_block1_1_conv"
         )
     if "conv1_bn" not in layers or "conv2_block1_3_bn" not in layers:

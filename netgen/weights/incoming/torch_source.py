@@ -1,4 +1,4 @@
-"""Read a ResNet-50 of torchvision's names: torchvision's own, timm's, mmdetection's conversions."""
+"""Read networks of torchvision's names: torchvision's own, timm's, mmdetection's conversions."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from netgen.weights.incoming.units import (
     checked,
     in_halves,
 )
+from netgen.weights.incoming.vgg import is_torchs, read_torchs
 
 EPSILON = 1e-5  # of torch's BatchNorm2d; files do not have it
 NESTED = ("state_dict", "model", "model_state_dict", "state_dict_ema")  # of checkpoints
@@ -122,13 +123,17 @@ def _damaged(file: str) -> ForeignError:
 
 def _read(file: str, state: State, style: Style | None, notes: tuple[str, ...]) -> Foreign:
     state = {PREFIX.sub("", name): array for name, array in state.items()}
-    _check_names(file, state)
+    is_vgg = is_torchs(state)
+    if not is_vgg:
+        _check_names(file, state)
     if style is None:
         raise ForeignError(
             f"{file}: its names are torchvision's, which does not say what a pixel is, nor which"
             " convolution has the stride: give --style pytorch (torchvision, timm) or --style caffe"
             " (mmdetection's resnet50_caffe and msra)"
         )
+    if is_vgg:
+        return read_torchs(file, state, style, notes)
     used: dict[str, NDArray[Any]] = {}
     units = {STEM: _unit(file, state, "conv1", "bn1", 2, used)}
     blocks = sorted((int(m[1]), int(m[2])) for name in state if (m := BLOCK.fullmatch(name)))
@@ -157,8 +162,13 @@ def _read(file: str, state: State, style: Style | None, notes: tuple[str, ...]) 
 def _check_names(file: str, state: State) -> None:
     if any(name.startswith(("features.", "classifier.")) for name in state):
         raise ForeignError(
-            f"{file}: torchvision's AlexNet or VGG, or the like: AlexNet is not CaffeNet (it has no"
-            " groups, and other widths), and only ResNet-50s are read; start from the caffemodel"
+            f"{file}: torchvision's AlexNet, or a VGG of another depth: AlexNet is not CaffeNet (it"
+            " has no groups, and other widths), and only VGG-16 is read; start from the caffemodel"
+        )
+    if "inception3a.branch1.conv.weight" in state:
+        raise ForeignError(
+            f"{file}: torchvision's GoogLeNet, which normalises by batches and has other filters"
+            " than Inception-v1's: start from BVLC's caffemodel"
         )
     if "conv1.0.weight" in state:
         raise ForeignError(f"{file}: a stem of three convolutions (timm's resnet50d): not He's")

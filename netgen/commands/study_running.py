@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.shared_options import print_table
+from netgen.system.interrupts import Interrupted, exit_status
 from netgen.system.text import escaped
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from netgen.pipeline.runner import Progress
     from netgen.pipeline.study_plan import Plan
     from netgen.pipeline.study_run import Request
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_request(request: Request, again: str) -> None:
@@ -114,20 +112,12 @@ def _rows(cells: Sequence[CellRecord]) -> list[dict[str, str]]:
 
 @contextmanager
 def _interruptible(again: str) -> Iterator[None]:
-    """Make signals end a study like Ctrl-C: with snapshots, and a message how to go on."""
-    from netgen.caffe.child import handling
-
-    def interrupt(number: int, _frame: object) -> None:
-        received.append(number)
-        raise KeyboardInterrupt
-
-    received: list[int] = []
+    """Say how to go on when a signal ends a study: trainings have made snapshots."""
     try:
-        with handling(SIGNALS, interrupt):
-            yield
-    except KeyboardInterrupt:
+        yield
+    except Interrupted as stopped:
         click.echo(f"\nstopped. Next: {again}", err=True)
-        click.get_current_context().exit(128 + (received or [signal.SIGINT])[0])
+        click.get_current_context().exit(exit_status(stopped.number))
 
 
 @contextmanager

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 # Ctrl-C; what a scheduler or `kill` sends; what a closed terminal sends.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AT_ONCE = 1.0  # seconds during which repeated signals count as one
 
 
 class Interrupted(KeyboardInterrupt):
@@ -34,6 +36,30 @@ def exit_status(number: int) -> int:
 
 
 @contextmanager
+def handling(signals: Collection[int], handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Handle `signals` with `handler` inside a with block, and restore the handlers after it.
+
+    One that is ignored (`nohup`) stays ignored. Signals within a second count once: schedulers
+    signal all processes of a job, and some of these forward the signal.
+    """
+    last = -AT_ONCE
+
+    def once(number: int, frame: object) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= AT_ONCE:
+            last = now
+            handler(number, frame)
+
+    before = {number: signal.signal(number, once) for number in heeded(signals)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+@contextmanager
 def interruptible() -> Iterator[None]:
     """Make each of `STOPPING` raise `Interrupted` in a with block.
 
@@ -43,12 +69,8 @@ def interruptible() -> Iterator[None]:
     def stop(number: int, _frame: object) -> None:
         raise Interrupted(number)
 
-    before = {number: signal.signal(number, stop) for number in heeded(STOPPING)}
-    try:
+    with handling(STOPPING, stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -21,12 +21,11 @@ from pathlib import Path
 from google.protobuf import text_format
 from msgspec.structs import replace
 
-from netgen.caffe.child import handling
 from netgen.caffe.engine import FLOAT32, EngineError, fatal_reason
 from netgen.caffe.schema import parse_solver
 from netgen.caffe.training_log import STOPPED, LogEvent, LogReader
 from netgen.system.files import write_all
-from netgen.system.interrupts import STOPPING
+from netgen.system.interrupts import STOPPING, handling
 from netgen.training import snapshots
 from netgen.training.driver import RunListener, how_to_resume
 from netgen.training.plan import TrainingPlan, run_solver

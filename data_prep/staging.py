@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from data_prep.image_source import DataError
+from netgen.system.files import sync
 
 LOCK = "lock"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -202,15 +203,7 @@ def _flush(folder: Path) -> None:
     """
     paths = [folder, *folder.rglob("*")]
     with ThreadPoolExecutor(MOST_FLUSHES) as executor:
-        list(executor.map(_flush_one, paths))
-
-
-def _flush_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        list(executor.map(sync, paths))
 
 
 def _put_in_place(new: Path, out: Path) -> None:

@@ -27,21 +27,22 @@ M = TypeVar("M", bound=Message)
 LARGEST_TEXT = 2 * 2**20
 MOST_UNKNOWN = 8  # fields that a warning names
 
-# Files that users give by mistake, recognised by their first bytes.
-MAGIC = {
-    b"\xff\xd8\xff": "a JPEG image",
-    b"\x89PNG": "a PNG image",
-    b"GIF8": "a GIF image",
+# How weights of other programs begin.
+CONVERTED = {
     b"\x89HDF": "an HDF5 file",
     b"PK\x03\x04": "a zip archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"%PDF": "a PDF",
-    b"\x7fELF": "a program",
     b"\x08": "perhaps ONNX",
     b"\x80": "a pickle",
 }
-# How weights of other programs begin.
-CONVERTED = ("an HDF5 file", "a zip archive", "perhaps ONNX", "a pickle")
+# Files that users give by mistake, recognised by their first bytes.
+MAGIC = CONVERTED | {
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x89PNG": "a PNG image",
+    b"GIF8": "a GIF image",
+    b"\x1f\x8b": "a gzip archive",
+    b"%PDF": "a PDF",
+    b"\x7fELF": "a program",
+}
 
 
 class SchemaError(ValueError):
@@ -142,7 +143,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
     except DecodeError:
         kind = _kind(data) or "damaged or truncated"
         next_step = "compare its size and checksum with where it came from"
-        if kind in CONVERTED:
+        if kind in CONVERTED.values():
             next_step = "`netgen init --from` makes one from what other programs wrote"
         raise SchemaError(f"{source}: {kind}, not a readable caffemodel: {next_step}") from None
     _upgrade(legacy.upgrade_net, net, source)

@@ -24,7 +24,6 @@ from netgen.weights.incoming.units import (
     Classifier,
     Foreign,
     ForeignError,
-    MissingError,
     Normal,
     Pixels,
     Run,
@@ -32,6 +31,7 @@ from netgen.weights.incoming.units import (
     Unit,
     checked,
     in_halves,
+    program,
 )
 from netgen.weights.incoming.vgg import is_keras, read_keras_vgg
 
@@ -202,10 +202,7 @@ def _runner(file: str, layers: Arrays, names: Mapping[str, tuple[str, str]]) -> 
     """Return what runs keras.applications' own network with the file's numbers."""
 
     def run(images: NDArray[np.float32]) -> dict[str, Array]:
-        try:
-            import keras
-        except ImportError:
-            raise MissingError(file, "keras", "'netgen[keras]'") from None
+        keras = program(file, "keras")
         model = keras.applications.ResNet50(
             include_top=False, weights=None, input_shape=(*images.shape[2:], 3)
         )

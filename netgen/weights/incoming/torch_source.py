@@ -20,13 +20,13 @@ from netgen.weights.incoming.units import (
     Classifier,
     Foreign,
     ForeignError,
-    MissingError,
     Normal,
     Run,
     Style,
     Unit,
     checked,
     in_halves,
+    program,
 )
 from netgen.weights.incoming.vgg import is_torchs, read_torchs
 
@@ -206,11 +206,8 @@ def _runner(file: str, units: Mapping[str, Unit], padded: bool | None) -> Run:
     """Return what runs the network in torch, from the numbers as the file has them."""
 
     def run(images: NDArray[np.float32]) -> dict[str, Array]:
-        try:
-            import torch
-        except ImportError:
-            raise MissingError(file, "torch", "'netgen[torch]'") from None
-        from torch.nn import functional
+        torch = program(file, "torch")
+        functional = torch.nn.functional
 
         def unit(x: Any, name: str) -> Any:
             one = units[name]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,20 @@ class MissingError(ForeignError):
             f"{file}: reading it needs the package {package}, which this Python does not have:"
             f" pip install {to_install}"
         )
+
+
+def program(file: str, package: str) -> Any:
+    """Import the program that runs a file's network, of the extra of its name.
+
+    Raises
+    ------
+    MissingError
+        It is not installed.
+    """
+    try:
+        return import_module(package)
+    except ImportError:
+        raise MissingError(file, package, f"'netgen[{package}]'") from None
 
 
 @dataclass(frozen=True)

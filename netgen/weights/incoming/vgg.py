@@ -18,11 +18,11 @@ from netgen.weights.incoming.units import (
     Array,
     Foreign,
     ForeignError,
-    MissingError,
     Pixels,
     Style,
     checked,
     in_halves,
+    program,
 )
 
 STAGES = (2, 2, 3, 3, 3)  # convolutions between pools
@@ -129,11 +129,8 @@ def _runner(
     """Return what runs the network in torch; the stages are named as Caffe's blobs."""
 
     def run(images: NDArray[np.float32]) -> dict[str, Array]:
-        try:
-            import torch
-        except ImportError:
-            raise MissingError(file, "torch", "'netgen[torch]'") from None
-        from torch.nn import functional
+        torch = program(file, "torch")
+        functional = torch.nn.functional
 
         def parts(name: str) -> Iterator[Any]:
             return (torch.tensor(np.ascontiguousarray(part)).float() for part in numbers[name])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.shared_options import PrintablePath
+from netgen.commands.shared_options import PrintablePath, with_options
 
 if TYPE_CHECKING:
     from netgen.pipeline.jobs import JobSettings, Scheduler
@@ -94,10 +94,7 @@ def _gathered(
         jobs = {name: others.pop(name) for name in OF_JOBS}
         command(*arguments, jobs={"scheduler": scheduler, **jobs}, **others)
 
-    decorated: Callable[..., None] = called
-    for option in reversed(options):
-        decorated = option(decorated)
-    return decorated
+    return with_options(called, *options)
 
 
 def job_settings(

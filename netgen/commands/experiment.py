@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from netgen.commands.shared_options import PrintablePath
+from netgen.commands.shared_options import PrintablePath, jobs_option
 from netgen.commands.study import chosen, run_and_report, words_of
 
 REPORT = Path("experiments/miniature")
@@ -24,14 +24,7 @@ def command() -> None:
     metavar="N",
     help="Trainings per network of Table 2; networks beyond it get at most 3.  [default: 5]",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Trainings side by side, one thread each; use the number of cores.",
-)
+@jobs_option("Trainings")
 @click.option("--resume", is_flag=True, help="Resume an experiment that was stopped or killed.")
 @click.option(
     "--iterations",

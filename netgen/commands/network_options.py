@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from netgen.commands.shared_options import with_options
 from netgen.network.residual import RESNET50, Backbone, Stem, requested_backbone
 from netgen.network.variants import UnsuitedError, Variant, go_beyond, read_as
 
@@ -169,7 +170,4 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
         )
         command(*arguments, requested=requested, **others)
 
-    decorated: Callable[..., None] = called
-    for option in reversed(OPTIONS):
-        decorated = option(decorated)
-    return decorated
+    return with_options(called, *OPTIONS)

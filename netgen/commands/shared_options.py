@@ -37,6 +37,27 @@ dataset_option = click.option(
 )
 
 
+def with_options(
+    command: Callable[..., None], *options: Callable[[Callable[..., None]], Callable[..., None]]
+) -> Callable[..., None]:
+    """Return a command with options, in this order in its help."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def jobs_option(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option `--jobs`: how many of `what` are made at a time."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1, 256),
+        default=2,
+        show_default=True,
+        metavar="N",
+        help=f"{what} side by side, one thread each; use the number of cores.",
+    )
+
+
 def solver_mode_option(about: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return the option ``--solver-mode``, which is "cpu" or "gpu", with its help."""
     return click.option(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.commands.cluster_options import job_options, job_settings
-from netgen.commands.shared_options import PrintablePath, print_table
+from netgen.commands.shared_options import PrintablePath, jobs_option, print_table, with_options
 
 if TYPE_CHECKING:
     from netgen.pipeline.cells import Cell
@@ -69,11 +69,14 @@ WHERE = (
 )
 
 
+def change_options(called: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that change what a study says."""
+    return with_options(called, *CHANGES)
+
+
 def plan_options(called: Callable[..., None]) -> Callable[..., None]:
     """Add the options that decide on a plan."""
-    for option in reversed((STUDY, *CHANGES, *WHERE)):
-        called = option(called)
-    return called
+    return with_options(called, STUDY, *CHANGES, *WHERE)
 
 
 def planned(
@@ -180,14 +183,7 @@ def _print_jobs(
 @plan_options
 @ONLY
 @click.option("--choose", is_flag=True, help="Run the trials that choose settings.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Cells side by side, one thread each; use the number of cores.",
-)
+@jobs_option("Cells")
 @click.option("--resume", is_flag=True, help="Resume a study that was stopped, killed or failed.")
 @click.option(
     "--alone",
@@ -287,9 +283,7 @@ def run_alone(plan: Plan, cells: list[Cell], wait: int) -> None:
 @STUDY
 @ONLY
 @click.option("--choose", is_flag=True, help="The trials that choose settings, instead.")
-@CHANGES[0]
-@CHANGES[1]
-@CHANGES[2]
+@change_options
 def status_command(file: Path, names: tuple[str, ...], choose: bool, **options: Any) -> None:
     """Show how far each cell of a study is: done, at an iteration, failed, waiting for others."""
     from netgen.pipeline.study_run import state_of
@@ -304,9 +298,7 @@ def status_command(file: Path, names: tuple[str, ...], choose: bool, **options: 
 
 @command.command("report", short_help="Write the report of a study from its results.")
 @STUDY
-@CHANGES[0]
-@CHANGES[1]
-@CHANGES[2]
+@change_options
 @click.option(
     "--out",
     type=PrintablePath(file_okay=False),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.shared_options import PrintablePath, find_variant, load_dataset
+from netgen.commands.shared_options import PrintablePath, find_variant, load_dataset, with_options
 from netgen.network.variants import Variant
 
 if TYPE_CHECKING:
@@ -89,19 +89,12 @@ GPU = click.option(
 
 def network_options(command: Command) -> Command:
     """Add to a command the options that say which trained network it is about."""
-    return _with_options(command, WEIGHTS, VARIANT, NET)
+    return with_options(command, WEIGHTS, VARIANT, NET)
 
 
 def trained_network_options(command: Command) -> Command:
     """Add to a command the options that say which network runs, and on what."""
-    return _with_options(command, WEIGHTS, VARIANT, DATASET, NET, ENGINE, GPU)
-
-
-def _with_options(command: Command, *options: Callable[[Command], Command]) -> Command:
-    """Return a command with options, in this order in its help."""
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return with_options(command, WEIGHTS, VARIANT, DATASET, NET, ENGINE, GPU)
 
 
 @dataclass(frozen=True)

@@ -90,11 +90,12 @@ def onnx_file(
             shapes = [graph.shapes[blob] for blob in layer.bottom]
             write_layer(graph, layer, shapes, blobs.get(layer.name, ()))
     outputs = [_value(_named(graph, blob), graph.shapes[blob]) for blob in _results(layers)]
-    made = helper.make_graph(graph.nodes, net.name or "network", inputs, outputs, graph.constants)
+    made = helper.make_graph(graph.nodes, net.name or "network", inputs, outputs)
     model = helper.make_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
         producer_name="netgen", producer_version=version("netgen"),
     )  # fmt: skip
+    model.graph.initializer.extend(graph.constants)  # which are copied here, and not before too
     helper.set_model_props(model, metadata(description, net, cost, options.preprocessing))
     content: bytes = model.SerializeToString()
     onnx.checker.check_model(content, full_check=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +87,31 @@ def test_engines_agree_with_caffe_wherever_the_margin_exceeds_rounding(
         close = near(scores, 1)
         assert (first(scores) == first(others[task]))[~close].all()
         np.testing.assert_allclose(scores, others[task], rtol=1e-4, atol=1e-4)
+
+
+LOAD = """
+import os, sys, cv2, onnxruntime
+from pathlib import Path
+from netgen.evaluation.deployed import read_deployed
+from netgen.evaluation.scoring import LOADERS, ScoringJob
+threads = lambda: len(os.listdir("/proc/self/task"))
+network, weights, *tasks = sys.argv[1:]
+deployed = read_deployed(Path(network), tasks)
+before = threads()
+run = LOADERS["onnx"](ScoringJob(deployed, Path(weights), []))
+print(1 + threads() - before)
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_onnxruntime_computes_in_as_many_threads_as_caffe(trained: Trained, threads: str) -> None:
+    tasks = [task.name for task in trained.dataset.tasks]
+    told = subprocess.run(
+        [sys.executable, "-c", LOAD, trained.network, trained.weights, *tasks],
+        env=os.environ | {"OPENBLAS_NUM_THREADS": threads},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.split() == [threads]
 
 
 def test_the_result_adds_up(trained: Trained, evaluated: dict[EngineName, Result]) -> None:

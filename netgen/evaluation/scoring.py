@@ -22,6 +22,7 @@ from netgen.cost.layers.layer_types import Shape
 from netgen.evaluation.deployed import Deployed, DeployedError
 from netgen.evaluation.exported import is_onnx
 from netgen.system.files import MODELS, read_file
+from netgen.system.machine import threads_wanted
 from netgen.system.text import shape_text
 
 if TYPE_CHECKING:
@@ -270,7 +271,11 @@ def _load_in_onnxruntime(job: ScoringJob) -> Run:
         content = read_file(file, MODELS)
     else:
         content = onnx_file(file, job.weights, None, ExportOptions()).content
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads_wanted()  # as many as Caffe takes
+    # Threads that spin while they wait keep the processor from whoever else computes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     blobs = [head.blob for head in job.network.heads]
     return lambda batch: session.run(blobs, {job.network.input: batch})
 

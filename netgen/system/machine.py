@@ -15,6 +15,7 @@ from pathlib import Path
 from netgen.system.text import MIB
 
 PACKAGES = ("netgen", "numpy", "protobuf")
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def versions(engine: str, engine_version: str) -> dict[str, str]:
@@ -42,6 +43,12 @@ def machine() -> str:
     ]
     name = names[0] if names else platform.machine()
     return f"{name}, {len(os.sched_getaffinity(0))} cores, {platform.system()}"
+
+
+def threads_wanted() -> int:
+    """Return how many threads a BLAS takes: those of the environment, else one a usable core."""
+    wanted = next((os.environ[name] for name in THREADS if name in os.environ), "")
+    return int(wanted) if wanted.isdecimal() else len(os.sched_getaffinity(0))
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from netgen.system.machine import gpu_name
+from netgen.system.machine import gpu_name, threads_wanted
 
 # The BLAS of Caffe. NumPy and SciPy bring OpenBLAS libraries of their own under other names.
 BLAS = re.compile(r"lib(openblas|mkl_rt|atlas|blis|satlas|tatlas)[^/]*\.so")
 CAFFE = re.compile(r"libcaffe[^/]*\.so|_caffe[^/]*\.so")
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class EngineFingerprint(Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,15 +111,10 @@ def blas() -> tuple[str, int]:
     """
     found = sorted(path for path in loaded() if BLAS.match(path.name))
     if not found:
-        return "unknown", _threads_wanted()
+        return "unknown", threads_wanted()
     library = ctypes.CDLL(str(found[0]))
     if not hasattr(library, "openblas_get_corename"):
-        return found[0].name, _threads_wanted()
+        return found[0].name, threads_wanted()
     library.openblas_get_corename.restype = ctypes.c_char_p
     kernel = library.openblas_get_corename().decode()
     return f"{found[0].name} ({kernel})", library.openblas_get_num_threads()
-
-
-def _threads_wanted() -> int:
-    wanted = next((os.environ[name] for name in THREADS if name in os.environ), "")
-    return int(wanted) if wanted.isdecimal() else len(os.sched_getaffinity(0))

@@ -174,9 +174,19 @@ def test_an_array_of_objects_is_refused() -> None:
     numbers = np.arange(6, dtype=np.int64).reshape(2, 3)
     with pytest.raises(PickleError, match="no table of unsigned bytes"):
         read_pickle(pickled({b"data": numbers}))
-    shorter = pickled({b"data": np.zeros((2, 3), np.uint8)}).replace(b"J\x03\x00", b"J\x04\x00")
-    with pytest.raises(PickleError, match="an array of 2 x 4 that holds 6 bytes"):
-        read_pickle(shorter)
+
+
+@pytest.mark.parametrize("columns", [2, 4])
+def test_an_array_of_another_size_than_its_content_is_refused(columns: int) -> None:
+    table = pickled({b"data": np.zeros((2, 3), np.uint8)})
+    other = table.replace(b"J\x03\x00", b"J%c\x00" % columns)
+    with pytest.raises(PickleError, match=f"an array of 2 x {columns} that holds 6 bytes"):
+        read_pickle(other)
+
+
+def test_an_array_may_be_empty() -> None:
+    found = read_pickle(pickled({b"data": np.zeros((0, 3), np.uint8)}))
+    assert found[b"data"].shape == (0, 3)
 
 
 @settings(max_examples=300)

@@ -313,6 +313,32 @@ def test_classes_that_are_never_trained_or_never_tested_are_named(tmp_path: Path
     assert {row["class:class"] for row in records(tmp_path / "out", "train")} == {"many"}
 
 
+def test_each_class_is_warned_of_by_what_it_lacks_and_a_few_names_stand_for_many() -> None:
+    counts = [
+        *(splitting.ClassCount("place", f"rare {i}", 0, 1) for i in range(6)),
+        splitting.ClassCount("place", "tested too", 4, 1),
+        splitting.ClassCount("place", "known", 1, 0),
+        splitting.ClassCount("thing", "unseen", 0, 0),
+    ]
+    assert splitting.warnings(counts) == [
+        "place: 6 class(es) never trained: all images are in test:"
+        " 'rare 0', 'rare 1', 'rare 2', 'rare 3', 'rare 4' and 1 more",
+        "place: 1 class(es) never tested: all images are in train: 'known'",
+        "thing: 1 class(es) without images: never trained, never tested: 'unseen'",
+    ]
+
+
+def test_a_split_may_have_as_many_images_as_caffe_counts_and_not_one_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    items = [item(f"{i}", 0) for i in range(5)]
+    monkeypatch.setattr(splitting, "MOST_RECORDS", 4)
+    assert [split for _, split, _ in drawn(items, {})].count("train") == 4
+    monkeypatch.setattr(splitting, "MOST_RECORDS", 3)
+    with pytest.raises(DataError, match="more than 3 train images: make several datasets"):
+        drawn(items, {})
+
+
 def test_classes_that_differ_in_case_are_refused(tmp_path: Path) -> None:
     root = photographs(tmp_path / "root", {"Cat": 2, "cat": 2})
     message = fail("folder", root, "--out", tmp_path / "out")

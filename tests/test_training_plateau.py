@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgen.training.health import Health
-from netgen.training.journal import Journal, read_journal
+from netgen.training.journal import Journal, journal_log, read_journal
 from netgen.training.plateau import Decision, Plateau, PlateauRule
 
 RULES = st.builds(
@@ -55,6 +56,43 @@ def test_drops_that_each_bring_a_gain_go_on_to_the_most() -> None:
     assert plateau.drops == [3, 6]
     assert found[-1] is Decision.CONVERGED
     assert len(found) == 9
+
+
+@pytest.mark.parametrize(
+    ("patience", "said"),
+    [
+        (1, "the last window of 2 gained less than 2.5% on the best (4; the last is 3.95)"),
+        (2, "the last 2 windows of 2 gained less than 2.5% on the best (4; the last is 3.95)"),
+    ],
+)
+def test_a_plateau_says_by_which_numbers_it_is_one(patience: int, said: str) -> None:
+    rule = PlateauRule(window=2, patience=patience, gain=0.025, drops=1)
+    plateau = Plateau()
+    decisions(rule, [4, 4] + [3.95] * 2 * patience, plateau)
+    assert plateau.drops == [2 + 2 * patience]
+    assert plateau.reason(rule) == said
+
+
+@pytest.mark.parametrize(
+    ("changed", "allowed"),
+    [
+        ({}, True),
+        ({"drops": 0}, True),
+        ({"gain": 0.999}, True),
+        ({"gain": 1}, False),
+        ({"gain": -0.001}, False),
+        ({"drops": -1}, False),
+        ({"window": 0}, False),
+        ({"patience": 0}, False),
+        ({"gains": 0.1}, False),
+    ],
+)
+def test_a_rule_in_a_manifest_has_the_limits_that_make_sense(
+    changed: dict[str, float], allowed: bool
+) -> None:
+    written = {"window": 5, "patience": 2, "gain": 0, "drops": 3} | changed
+    with nullcontext() if allowed else pytest.raises(msgspec.ValidationError):
+        msgspec.convert(written, PlateauRule)
 
 
 def test_a_gain_too_small_is_none() -> None:
@@ -121,6 +159,23 @@ def test_going_back_takes_away_what_will_be_written_again(tmp_path: Path) -> Non
     assert kept == [("start", 0), ("round", 0), ("train", 0), ("test", 5), ("snapshot", 5)]
     journal.rewind_to(5, test_pending=True)
     assert len(read_journal(journal.path)) == 3
+    assert journal.path.read_text().count("\n") == 3
+
+
+@pytest.mark.parametrize(
+    ("why", "finished"), [("converged", True), ("max_iter", True), ("stopped", False)]
+)
+def test_only_a_training_that_came_to_its_end_has_finished(
+    tmp_path: Path, why: str, finished: bool
+) -> None:
+    journal = Journal(tmp_path / "log.jsonl")
+    journal.write("start", 0)
+    journal.write("train", 20, outputs={"loss": 1.0})
+    assert not journal_log(journal.path, tmp_path / "no net").finished
+    journal.write("end", 20, why=why)
+    assert journal_log(journal.path, tmp_path / "no net").finished is finished
+    journal.write("resume", 20)
+    assert not journal_log(journal.path, tmp_path / "no net").finished
 
 
 def test_numbers_that_are_not_finite_are_null_in_the_journal(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ setup(
         # netgen init --from FILE of torchvision, timm, Keras; keras itself is for --prove.
         "torch": ["safetensors>=0.4", "torch>=2.1"],
         "keras": ["h5py>=3", "keras>=3"],
+        # ./run mutants: not in dev, because it brings much that nothing else needs.
+        "mutants": ["cosmic-ray==8.*"],
         "dev": [
             "check-jsonschema",
             # Of Python 3.10, it reads pyproject.toml with this.

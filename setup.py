@@ -71,7 +71,7 @@ setup(
         # netgen export --onnx, and --engine onnx.
         "onnx": ["onnx>=1.16", "onnxruntime"],
         # netgen init --from FILE of torchvision, timm, Keras; keras itself is for --prove.
-        "torch": ["safetensors>=0.4", "torch>=2.1"],
+        "torch": ["safetensors>=0.4", "torch>=1.13"],
         "keras": ["h5py>=3", "keras>=3"],
         # ./run mutants: not in dev, because it brings much that nothing else needs.
         "mutants": ["cosmic-ray==8.*"],

@@ -1,6 +1,6 @@
 """`netgen export --safetensors`, and the mirror in PyTorch that reads it and computes the same.
 
-The mirror is run where torch is installed; `./run setup` does not do that (see test_weights_torch).
+`./run test` installs the torch that the mirror is run with, Debian's; `./run setup` does not.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from support.caffe_child import in_caffe
 from support.initial_weights import make_random
 from support.network_gradients import BATCH, CLASSES, NETWORKS, fed
 from support.paths import ROOT
+from support.pytorch import torch_or_skip
 
 from netgen.caffe.caffemodel import read_weights
 from netgen.commands.cli import main
@@ -184,9 +185,7 @@ def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
 def test_the_mirror_computes_and_learns_what_caffe_does(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch = pytest.importorskip(
-        "torch", reason="torch is not installed (pip install netgen[torch])"
-    )
+    torch, tensor, array = torch_or_skip()
     monkeypatch.syspath_prepend(ROOT / "examples/pytorch")
     from crossresnet import CrossResNet
 
@@ -206,16 +205,16 @@ def test_the_mirror_computes_and_learns_what_caffe_does(
 
     network = CrossResNet.load("x.safetensors").eval()
     with torch.inference_mode():
-        scores = network(torch.from_numpy(pixels))
+        scores = network(tensor(pixels))
     assert scores.keys() == labels.keys()
     for task, found in scores.items():
-        assert apart(found.numpy(), caffe["scores"][task]) < CLOSE
+        assert apart(array(found), caffe["scores"][task]) < CLOSE
 
     network.train()
     learner = torch.optim.SGD(network.parameters(), RATE, momentum=0.9, weight_decay=0.0001)
-    found = network(torch.from_numpy(pixels))
+    found = network(tensor(pixels))
     loss = sum(
-        torch.nn.functional.cross_entropy(found[task], torch.from_numpy(label))
+        torch.nn.functional.cross_entropy(found[task], torch.tensor(label.tolist()))
         for task, label in labels.items()
     )
     loss.backward()
@@ -224,8 +223,8 @@ def test_the_mirror_computes_and_learns_what_caffe_does(
     assert ours.keys() == learned
     largest = max(np.abs(caffe["gradients"][key]).max() for key in learned)
     for key, value in ours.items():
-        difference = np.abs(value.grad.numpy() - caffe["gradients"][key]).max()
+        difference = np.abs(array(value.grad) - caffe["gradients"][key]).max()
         assert difference < CLOSE * max(np.abs(caffe["gradients"][key]).max(), 0.01 * largest), key
     learner.step()
     for key, value in ours.items():
-        assert apart(value.detach().numpy(), caffe["weights"][key]) < CLOSE, key
+        assert apart(array(value), caffe["weights"][key]) < CLOSE, key

@@ -26,6 +26,7 @@ from support.foreign import (
     state_dict,
 )
 from support.initial_weights import refused
+from support.pytorch import torch_or_skip
 
 from netgen.network.residual import Backbone
 
@@ -260,7 +261,7 @@ def _touch(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["bare", "zip"])
 def test_a_pickle_with_code_is_refused_and_nothing_runs(kind: str) -> None:
-    pytest.importorskip("torch", reason="reading .pth needs torch, which only `netgen[torch]` has")
+    torch_or_skip()
     content = pickle.dumps({"conv1.weight": Payload()})
     if kind == "zip":
         archive = io.BytesIO()

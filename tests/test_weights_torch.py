@@ -1,8 +1,8 @@
-"""`netgen init --from` what torch saved, where torch is installed; `./run setup` does not do that.
+"""`netgen init --from` what torch saved, by the torch and torchvision that `./run test` installs.
 
-PyPI's torch brings gigabytes of CUDA. `pip install torch torchvision`, from wheels for the CPU if
-they are to be small, runs these tests; what they check of the numbers is checked without torch too,
-with the same names in safetensors (`test_weights_foreign.py`).
+They are Debian's, for CPUs; PyPI's bring gigabytes of CUDA. `./run setup` installs neither, and
+without them these tests are skipped. What they check of the numbers is checked without torch too,
+with the same names in safetensors (`test_weights_foreign.py`, `test_weights_vgg.py`).
 """
 
 from __future__ import annotations
@@ -26,32 +26,44 @@ from support.foreign import (
     state_dict,
 )
 from support.initial_weights import init, netgen
+from support.pytorch import torch_or_skip, torchvision_or_skip
 
-torch = pytest.importorskip("torch", reason="torch is not installed (pip install netgen[torch])")
+torch, tensor, array = torch_or_skip()
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 FROM = ("--variant", "resnet50-noun", "--from")
+SAME = 1e-4
+
+
+def tensors() -> dict[str, Any]:
+    """The narrow network's numbers, as torch has them."""
+    return {name: tensor(value) for name, value in state_dict(numbers()).items()}
+
+
+def proved(*words: str) -> dict[str, float]:
+    """Start from tv.pth and prove it; return how far apart each stage is."""
+    found = json.loads(init(*words, "tv.pth", "--style", "pytorch", "--prove", "--json").stdout)
+    return {one["stage"]: one["relative"] for one in found["proof"]}
 
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_what_torch_saved_starts_a_network_and_proves_to_be_the_same(nested: bool) -> None:
-    state: Any = {f"module.{k}": torch.tensor(v) for k, v in state_dict(numbers()).items()}
+    state: Any = {f"module.{name}": torch.nn.Parameter(v) for name, v in tensors().items()}
     torch.save({"state_dict": state, "epoch": 3} if nested else state, "tv.pth")
     build_for(TORCHS_MEAN, **TORCHVISION)
-    found = json.loads(init(*FROM, "tv.pth", "--style", "pytorch", "--prove", "--json").stdout)
-    assert [one["stage"] for one in found["proof"]][-1] == "pool5"
-    assert all(one["relative"] < 1e-4 for one in found["proof"])
+    apart_at = proved(*FROM)
+    assert [*apart_at][-1] == "pool5"
+    assert max(apart_at.values()) < SAME
 
 
 def test_brain_floats_are_converted_and_told() -> None:
-    state = {name: torch.tensor(v).bfloat16() for name, v in state_dict(numbers()).items()}
-    torch.save(state, "tv.pth")
+    torch.save({name: value.bfloat16() for name, value in tensors().items()}, "tv.pth")
     build_for(TORCHS_MEAN, **TORCHVISION)
     assert "arrays are bfloat16" in init(*FROM, "tv.pth", "--style", "pytorch").stdout
 
 
 def test_a_truncated_checkpoint_is_refused() -> None:
-    torch.save({name: torch.tensor(v) for name, v in state_dict(numbers()).items()}, "tv.pth")
+    torch.save(tensors(), "tv.pth")
     content = Path("tv.pth").read_bytes()
     build_for(TORCHS_MEAN, **TORCHVISION)
     for size in (40, len(content) // 2, len(content) - 10):
@@ -61,10 +73,22 @@ def test_a_truncated_checkpoint_is_refused() -> None:
         assert "damaged or truncated" in found.stderr
 
 
-def test_torchvision_s_own_resnet_50_computes_the_same_in_caffe() -> None:
-    torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
+def test_tensors_that_are_no_real_numbers_are_refused_by_name() -> None:
+    state = tensors()
+    state["layer1.0.conv2.weight"] = state["layer1.0.conv2.weight"] * 1j
+    torch.save(state, "tv.pth")
+    build_for(TORCHS_MEAN, **TORCHVISION)
+    found = netgen("init", *FROM, "tv.pth", "--style", "pytorch")
+    assert found.exit_code == 1
+    assert "layer1.0.conv2.weight: torch.complex64, no real numbers" in found.stderr
+
+
+# ---- torchvision's own networks -----------------------------------------------------------------
+
+
+def saved(network: Any) -> Any:
+    """Give a network random statistics, save it as tv.pth, and return it as it evaluates."""
     torch.manual_seed(1)
-    network = torchvision.models.resnet50(weights=None).eval()
     for part in network.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             part.weight.data.uniform_(0.5, 1)
@@ -72,11 +96,23 @@ def test_torchvision_s_own_resnet_50_computes_the_same_in_caffe() -> None:
             part.running_mean.normal_(0, 0.2)
             part.running_var.uniform_(0.5, 2)
     torch.save(network.state_dict(), "tv.pth")
-    build_for(TORCHS_MEAN, backbone=None, **TORCHVISION)
-    init(*FROM, "tv.pth", "--style", "pytorch")
-    pixels = photographs()
-    fed = np.ascontiguousarray(less(pixels, TORCHS_MEAN, TORCHS_DEVIATION)[:, ::-1])
+    return network.eval()
+
+
+def computed(part: Any) -> np.ndarray:
+    """What a part of torchvision's network makes of the photographs, N x C."""
+    fed = less(photographs(), TORCHS_MEAN, TORCHS_DEVIATION)[:, ::-1]
     with torch.inference_mode():
-        trunk = torch.nn.Sequential(*list(network.children())[:-1])
-        expected = trunk(torch.from_numpy(fed)).numpy().reshape(len(fed), -1)
-    assert apart(in_caffe_pool5(less(pixels, TORCHS_MEAN)), expected) < 1e-4
+        values: np.ndarray = array(part(tensor(fed)))
+    return values.reshape(len(fed), -1)
+
+
+def test_torchvision_s_own_resnet_50_computes_the_same_in_caffe() -> None:
+    torch.manual_seed(1)
+    network = saved(torchvision_or_skip().models.resnet50(weights=None))
+    build_for(TORCHS_MEAN, backbone=None, **TORCHVISION)
+    apart_at = proved(*FROM)
+    assert [*apart_at] == ["conv1", "res2", "res3", "res4", "res5", "pool5"]
+    assert max(apart_at.values()) < SAME
+    trunk = torch.nn.Sequential(*list(network.children())[:-1])
+    assert apart(in_caffe_pool5(less(photographs(), TORCHS_MEAN)), computed(trunk)) < SAME

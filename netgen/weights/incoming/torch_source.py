@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from netgen.system.text import listed
 from netgen.weights.incoming.naming import FIRST_STAGE, block_name
+from netgen.weights.incoming.torch_numbers import from_torch, load_torch, to_torch
 from netgen.weights.incoming.units import (
     STEM,
     Array,
@@ -26,7 +27,6 @@ from netgen.weights.incoming.units import (
     Unit,
     checked,
     in_halves,
-    program,
 )
 from netgen.weights.incoming.vgg import is_torchs, read_torchs
 
@@ -51,8 +51,7 @@ def read_torch(file: str, content: bytes, style: Style | None) -> Foreign:
     ForeignError
         It is damaged, holds other objects than tensors, or is another network.
     """
-    import torch
-
+    torch = load_torch(file)
     try:
         with warnings.catch_warnings():  # about pickles that others wrote
             warnings.simplefilter("ignore")
@@ -86,10 +85,12 @@ def read_torch(file: str, content: bytes, style: Style | None) -> Foreign:
     if not tensors:
         raise ForeignError(f"{file}: no tensors by name in it: give a state_dict")
     brain = [name for name, value in tensors.items() if value.dtype == torch.bfloat16]
-    state = {
-        str(name): (value.float() if value.dtype == torch.bfloat16 else value).numpy()
-        for name, value in tensors.items()
-    }
+    state = {}
+    for name, value in tensors.items():
+        try:
+            state[str(name)] = from_torch(torch, value)
+        except ValueError as error:
+            raise ForeignError(f"{file}: {name}: {error}: save it in float32") from None
     notes = (f"{len(brain)} of its arrays are bfloat16: no digit is won",) if brain else ()
     return _read(file, state, style, notes)
 
@@ -206,24 +207,24 @@ def _runner(file: str, units: Mapping[str, Unit], padded: bool | None) -> Run:
     """Return what runs the network in torch, from the numbers as the file has them."""
 
     def run(images: NDArray[np.float32]) -> dict[str, Array]:
-        torch = program(file, "torch")
+        torch = load_torch(file)
         functional = torch.nn.functional
 
         def unit(x: Any, name: str) -> Any:
             one = units[name]
             numbers = (one.kernel, one.bias)
-            kernel, bias = (None if n is None else torch.tensor(n).float() for n in numbers)
+            kernel, bias = (None if n is None else to_torch(torch, n) for n in numbers)
             x = functional.conv2d(x, kernel, bias, one.stride, one.kernel.shape[-1] // 2)
             n = one.normal
             if n is None:
                 return x
             mean, variance, gamma, beta = (
-                torch.tensor(part).float() for part in (n.mean, n.variance, n.gamma, n.beta)
+                to_torch(torch, part) for part in (n.mean, n.variance, n.gamma, n.beta)
             )
             return functional.batch_norm(x, mean, variance, gamma, beta, eps=n.eps)
 
         with torch.inference_mode():
-            x = functional.relu(unit(torch.from_numpy(images), STEM))
+            x = functional.relu(unit(to_torch(torch, images), STEM))
             found = {STEM: x}
             x = functional.max_pool2d(x, 3, 2, int(bool(padded)), ceil_mode=not padded)
             for name in (name[:5] for name in units if name.endswith("_branch2a")):
@@ -233,6 +234,6 @@ def _runner(file: str, units: Mapping[str, Unit], padded: bool | None) -> Run:
                 x = functional.relu(unit(x, f"{name}_branch2c") + shortcut)
                 found[name[:4]] = x
             found["pool5"] = x.mean((2, 3), keepdim=True)
-        return {name: values.numpy() for name, values in found.items()}
+        return {name: from_torch(torch, values) for name, values in found.items()}
 
     return run

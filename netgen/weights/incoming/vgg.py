@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netgen.weights.incoming.torch_numbers import from_torch, load_torch, to_torch
 from netgen.weights.incoming.units import (
     Array,
     Foreign,
@@ -22,7 +23,6 @@ from netgen.weights.incoming.units import (
     Style,
     checked,
     in_halves,
-    program,
 )
 
 STAGES = (2, 2, 3, 3, 3)  # convolutions between pools
@@ -129,15 +129,15 @@ def _runner(
     """Return what runs the network in torch; the stages are named as Caffe's blobs."""
 
     def run(images: NDArray[np.float32]) -> dict[str, Array]:
-        torch = program(file, "torch")
+        torch = load_torch(file)
         functional = torch.nn.functional
 
         def parts(name: str) -> Iterator[Any]:
-            return (torch.tensor(np.ascontiguousarray(part)).float() for part in numbers[name])
+            return (to_torch(torch, part) for part in numbers[name])
 
         found = {}
         with torch.inference_mode():
-            x = torch.from_numpy(images)
+            x = to_torch(torch, images)
             for stage, count in enumerate(STAGES, 1):
                 for index in range(1, count + 1):
                     x = functional.relu(
@@ -147,6 +147,6 @@ def _runner(
             x = x.flatten(1)
             for name in (name for name in FULL[:2] if name in numbers):
                 x = found[name] = functional.relu(functional.linear(x, *parts(name)))
-        return {name: values.numpy() for name, values in found.items()}
+        return {name: from_torch(torch, values) for name, values in found.items()}
 
     return run

@@ -170,6 +170,95 @@ def test_the_engines_tests_are_run_for_both_sources_or_for_the_users(
     assert said.splitlines()[-1] == f"python tests/engine_tests.py {run_on}"
 
 
+# ---- torch, for tests ---------------------------------------------------------------------------
+
+PROVIDE = """. ./run
+mkdir -p build
+[[ -d .venv ]] || "$PYTHON" -m venv --without-pip .venv
+provide_torch"""
+
+
+@pytest.fixture
+def distribution(checkout: Path, pretend: Path) -> Path:
+    """A distribution in which everything is installed; return where its modules are."""
+    write_program(pretend / "dpkg-query", "echo installed")
+    modules = checkout / "dist-packages"
+    for name in ("torch", "torchvision", "numpy"):
+        (modules / name).mkdir(parents=True)
+    (modules / "torch/__init__.py").write_text("def load(weights_only): pass\nof = 'Debian'")
+    (modules / "torchvision/__init__.py").touch()
+    with (checkout / "docker/caffe/packages.sh").open("a") as file:
+        file.write(f"DISTRIBUTION_MODULES={modules}\n")
+    return modules
+
+
+def provide(checkout: Path, pretend: Path) -> str:
+    """What ./run test says when it provides torch; it goes on, whatever comes of that."""
+    ended = run("/bin/bash", "-c", PROVIDE, cwd=checkout, env=path_with(pretend))
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr
+
+
+def seen(checkout: Path, program: str) -> bool:
+    """Whether .venv's Python runs a program that imports something."""
+    return run(checkout / ".venv/bin/python", "-c", program).returncode == 0
+
+
+def test_tests_see_the_distribution_s_torch_and_nothing_else_of_it(
+    checkout: Path, pretend: Path, distribution: Path
+) -> None:
+    assert provide(checkout, pretend) == ""
+    assert provide(checkout, pretend) == ""
+    assert seen(checkout, "import torch, torchvision; assert torch.of == 'Debian'")
+    assert not seen(checkout, "import numpy")
+
+
+def test_a_torch_that_pip_installed_hides_the_distribution_s(
+    checkout: Path, pretend: Path, distribution: Path
+) -> None:
+    provide(checkout, pretend)
+    (site,) = (checkout / ".venv/lib").glob("python3*/site-packages")
+    (site / "torch").mkdir()
+    (site / "torch/__init__.py").write_text("of = 'pip'")
+    assert seen(checkout, "import torch; assert torch.of == 'pip'")
+    write_program(pretend / "dpkg-query", "exit 1")  # nor is it asked for
+    assert provide(checkout, pretend) == ""
+    assert seen(checkout, "import torch; assert torch.of == 'pip'")
+    assert not seen(checkout, "import torchvision")
+
+
+def test_without_sudo_the_tests_go_on_without_torch_and_say_what_brings_it(
+    checkout: Path, pretend: Path
+) -> None:
+    said = provide(checkout, pretend)
+    install = "apt-get install --yes --no-install-recommends python3-torch python3-torchvision"
+    assert install in said
+    assert "the tests that need torch will be skipped, for the reason above" in said
+    assert not seen(checkout, "import torch")
+
+
+@pytest.mark.parametrize("content", ["def load(file): pass", "raise ImportError('too new')"])
+def test_a_torch_that_does_not_suit_is_not_seen(
+    checkout: Path, pretend: Path, distribution: Path, content: str
+) -> None:
+    (distribution / "torch/__init__.py").write_text(content)
+    assert "the tests that need torch will be skipped" in provide(checkout, pretend)
+    assert not seen(checkout, "import torchvision")
+
+
+@pytest.mark.parametrize(
+    ("word", "provides"), [("run_checks", True), ("run_tests_busy", True), ("set_up", False)]
+)
+def test_only_the_tests_install_torch(checkout: Path, word: str, provides: bool) -> None:
+    script = f"""
+    . ./run
+    BUSY_PROCESSES=1
+    prepare() {{ :; }}; install_caffe() {{ :; }}; check() {{ :; }}
+    provide_torch() {{ echo torch; }}
+    {word}"""
+    assert ("torch" in bash(script, cwd=checkout).splitlines()) == provides
+
+
 def test_shellcheck_finds_nothing() -> None:
     scripts = ["run", ".ci/run", BUILD, *map(str, sorted((ROOT / "docker").rglob("*.sh")))]
     result = run("shellcheck", "--external-sources", *scripts)

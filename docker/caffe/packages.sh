@@ -32,6 +32,13 @@ RUN_PACKAGES=(
 # What only the checks of ./run test need.
 CHECK_PACKAGES=(shellcheck)
 
+# What tests need that run torch: PyPI's brings gigabytes of CUDA. Where a distribution has no such
+# packages, these tests are skipped.
+TORCH_PACKAGES=(python3-torch python3-torchvision)
+# Their modules, with what they import and .venv may lack, among all others of the distribution's.
+TORCH_MODULES=(torch torchgen functorch torchvision sympy mpmath)
+DISTRIBUTION_MODULES=/usr/lib/python3/dist-packages
+
 # The distribution and its release, e.g. debian-12.
 distribution() {
   # shellcheck source=/dev/null  # read in a subshell, to keep its variables out of ours

@@ -19,6 +19,7 @@ from support.foreign import (
     TORCHVISION,
     apart,
     build_for,
+    in_caffe_fc7,
     in_caffe_pool5,
     less,
     numbers,
@@ -27,6 +28,8 @@ from support.foreign import (
 )
 from support.initial_weights import init, netgen
 from support.pytorch import torch_or_skip, torchvision_or_skip
+
+from netgen.network.residual import Backbone
 
 torch, tensor, array = torch_or_skip()
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
@@ -87,12 +90,12 @@ def test_tensors_that_are_no_real_numbers_are_refused_by_name() -> None:
 
 
 def saved(network: Any) -> Any:
-    """Give a network random statistics, save it as tv.pth, and return it as it evaluates."""
-    torch.manual_seed(1)
+    """Give a network random biases and statistics, save it as tv.pth; return it as it evaluates."""
     for part in network.modules():
+        if getattr(part, "bias", None) is not None:
+            part.bias.data.normal_(0, 0.2)
         if isinstance(part, torch.nn.BatchNorm2d):
             part.weight.data.uniform_(0.5, 1)
-            part.bias.data.normal_(0, 0.2)
             part.running_mean.normal_(0, 0.2)
             part.running_var.uniform_(0.5, 2)
     torch.save(network.state_dict(), "tv.pth")
@@ -116,3 +119,28 @@ def test_torchvision_s_own_resnet_50_computes_the_same_in_caffe() -> None:
     assert max(apart_at.values()) < SAME
     trunk = torch.nn.Sequential(*list(network.children())[:-1])
     assert apart(in_caffe_pool5(less(photographs(), TORCHS_MEAN)), computed(trunk)) < SAME
+
+
+def narrow_vgg16() -> Any:
+    """Torchvision's, an eighth as wide, for images of 64 x 64: at full size it has 550 MB."""
+    vgg = torchvision_or_skip().models.vgg
+    plan = [each if each == "M" else each // 8 for each in vgg.cfgs["D"]]
+    network = vgg.VGG(vgg.make_layers(plan), init_weights=False)
+    network.avgpool = torch.nn.Identity()  # as it is where the last maps are 7 x 7
+    for place, (into, out) in {0: (4 * 64, 512), 3: (512, 512), 6: (512, 5)}.items():
+        network.classifier[place] = torch.nn.Linear(into, out)
+    return network
+
+
+def test_torchvision_s_own_vgg_16_computes_the_same_in_caffe() -> None:
+    torch.manual_seed(1)
+    network = saved(narrow_vgg16())
+    build_for(TORCHS_MEAN, "vgg16-noun", Backbone(width=8))
+    apart_at = proved("--variant", "vgg16-noun", "--from")
+    assert [*apart_at] == [*(f"pool{stage}" for stage in range(1, 6)), "fc6", "fc7"]
+    assert max(apart_at.values()) < SAME
+    rectified = 5  # of its classifier's layers, those as far as fc7's ReLU
+    trunk = torch.nn.Sequential(
+        network.features, torch.nn.Flatten(), network.classifier[:rectified]
+    )
+    assert apart(in_caffe_fc7(less(photographs(), TORCHS_MEAN)), computed(trunk)) < SAME

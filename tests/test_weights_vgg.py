@@ -11,8 +11,14 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from safetensors.numpy import save
-from support.caffe_child import in_caffe
-from support.foreign import KERAS_MEAN, TORCHS_DEVIATION, TORCHS_MEAN, apart, less
+from support.foreign import (
+    KERAS_MEAN,
+    TORCHS_DEVIATION,
+    TORCHS_MEAN,
+    apart,
+    in_caffe_fc7,
+    less,
+)
 from support.initial_weights import netgen
 from support.networks import dataset, order
 
@@ -79,20 +85,6 @@ def kerass(layers: Layers) -> bytes:
     return content.getvalue()
 
 
-def full_7(nets: list[tuple[str, str]], fed: np.ndarray) -> list[np.ndarray]:
-    """In Caffe: what the last layer before the classifier gives."""
-    import caffe
-
-    found = []
-    for model, weights in nets:
-        net = caffe.Net(model, weights, caffe.TEST)
-        net.blobs["data"].reshape(*fed.shape)
-        net.blobs["data"].data[...] = fed
-        net.forward()
-        found.append(net.blobs["fc7"].data.copy())
-    return found
-
-
 def computed(layers: Layers, images: np.ndarray) -> np.ndarray:
     """The same by numpy, in double precision, from Oxford's weights."""
     x = images.astype(np.float64)
@@ -115,10 +107,7 @@ def convolved(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray
 
 
 def of_caffe(images: np.ndarray, mean: tuple[float, ...]) -> np.ndarray:
-    nets = [(str(NET / "deploy.prototxt"), str(NET / "initial.caffemodel"))]
-    fed = less(images, mean).astype(np.float32)
-    found: list[np.ndarray] = in_caffe(full_7, nets, fed, folder=Path.cwd()).value
-    return found[0]
+    return in_caffe_fc7(less(images, mean))
 
 
 def start(content: bytes, *options: str) -> str:

@@ -274,6 +274,23 @@ def in_caffe_pool5(fed: Array, folder: str = NETWORK) -> Array:
     return np.asarray(found[0]["pool5"], np.float32).reshape(len(fed), -1)
 
 
+def in_caffe_fc7(fed: Array, folder: str = "models/vgg16-noun") -> Array:
+    """What the last layer before the classifier gives, of the Caffe VGG-16 with these weights."""
+    net = (f"{folder}/deploy.prototxt", f"{folder}/initial.caffemodel")
+    found: Array = in_caffe(_fc7, *net, fed, folder=Path.cwd()).value
+    return found
+
+
+def _fc7(model: str, weights: str, fed: Array) -> Array:
+    import caffe
+
+    net = caffe.Net(model, weights, caffe.TEST)
+    net.blobs["data"].reshape(*fed.shape)
+    net.blobs["data"].data[...] = fed
+    net.forward()
+    return np.array(net.blobs["fc7"].data)
+
+
 def apart(ours: Array, theirs: Array) -> float:
     """The largest difference, as a share of the largest value."""
     assert ours.shape == theirs.shape

@@ -274,6 +274,31 @@ def test_a_pickle_with_code_is_refused_and_nothing_runs(kind: str) -> None:
     assert not Path("touched").exists()
 
 
+def test_torchscript_is_refused_and_nothing_of_it_runs() -> None:
+    torch = torch_or_skip().torch
+
+    class Program(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self) -> bool:
+            return self.training
+
+        @torch.jit.export  # type: ignore[untyped-decorator]
+        def __getstate__(self) -> bool:
+            return self.training
+
+        @torch.jit.export  # type: ignore[untyped-decorator]
+        def __setstate__(self, state: bool) -> None:
+            torch.save(torch.ones(1), "touched")
+            self.training = state
+
+    saved = io.BytesIO()
+    torch.jit.save(torch.jit.script(Program()), saved)
+    told = refuse(saved.getvalue(), *PYTORCH)
+    assert "TorchScript, a program: refused, and nothing of it was run" in told
+    assert not Path("touched").exists()
+    torch.jit.load(io.BytesIO(saved.getvalue()))
+    assert Path("touched").exists()
+
+
 def test_a_package_is_told_apart_and_the_weights_in_it_are_named() -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:

@@ -32,6 +32,9 @@ from netgen.weights.incoming.vgg import is_torchs, read_torchs
 
 EPSILON = 1e-5  # of torch's BatchNorm2d; files do not have it
 NESTED = ("state_dict", "model", "model_state_dict", "state_dict_ema")  # of checkpoints
+# Of TorchScript's archives alone. Torch before 2.6 runs what they hold when it loads them, whatever
+# `weights_only` says. Names in archives are not compressed: these bytes are in every such file.
+TORCHSCRIPT = b"constants.pkl"
 PREFIX = re.compile(r"^(module\.|model\.|backbone\.|encoder\.)+")
 BLOCK = re.compile(r"layer([1-4])\.(\d+)\.conv1\.weight")
 BRANCHES = {  # He's branch -> torchvision's convolution and normalisation
@@ -40,6 +43,9 @@ BRANCHES = {  # He's branch -> torchvision's convolution and normalisation
     "branch2b": ("conv2", "bn2"),
     "branch2c": ("conv3", "bn3"),
 }
+REFUSED = (
+    "refused, and nothing of it was run. Load it where you trust it, and save its state_dict alone"
+)
 State = Mapping[str, NDArray[Any]]
 
 
@@ -51,6 +57,8 @@ def read_torch(file: str, content: bytes, style: Style | None) -> Foreign:
     ForeignError
         It is damaged, holds other objects than tensors, or is another network.
     """
+    if TORCHSCRIPT in content:
+        raise ForeignError(f"{file}: TorchScript, a program: {REFUSED}")
     torch = load_torch(file)
     try:
         with warnings.catch_warnings():  # about pickles that others wrote
@@ -60,8 +68,7 @@ def read_torch(file: str, content: bytes, style: Style | None) -> Foreign:
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise ForeignError(
                 f"{file}: a pickle with other objects than tensors, which could execute anything:"
-                " refused, and nothing of it was run. Load it where you trust it, and save its"
-                " state_dict alone"
+                f" {REFUSED}"
             ) from None
         raise _damaged(file) from None
     except (

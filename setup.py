@@ -70,7 +70,8 @@ setup(
         "experiment": ["scipy"],
         # netgen export --onnx, and --engine onnx.
         "onnx": ["onnx>=1.16", "onnxruntime"],
-        # netgen init --from FILE of torchvision, timm, Keras; keras itself is for --prove.
+        # netgen init --from FILE of torchvision, timm, Keras; keras itself is for --prove. There is
+        # no torch in dev: ./run test installs the distribution's (docker/caffe/packages.sh).
         "torch": ["safetensors>=0.4", "torch>=1.13"],
         "keras": ["h5py>=3", "keras>=3"],
         # ./run mutants: not in dev, because it brings much that nothing else needs.

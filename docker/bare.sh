@@ -11,7 +11,7 @@ shopt -s inherit_errexit
 
 SUITES="bookworm trixie" # debian-12 and debian-13 of caffe/packages.sh
 MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-GIB_NEEDED=8 # the root with all packages, the demo, and what the tests write
+GIB_NEEDED=9 # the root with all packages, those that only tests need too, the demo, and what the tests write
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CLONE=$(dirname "$HERE")

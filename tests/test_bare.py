@@ -171,7 +171,7 @@ def test_what_is_no_release_is_told_those_there_are(words: tuple[str, ...]) -> N
         ("id() { echo 1000; }", "takes root", "Next: sudo ./run bare trixie"),
         ("hide debootstrap", "there is no debootstrap here", "Next: apt-get install debootstrap"),
         ("unshare() { return 1; }", "no mount and process namespaces", "a virtual machine"),
-        ("df() { echo 3; }", "takes 8 GiB, and ", "Next: make room there"),
+        ("df() { echo 3; }", "takes 9 GiB, and ", "Next: make room there"),
         (
             "findmnt() { printf '%s\\n' / $PWD/build/bare-trixie/proc $PWD/build/bare-trixie2; }",
             "something is mounted in {clone}/build/bare-trixie, which would be removed: "

@@ -274,6 +274,16 @@ def test_a_pickle_with_code_is_refused_and_nothing_runs(kind: str) -> None:
     assert not Path("touched").exists()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"\x80\x02.", b"\x80\x02e.", b"\x80\x02\x88K\x01K\x02s."],
+    ids=["nothing on its stack", "no list", "a number as a dict"],
+)
+def test_a_pickle_that_no_program_wrote_is_damaged(content: bytes) -> None:
+    torch_or_skip()
+    assert "begins like a file of torch's, but is damaged" in refuse(content, *PYTORCH)
+
+
 def test_torchscript_is_refused_and_nothing_of_it_runs() -> None:
     torch = torch_or_skip().torch
 

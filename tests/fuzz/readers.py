@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import save
 from support import cifar100, foreign
+from support.pytorch import torch_or_skip
 from support.trained_network import Trained
 
 RUN, RESULT = "runs/xs", "results/xs.json"
@@ -72,6 +74,8 @@ class Reader:
 
 CURVES = ("figure", "curves", "--out", "out/c.png")
 STARTED, STYLE = f"{foreign.NETWORK}/train_val.prototxt", ("--style", "caffe")
+# As torch saves since 1.6, and before; where there is no torch, the others stay.
+TORCHS = (("torch", STYLE, 4), ("old torch", STYLE, 4)) if find_spec("torch") else ()
 NET, SOLVER = "models/xs/train_val.prototxt", "solvers/xs.prototxt"
 READERS = (
     Reader("prototxt", NET, ("count", NET)),
@@ -106,8 +110,9 @@ READERS = (
            4),
     *(Reader(f"weights as {kind}", f"{kind}.weights",
              ("init", "--net", STARTED, "--from", f"{kind}.weights", *style,
-              "--out", "out/i.caffemodel"), 2)
-      for kind, style in (("ONNX", STYLE), ("safetensors", STYLE), ("Keras", ()))),
+              "--out", "out/i.caffemodel"), cost)
+      for kind, style, cost in (("ONNX", STYLE, 2), ("safetensors", STYLE, 2), ("Keras", (), 2),
+                                *TORCHS)),
     Reader("exported network", "xs.onnx", ("predict", "photo.png", "--weights", "xs.onnx")),
     # Nine whole images beside the changed one, which may be left out.
     Reader("image of a dataset", "images/a/0.jpeg",
@@ -156,6 +161,11 @@ def _write_foreign(folder: Path) -> None:
     (folder / "Keras.weights").write_bytes(
         foreign.keras_file(foreign.numbers(biases=True), since_2019=True)
     )
+    if TORCHS:
+        torch, tensor, _ = torch_or_skip()
+        state = {name: tensor(value) for name, value in foreign.state_dict(parts).items()}
+        torch.save(state, folder / "torch.weights")
+        torch.save(state, folder / "old torch.weights", _use_new_zipfile_serialization=False)
 
 
 def _save(pixels: NDArray[np.uint8], file: Path) -> None:

@@ -25,8 +25,9 @@ from types import ModuleType
 
 import data_prep
 import netgen
-from fuzz.readers import READERS
+from fuzz.readers import READERS, TORCHS
 from netgen.commands.cli import main
+from netgen.weights.incoming.torch_numbers import load_torch
 
 # Seconds of computing, and of waiting: who waits so long on a busy machine waits for ever.
 COMPUTING, WAITING = 10.0, 90.0
@@ -103,11 +104,13 @@ def remember_the_paper(files: Path) -> None:
 
 @cache
 def _load() -> None:
-    """Import all of netgen, which never imports Caffe into its own process."""
+    """Import all of netgen, which never imports Caffe into its own process, and torch."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for package in (netgen, data_prep):
             _load_all(package)
+    if TORCHS:
+        load_torch("a fuzzer")
 
 
 def _load_all(package: ModuleType) -> None:

@@ -249,14 +249,18 @@ def test_a_torch_that_does_not_suit_is_not_seen(
 @pytest.mark.parametrize(
     ("word", "provides"), [("run_checks", True), ("run_tests_busy", True), ("set_up", False)]
 )
-def test_only_the_tests_install_torch(checkout: Path, word: str, provides: bool) -> None:
+def test_only_the_tests_provide_torch_and_a_software_gpu(
+    checkout: Path, word: str, provides: bool
+) -> None:
     script = f"""
     . ./run
     BUSY_PROCESSES=1
     prepare() {{ :; }}; install_caffe() {{ :; }}; check() {{ :; }}
     provide_torch() {{ echo torch; }}
+    build_for_tests() {{ echo software GPU; }}
     {word}"""
-    assert ("torch" in bash(script, cwd=checkout).splitlines()) == provides
+    said = bash(script, cwd=checkout).splitlines()
+    assert (said.count("torch"), said.count("software GPU")) == (provides, provides)
 
 
 def test_shellcheck_finds_nothing() -> None:

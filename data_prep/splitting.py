@@ -59,7 +59,7 @@ def draw(ledger: Ledger, source: ImageSource, group: bool) -> None:
             "CREATE UNIQUE INDEX IF NOT EXISTS by_position ON items (split, position)"
         )
     for split in SPLITS:
-        _check_split(ledger, source, split)
+        _check_split(ledger, source, split, group)
 
 
 def count_classes(ledger: Ledger, source: ImageSource) -> list[ClassCount]:
@@ -188,12 +188,14 @@ def _check_images(ledger: Ledger) -> None:
         )
 
 
-def _check_split(ledger: Ledger, source: ImageSource, split: SplitName) -> None:
+def _check_split(ledger: Ledger, source: ImageSource, split: SplitName, group: bool) -> None:
     count = ledger.count(split)
     if count == 0:
+        together = ", copies of one image all on one side (unless --split-duplicates)"
         raise DataError(
             f"no {split} images: of the n of each class of {source.finest!r}, floor(0.8 n) train"
-            " and the rest test; add images, or give the split in the source"
+            f" and the rest test{together if group else ''}; add images, or give the split in the"
+            " source"
         )
     if count > MOST_RECORDS:
         raise DataError(f"more than {MOST_RECORDS:,} {split} images: make several datasets")

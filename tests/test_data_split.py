@@ -328,6 +328,13 @@ def test_each_class_is_warned_of_by_what_it_lacks_and_a_few_names_stand_for_many
     ]
 
 
+def test_copies_of_one_image_make_no_two_splits_and_the_message_says_what_would() -> None:
+    items = [item(f"{i}", 0) for i in range(5)]
+    with pytest.raises(DataError, match=r"no train images: .* \(unless --split-duplicates\)"):
+        drawn(items, dict.fromkeys("01234", b"the same"), group=True)
+    assert len(drawn(items, dict.fromkeys("01234", b"the same"), group=False)) == 5
+
+
 def test_a_split_may_have_as_many_images_as_caffe_counts_and_not_one_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.caffe_child import in_caffe
 from support.cost import counted, resident
+from support.paths import ZOO
 from support.prototxt import conv, fc, image, node, normalised, pool, resnet50
 
 from netgen.caffe.schema import parse_net
@@ -94,6 +95,11 @@ def test_in_place_and_shared_blobs_are_one_activation() -> None:
     shared = net + node("ReLU", "r", "data", "data") + node("Flatten", "flat", "data")
     assert counted(shared).activation_bytes == alone
     assert counted(net + node("ReLU", "r", "data")).activation_bytes == 2 * alone
+
+
+def test_a_networks_activations_are_those_of_its_layers() -> None:
+    for cost in (counted(ZOO.read_text()), counted(ZOO.read_text(), "TRAIN")):
+        assert sum(each.activation_bytes for each in cost.layers) == cost.activation_bytes > 0
 
 
 def test_what_no_loss_depends_on_has_no_gradient() -> None:

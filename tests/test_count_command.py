@@ -94,6 +94,20 @@ def test_json_has_all_that_the_table_has_and_shapes(net: Path) -> None:
     assert (cost["complete"], cost["notices"]) == (True, [])
 
 
+def test_json_says_what_each_layer_reads_who_reads_it_and_what_it_keeps(net: Path) -> None:
+    cost = counted(net, "--input", "data=3x9x9")
+    layers = {layer["name"]: layer for layer in cost["layers"]}
+    assert layers["fc"]["bottoms"] == layers["conv"]["tops"]
+    # The ReLU overwrites what the convolution made: whoever comes later reads the ReLU.
+    assert layers["conv"]["readers"] == ["relu"]
+    assert layers["relu"]["readers"] == ["fc"]
+    assert (layers["label"]["readers"], layers["loss"]["readers"]) == (["loss"], [])
+    assert layers["conv"]["activation_bytes"] == 4 * (4 * 8 * 4 * 4)
+    assert layers["relu"]["activation_bytes"] == 0
+    of_layers = sum(layer["activation_bytes"] for layer in cost["layers"])
+    assert of_layers == cost["activation_bytes"]
+
+
 def test_a_row_a_layer_tells_its_shapes_and_costs(net: Path) -> None:
     lines = run(net, "--layers", "--input", "data=3x9x9").output.splitlines()
     assert lines[0].split() == ["layer", "type", "tops", "parameters", "multiply-adds", "buffers"]

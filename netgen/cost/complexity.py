@@ -25,7 +25,7 @@ from netgen.cost.shaping import (
     owned_blobs,
     unknown_types,
 )
-from netgen.cost.wiring import Wired, WiringError, wire
+from netgen.cost.wiring import Version, Wired, WiringError, wire
 
 CARRIES_LABELS = {"Flatten", "Power", "Slice", "Split"}
 # Layer types whose second bottom holds one label per image.
@@ -40,7 +40,7 @@ READS_LABELS = {
 
 @dataclass(frozen=True)
 class Top:
-    """A blob that a layer makes: its name, and its shape or None where that is unknown."""
+    """A blob that a layer makes or reads: its name, and its shape or None where it is unknown."""
 
     name: str
     shape: Shape | None
@@ -54,8 +54,11 @@ class LayerCost:
     ----------
     name, type
         As in the prototxt.
-    tops
-        The blobs it makes.
+    bottoms, tops
+        The blobs it reads, and those it makes.
+    readers
+        The layers that read what it makes, in order; a layer that works in place is the one reader
+        of what it overwrites.
     blobs
         Shapes of its parameter blobs, shared ones included.
     parameters, trainable
@@ -63,6 +66,8 @@ class LayerCost:
         learning rate other than 0 (BatchNorm's three blobs are never trained).
     multiply_adds
         For the whole batch; a multiplication and its addition count as one.
+    activation_bytes
+        Bytes of its tops, without those that are in the storage of a bottom.
     buffer_bytes
         Bytes that it keeps for itself, in addition to its tops.
     known
@@ -71,11 +76,14 @@ class LayerCost:
 
     name: str
     type: str
+    bottoms: tuple[Top, ...]
     tops: tuple[Top, ...]
+    readers: tuple[str, ...]
     blobs: tuple[Shape, ...] = ()
     parameters: int = 0
     trainable: int = 0
     multiply_adds: int = 0
+    activation_bytes: int = 0
     buffer_bytes: int = 0
     known: bool = True
 
@@ -208,7 +216,8 @@ def _cost(
         else Buffers()
         for layer, result, want in zip(wired, shaped, wants, strict=True)
     ]
-    layers = tuple(map(_layer_cost, wired, shaped, owned, kept))
+    readers = _readers(wired)
+    layers = tuple(map(_layer_cost, wired, shaped, owned, kept, readers))
     parameters = sum(layer.parameters for layer in layers)
     values, gradients = memory.blob_elements(wired)
     batch = _batch(wired)
@@ -243,20 +252,39 @@ def _batch(wired: Sequence[Wired]) -> int:
     return next((max(top.shape[0], 1) for top in tops if top.batched and top.shape), 1)
 
 
+def _readers(wired: Sequence[Wired]) -> list[tuple[str, ...]]:
+    """List the layers that read each layer's tops."""
+    readers: dict[Version, list[int]] = {}
+    for index, layer in enumerate(wired):
+        for bottom in layer.bottoms:
+            readers.setdefault(bottom, []).append(index)
+    found = ({index for top in layer.tops for index in readers.get(top, ())} for layer in wired)
+    return [tuple(wired[index].layer.name for index in sorted(each)) for each in found]
+
+
 def _layer_cost(
-    wired: Wired, result: Made | None, owned: Sequence[Blob], kept: Buffers
+    wired: Wired,
+    result: Made | None,
+    owned: Sequence[Blob],
+    kept: Buffers,
+    readers: tuple[str, ...],
 ) -> LayerCost:
     layer = wired.layer
-    tops = tuple(Top(top.name, top.shape) for top in wired.tops)
+    bottoms, tops = (
+        tuple(Top(blob.name, blob.shape) for blob in blobs) for blobs in (wired.bottoms, wired.tops)
+    )
     if not result:
-        return LayerCost(layer.name, layer.type, tops, known=False)
+        return LayerCost(layer.name, layer.type, bottoms, tops, readers, known=False)
     return LayerCost(
         layer.name,
         layer.type,
+        bottoms,
         tops,
+        readers,
         result.blobs,
         parameters=sum(blob.size for blob in owned),
         trainable=sum(blob.size for blob in owned if blob.trainable),
         multiply_adds=result.multiply_adds,
+        activation_bytes=FLOAT * memory.stored_elements(wired),
         buffer_bytes=FLOAT * sum(kept),
     )

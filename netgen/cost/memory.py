@@ -104,6 +104,14 @@ def _drop_unused(wired: Sequence[Wired], wants: list[list[bool]]) -> None:
         useful.update(bottom for bottom in layer.bottoms if leads)
 
 
+def stored_elements(layer: Wired) -> int:
+    """Count the elements of a layer's tops that have storage of their own; of unknown shape: 0."""
+    if layer.layer.type == "Parameter":  # its top is its blob
+        return 0
+    own = (top.shape for top in layer.tops if top.storage is top)
+    return sum(prod(shape) for shape in own if shape is not None)
+
+
 def blob_elements(wired: Sequence[Wired]) -> tuple[Buffers, Buffers]:
     """Count the elements of all blobs' values, and of the gradients that are marked as computed.
 

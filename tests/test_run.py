@@ -249,7 +249,7 @@ def test_a_torch_that_does_not_suit_is_not_seen(
 @pytest.mark.parametrize(
     ("word", "provides"), [("run_checks", True), ("run_tests_busy", True), ("set_up", False)]
 )
-def test_only_the_tests_provide_torch_and_a_software_gpu(
+def test_only_the_tests_provide_torch_a_browser_and_a_software_gpu(
     checkout: Path, word: str, provides: bool
 ) -> None:
     script = f"""
@@ -257,10 +257,22 @@ def test_only_the_tests_provide_torch_and_a_software_gpu(
     BUSY_PROCESSES=1
     prepare() {{ :; }}; install_caffe() {{ :; }}; check() {{ :; }}
     provide_torch() {{ echo torch; }}
+    provide_browser() {{ echo browser; }}
     build_for_tests() {{ echo software GPU; }}
     {word}"""
     said = bash(script, cwd=checkout).splitlines()
-    assert (said.count("torch"), said.count("software GPU")) == (provides, provides)
+    for what in ("torch", "browser", "software GPU"):
+        assert said.count(what) == provides
+
+
+def test_without_sudo_the_tests_go_on_without_a_browser_and_say_what_brings_it(
+    checkout: Path, pretend: Path
+) -> None:
+    script = ". ./run; mkdir -p build; provide_browser"
+    ended = run("/bin/bash", "-c", script, cwd=checkout, env=path_with(pretend))
+    assert ended.returncode == 0
+    assert "apt-get install --yes --no-install-recommends chromium\n" in ended.stderr
+    assert "the tests that need a browser will be skipped, for the reason above" in ended.stderr
 
 
 def test_shellcheck_finds_nothing() -> None:

@@ -39,6 +39,9 @@ TORCH_PACKAGES=(python3-torch python3-torchvision)
 TORCH_MODULES=(torch torchgen functorch torchvision sympy mpmath)
 DISTRIBUTION_MODULES=/usr/lib/python3/dist-packages
 
+# What tests need that look at pages. Where a distribution has no such package, they are skipped.
+BROWSER_PACKAGES=(chromium)
+
 # The distribution and its release, e.g. debian-12.
 distribution() {
   # shellcheck source=/dev/null  # read in a subshell, to keep its variables out of ours

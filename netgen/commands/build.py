@@ -19,6 +19,7 @@ from netgen.commands.shared_options import (
     differs,
     find_variant,
     load_dataset,
+    option_words,
     solver_mode_option,
 )
 from netgen.network.dataset import Dataset
@@ -211,21 +212,7 @@ def _command_line(ctx: click.Context, variant: str) -> str:
 
     The files' headers hold it, so it must not depend on how many variants were made at once.
     """
-    words = ["netgen", "build", "--variant", variant]
-    for option in ctx.command.params:
-        name = option.name or ""
-        value = ctx.params.get(name)
-        if name in NOT_IN_HEADERS or value is None or value == option.get_default(ctx):
-            continue
-        flag = option.opts[0]
-        if isinstance(value, bool):
-            words += option.opts if value else option.secondary_opts
-        elif option.multiple:
-            words += [word for each in value for word in (flag, each)]
-        else:
-            listed = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words += [flag, listed]
-    return shlex.join(words)
+    return shlex.join(["netgen", "build", "--variant", variant, *option_words(ctx, NOT_IN_HEADERS)])
 
 
 def _check(texts: dict[Path, str]) -> None:

@@ -34,6 +34,7 @@ COMMANDS = (
     "predict",
     "export",
     "figure",
+    "page",
     "study",
     "experiment",
     "cluster",

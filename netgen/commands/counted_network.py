@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from netgen.commands.network_options import RequestedNetwork
 from netgen.commands.shared_options import find_variant, load_dataset, with_options
 
 if TYPE_CHECKING:  # protobuf loads slowly, and `netgen --help` does not need it
-    from netgen.caffe.caffe_pb2 import NetParameter
+    from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter
     from netgen.caffe.schema import Phase
     from netgen.cost.complexity import NetCost
 
@@ -103,9 +103,20 @@ def state_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class CountedNetwork:
-    """A network, what it costs in one phase, and all notices: of its file, and of the count."""
+    """A network in one phase.
+
+    Attributes
+    ----------
+    net, layers
+        The network, and the layers of the phase.
+    cost
+        What it costs, with one entry per layer.
+    notices
+        Of its file, and of the count.
+    """
 
     net: NetParameter
+    layers: tuple[LayerParameter, ...]
     cost: NetCost
     notices: tuple[str, ...]
 
@@ -138,8 +149,8 @@ def counted_file(file: str, state: RequestedState) -> CountedNetwork:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         net = read_net(file)
-        cost = _count(net, file, state, state.inputs)
-    return CountedNetwork(net, cost, (*(str(one.message) for one in caught), *cost.notices))
+        counted = _count(net, file, state, state.inputs)
+    return replace(counted, notices=(*(str(one.message) for one in caught), *counted.notices))
 
 
 def counted_variant(
@@ -163,21 +174,22 @@ def counted_variant(
     images = data.images
     shape = (images.channels, images.height, images.width)
     known = {"data": shape} if found.row.is_trained else {}
-    cost = _count(net, f"variant {variant}", state, known | dict(state.inputs))
-    return CountedNetwork(net, cost, cost.notices)
+    return _count(net, f"variant {variant}", state, known | dict(state.inputs))
 
 
 def _count(
     net: NetParameter, name: str, state: RequestedState, inputs: Mapping[str, Sizes]
-) -> NetCost:
-    from netgen.caffe.schema import SchemaError
+) -> CountedNetwork:
+    from netgen.caffe.schema import SchemaError, layers_in
     from netgen.cost.complexity import count
 
     try:
         phase = _phase(net, state)
-        return count(net, phase, stages=state.stages, level=state.level, inputs=inputs)
+        cost = count(net, phase, stages=state.stages, level=state.level, inputs=inputs)
     except SchemaError as error:
         raise SchemaError(f"{name}: {error}") from None
+    layers = layers_in(net, phase, state.stages, state.level)
+    return CountedNetwork(net, tuple(layers), cost, cost.notices)
 
 
 def _phase(net: NetParameter, state: RequestedState) -> Phase:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -44,6 +44,32 @@ def with_options(
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def option_words(ctx: click.Context, without: Collection[str] = ()) -> list[str]:
+    """Return the options of a command as they would be typed, without those at their defaults.
+
+    `without` has the names of options to leave out.
+    """
+    words: list[str] = []
+    for option in ctx.command.params:
+        name = option.name or ""
+        value = ctx.params.get(name)
+        omitted = name in without or isinstance(option, click.Argument)
+        if omitted or value is None or value == option.get_default(ctx):
+            continue
+        flag = option.opts[0]
+        if isinstance(value, bool):
+            words += option.opts if value else option.secondary_opts
+        elif option.multiple:
+            words += [word for each in value for word in (flag, _word(each))]
+        else:
+            words += [flag, _word(value)]
+    return words
+
+
+def _word(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def jobs_option(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -7,6 +7,8 @@ __all__ = [
     "curves",
     "drawing",
     "layout",
+    "page",
     "predictions",
+    "shapes",
     "style",
 ]

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from netgen.figures.shapes import RADIUS, TEXT, box_height, text_width
 from netgen.network.blocks import Block, ConvUnit, Size, stages
@@ -74,9 +74,13 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Panel:
-    """The networks under one title: a network of several tasks, or several of one task each."""
+    """The networks under one title: a network of several tasks, or several of one task each.
+
+    `first` is the number of the first of them among all networks of the picture.
+    """
 
     networks: tuple[ResidualNetwork, ...]
+    first: int
     box: float  # width of a box
     pitch: float  # from column to column
     width: float
@@ -192,7 +196,12 @@ def _rows(networks: Sequence[ResidualNetwork]) -> Iterator[GridRow]:
 def panels(networks: Sequence[ResidualNetwork], left: float, width: float = 0.0) -> list[Panel]:
     """Return the panels side by side from `left`, together at least `width` wide."""
     box = max(text_width(text) for net in networks for text in _texts(net)) + 10
-    found = [_panel(tuple(group), box, left) for group in _by_title(networks)]
+    together = _by_title(networks)
+    firsts = accumulate(map(len, together), initial=0)
+    found = [
+        _panel(tuple(group), first, box, left)
+        for group, first in zip(together, firsts, strict=False)
+    ]
     spare = max(0, width - sum(panel.width + PANEL_GAP for panel in found)) / len(found)
     placed = []
     for panel in found:
@@ -201,13 +210,13 @@ def panels(networks: Sequence[ResidualNetwork], left: float, width: float = 0.0)
     return placed
 
 
-def _panel(networks: tuple[ResidualNetwork, ...], box: float, left: float) -> Panel:
+def _panel(networks: tuple[ResidualNetwork, ...], first: int, box: float, left: float) -> Panel:
     tasks = [head.task for net in networks for head in net.heads]
     crossed = any(is_crossed(net, place(block)) for net in networks for block in net.towers)
     gap = CROSS_GAP + CROSSING * len(tasks) if crossed else GAP
     names = max(text_width(task, TITLE, bold=True) for task in tasks)
     pitch = max(box + gap, names + 10)
-    panel = Panel(networks, box, pitch, pitch * len(tasks), left)
+    panel = Panel(networks, first, box, pitch, pitch * len(tasks), left)
     return replace(panel, width=max(panel.width, *(text_width(t, TITLE) for t in panel.titles)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 
 from netgen.figures.grid import (
@@ -28,6 +29,7 @@ from netgen.figures.grid import (
     rows,
     unit_text,
 )
+from netgen.figures.layers_of import block_layers, head_layers, norm_layers, unit_layers
 from netgen.figures.shapes import (
     RADIUS,
     TEXT,
@@ -35,6 +37,7 @@ from netgen.figures.shapes import (
     Box,
     Element,
     Label,
+    Part,
     Picture,
     Point,
     Sum,
@@ -117,45 +120,53 @@ def _panel(panel: Panel, places: dict[str, GridRow]) -> Iterator[Element]:
     yield Label(middle, TITLES - 36, title, TITLE, bold=True)
     yield Label(middle, TITLES - 17, subtitle)
     columns = iter(panel.columns)
-    for net in panel.networks:
+    for number, net in enumerate(panel.networks, panel.first):
         xs = {head.task: next(columns) for head in net.heads}
-        yield from _network(net, xs, panel, places)
+        yield from _network(net, number, xs, panel, places)
 
 
 def _network(
-    net: ResidualNetwork, xs: dict[str, float], panel: Panel, places: dict[str, GridRow]
+    net: ResidualNetwork,
+    number: int,
+    xs: dict[str, float],
+    panel: Panel,
+    places: dict[str, GridRow],
 ) -> Iterator[Element]:
     """Yield a network with its tasks' columns at `xs`; shared blocks are in the middle."""
     centre = sum(xs.values()) / len(xs)
     owner = net.heads[0].task if len(xs) == 1 else None
-    yield Label(centre, places["image"].middle, "image")
-    yield from _layer(centre, panel.box, places["conv1"], (unit_text(net.conv1),), owner)
+    part = partial(Part, number)
+    image, stem = part((net.conv1.bottom,)), part(unit_layers(net.conv1))
+    yield Label(centre, places["image"].middle, "image", of=image)
+    yield from _layer(centre, panel.box, places["conv1"], (unit_text(net.conv1),), owner, stem)
     if net.pool1:
-        yield from _layer(centre, panel.box, places["pool1"], POOL1, owner)
+        yield from _layer(centre, panel.box, places["pool1"], POOL1, owner, part((net.pool1,)))
     for task, x in xs.items():
         for group in groups(net, task):
             row, own = places[place(group[0])], group[0].task
-            yield from _block(group, x if own else centre, panel.box, row, own or owner)
-            yield from _cross_wires(net, group[0], xs, panel, row)
-    yield from _parting(net, xs, centre, panel.box, places)
+            layers = part(tuple(layer for block in group for layer in block_layers(block)))
+            yield from _block(group, x if own else centre, panel.box, row, own or owner, layers)
+            yield from _cross_wires(net, number, group[0], xs, panel, row)
+    yield from _parting(net, number, xs, centre, panel.box, places)
     for head in net.heads:
-        yield from _head(head, xs[head.task], panel.box, places["head"])
+        layers = part(head_layers(head))
+        yield from _head(head, xs[head.task], panel.box, places["head"], layers)
 
 
 def _layer(
-    x: float, width: float, row: GridRow, lines: tuple[str, ...], task: str | None
+    x: float, width: float, row: GridRow, lines: tuple[str, ...], task: str | None, of: Part
 ) -> Iterator[Element]:
     yield Wire(WireKind.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
-    yield Box(x, row.middle, width, lines, task)
+    yield Box(x, row.middle, width, lines, task, of)
     yield Wire(WireKind.FLOW, ((x, row.box_bottom), (x, row.bottom)))
 
 
 def _block(
-    group: list[Block], x: float, width: float, row: GridRow, task: str | None
+    group: list[Block], x: float, width: float, row: GridRow, task: str | None, of: Part
 ) -> Iterator[Element]:
     block = group[0]
     yield Wire(WireKind.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
-    yield Box(x, row.middle, width, block_lines(block), task)
+    yield Box(x, row.middle, width, block_lines(block), task, of)
     yield Wire(WireKind.FLOW, ((x, row.box_bottom), (x, row.sum - RADIUS)), arrow=True)
     yield Sum(x, row.sum)
     yield Wire(WireKind.FLOW, ((x, row.sum + RADIUS), (x, row.bottom)))
@@ -189,7 +200,12 @@ def _reach(offset: float) -> float:
 
 
 def _cross_wires(
-    net: ResidualNetwork, block: Block, xs: dict[str, float], panel: Panel, row: GridRow
+    net: ResidualNetwork,
+    number: int,
+    block: Block,
+    xs: dict[str, float],
+    panel: Panel,
+    row: GridRow,
 ) -> Iterator[Wire]:
     """Yield what other tasks add to a block's sum: each runs down the gap beside that block."""
     weighted = {cross.name for other in net.towers for cross in other.cross}
@@ -202,6 +218,7 @@ def _cross_wires(
             arrow=True,
             source=source,
             target=block.task,
+            of=Part(number, (addend,) if addend in weighted else ()),
         )
 
 
@@ -235,6 +252,7 @@ def _crossing(
 
 def _parting(
     net: ResidualNetwork,
+    number: int,
     xs: dict[str, float],
     centre: float,
     box: float,
@@ -250,15 +268,18 @@ def _parting(
             norms = {} if row.top != own else dict(zip(xs, net.branching, strict=False))
             yield Wire(WireKind.FLOW, way, arrow=task in norms)
             if task in norms:
-                yield Box(x, row.middle, box, norm_lines(norms[task]), task)
+                of = Part(number, norm_layers(norms[task]))
+                yield Box(x, row.middle, box, norm_lines(norms[task]), task, of)
             else:
                 yield Wire(WireKind.FLOW, ((end, row.box_top), (end, row.box_bottom)))
             yield Wire(WireKind.FLOW, ((end, row.box_bottom), (end, row.bottom)))
 
 
-def _head(head: ClassifierHead, x: float, width: float, row: GridRow) -> Iterator[Element]:
+def _head(
+    head: ClassifierHead, x: float, width: float, row: GridRow, of: Part
+) -> Iterator[Element]:
     yield Wire(WireKind.FLOW, ((x, row.top), (x, row.box_top)), arrow=True)
-    yield Box(x, row.middle, width, head_lines(head), head.task)
+    yield Box(x, row.middle, width, head_lines(head), head.task, of)
     yield Label(x, row.box_bottom + 16, head.task, TITLE, bold=True, task=head.task)
 
 

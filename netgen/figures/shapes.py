@@ -41,6 +41,14 @@ class WireKind(Enum):
 
 
 @dataclass(frozen=True)
+class Part:
+    """What an element stands for: layers of one of the picture's networks, by their names."""
+
+    network: int
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Box:
     """A layer, or the three convolutions of a block, around the point (x, y).
 
@@ -52,6 +60,7 @@ class Box:
     width: float
     lines: tuple[str, ...]
     task: str | None = None
+    of: Part | None = None
 
     @property
     def edges(self) -> Edges:
@@ -71,6 +80,7 @@ class Label:
     bold: bool = False
     anchor: float = 0.5
     task: str | None = None
+    of: Part | None = None
 
     @property
     def width(self) -> float:
@@ -102,6 +112,7 @@ class Wire:
     count: int = 1
     source: str | None = None
     target: str | None = None
+    of: Part | None = None
 
 
 @dataclass(frozen=True)

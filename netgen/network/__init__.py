@@ -6,6 +6,7 @@ __all__ = [
     "dataset",
     "description",
     "options",
+    "recognized",
     "render",
     "residual",
     "training_commands",

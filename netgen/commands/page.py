@@ -1,0 +1,18 @@
+"""`netgen page`: pages to look at, one HTML file each."""
+
+from __future__ import annotations
+
+import click
+
+from netgen.commands.page_network import network
+
+
+@click.group("page", short_help="Make pages to look at: of networks.")
+def command() -> None:
+    """Make a page to look at: one HTML file, which loads nothing and needs no server.
+
+    It can be opened from the disk, without network, printed, and read without JavaScript.
+    """
+
+
+command.add_command(network)

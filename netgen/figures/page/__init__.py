@@ -1,0 +1,8 @@
+"""Pages to look at: one HTML file each, which loads nothing and needs no server.
+
+`document` makes the file from a template of `web/`; `network_page`, `audit_page` and `run_page`
+say what is on each kind of page. All data come in as `netgen`'s commands print them as JSON, so
+that no page tells another number.
+"""
+
+__all__ = ["document", "layered", "network_page"]

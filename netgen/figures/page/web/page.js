@@ -1,0 +1,42 @@
+"use strict";
+// What the programs of all pages share. Text from outside is only ever set as text.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+document.documentElement.classList.add("alive");
+
+const byId = (id) => document.getElementById(id);
+const number = (value) => value.toLocaleString("en-US");
+const MIB = 1048576;
+const bytes = (value) =>
+  number(value) + (value >= MIB / 10 ? ` (${(value / MIB).toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} MiB)` : "");
+
+// An element with attributes and children; a child that is no element becomes text.
+function make(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+function makeSvg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+// Calls back once a rapid series of calls has passed, before the next picture is drawn.
+function atOnce(callback) {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      callback();
+    });
+  };
+}

@@ -1,0 +1,46 @@
+"""What tests run in a page's browser, as JavaScript."""
+
+# Unfolds all, points at every layer as the keyboard does, and reads what is told: layer -> terms.
+# A label of several layers, such as the image's, names them as buttons.
+TOLD = """() => {
+  const told = {};
+  const texts = (tag) => [...document.querySelectorAll("#told " + tag)].map((x) => x.textContent);
+  const read = () => {
+    const terms = {};
+    const values = texts("dd");
+    texts("dt").forEach((term, index) => {
+      terms[term] = term in terms ? terms[term] + " | " + values[index] : values[index];
+    });
+    told[texts("h3")[0]] = terms;
+  };
+  document.getElementById("unfold").click();
+  for (const node of document.querySelectorAll("#drawing [tabindex]")) {
+    if (node.matches('.head[aria-expanded="true"]')) continue;
+    node.focus();
+    const buttons = [...document.querySelectorAll("#told ul button")];
+    if (!buttons.length) read();
+    for (const button of buttons) {
+      button.click();
+      read();
+    }
+  }
+  return told;
+}"""
+OVERLAPPING = """() => {
+  const rects = [...document.querySelectorAll(".head > rect")].map((each) => each.getBBox());
+  const apart = (a, b) => a + 0.1 >= b;
+  return rects.flatMap((a, index) => rects.slice(index + 1).filter((b) => !(
+    apart(a.x, b.x + b.width) || apart(b.x, a.x + a.width) ||
+    apart(a.y, b.y + b.height) || apart(b.y, a.y + a.height))));
+}"""
+# Each box's share as it is written, and the step of its colour.
+COLOURS = """() => [...document.querySelectorAll(".box:has(.head[tabindex])")].map((box) => [
+  parseFloat(box.querySelector(".share").textContent),
+  Number([...box.classList].find((name) => name.startsWith("level-")).slice(6)),
+])"""
+REFUSED = """() => new Promise((resolve) => {
+  document.addEventListener("securitypolicyviolation", (event) => {
+    resolve(event.effectiveDirective);
+  });
+  fetch("http://127.0.0.1:9/").catch(() => 0);
+})"""

@@ -1,0 +1,252 @@
+"""The page of a network in a real browser: what it tells, where it leads, what it never does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.browser import Window, serious_findings, window
+from support.build_command import NARROW
+from support.once import Once
+from support.page_scripts import COLOURS, OVERLAPPING, REFUSED, TOLD
+from support.pages import counted, made
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+XS = ("--variant", "xs", *NARROW, "--stem", "small")
+# Names that end elements, are programs, or are long; ends of lines and such are no names.
+HOSTILE = (
+    "</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "'\"`${alert(1)}",
+    "&lt;b&gt;{{ 7 * 7 }}", "x" * 10_000, "\u05d0\u05d1\u05d2", "-->", "]]>",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def xs(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a narrow X_S."""
+    folder = tmp_path_factory.mktemp("page")
+    return once("page-of-xs", lambda: made(folder / "xs.html", "network", *XS))
+
+
+@pytest.fixture(scope="module")
+def both(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a narrow X_0 beside X_S."""
+    words = ("network", "--variant", "x0", "--against", *XS[1:])
+    folder = tmp_path_factory.mktemp("page")
+    return once("page-of-both", lambda: made(folder / "both.html", *words))
+
+
+def told(page: Page) -> Locator:
+    return page.locator("#told")
+
+
+def box(page: Page, name: str) -> Locator:
+    """The box that begins with a layer."""
+    return page.locator(f'.head[aria-label^="{name} "], .head[aria-label="{name}"]').first
+
+
+def shape(sizes: list[int] | None) -> str:
+    return " × ".join(map(str, sizes)) if sizes else "scalar"
+
+
+def expected(layer: dict[str, Any]) -> dict[str, str]:
+    """What the page is to tell of a layer of `netgen count --json`, without its sizes in MiB."""
+    blobs = "; ".join(shape(blob) for blob in layer["blobs"])
+    first = layer["bottoms"][:1] and layer["bottoms"][0]
+    return {
+        "type": layer["type"],
+        "reads": f"{first['name']}: {shape(first['shape'])}" if first else "",
+        "makes": f"{layer['tops'][0]['name']}: {shape(layer['tops'][0]['shape'])}",
+        "parameters": f"{layer['parameters']:,}, {layer['trainable']:,} trained"
+        + (f" ({blobs})" if blobs else ""),
+        "multiply-adds": f"{layer['multiply_adds']:,}",
+        "memory": f"{layer['activation_bytes'] + layer['buffer_bytes']:,}",
+        "– of its output": f"{layer['activation_bytes']:,}",
+        "– of its buffers": f"{layer['buffer_bytes']:,}",
+        "read by": ", ".join(layer["readers"]) or "no layer",
+    }
+
+
+def test_what_is_told_of_each_layer_is_what_netgen_count_prints(shown: Window, xs: Path) -> None:
+    found = shown.open(xs).evaluate(TOLD)
+    layers = {layer["name"]: layer for layer in counted(*XS)["layers"]}
+    assert found.keys() == layers.keys()
+    for name, layer in layers.items():
+        wanted, text = expected(layer), found[name]
+        for term in ("reads", "makes"):
+            text[term] = text.get(term, "").split(" | ")[0]
+        for term in ("memory", "– of its output", "– of its buffers"):
+            text[term] = text[term].split()[0]
+        assert {term: text[term] for term in wanted} == wanted
+
+
+def test_a_pointer_on_a_box_tells_of_all_its_layers(shown: Window, xs: Path) -> None:
+    page = shown.open(xs)
+    box(page, "res5b_branch2a_noun").hover()
+    text = told(page).inner_text()
+    named = [one for one in counted(*XS)["layers"] if one["name"].startswith(("res5b_", "bn5b_"))]
+    assert all(one["name"] in text for one in named if one["name"].endswith("noun"))
+    told(page).get_by_role("button", name="bn5b_branch2b_noun").click()
+    assert 'type: "BatchNorm"' in told(page).locator("pre").inner_text()
+
+
+def test_a_box_unfolds_to_its_layers_and_folds_again(shown: Window, xs: Path) -> None:
+    page = shown.open(xs)
+    box(page, "conv1").click()
+    assert box(page, "conv1").get_attribute("aria-expanded") == "true"
+    rows = page.locator(".row").all_text_contents()
+    assert [row.split(" · ")[0] for row in rows] == [
+        "conv1",
+        "bn_conv1",
+        "scale_conv1",
+        "conv1_relu",
+    ]
+    page.get_by_role("button", name="Fold all", exact=True).click()
+    assert page.locator(".row").count() == 0
+    assert box(page, "conv1").get_attribute("aria-expanded") == "false"
+
+
+def test_unfolded_boxes_do_not_overlap(shown: Window, xs: Path) -> None:
+    page = shown.open(xs)
+    page.get_by_role("button", name="Unfold all").click()
+    assert page.evaluate(OVERLAPPING) == []
+
+
+def test_the_keyboard_reaches_boxes_unfolds_them_and_reads_their_layers(
+    shown: Window, xs: Path
+) -> None:
+    page = shown.open(xs)
+    page.locator("#view").focus()
+    page.keyboard.press("Tab")
+    assert told(page).locator("h3").inner_text().startswith("4 layers: conv1")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert told(page).locator("h3").inner_text() == "conv1"
+    page.keyboard.press("Tab")
+    assert told(page).locator("h3").inner_text() == "bn_conv1"
+
+
+def test_a_cross_residual_wire_tells_its_weight_and_lights_up_alone(
+    shown: Window, xs: Path
+) -> None:
+    page = shown.open(xs)
+    page.locator('.wire[aria-label="cross5b_adj_noun, adj to noun"]').focus()
+    assert told(page).locator("h3").inner_text() == "cross5b_adj_noun"
+    assert page.locator(".cross-wire.sends").count() == 1
+
+
+def test_the_wires_of_a_task_light_up_by_where_they_come_from_and_go(
+    shown: Window, xs: Path
+) -> None:
+    page = shown.open(xs)
+    box(page, "res5b_branch2a_adj").focus()
+    sends, gets = (
+        [wire.get_attribute("aria-label") for wire in page.locator(f".cross-wire.{kind}").all()]
+        for kind in ("sends", "gets")
+    )
+    assert sorted(sends, key=str) == [
+        "cross5b_adj_anp, adj to anp",
+        "cross5b_adj_noun, adj to noun",
+    ]
+    assert sorted(gets, key=str) == ["cross5b_anp_adj, anp to adj", "cross5b_noun_adj, noun to adj"]
+
+
+def test_a_search_finds_layers_in_the_picture_and_in_the_table(shown: Window, xs: Path) -> None:
+    page = shown.open(xs)
+    page.get_by_label("Find a layer").fill("CROSS5B")
+    assert page.locator("#found").inner_text().startswith("6 layers")
+    assert page.locator(".wire.hit").count() == 6
+    assert page.locator("table.layers tbody tr:visible").count() == 6
+    page.get_by_label("Find a layer").fill("bn5b_branch2b_anp")
+    page.keyboard.press("Enter")
+    assert told(page).locator("h3").inner_text() == "bn5b_branch2b_anp"
+    assert page.evaluate("() => document.activeElement.ariaLabel") == "bn5b_branch2b_anp, BatchNorm"
+
+
+@pytest.mark.parametrize("measure", ["parameters", "multiply_adds", "memory_bytes"])
+def test_boxes_are_coloured_by_their_share_which_is_written_too(
+    shown: Window, xs: Path, measure: str
+) -> None:
+    page = shown.open(xs)
+    page.locator(f'input[value="{measure}"]').check()
+    found = page.evaluate(COLOURS)
+    assert max(found)[1] == 5
+    assert sorted(found) == sorted(found, key=lambda pair: (pair[1], pair[0]))
+    assert sum(share for share, _ in found) <= 100.5
+
+
+def test_a_link_to_a_layer_tells_of_it_at_once(shown: Window, xs: Path) -> None:
+    names = [layer["name"] for layer in counted(*XS)["layers"]]
+    page = shown.open(xs, f"#layer-0-{names.index('fc_adj')}")
+    assert told(page).locator("h3").inner_text() == "fc_adj"
+    told(page).get_by_role("button", name="loss_adj").click()
+    assert told(page).locator("h3").inner_text() == "loss_adj"
+
+
+def test_beside_each_other_what_differs_is_marked_and_told(shown: Window, both: Path) -> None:
+    page = shown.open(both)
+    marked = page.locator(".box.differs").count()
+    assert marked == page.locator(".mark").count() == 6  # res5b of three tasks, in both
+    box(page, "res5b_branch2a_noun").focus()
+    assert "reads only in the second: cross5b_adj_noun, cross5b_anp_noun" in told(page).inner_text()
+    rows = page.locator("#differences tbody tr").all_inner_texts()
+    assert len(rows) == 9
+    assert sum("a Scale, only in the second" in row for row in rows) == 6
+
+
+def test_a_page_is_read_without_javascript(browser: Browser, xs: Path) -> None:
+    with window(browser, java_script_enabled=False) as plain:
+        page = plain.open(xs)
+        assert page.locator("table.layers tbody tr").count() == len(counted(*XS)["layers"])
+        assert page.locator("#crossing tbody tr").count() == 6
+        assert page.locator("svg .head").count() > 10
+        assert not page.locator(".needs-program:visible").count()
+
+
+def test_a_page_is_printed_in_ink_on_paper_without_its_tools(browser: Browser, xs: Path) -> None:
+    with window(browser, color_scheme="dark") as dark:
+        page = dark.open(xs)
+        page.emulate_media(media="print")
+        assert not page.locator(".needs-program:visible").count()
+        assert page.evaluate("() => getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
+@pytest.mark.parametrize("width", [360, 800, 1400])
+def test_a_page_fits_any_width(browser: Browser, both: Path, width: int) -> None:
+    with window(browser, viewport={"width": width, "height": 700}) as narrow:
+        page = narrow.open(both)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_out(browser: Browser, both: Path, scheme: str) -> None:
+    with window(browser, color_scheme=scheme) as accessible:
+        page = accessible.open(both)
+        box(page, "res5b_branch2a_noun").click()
+        assert serious_findings(page) == []
+
+
+def test_the_page_may_ask_nobody_for_anything(shown: Window, xs: Path) -> None:
+    page = shown.open(xs)
+    assert page.evaluate(REFUSED) == "connect-src"
+    shown.wrong.clear()  # chromium tells of what it refused
+
+
+def test_hostile_names_are_text(shown: Window, tmp_path: Path) -> None:
+    layers = ['layer { name: "data" type: "Input" top: "b0" input_param { shape { dim: 1 } } }']
+    for number, name in enumerate(HOSTILE):
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        layers.append(
+            f'layer {{ name: "{quoted}" type: "ReLU" bottom: "b{number}" top: "b{number + 1}" }}'
+        )
+    net = tmp_path / "net.prototxt"
+    net.write_text('name: "</title><script>alert(2)</script>"\n' + "\n".join(layers))
+    page = shown.open(made(tmp_path / "page.html", "network", "--net", net))
+    assert page.title() == "</title><script>alert(2)</script>"
+    found = page.evaluate(TOLD)
+    assert set(found) == {"data", *HOSTILE}
+    rows = page.locator("table.layers tbody th").all_text_contents()
+    assert rows == ["data", *HOSTILE]
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 1400

@@ -57,6 +57,24 @@ def fashion_conditions(folder: Path = PACKAGE_FOLDER) -> ImageSource:
     )  # fmt: skip
 
 
+def unused_photographs(folder: Path = PACKAGE_FOLDER) -> ImageSource:
+    """Read the photographs that `fashion_conditions` leaves, as they are, with one task: the item.
+
+    To start networks from: as ImageNet's for the paper, none of them is among those others.
+
+    Raises
+    ------
+    DataError
+        As `fashion_conditions`.
+    """
+    for split in FILES:
+        published(folder, split)
+    return ImageSource(
+        "fashion-unused", {"item": NOUNS}, partial(_unused, folder), partial(_plain, folder),
+        size=IMAGE_SHAPE,
+    )  # fmt: skip
+
+
 @cache
 def counts() -> dict[str, int]:
     """Return each pair and how many images it has: a sparse bipartite graph with long tails."""
@@ -95,6 +113,13 @@ def _items(folder: Path) -> Iterator[Item]:
                 yield Item(name, {task: labels[task][of[task]] for task in TASKS})
 
 
+def _unused(folder: Path) -> Iterator[Item]:
+    for label, noun in enumerate(NOUNS):
+        used = sum(count for pair, count in counts().items() if split_pair(pair)[1] == noun)
+        for photograph in _photographs(folder, label)[used:]:
+            yield Item(photograph, {"item": label})
+
+
 def _photographs(folder: Path, noun: int) -> list[str]:
     """Return all photographs of an item, as SPLIT-PLACE, in an order of no meaning."""
     found = [
@@ -108,10 +133,16 @@ def _photographs(folder: Path, noun: int) -> list[str]:
 def _load(folder: Path, name: str) -> Pixels:
     """Return a photograph under its condition, as strong as its name decides."""
     pair, _, photograph = name.partition("/")
-    split, _, place = photograph.partition("-")
-    part: SplitName = "train" if split == "train" else "test"
-    image: Grey = published(folder, part)[0][int(place), :, :, 0].astype(np.float32)
+    image: Grey = _plain(folder, photograph)[:, :, 0].astype(np.float32)
     rng = _random(name)
     strength = float(rng.uniform(WEAKEST, STRONGEST))
     changed = CONDITIONS[split_pair(pair)[0]](image, rng, strength)
     return np.clip(np.rint(changed), 0, 255).astype(np.uint8)[..., np.newaxis]
+
+
+def _plain(folder: Path, photograph: str) -> Pixels:
+    """Return a photograph, H x W x 1, of its name SPLIT-PLACE."""
+    split, _, place = photograph.partition("-")
+    part: SplitName = "train" if split == "train" else "test"
+    pixels: Pixels = published(folder, part)[0][int(place)]
+    return pixels

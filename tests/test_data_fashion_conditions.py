@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from support.data import fail, pixels, records, succeed
 
-from data_prep.fashion_conditions import NOUNS, counts, fashion_conditions
+from data_prep.fashion_conditions import (
+    NOUNS,
+    counts,
+    fashion_conditions,
+    unused_photographs,
+)
 from data_prep.fashion_mnist import ITEMS, PACKAGE_FOLDER, published
 from data_prep.image_source import ImageSource, Item, SplitName
 from data_prep.photo_conditions import CONDITIONS
@@ -111,3 +116,18 @@ def test_the_dataset_is_made_by_one_command_with_the_papers_split(tmp_path: Path
     assert "no train-images-idx3-ubyte.gz in" in fail(
         "fashion-conditions", "--source-folder", tmp_path, "--out", tmp_path / "none"
     )
+
+
+def test_the_photographs_that_are_left_are_whole_and_none_is_in_both(
+    source: ImageSource, items: list[Item]
+) -> None:
+    left = unused_photographs()
+    rest = [item for item in left.items() if isinstance(item, Item)]
+    used = {item.name.partition("/")[2] for item in items}
+    assert not used & {item.name for item in rest}
+    assert len(used) + len(rest) == 70_000
+    for item in rest[::5_000]:
+        image, label = original(Item(f"none/{item.name}", {}))
+        assert np.array_equal(left.load(item.name), image)
+        assert item.labels == {"item": label}
+    assert succeed("fashion-conditions", "--help").count("--unused") == 1

@@ -117,8 +117,14 @@ def fashion_mnist(source_folder: Path | None, options: DataOptions) -> None:
     type=FOLDER,
     help="As for fashion-mnist.",
 )
+@click.option(
+    "--unused",
+    is_flag=True,
+    help="Make the one task item of the 58,216 photographs that this leaves, as they are: to train"
+    " a network that others start from.",
+)
 @dataset_options
-def fashion_conditions(source_folder: Path | None, options: DataOptions) -> None:
+def fashion_conditions(source_folder: Path | None, unused: bool, options: DataOptions) -> None:
     """Make the paper's three tasks from Fashion-MNIST: photographs of clothes under conditions.
 
     The noun is the item (10 classes), the adjective what is wrong with the picture (11: dark,
@@ -129,7 +135,8 @@ def fashion_conditions(source_folder: Path | None, options: DataOptions) -> None
     from data_prep import fashion_conditions as source
     from data_prep.fashion_mnist import PACKAGE_FOLDER
 
-    make(source.fashion_conditions(source_folder or PACKAGE_FOLDER), options)
+    read = source.unused_photographs if unused else source.fashion_conditions
+    make(read(source_folder or PACKAGE_FOLDER), options)
 
 
 @click.command("cifar100", short_help="Convert CIFAR-100: 60,000 small photographs of 100 things.")

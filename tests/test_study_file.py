@@ -113,6 +113,10 @@ def netgen(*words: object) -> Result:
         ("seeds = 2", "seeds = 2\ntogether = true", "two cells have the name x0-low: rename a net"),
         ("[networks]", "together = true\n[networks]", ":10: recipe.together: unknown key: known a"),
         ("[recipe]", CHOICE + "[recipe]", ":10: choose.seeds: seed 1 would choose and decide on"),
+        ("[recipe]", CHOICE.replace('"things"', '{ thing = "things" }') + "[recipe]",
+         ":8: choose.dataset.thing: no dataset 'thing': choose from things"),
+        ("[recipe]", CHOICE.replace('"things"', '{ things = "things" }') + "[recipe]",
+         ":10: choose.seeds: seed 1 would choose and decide on"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line_and_what_may_be_meant(
@@ -200,6 +204,24 @@ def test_a_share_and_a_new_split_of_training_images_are_databases_of_their_own(
     assert "--split training" in as_typed(plan.cells["data-held-9"].steps[0].words)
     assert "--momentum 0.5" in as_typed(trial.steps[0].words)
     assert plan.wanted == plan.trials  # nothing is chosen yet
+
+
+def test_trials_at_every_place_are_on_the_dataset_that_is_given_for_the_one_there(
+    tmp_path: Path,
+) -> None:
+    plan = planned(
+        tmp_path,
+        ("things = {", "held = { training-of = \"things\" }\nthings = {"),
+        ("[recipe]", 'CHOICE\n[recipe]\ndataset = "things"'),
+        ("CHOICE", CHOICE.replace('"things"', '{ things = "held" }')),
+    )  # fmt: skip
+    assert {cell.name for cell in plan.trials} == {
+        f"choose-a-x0-{rate}-{seed}" for rate in ("low", "high") for seed in (1, 9)
+    }
+    trial = plan.cells["choose-a-x0-high-9"]
+    assert trial.needs == ("data-held-9", "trunk-7")
+    assert "--base-lr 0.1" in as_typed(trial.steps[0].words)
+    assert "--momentum 0.5" in as_typed(trial.steps[0].words)
 
 
 GRID = """

@@ -38,7 +38,7 @@ def study() -> Study:
 
 
 def verdicts(study: Study, results: StudyResults) -> dict[str | None, SentenceVerdict]:
-    found = findings(seen_at(study, results, {}))
+    [(_, found)] = findings(study, results).places
     return {finding.sentence.claim: finding.verdict for finding in found}
 
 
@@ -86,6 +86,31 @@ def test_a_correction_for_the_number_of_comparisons_decides_less(study: Study) -
     together = verdicts(corrected, synthetic(close, spread))
     assert alone["xs-above-x0"] is SentenceVerdict.SEEN
     assert together["xs-above-x0"] is SentenceVerdict.UNDECIDED
+
+
+def test_a_rate_of_false_discoveries_decides_more_than_bonferroni_and_less_than_none(
+    study: Study,
+) -> None:
+    """By hand, of Benjamini and Hochberg: p <= 5% k / m, k the rank of the largest such p."""
+    results = synthetic(PAPER | {"xs": (59, 49, 37)}, 0.4)
+    seen = {
+        correction: findings(replace(study, report=replace(study.report, correction=correction)),
+                             results)
+        for correction in ("none", "benjamini-hochberg", "bonferroni")
+    }  # fmt: skip
+    p = {
+        correction: [c.mean.p or 0.0 for _, f in of.places for each in f for c in each.contrasts]
+        for correction, of in seen.items()
+    }
+    alone = sorted(p["none"])
+    m = seen["none"].comparisons
+    assert len(alone) == m
+    most = max(k for k, value in enumerate(alone, 1) if value <= 0.05 * k / m)
+    assert p["benjamini-hochberg"] == pytest.approx([min(1, q * m / most) for q in p["none"]])
+    assert p["bonferroni"] == pytest.approx([min(1, q * m) for q in p["none"]])
+    decided = [sum(value < 0.05 for value in of) for of in p.values()]
+    assert decided[0] >= decided[1] > decided[2]
+    assert decided[1] == most
 
 
 def test_networks_with_fewer_seeds_are_compared_on_those_that_both_have(study: Study) -> None:

@@ -8,13 +8,13 @@ study's file, so it is fixed before the test images are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from netgen.paper.claims import CLAIMS
 from netgen.pipeline.records import CellRecord, StudyResults
-from netgen.pipeline.statistics import Mean, mean
+from netgen.pipeline.statistics import CONFIDENCE, Mean, mean
 from netgen.pipeline.study_file import (
     AnySentence,
     Difference,
@@ -150,24 +150,67 @@ def seen_at(study: Study, results: StudyResults, setting: Setting) -> Seen:
     return Seen(study, setting, cells)
 
 
-def findings(seen: Seen) -> list[SentenceFinding]:
-    """Return the findings on each sentence of the study, of those whose networks are trained."""
-    study = seen.study
-    drawn = [(each, list(_contrasts(each, seen))) for each in study.sentences]
-    tests = 1
-    if study.report.correction == "bonferroni":
-        tests = len(settings_of(study)) * sum(len(contrasts) for _, contrasts in drawn)
-    return [
-        SentenceFinding(
-            sentence,
-            tuple(
-                Contrast(what, mean([number(seed) for seed in seen.seeds(*groups)], tests))
-                for what, groups, number in contrasts
-            ),
-        )
-        for sentence, contrasts in drawn
-        if contrasts
+@dataclass(frozen=True)
+class Findings:
+    """What a study found: for each place in the grid, its sentences whose networks are trained.
+
+    `comparisons` is how many contrasts these have together; those of the same cells are one.
+    """
+
+    places: list[tuple[Setting, list[SentenceFinding]]]
+    comparisons: int
+
+
+def findings(study: Study, results: StudyResults) -> Findings:
+    """Return the findings of a study.
+
+    Intervals and p-values take account of how many contrasts there are at all places, as the study
+    says.
+    """
+    places = [(setting, seen_at(study, results, setting)) for setting in settings_of(study)]
+    drawn = [
+        (setting, [(each, list(_contrasts(each, seen))) for each in study.sentences])
+        for setting, seen in places
     ]
+    every = {numbers for _, found in drawn for _, contrasts in found for numbers in contrasts}
+    tests = _tests(study, every)
+    decided = [
+        (
+            setting,
+            [
+                SentenceFinding(
+                    sentence,
+                    tuple(Contrast(each.what, mean(each.values, tests)) for each in contrasts),
+                )
+                for sentence, contrasts in found
+                if contrasts
+            ],
+        )
+        for setting, found in drawn
+    ]
+    return Findings(decided, len(every))
+
+
+def _tests(study: Study, contrasts: Collection[_Numbers]) -> float:
+    """Return by how much to multiply p-values.
+
+    Benjamini and Yekutieli (2005): where R of m tests are found by Benjamini and Hochberg's rule,
+    intervals at the level 1 - 5% R / m are wrong in 5% of those R, and are those without zero.
+    """
+    match study.report.correction:
+        case "bonferroni":
+            return max(1, len(contrasts))
+        case "benjamini-hochberg":
+            found = [mean(each.values).p for each in contrasts]
+            ordered = sorted(p for p in found if p is not None)
+            passing = [
+                place
+                for place, p in enumerate(ordered, 1)
+                if p <= (1 - CONFIDENCE) * place / len(ordered)
+            ]
+            return len(ordered) / max(passing, default=1) if ordered else 1
+        case _:
+            return 1
 
 
 def comparisons(seen: Seen) -> Iterator[NetworkComparison]:
@@ -189,11 +232,24 @@ def less(better: Number, worse: Number, share: float = 1.0, plus: float = 0.0) -
     return lambda seed: share * better(seed) - worse(seed) + plus
 
 
-def _contrasts(sentence: AnySentence, seen: Seen) -> Iterator[tuple[str, Sequence[str], Number]]:
-    """Yield each contrast's name, the groups that it is about, and its number."""
+@dataclass(frozen=True)
+class _Numbers:
+    """A sentence's contrast: its name, its number for each seed, and the cells it is of."""
+
+    sentence: AnySentence
+    what: str
+    values: tuple[float, ...]
+    cells: tuple[str, ...]
+
+
+def _contrasts(sentence: AnySentence, seen: Seen) -> Iterator[_Numbers]:
+    """Yield each contrast that there is a seed of."""
     for what, groups, number in _all_contrasts(sentence, seen):
-        if seen.seeds(*groups):
-            yield what, groups, number
+        seeds = seen.seeds(*groups)
+        if seeds:
+            networks = [name for group in groups for name in groups_of(seen.study)[group]]
+            cells = tuple(seed[name].name for seed in seeds for name in networks)
+            yield _Numbers(sentence, what, tuple(number(seed) for seed in seeds), cells)
 
 
 def _all_contrasts(

@@ -53,11 +53,11 @@ class Mean:
         return f"{value} ({self.low:{form}} to {self.high:{form}})"
 
 
-def mean(values: Sequence[float], tests: int = 1) -> Mean:
+def mean(values: Sequence[float], tests: float = 1) -> Mean:
     """Return the mean of independent values, one per seed; for differences, a paired t-test.
 
-    With more than one of `tests`, the interval and the p-value are Bonferroni's: with probability
-    95% or more, the intervals of all of them hold their true values.
+    The p-value is multiplied by `tests`, and the interval suits it. Where that is how many there
+    are, it is Bonferroni's: with probability 95% or more, all intervals hold their true values.
 
     Raises
     ------

@@ -154,10 +154,13 @@ class Choice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
 
     That with the best mean, over these networks, their tasks and seeds, of top-1 accuracy is to be
     `chosen`; the networks of the study get it then. Without `chosen`, only the trials are made.
+
+    `dataset` is that of all trials; or there are trials at every place of the axes, and it has, for
+    each dataset of the study there, the one that they are made on.
     """
 
     networks: Annotated[tuple[Name, ...], Meta(min_length=1)]
-    dataset: Name
+    dataset: Name | dict[Name, Name]
     among: dict[Name, Settings]
     seeds: Seeds = (1,)
     chosen: Name | None = None
@@ -225,7 +228,9 @@ class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     curves
         The groups whose learning curves are drawn; by default none.
     correction
-        How intervals and p-values of sentences take account of their number.
+        How intervals and p-values of sentences take account of their number: not at all, so that
+        all hold at once (Bonferroni), or so that 5% of what is seen or not seen is expected to be
+        wrong (Benjamini and Hochberg).
     """
 
     notes: tuple[str, ...] = ()
@@ -233,7 +238,7 @@ class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     images: str | None = None
     differences: tuple[tuple[Name, Name], ...] = ()
     curves: tuple[Name, ...] = ()
-    correction: Literal["none", "bonferroni"] = "none"
+    correction: Literal["none", "bonferroni", "benjamini-hochberg"] = "none"
 
 
 class Study(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):

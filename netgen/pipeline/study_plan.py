@@ -215,7 +215,8 @@ class _Planner:
             for label in choose.among:
                 for name in choose.networks:
                     for seed in seeds_of(choose.seeds):
-                        self.add(self.network(name, seed, {}, label))
+                        for labels in self.trial_labels(self.study.networks[name]):
+                            self.add(self.network(name, seed, labels, label))
         self.check_places()
         return self.made
 
@@ -235,6 +236,14 @@ class _Planner:
         for labels in itertools.product(*(self.study.axes[axis] for axis in axes)):
             yield dict(zip(axes, labels, strict=True))
 
+    def trial_labels(self, network: Network) -> Iterator[dict[str, str]]:
+        """Yield the places of the axes at which there are trials of a network."""
+        return self.labels(network) if self.tries_places else iter(({},))
+
+    @property
+    def tries_places(self) -> bool:
+        return self.study.choose is not None and isinstance(self.study.choose.dataset, dict)
+
     # ---- networks ----
 
     def name(self, name: str, seed: int, labels: dict[str, str], trial: str | None) -> str:
@@ -250,12 +259,16 @@ class _Planner:
         found = study.networks[name].over(found)
         for axis, label in labels.items():
             found = study.axes[axis][label].over(found)
-        if choose and trial is not None:
+        if choose and trial is not None and not isinstance(choose.dataset, dict):
             found = Settings(dataset=choose.dataset).over(found)
         if found.dataset is None:
             if len(study.datasets) > 1:
                 raise StudyError(f"{name}: name one of the datasets: {', '.join(study.datasets)}")
             found = Settings(dataset=next(iter(study.datasets))).over(found)
+        if choose and trial is not None and isinstance(choose.dataset, dict):
+            if found.dataset not in choose.dataset:
+                raise StudyError(f"choose.dataset: none for {found.dataset}, which {name} has")
+            found = Settings(dataset=choose.dataset[found.dataset]).over(found)
         return found
 
     def network(self, name: str, seed: int, labels: dict[str, str], trial: str | None) -> Cell:
@@ -289,14 +302,15 @@ class _Planner:
         seeds, axes = self.seeds(network), self.axes(network)
         seed = cell.seed if cell.seed in seeds else seeds[0]
         trial = cell.trial if self.study.choose and name in self.study.choose.networks else None
-        lacking = [axis for axis in axes if axis not in cell.labels] if trial is None else []
+        here = trial is None or self.tries_places
+        lacking = [axis for axis in axes if axis not in cell.labels] if here else []
         if lacking or (seed != cell.seed and len(seeds) > 1):
             what = f"seed {cell.seed}" if not lacking else f"no {', '.join(lacking)}"
             raise StudyError(
                 f"starts from {name}, of which it is not clear which cell ({what}): give both the"
                 f" same axes and seeds, or {name} one seed and axes = []"
             )
-        labels = {axis: cell.labels[axis] for axis in axes} if trial is None else {}
+        labels = {axis: cell.labels[axis] for axis in axes} if here else {}
         whole = self.name(name, seed, labels, trial)
         root = Path() if self.study.together else self.work / "cells" / whole
         return CellFiles(root, network.variant), (whole,)

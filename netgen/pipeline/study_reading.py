@@ -105,12 +105,16 @@ def _in_datasets(study: Study) -> Iterator[Mistake]:
 
 
 def _in_choice(study: Study, choose: Choice) -> Iterator[Mistake]:
-    yield from _unknown(choose.dataset, study.datasets, "dataset", "choose", "dataset")
+    of = choose.dataset if isinstance(choose.dataset, dict) else {"": choose.dataset}
+    for name, dataset in of.items():
+        place = ("choose", "dataset", name) if name else ("choose", "dataset")
+        yield from _unknown(name or None, study.datasets, "dataset", *place)
+        yield from _unknown(dataset, study.datasets, "dataset", *place)
     yield from _unknown(choose.chosen, choose.among, "trial", "choose", "chosen")
     for name in choose.networks:
         yield from _unknown(name, study.networks, "network", "choose", "networks")
     deciding = {settings.dataset for path, settings in _settings(study) if path[0] != "choose"}
-    if choose.dataset in deciding or deciding == {None}:
+    if deciding & {*of.values()} or deciding == {None}:
         networks = [study.networks[name] for name in choose.networks if name in study.networks]
         given = [study.seeds if each.seeds is None else each.seeds for each in networks]
         both = {seed for each in given for seed in seeds_of(each)} & {*seeds_of(choose.seeds)}

@@ -23,6 +23,7 @@ from netgen.pipeline.sentences import (
     NetworkComparison,
     Seen,
     SentenceFinding,
+    Setting,
     comparisons,
     findings,
     seen_at,
@@ -36,6 +37,12 @@ from netgen.system.files import write_all
 PAGE = "README.md"
 CURVES, FIGURE_5, FIGURE_6 = "curves.png", "figure5.png", "figure6.png"
 FIGURE_6_IMAGES = 6
+CORRECTIONS = {
+    "none": "each with an interval of its own",
+    "bonferroni": "and the intervals hold for all of them at once (Bonferroni)",
+    "benjamini-hochberg": "and of what is seen or not seen, 5% is expected to be wrong (Benjamini"
+    " and Hochberg)",
+}
 HALF_A_POINT = 0.5  # percentage points: the paper's X_S was 0.1 to 2.2 above X_0
 
 
@@ -103,7 +110,8 @@ def report_page(
     study: Study, file: Path, results: StudyResults, pictures: Collection[str], changes: str = ""
 ) -> str:
     """Return the report's README.md; `pictures` are the names of those that there are."""
-    places = [_place(study, results, setting) for setting in settings_of(study)]
+    found = findings(study, results)
+    places = [_place(study, results, setting, here) for setting, here in found.places]
     by_trial = means(results.trials)
     choose = study.choose
     return render(
@@ -115,7 +123,8 @@ def report_page(
         versions=", ".join(_version(*item) for item in _versions(results).items()),
         places=[place for place in places if place.rows],
         sentences=[finding.quote for finding in places[0].findings],
-        contrasts=sum(len(f.contrasts) for place in places for f in place.findings),
+        contrasts=found.comparisons,
+        corrected=CORRECTIONS[study.report.correction],
         costs={c.network: (c.parameters, c.multiply_adds) for c in results.deciding},
         pictures=set(pictures),
         near=NEAR,
@@ -145,7 +154,9 @@ def _columns(cells: Sequence[CellRecord]) -> list[tuple[str, int]]:
     return [(task, k) for k in (1, 5) for task in tasks]
 
 
-def _place(study: Study, results: StudyResults, setting: dict[str, str]) -> Place:
+def _place(
+    study: Study, results: StudyResults, setting: Setting, found: list[SentenceFinding]
+) -> Place:
     seen = seen_at(study, results, setting)
     reported = _reported(study)
     named = {name for group in reported for name in groups_of(study)[group]}
@@ -156,7 +167,7 @@ def _place(study: Study, results: StudyResults, setting: dict[str, str]) -> Plac
     return Place(
         name=", ".join(f"{axis} {label}" for axis, label in setting.items()),
         seeds=max((len(seen.seeds(group)) for group in reported), default=0),
-        findings=findings(seen),
+        findings=found,
         tasks=tasks,
         columns=columns,
         rows=rows,

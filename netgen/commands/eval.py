@@ -34,6 +34,12 @@ PIPED_WIDTH = 140
     " line; case, spaces, '_' and '-' do not matter.",
 )
 @click.option(
+    "--sums",
+    is_flag=True,
+    help="Also measure how large what the tasks' own blocks add is: shortcut, branch, and the other"
+    " tasks' shortcuts. For networks of several tasks, with --engine caffe.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -48,6 +54,7 @@ def command(
     gpu: int | None,
     batch_size: int,
     classes: Path | None,
+    sums: bool,
     out: Path | None,
 ) -> None:
     """Run a trained network on every test image once, and print its accuracies.
@@ -81,6 +88,7 @@ def command(
         batch_size,
         classes,
         trained.mean,
+        sums,
     )
     with show_progress() as progress:
         progress.stage("testing", data.test.records)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from netgen.caffe.caffemodel_check import check_weights
 from netgen.evaluation.composition import Finest, baselines, finest
@@ -28,6 +29,7 @@ from netgen.evaluation.scoring import (
     check_engine,
     score,
 )
+from netgen.evaluation.sums import SumMeter, sums_of
 from netgen.evaluation.tally import Hits, Ints, Tally, prior
 from netgen.network.dataset import Dataset, class_names
 from netgen.network.variants import Variant
@@ -51,6 +53,8 @@ class EvaluationRequest:
         A file of the network's outputs' names, where they are more than the task's classes.
     mean
         The mean pixel that the network was trained with; None for the dataset's.
+    sums
+        Whether to measure what the tasks' blocks add: with Caffe.
     """
 
     variant: Variant
@@ -62,6 +66,7 @@ class EvaluationRequest:
     batch: int = 24
     outputs: Path | None = None
     mean: tuple[float, ...] | None = None
+    sums: bool = False
 
 
 def evaluate(
@@ -89,6 +94,7 @@ def evaluate(
     chosen = _columns(network, request)
     if network.blobs:  # else the weights are in the network's file
         check_weights(request.weights, network.file, network.blobs)
+    meter = _meter(request)
     engine = check_engine(request.engine, request.gpu)
     train, test = labels_of(data, "TRAIN"), labels_of(data, "TEST")
     fine = finest(train, {task.name: task.classes for task in data.tasks})
@@ -99,8 +105,20 @@ def evaluate(
     def on_scores(scores: Scores) -> None:
         progress(count.add(scores))
 
-    score(request.engine, ScoringJob(network, request.weights, stored, request.gpu), on_scores)
-    return count.result(request, train, versions(request.engine, engine))
+    measured = meter.blobs if meter else ()
+    job = ScoringJob(network, request.weights, stored, request.gpu, measured)
+    score(request.engine, job, on_scores, on_squares=meter.add if meter else lambda _: None)
+    found = count.result(request, train, versions(request.engine, engine))
+    return structs.replace(found, sums=meter.scales()) if meter else found
+
+
+def _meter(request: EvaluationRequest) -> SumMeter | None:
+    """Return what measures the sums, if that is asked for."""
+    if not request.sums:
+        return None
+    if request.engine != "caffe":
+        raise DeployedError(f"--engine {request.engine} has no sums to measure: use caffe")
+    return SumMeter(sums_of(request.network))
 
 
 class _TestSetCounter:

@@ -8,7 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from netgen import paper
-from netgen.evaluation.results import TOP, Accuracy, Confusion, Proportion, Result, TaskResult
+from netgen.evaluation.results import (
+    TOP,
+    Accuracy,
+    Confusion,
+    Proportion,
+    Result,
+    SumScale,
+    TaskResult,
+)
 from netgen.evaluation.scoring import ENGINES
 from netgen.evaluation.tally import MARGIN
 from netgen.network.dataset import MTVSO
@@ -37,8 +45,25 @@ def print_result(console: Console, result: Result) -> None:
     for row in _rows(result, papers):
         table.add_row(*row)
     console.print(table, soft_wrap=not console.is_terminal)
+    if result.sums:
+        console.print(_sums(result.sums), soft_wrap=not console.is_terminal)
     for line in _notes(result):
         console.print(line, soft_wrap=True)
+
+
+def _sums(sums: Sequence[SumScale]) -> Table:
+    """Return how large what each block adds is, as a table."""
+    title = "\nRoot mean squares over the test images of what is added"
+    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
+    table.add_column("block")
+    table.add_column("task")
+    for column in ("own shortcut", "branch", "other tasks' shortcuts", "sum, after its ReLU"):
+        table.add_column(column, justify="right")
+    for each in sums:
+        cross = ", ".join(f"{value:.3g}" for value in each.cross)
+        own, branch, after = (f"{value:.3g}" for value in (each.own, each.branch, each.after))
+        table.add_row(f"res{each.block}", each.task, own, branch, cross, after)
+    return table
 
 
 def _engine(result: Result) -> str:

@@ -143,6 +143,29 @@ class FileUsed(Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
+class SumScale(Struct, frozen=True, forbid_unknown_fields=True):
+    """How large what a block of a task's adds is: root mean squares over the test images.
+
+    Attributes
+    ----------
+    block, task
+        Such as "5b" and "noun".
+    own, branch
+        Its own shortcut, and what its branch computes.
+    cross
+        Each other task's shortcut, weighted; nothing in a network without cross-residuals.
+    after
+        The sum, after its ReLU.
+    """
+
+    block: str
+    task: str
+    own: float
+    branch: float
+    cross: tuple[float, ...]
+    after: float
+
+
 class Result(Struct, frozen=True, forbid_unknown_fields=True):
     """The result of an evaluation.
 
@@ -164,6 +187,8 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True):
         In the dataset's order.
     derived
         Baselines.
+    sums
+        How large what the tasks' blocks add is, where that was asked for.
     """
 
     version: int
@@ -177,6 +202,7 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     tasks: tuple[TaskResult, ...]
     derived: tuple[Derived, ...] = ()
+    sums: tuple[SumScale, ...] = ()
 
     def task(self, name: str) -> TaskResult:
         """Return the result for the task of that name; KeyError when there is none."""

@@ -39,6 +39,10 @@ SILENCE = 900.0  # seconds: the first batch of a large network on a busy machine
 Scores = dict[str, "NDArray[np.float32]"]  # task -> N x outputs
 
 
+class Squares(dict[str, "NDArray[np.float32]"]):
+    """Blob -> each image's mean of the squares of its values, N."""
+
+
 @dataclass(frozen=True)
 class StoredImages:
     """The images of an LMDB in batches, as Caffe's Data layer gives them in TEST.
@@ -118,13 +122,15 @@ class Unread:
 class ScoringJob:
     """A network, its weights, and the images to score: N x C x H x W per batch, mean subtracted.
 
-    The batches are made in Caffe's process, so what makes them is pickled.
+    The batches are made in Caffe's process, so what makes them is pickled. Of the blobs in
+    `measured`, the squares are returned, too: by Caffe only.
     """
 
     network: Deployed
     weights: Path
     batches: Iterable[NDArray[np.float32] | Unread]
     gpu: int | None = None
+    measured: tuple[str, ...] = ()
 
 
 def check_engine(engine: EngineName, gpu: int | None) -> str:
@@ -160,8 +166,11 @@ def score(
     job: ScoringJob,
     on_scores: Callable[[Scores], None],
     on_unread: Callable[[Unread], None] = lambda _: None,
+    on_squares: Callable[[Squares], None] = lambda _: None,
 ) -> None:
     """Call `on_scores` with the scores of each batch, or `on_unread` with why there is none.
+
+    And `on_squares` with the squares of the blobs that are to be measured.
 
     With Caffe, it runs during the next batch's forward pass, which is in another process.
 
@@ -173,9 +182,11 @@ def score(
         The images cannot be read, or OpenCV or onnxruntime cannot run the network.
     """
 
-    def on_message(found: Scores | Unread) -> None:
+    def on_message(found: Scores | Squares | Unread) -> None:
         if isinstance(found, Unread):
             on_unread(found)
+        elif isinstance(found, Squares):
+            on_squares(found)
         else:
             on_scores(found)
 
@@ -197,15 +208,20 @@ def _send_scores(engine: EngineName, job: ScoringJob) -> None:
         send(found)
 
 
-def _scored(engine: EngineName, job: ScoringJob) -> Iterator[Scores | Unread]:
-    """Yield the scores of each batch, or why there is none."""
+def _scored(engine: EngineName, job: ScoringJob) -> Iterator[Scores | Squares | Unread]:
+    """Yield the scores of each batch, or why there is none, and the squares of what is measured."""
     run = LOADERS[engine](job)
+    heads = len(job.network.heads)
     for batch in job.batches:
         if isinstance(batch, Unread):
             yield batch
-        else:
-            heads = zip(job.network.heads, run(batch), strict=True)
-            yield {head.task: _flat(scores) for head, scores in heads}
+            continue
+        found = list(run(batch))
+        scores = zip(job.network.heads, found[:heads], strict=True)
+        yield {head.task: _flat(values) for head, values in scores}
+        if job.measured:
+            measured = zip(job.measured, found[heads:], strict=True)
+            yield Squares({blob: (_flat(values) ** 2).mean(axis=1) for blob, values in measured})
 
 
 # ---- engines: each loads a network, and returns what computes the scores of a batch --------------
@@ -229,7 +245,8 @@ def _load_in_caffe(job: ScoringJob) -> Run:
             data.reshape(*batch.shape)
         data.data[...] = batch
         net.forward()
-        return [net.blobs[head.blob].data.copy() for head in job.network.heads]
+        blobs = (*(head.blob for head in job.network.heads), *job.measured)
+        return [net.blobs[blob].data.copy() for blob in blobs]
 
     return run
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
-from support.typefaces import DRAWN, draw, example, names, packages
+from support.typefaces import DRAWN, draw, example, names, packages, wearing
 
 from netgen.network.dataset import class_names, read_dataset
 
@@ -56,3 +57,32 @@ def test_what_is_chosen_is_chosen_on_training_images_alone(made: tuple[Path, lis
     assert choosing["train"] | choosing["test"] == letters["train"]
     assert not choosing["train"] & choosing["test"]
     assert choosing["test"]
+
+
+def test_a_worn_letter_is_another_picture_of_it_always_worn_in_the_same_way(
+    made: tuple[Path, list[str]],
+) -> None:
+    worn = wearing().worn
+    files = sorted((made[0] / "images").rglob("dejavu-*.png"))[:100]
+    changes = []
+    for file in files:
+        with Image.open(file) as image:
+            copy = worn(image)
+            assert copy.size == image.size
+            assert copy.tobytes() == worn(image.copy()).tobytes()
+            clean, dirty = (np.asarray(each, np.float32) for each in (image, copy))
+        assert dirty.std() > 10  # something is left to be seen
+        changes.append(float(np.abs(clean - dirty).mean()))
+    assert min(changes) > 5
+    assert max(changes) > 3 * min(changes)  # some more, some less
+
+
+def test_worn_letters_become_databases(made: tuple[Path, list[str]], tmp_path: Path) -> None:
+    draw(tmp_path, "lox", "LOX", worn=True)
+    assert read_dataset(tmp_path / "letters/dataset.toml").task("noun").classes == 3
+    for name in ("regular_o/dejavu-DejaVuSans.png", "bold_l/dejavu-DejaVuSans-Bold.png"):
+        with (
+            Image.open(tmp_path / "images" / name) as copy,
+            Image.open(made[0] / "images" / name) as clean,
+        ):
+            assert copy.tobytes() == wearing().worn(clean).tobytes()

@@ -22,9 +22,18 @@ DRAWN = 5  # times a face is drawn: to be split twice takes some images a pair
 
 def example() -> ModuleType:
     """Return examples/typefaces/make.py as a module."""
+    return _module("make")
+
+
+def wearing() -> ModuleType:
+    """Return examples/typefaces/wearing.py as a module."""
+    return _module("wearing")
+
+
+def _module(name: str) -> ModuleType:
     if (folder := str(ROOT / "examples/typefaces")) not in sys.path:
         sys.path.insert(0, folder)
-    return import_module("make")
+    return import_module(name)
 
 
 def packages(folder: Path) -> Path:
@@ -36,14 +45,16 @@ def packages(folder: Path) -> Path:
     return folder
 
 
-def draw(folder: Path, letters: str | None = None, capitals: str | None = None) -> list[str]:
+def draw(
+    folder: Path, letters: str | None = None, capitals: str | None = None, worn: bool = False
+) -> list[str]:
     """Make in `folder` what the example makes, of these characters; return the styles' names."""
     make = example()
     letters, capitals = letters or make.LETTERS, capitals or make.CAPITALS
     patched: dict[str, Any] = {"LETTERS": letters, "CAPITALS": capitals, "IMAGES_PER_PAIR": 1}
     with mock.patch.multiple(make, **patched):
         found = make.faces(packages(folder / "packages"), ["fonts-dejavu"], letters + capitals)
-        drawn = [face for face in make.chosen_of(found) if make.draw_all(face, folder)]
+        drawn = [face for face in make.chosen_of(found) if make.draw_all(face, folder, worn)]
         for file in list(folder.rglob("*.png")):
             for number in range(1, DRAWN):
                 _draw_again(file, number)

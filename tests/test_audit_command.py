@@ -202,7 +202,7 @@ def test_the_page_has_no_latex() -> None:
 
 
 def test_the_page_has_no_path_of_this_machine() -> None:
-    assert str(ROOT.parent) not in PAGE.read_text(encoding="utf-8")
+    assert str(ROOT) not in PAGE.read_text(encoding="utf-8")
 
 
 @needs_lists

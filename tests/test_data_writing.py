@@ -199,7 +199,7 @@ def test_a_dry_run_also_refuses_a_place_that_is_taken(root: Path, converted: Pat
 def test_an_image_datum_is_what_protobuf_would_make_of_it(
     shape: tuple[int, int, int], seed: int
 ) -> None:
-    image = np.random.RandomState(seed).randint(0, 256, shape, np.uint8)
+    image = np.random.RandomState(seed).randint(0, 256, shape).astype(np.uint8)
     height, width, channels = shape
     data = b"".join(image[:, :, c].tobytes() for c in range(channels))
     whole = Datum(channels=channels, height=height, width=width, data=data)

@@ -192,11 +192,14 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 
 def running(folder: Path) -> list[str]:
-    """The processes that work in a folder."""
+    """The processes that work in a folder.
+
+    Of one in another mount namespace, a reader in a chroot sees the path from the machine's root.
+    """
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cwd").resolve().is_relative_to(folder):
+            if str(folder) in str((process / "cwd").readlink()):
                 found.append((process / "cmdline").read_text().replace("\0", " "))
         except OSError:
             continue  # it has ended

@@ -97,7 +97,8 @@ def folded(parts: Parts) -> Parts:
         bias = (0 if part.bias is None else part.bias) - part.mean
         none = np.zeros(0, np.float32)
         found[name] = Part(
-            part.kernel * gain[:, None, None, None], (bias * gain + part.beta).astype(np.float32),
+            (part.kernel * gain[:, None, None, None]).astype(np.float32),
+            (bias * gain + part.beta).astype(np.float32),
             none, none, none, none,
         )  # fmt: skip
     return found

@@ -227,9 +227,10 @@ def _one_objective(net: NetParameter, _each: LayerParameter, rng: random.Random)
     weights = [rng.choice([1.0, 0.25]) for _ in losses]
     for loss in losses:
         loss.loss_weight[:] = [0]
-    total = LayerParameter(name="total", type="Eltwise", bottom=[x.top[0] for x in losses],
-                           top=["total"], loss_weight=[1 / weights[0]])  # fmt: skip
-    total.eltwise_param.coeff[:] = [weights[0]] * len(losses)
+    terms = dict.fromkeys(loss.top[0] for loss in losses)  # each once
+    total = LayerParameter(name="total", type="Eltwise", bottom=terms, top=["total"],
+                           loss_weight=[1 / weights[0]])  # fmt: skip
+    total.eltwise_param.coeff[:] = [weights[0]] * len(terms)
     net.layer.append(total)
 
 

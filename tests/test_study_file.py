@@ -155,7 +155,7 @@ def test_every_setting_that_netgen_build_has_is_an_option_of_it() -> None:
     of_plan = {"variant", "all_variants", "dataset", "out", "check", "solver_mode", "random_seed",
                "max_iter", "stepvalues", "test_interval", "snapshot"}  # fmt: skip
     mine = {"share", "start", "keep_heads", "iterations", "drops", "tests", "snapshots", "plateau",
-            "dataset", "reading"}  # fmt: skip
+            "explosion", "dataset", "reading"}  # fmt: skip
     assert options - of_plan == set(Settings.__struct_fields__) - mine | {"readings"}
 
 

@@ -15,7 +15,8 @@ from support.studies import miniature, synthetic
 
 from netgen.commands.study_running import print_choice
 from netgen.pipeline.records import StudyResults, best, means, read_results
-from netgen.pipeline.sentences import SentenceVerdict, comparisons, findings, seen_at
+from netgen.pipeline.seen import seen_at
+from netgen.pipeline.sentences import SentenceVerdict, comparisons, findings
 from netgen.pipeline.statistics import mean, seeds_to_decide
 from netgen.pipeline.study_file import Study
 from netgen.pipeline.study_plan import Changes, plan_study

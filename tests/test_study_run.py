@@ -86,6 +86,22 @@ def test_a_study_of_two_tasks_is_run_and_reported(place: Place) -> None:
         )
 
 
+def test_what_goes_on_inside_is_kept_of_every_snapshot_and_reported(place: Place) -> None:
+    results = read_results(place.folder / "two/results.json")
+    for cell in results.cells:
+        crossed = cell.network == "xs"
+        reported = cell.network != "trunk"
+        assert bool(cell.sums) == reported
+        assert all(bool(each.cross) == crossed for each in cell.sums)
+        assert bool(cell.history) == crossed
+        for points in cell.history.values():
+            assert [point.iteration for point in points] == [0, 2, 4]
+            assert points[0] != points[-1]
+    page = (place.folder / "two/README.md").read_text()
+    assert page.index("## The answer") < page.index("| command |") < page.index("cross-weights.png")
+    assert "| without | res5b |" in page
+
+
 def test_a_cells_counts_are_those_of_netgen_eval(place: Place) -> None:
     for cell in read_results(place.folder / "two/results.json").cells:
         [file] = (place.folder / f"runs/two/cells/{cell.name}/results").glob("*.json")

@@ -42,7 +42,8 @@ def run_request(request: Request, again: str) -> None:
 
 def print_cells(plan: Plan, cells: Sequence[Cell], committed: Path) -> None:
     """Print cells that are made, and whether the report has the same counts."""
-    from netgen.pipeline.records import read_results, recorded
+    from netgen.pipeline.collecting import recorded
+    from netgen.pipeline.records import read_results
 
     known = {}
     if committed.exists():
@@ -62,7 +63,8 @@ def print_cells(plan: Plan, cells: Sequence[Cell], committed: Path) -> None:
 
 def print_choice(plan: Plan) -> None:
     """Print the accuracies of each trial, and which is best, if all are made."""
-    from netgen.pipeline.records import best, means, recorded
+    from netgen.pipeline.collecting import recorded
+    from netgen.pipeline.records import best, means
 
     choose = plan.study.choose
     cells = [found for cell in plan.trials if (found := recorded(plan, cell))]
@@ -80,7 +82,8 @@ def print_choice(plan: Plan) -> None:
 
 def write(plan: Plan, out: Path, jobs: int, changes: str = "") -> None:
     """Write the report of what is made into `out`."""
-    from netgen.pipeline.records import RESULTS, collect, read_results
+    from netgen.pipeline.collecting import collect
+    from netgen.pipeline.records import RESULTS, read_results
     from netgen.pipeline.study_report import write_report
     from netgen.pipeline.study_run import Clock
 
@@ -190,7 +193,7 @@ class _Work:
 
 def _scores(plan: Plan, cell: Cell) -> str:
     """Return the accuracies of a cell that is made, for its line."""
-    from netgen.pipeline.records import recorded
+    from netgen.pipeline.collecting import recorded
 
     found = recorded(plan, cell) if cell.trained else None
     if found is None:

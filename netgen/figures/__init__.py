@@ -6,9 +6,11 @@ __all__ = [
     "cross_weights",
     "curves",
     "drawing",
+    "inside_charts",
     "layout",
     "page",
     "predictions",
     "shapes",
     "style",
+    "verdict_map",
 ]

@@ -161,7 +161,7 @@ def chart_row(count: int, size: tuple[float, float] = PANEL) -> tuple[Figure, Se
     figure = Figure(figsize=(width * count, height), facecolor="white", layout="constrained")
     row = figure.subplots(1, count, squeeze=False)[0]
     for axes in row:
-        _style_axes(axes)
+        style_axes(axes)
     return figure, list(row)
 
 
@@ -195,7 +195,8 @@ def add_legend(axes: Axes, columns: int = 1) -> None:
     drawn.get_frame().set_linewidth(0)
 
 
-def _style_axes(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
+    """Give a chart's frame, ticks and grid their look."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):

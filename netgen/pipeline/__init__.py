@@ -2,6 +2,7 @@
 
 __all__ = [
     "cells",
+    "collecting",
     "jobs",
     "launch",
     "records",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from netgen.network.options import Branch
 from netgen.network.variants import NETWORKS, NetworkRow
 from netgen.paper import Recipe
 from netgen.pipeline.launch import Words
@@ -122,6 +123,8 @@ class Trained:
         As in the study.
     files
         Where its files are.
+    inside
+        Whether what goes on inside is kept: all snapshots, and how large what blocks add is.
     """
 
     network: str
@@ -134,6 +137,7 @@ class Trained:
     source: Path
     classes: str | None
     files: CellFiles
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,9 +235,17 @@ def network_steps(
         words = ("init", *(named or of), "--from", str(source), *seed, *heads)
         yield Step(words, (files.initial,), (start,) if isinstance(start, Path) else ())
         weights = ("--weights", str(files.initial))
-    plateau = () if cell.settings.plateau is None else ("--plateau", cell.settings.plateau)
+    rules: Words = () if cell.settings.plateau is None else ("--plateau", cell.settings.plateau)
+    if cell.settings.explosion is not None:
+        rules = (*rules, "--explosion", f"{cell.settings.explosion:g}")
     trained = named or ("--solver", str(files.solver), "--run", str(files.run))
-    yield Step(("train", *trained, *plateau, *weights, *device.words), (), (), files.run)
+    keep: Words = ()
+    if cell.inside:
+        if row.branch is Branch.NEVER:
+            raise StudyError(f"report.inside: {cell.variant} has no blocks of its tasks' own")
+        keep = ("--keep", str(cell.settings.snapshots or 1))
+        out = ("--sums", *out)
+    yield Step(("train", *trained, *rules, *keep, *weights, *device.words), (), (), files.run)
     # The newest snapshot, not the best one, which the test images would have chosen.
     yield Step((*tested, "--weights", str(files.run), *out), (files.result,), (cell.dataset,))
 

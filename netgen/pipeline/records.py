@@ -1,35 +1,19 @@
-"""The results of a study's cells: read from what their commands wrote, and kept as one JSON file.
-
-This is the one place that reads results: the table, the status, the report and the choice have
-theirs from here.
-"""
+"""The results of a study: what each cell came to, in one JSON file, and the choice among trials."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from msgspec import Meta, Struct
 
-from netgen.caffe.schema import read_net
-from netgen.cost.complexity import count
-from netgen.evaluation.results import Count, Result, ResultError, TaskResult, read_result
-from netgen.figures.cross_weights import NoCrossWeightsError, cross_weights
-from netgen.network.dataset import read_dataset
-from netgen.pipeline.begun import checksums
-from netgen.pipeline.cells import Cell, Trained
+from netgen.evaluation.results import Count, SumScale
 from netgen.pipeline.study_file import StudyError
-from netgen.pipeline.study_plan import Plan
 from netgen.system.files import read_json, write_all
-from netgen.system.machine import commit, machine
-from netgen.training.journal import read_journal
-from netgen.training.run_folder import RunFolder
 
-T = TypeVar("T")
 VERSION = 2  # of the format of results.json
 NEAR = 0.01  # a cross weight within this distance of 0 or 1 counts as near it
 RESULTS = "results.json"
@@ -56,6 +40,14 @@ class CrossWeights(Struct, frozen=True, forbid_unknown_fields=True):
     magnitude: float
 
 
+class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
+    """A layer's cross weights at an iteration: the share below zero, the mean magnitude."""
+
+    iteration: Count
+    negative: float
+    magnitude: float
+
+
 class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """The results of a cell.
 
@@ -77,6 +69,9 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
         SHA-256 of the trained caffemodel, which contains its databases' paths, too.
     commit, versions
         The commit of netgen, and the versions of the libraries.
+    sums, history
+        How large what its blocks add is; block -> its cross weights over the training. Where the
+        study asks what goes on inside.
     """
 
     name: str
@@ -95,6 +90,8 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     weights: str
     commit: str
     versions: dict[str, str]
+    sums: tuple[SumScale, ...] = ()
+    history: dict[str, list[Snapshot]] = {}
 
     def correct(self, task: str, k: int) -> int | str:
         """Return how many images are correct within the top k; "" for a task it does not have."""
@@ -152,155 +149,7 @@ class StudyResults(Struct, frozen=True, forbid_unknown_fields=True):
         return sorted((c for c in self.deciding if c.network == network), key=lambda c: c.seed)
 
 
-# ---- cells --------------------------------------------------------------------------------------
-
-
-def evaluated(cell: Trained, dataset: str, study: str) -> Result | None:
-    """Return what `netgen eval` found for a cell; None until it has.
-
-    Raises
-    ------
-    ResultError
-        It is damaged, or of another network or dataset.
-    """
-    file = cell.files.result
-    if not file.exists():
-        return None
-    result = read_result(file)
-    if (result.variant, result.dataset) != (cell.variant, dataset):
-        raise ResultError(
-            f"{file}: is of {result.variant} on {result.dataset}, but {study} needs"
-            f" {cell.variant} on {dataset}: move it elsewhere"
-        )
-    return result
-
-
-def recorded(plan: Plan, cell: Cell) -> CellRecord | None:
-    """Return the results of a cell; None until it is made.
-
-    Raises
-    ------
-    StudyError, ValueError
-        What its commands wrote is damaged, or of another cell.
-    """
-    file = _file(plan, cell)
-    if file.exists():
-        return _decoded(file, CellRecord)
-    return _collected(plan, cell) if cell.trained and cell.is_done else None
-
-
-def record(plan: Plan, cell: Cell) -> None:
-    """Keep the results of a cell that was just made by this netgen, on this machine."""
-    if cell.trained:
-        found = _collected(plan, cell, commit())
-        write_all({_file(plan, cell): msgspec.json.format(msgspec.json.encode(found))})
-
-
-def _file(plan: Plan, cell: Cell) -> Path:
-    return plan.work / "records" / f"{cell.name}.json"
-
-
-def _decoded(file: Path, kind: type[T]) -> T:
-    """Read what a study wrote; a `StudyError` when it is damaged."""
-    try:
-        return msgspec.json.decode(read_json(file), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StudyError(
-            f"{file}: not what `netgen study` writes ({error}): remove it, and --resume"
-        ) from None
-
-
-def _collected(plan: Plan, cell: Cell, made_by: str = "unknown") -> CellRecord:
-    """Collect the results of a cell from the files of its commands."""
-    trained = cell.trained
-    if trained is None:
-        raise StudyError(f"{cell.name} are databases: they have no results")
-    found = evaluated(trained, read_dataset(trained.source).name, plan.study.name)
-    if found is None:
-        raise StudyError(f"{trained.files.result} is not there: --resume makes it")
-    journal = read_journal(RunFolder(trained.files.run).journal)
-    weights = Path(found.weights.path)
-    deploy = trained.files.model / "deploy.prototxt"
-    tests = [entry for entry in journal if entry["event"] == "test"]
-    return CellRecord(
-        name=cell.name,
-        network=trained.network,
-        variant=trained.variant,
-        seed=trained.seed,
-        labels=trained.labels,
-        trial=trained.trial,
-        settings=trained.settings.given(),
-        tasks={task.name: _correct(task) for task in found.tasks},
-        curves={
-            task.name: [(e["iteration"], e["outputs"][f"top1_{task.name}"]) for e in tests]
-            for task in found.tasks
-        },
-        cross=_cross(weights) if weights.exists() else None,
-        parameters=found.parameters,
-        multiply_adds=count(read_net(deploy), "TEST").multiply_adds_per_image,
-        seconds=next((e["seconds"] for e in reversed(journal) if e["event"] == "end"), 0.0),
-        weights=found.weights.sha256,
-        commit=made_by,
-        versions=found.versions,
-    )
-
-
-def _correct(task: TaskResult) -> Correct:
-    top1, top5 = task.accuracy.top1, task.accuracy.top5
-    return Correct(top1.correct, top5.correct, top1.total)
-
-
-def _cross(weights: Path) -> CrossWeights | None:
-    try:
-        found = cross_weights(weights, own=False)
-    except NoCrossWeightsError:
-        return None
-    every = np.concatenate([w for layer in found.values() for w in layer.values()])
-    return CrossWeights(
-        total=every.size,
-        not_negative=int((every >= 0).sum()),
-        near_zero=int((np.abs(every) < NEAR).sum()),
-        near_one=int((np.abs(every - 1) < NEAR).sum()),
-        magnitude=float(np.abs(every).mean()),
-    )
-
-
-# ---- the whole study ----------------------------------------------------------------------------
-
-
-def collect(plan: Plan, seconds: float, jobs: int, before: StudyResults | None) -> StudyResults:
-    """Return the results of all cells that are made.
-
-    Trials that were made elsewhere are taken from `before`, the results that there were.
-    """
-    cells = [found for cell in plan.deciding if (found := recorded(plan, cell))]
-    trials = [found for cell in plan.trials if (found := recorded(plan, cell))]
-    if before and not trials:
-        trials = before.trials
-    return StudyResults(
-        version=VERSION,
-        study=plan.study.name,
-        machine=machine(),
-        seconds=round(seconds, 1),
-        jobs=jobs,
-        datasets=_facts(plan),
-        cells=tuple(sorted((*cells, *trials), key=lambda cell: (cell.trial or "", cell.network,
-                                                                *cell.labels.values(), cell.seed))),
-    )  # fmt: skip
-
-
-def _facts(plan: Plan) -> dict[str, DatasetFacts]:
-    used: dict[str, Trained] = {}
-    for cell in plan.deciding:
-        if cell.trained and cell.trained.dataset.exists():
-            used.setdefault(str(cell.trained.settings.dataset), cell.trained)
-    return {name: _facts_of(trained) for name, trained in used.items()}
-
-
-def _facts_of(cell: Trained) -> DatasetFacts:
-    data = read_dataset(cell.dataset)
-    tasks = {task.name: task.classes for task in data.tasks}
-    return DatasetFacts(tasks, data.train.records, data.test.records, checksums(cell.source))
+# ---- the file ------------------------------------------------------------------------------------
 
 
 def write_results(results: StudyResults, file: Path) -> None:

@@ -8,12 +8,13 @@ study's file, so it is fixed before the test images are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from netgen.paper.claims import CLAIMS
-from netgen.pipeline.records import CellRecord, StudyResults
+from netgen.pipeline.records import StudyResults
+from netgen.pipeline.seen import Number, OneSeed, Seen, Setting, less, seen_at, settings_of
 from netgen.pipeline.statistics import CONFIDENCE, Mean, mean
 from netgen.pipeline.study_file import (
     AnySentence,
@@ -25,10 +26,6 @@ from netgen.pipeline.study_file import (
     Study,
     groups_of,
 )
-
-OneSeed = Mapping[str, CellRecord]  # the cells of one seed, by network
-Number = Callable[[OneSeed], float]
-Setting = dict[str, str]  # axis -> label: one place in the grid of the axes
 
 
 class SentenceVerdict(Enum):
@@ -80,74 +77,6 @@ class NetworkComparison:
     against: str
     seeds: int
     differences: dict[str, Mean]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The results of a study at one place in the grid of its axes.
-
-    Attributes
-    ----------
-    study, setting
-        The study, and the place: axis -> label.
-    cells
-        Seed -> network -> its cell there. A network that does not vary along an axis has the same
-        cell at all of the axis' labels.
-    """
-
-    study: Study
-    setting: Setting
-    cells: dict[int, dict[str, CellRecord]]
-
-    def seeds(self, *groups: str) -> list[OneSeed]:
-        """Return the cells of each seed that has all networks of these groups."""
-        needed = {name for group in groups for name in groups_of(self.study)[group]}
-        return [cells for _, cells in sorted(self.cells.items()) if needed <= {*cells}]
-
-    def tasks(self, *groups: str) -> list[str]:
-        """Return the tasks that all of these groups have, in their order."""
-        found: list[dict[str, None]] = []
-        for group in groups:
-            names = groups_of(self.study)[group]
-            cells = [
-                cells[name] for cells in self.cells.values() for name in names if name in cells
-            ]
-            found.append(dict.fromkeys(task for cell in cells for task in cell.tasks))
-        return [task for task in found[0] if all(task in each for each in found)]
-
-    def accuracy(self, group: str, task: str, k: int = 1) -> Number:
-        """Return a group's top-k accuracy of a task, in percent."""
-        names = groups_of(self.study)[group]
-        return lambda seed: next(
-            seed[name].accuracy(task, k) for name in names if task in seed[name].tasks
-        )
-
-    def values(self, better: str, worse: str, task: str) -> list[float]:
-        """Return the difference of two groups' accuracies, of each seed that both have."""
-        number = less(self.accuracy(better, task), self.accuracy(worse, task))
-        return [number(seed) for seed in self.seeds(better, worse)]
-
-    def difference(self, better: str, worse: str, task: str) -> Mean | None:
-        """Return the mean difference of two groups' accuracies; None without a seed of both."""
-        values = self.values(better, worse, task)
-        return mean(values) if values else None
-
-
-def settings_of(study: Study) -> list[Setting]:
-    """Return every place in the grid of a study's axes; one without any where it has none."""
-    found: list[Setting] = [{}]
-    for axis, labels in study.axes.items():
-        found = [{**each, axis: label} for each in found for label in labels]
-    return found
-
-
-def seen_at(study: Study, results: StudyResults, setting: Setting) -> Seen:
-    """Return the results at one place in the grid."""
-    cells: dict[int, dict[str, CellRecord]] = {}
-    for cell in results.deciding:
-        if all(setting.get(axis) == label for axis, label in cell.labels.items()):
-            cells.setdefault(cell.seed, {})[cell.network] = cell
-    return Seen(study, setting, cells)
 
 
 @dataclass(frozen=True)
@@ -225,11 +154,6 @@ def comparisons(seen: Seen) -> Iterator[NetworkComparison]:
             if differences and name in groups[mine]:
                 seeds = len(seen.seeds(mine, against))
                 yield NetworkComparison(name, network, against, seeds, differences)
-
-
-def less(better: Number, worse: Number, share: float = 1.0, plus: float = 0.0) -> Number:
-    """Return the difference of two numbers of a seed: ``share x better - worse + plus``."""
-    return lambda seed: share * better(seed) - worse(seed) + plus
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
         When the rate drops tenfold, in shares of `iterations`.
     tests, snapshots
         How many a training has.
-    plateau
-        As for `netgen train`; "off" where `drops` are given.
+    plateau, explosion
+        As for `netgen train`; "off" where `drops` are given. A network that is to be tested even
+        if it breaks down needs a large `explosion`.
 
     The others are options of `netgen build` of the same name.
     """
@@ -82,6 +83,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     tests: Positive | None = None
     snapshots: Positive | None = None
     plateau: str | None = None
+    explosion: Annotated[float, Meta(gt=1)] | None = None
 
     def over(self, below: Settings) -> Settings:
         """Return these settings, and those of `below` where these say nothing."""
@@ -227,6 +229,9 @@ class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
         Pairs of groups whose difference is a row.
     curves
         The groups whose learning curves are drawn; by default none.
+    inside
+        The networks of which it tells what goes on inside: how large what their blocks add is, and
+        what becomes of their cross weights, from all snapshots.
     correction
         How intervals and p-values of sentences take account of their number: not at all, so that
         all hold at once (Bonferroni), or so that 5% of what is seen or not seen is expected to be
@@ -238,6 +243,7 @@ class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     images: str | None = None
     differences: tuple[tuple[Name, Name], ...] = ()
     curves: tuple[Name, ...] = ()
+    inside: tuple[Name, ...] = ()
     correction: Literal["none", "bonferroni", "benjamini-hochberg"] = "none"
 
 
@@ -299,3 +305,9 @@ def groups_of(study: Study) -> dict[str, list[str]]:
 def seeds_of(seeds: Seeds) -> tuple[int, ...]:
     """Return the seeds themselves: 3 are 1, 2, 3."""
     return tuple(range(1, seeds + 1)) if isinstance(seeds, int) else seeds
+
+
+def title_of(study: Study, group: str) -> str:
+    """Return a group's title: the first that a network of it has, or its name."""
+    titles = [study.networks[name].title for name in groups_of(study)[group]]
+    return next((title for title in titles if title), group)

@@ -280,7 +280,7 @@ class _Planner:
         files = CellFiles(root, network.variant)
         trained = Trained(
             name, network.variant, seed, labels, trial, settings, dataset, source, network.classes,
-            files,
+            files, name in self.study.report.inside,
         )  # fmt: skip
         fillers = seed if "fillers" in self.study.varies else None
         try:

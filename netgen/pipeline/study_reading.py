@@ -72,6 +72,8 @@ def _mistakes(study: Study) -> Iterator[Mistake]:
     for pair in study.report.differences:
         for group in pair:
             yield from _unknown(group, groups, "group", "report", "differences")
+    for name in study.report.inside:
+        yield from _unknown(name, study.networks, "network", "report", "inside")
     for group in study.report.curves:
         yield from _unknown(group, groups, "group", "report", "curves")
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from netgen.network.render import render
 from netgen.paper.implied import chance
+from netgen.pipeline.answer import CORRECTIONS, HALF_A_POINT, answer
+from netgen.pipeline.inside import MOST_PLACES, longest_axis, sum_rows
 from netgen.pipeline.records import (
     NEAR,
     RESULTS,
@@ -19,31 +21,20 @@ from netgen.pipeline.records import (
     means,
     write_results,
 )
+from netgen.pipeline.seen import Seen, Setting, name_of, seen_at
 from netgen.pipeline.sentences import (
     NetworkComparison,
-    Seen,
     SentenceFinding,
-    Setting,
     comparisons,
     findings,
-    seen_at,
-    settings_of,
 )
 from netgen.pipeline.statistics import Mean, mean, seeds_to_decide
-from netgen.pipeline.study_file import Study, groups_of
+from netgen.pipeline.study_file import Study, groups_of, title_of
+from netgen.pipeline.study_pictures import PICTURES, draw_pictures, short
 from netgen.pipeline.study_plan import Plan
 from netgen.system.files import write_all
 
 PAGE = "README.md"
-CURVES, FIGURE_5, FIGURE_6 = "curves.png", "figure5.png", "figure6.png"
-FIGURE_6_IMAGES = 6
-CORRECTIONS = {
-    "none": "each with an interval of its own",
-    "bonferroni": "and the intervals hold for all of them at once (Bonferroni)",
-    "benjamini-hochberg": "and of what is seen or not seen, 5% is expected to be wrong (Benjamini"
-    " and Hochberg)",
-}
-HALF_A_POINT = 0.5  # percentage points: the paper's X_S was 0.1 to 2.2 above X_0
 
 
 @dataclass(frozen=True)
@@ -97,10 +88,10 @@ def write_report(plan: Plan, results: StudyResults, out: Path, changes: str = ""
     ValueError, OSError
         A file of the study is missing or damaged, or a file cannot be written.
     """
-    pictures = [*_draw_curves(plan.study, results, out), *_draw_cell(plan, out)]
+    pictures = draw_pictures(plan, results, out)
     file = out / RESULTS
     write_results(results, file)
-    there = {name for name in (CURVES, FIGURE_5, FIGURE_6) if (out / name).exists()}
+    there = {name for name in PICTURES if (out / name).exists()}
     page = report_page(plan.study, plan.file, results, there, changes)
     write_all({out / PAGE: page})
     return [out / PAGE, file, *pictures]
@@ -123,6 +114,11 @@ def report_page(
         versions=", ".join(_version(*item) for item in _versions(results).items()),
         places=[place for place in places if place.rows],
         sentences=[finding.quote for finding in places[0].findings],
+        answer=answer(study, found),
+        most_places=MOST_PLACES,
+        map_of=_map_of(study),
+        asked=[short(sentence) for sentence in study.sentences],
+        sums=sum_rows(study, results),
         contrasts=found.comparisons,
         corrected=CORRECTIONS[study.report.correction],
         costs={c.network: (c.parameters, c.multiply_adds) for c in results.deciding},
@@ -137,6 +133,14 @@ def report_page(
         if choose and by_trial else None,
         trial_tasks=list(dict.fromkeys(task for task, _ in _columns(results.trials))),
     )  # fmt: skip
+
+
+def _map_of(study: Study) -> str:
+    """Return what the rows and the columns of the map are, in words."""
+    across = longest_axis(study)
+    others = ", ".join(axis for axis in study.axes if axis != across)
+    rows = f"; rows: {others}" if others else ""
+    return f" Columns: {across}{rows}." if across else ""
 
 
 def _versions(results: StudyResults) -> dict[str, str]:
@@ -165,7 +169,7 @@ def _place(
     rows = [row for group in reported if (row := _row(seen, group, columns))]
     tasks = list(dict.fromkeys(task for task, _ in columns))
     return Place(
-        name=", ".join(f"{axis} {label}" for axis, label in setting.items()),
+        name=name_of(setting),
         seeds=max((len(seen.seeds(group)) for group in reported), default=0),
         findings=found,
         tasks=tasks,
@@ -187,11 +191,6 @@ def _reported(study: Study) -> list[str]:
     return [group for group in groups_of(study) if group not in elsewhere]
 
 
-def _title(study: Study, group: str) -> str:
-    titles = [study.networks[name].title for name in groups_of(study)[group]]
-    return next((title for title in titles if title), group)
-
-
 def _row(seen: Seen, group: str, columns: Sequence[tuple[str, int]]) -> ReportRow | None:
     seeds, tasks = seen.seeds(group), seen.tasks(group)
     if not seeds:
@@ -200,7 +199,7 @@ def _row(seen: Seen, group: str, columns: Sequence[tuple[str, int]]) -> ReportRo
     cells = [cells[name] for cells in seeds for name in names]
     first = {cell.network: cell for cell in cells}.values()
     return ReportRow(
-        _title(seen.study, group),
+        title_of(seen.study, group),
         tuple(
             mean([seen.accuracy(group, task, k)(seed) for seed in seeds]) if task in tasks else None
             for task, k in columns
@@ -218,7 +217,7 @@ def _differences(seen: Seen, tasks: Sequence[str]) -> Iterator[ReportDifference]
             seen.difference(better, worse, task) if task in both else None for task in tasks
         )
         if any(found):
-            name = f"{_title(seen.study, better)} - {_title(seen.study, worse)}"
+            name = f"{title_of(seen.study, better)} - {title_of(seen.study, worse)}"
             needed = tuple(
                 seeds_to_decide(seen.values(better, worse, task), HALF_A_POINT) if mean else None
                 for task, mean in zip(tasks, found, strict=True)
@@ -240,88 +239,3 @@ def _cross(seen: Seen) -> dict[str, str] | None:
             magnitude = f"{np.mean([cross.magnitude for cross in crosses]):.3f}"
             return shares | {"magnitude": magnitude, "network": name}
     return None
-
-
-# ---- pictures -----------------------------------------------------------------------------------
-
-
-def _draw_curves(study: Study, results: StudyResults, out: Path) -> list[Path]:
-    from netgen.figures.curves import draw_mean_curves
-
-    seen = seen_at(study, results, settings_of(study)[0])
-    drawn = {}
-    for group in study.report.curves:
-        names = groups_of(study)[group]
-        cells = [cells[name] for cells in seen.seeds(group) for name in names]
-        if cells:
-            drawn[_title(study, group)] = [_curves(cell) for cell in cells]
-    if not drawn:
-        return []
-    tasks = tuple(dict.fromkeys(task for of in drawn.values() for each in of for task in each))
-    draw_mean_curves(drawn, tasks, out / CURVES)
-    return [out / CURVES]
-
-
-def _curves(cell: CellRecord) -> dict[str, list[tuple[int, float]]]:
-    return {
-        task: [(iteration, 100 * share) for iteration, share in points]
-        for task, points in cell.curves.items()
-    }
-
-
-def _draw_cell(plan: Plan, out: Path) -> list[Path]:
-    """Draw Figures 5 and 6 of the cell that the study names, where its files are still there."""
-    from netgen.evaluation.results import read_result
-    from netgen.figures.cross_weights import draw_cross_weights
-
-    report = plan.study.report
-    trained = plan.cells[report.draw].trained if report.draw in plan.cells else None
-    if trained is None or not trained.files.result.exists():
-        return []
-    weights = Path(read_result(trained.files.result).weights.path)
-    draw_cross_weights(weights, out / FIGURE_5)
-    if report.images is None:
-        return [out / FIGURE_5]
-    _draw_predictions(plan, Path(report.images), weights, out / FIGURE_6)
-    return [out / FIGURE_5, out / FIGURE_6]
-
-
-def _draw_predictions(plan: Plan, images: Path, weights: Path, out: Path) -> None:
-    from data_prep.photographs import Photographs
-    from netgen.evaluation.prediction import PredictionRequest, predictions
-    from netgen.figures.predictions import SIDE, draw_predictions
-    from netgen.network.dataset import read_dataset
-    from netgen.network.description import describe
-    from netgen.network.variants import find
-
-    trained = plan.cells[str(plan.study.report.draw)].trained
-    if trained is None:
-        return
-    data = read_dataset(trained.dataset)
-    photographs = Photographs(data.images)
-    variant = find(trained.variant, [task.name for task in data.tasks])
-    shown = list(_first_images(trained.dataset.with_name("records.csv"), images))
-    request = PredictionRequest(
-        describe(variant, data),
-        trained.files.model / "deploy.prototxt",
-        weights,
-        shown,
-        photographs,
-    )
-    draw_predictions(predictions(request), photographs.upright(SIDE), out)
-
-
-def _first_images(records: Path, images: Path) -> Iterator[str]:
-    """Yield the first test images that share no class of any task."""
-    from data_prep.listings import read_list
-
-    seen: set[tuple[str, str]] = set()
-    shown = 0
-    for row in read_list(records):
-        classes = {(key, value) for key, value in row.items() if key.startswith("class:")}
-        if row["split"] == "test" and not classes & seen:
-            seen |= classes
-            shown += 1
-            yield (images / row["name"]).as_posix()
-            if shown == FIGURE_6_IMAGES:
-                return

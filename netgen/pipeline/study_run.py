@@ -11,7 +11,7 @@ from pathlib import Path
 
 from netgen.pipeline.begun import check_ready, holding, is_begun, note_begun
 from netgen.pipeline.cells import Cell
-from netgen.pipeline.records import record
+from netgen.pipeline.collecting import record
 from netgen.pipeline.runner import Progress, Runner, failure_file, run
 from netgen.pipeline.study_file import StudyError
 from netgen.pipeline.study_plan import Plan

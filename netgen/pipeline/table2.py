@@ -15,7 +15,7 @@ from netgen.network.dataset import MTVSO
 from netgen.network.variants import find
 from netgen.paper import TABLE_2, Accuracies, Recipe
 from netgen.paper.implied import chance
-from netgen.pipeline.records import evaluated
+from netgen.pipeline.collecting import evaluated
 from netgen.pipeline.study_plan import Plan
 from netgen.system.text import gib
 

@@ -57,6 +57,7 @@ networks.xs = { variant = "xs", reading = ["normalization=mean"], about = "divid
 report.differences = [["xs", "x0"]]
 report.curves = ["x0", "xs"]
 report.draw = "xs-1"
+report.inside = ["x0", "xs"]
 [[sentences]]
 kind = "difference"
 says = "cross weights help"

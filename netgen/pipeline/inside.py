@@ -1,0 +1,112 @@
+"""What goes on inside a study's networks: the sizes of what blocks add, the cross weights' course.
+
+Where a study has many places, those with the same label of its longest axis are taken together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from netgen.evaluation.results import SumScale
+from netgen.pipeline.records import CellRecord, Snapshot, StudyResults
+from netgen.pipeline.seen import name_of, seen_at, settings_of
+from netgen.pipeline.study_file import Study, title_of
+
+MOST_PLACES = 4  # that are shown one by one
+Range = tuple[float, float, float]  # mean, least, most
+
+
+@dataclass(frozen=True)
+class SumRow:
+    """How large what a network's blocks add is, at a slice of the study: means of tasks and cells.
+
+    `cross` is the mean of one other task's shortcut, weighted; None in a network without.
+    """
+
+    slice: str
+    network: str
+    block: str
+    own: float
+    branch: float
+    cross: float | None
+    after: Range
+
+
+def longest_axis(study: Study) -> str | None:
+    """Return the axis with most labels, the last of equal ones; None without axes."""
+    return max(reversed(study.axes), key=lambda axis: len(study.axes[axis]), default=None)
+
+
+def slices(study: Study, results: StudyResults) -> dict[str, list[CellRecord]]:
+    """Return the cells of each place or, where these are many, of each label of the longest axis.
+
+    Only those of which it is kept what goes on inside.
+    """
+    settings = settings_of(study)
+    axis = longest_axis(study)
+    found: dict[str, dict[str, CellRecord]] = {}
+    for setting in settings:
+        many = axis is not None and len(settings) > MOST_PLACES
+        name = f"{axis} {setting[axis]}" if many and axis else name_of(setting)
+        for cells in seen_at(study, results, setting).cells.values():
+            for cell in cells.values():
+                if cell.sums or cell.history:
+                    found.setdefault(name, {})[cell.name] = cell
+    return {name: [*cells.values()] for name, cells in found.items()}
+
+
+def sum_rows(study: Study, results: StudyResults) -> list[SumRow]:
+    """Return the sizes of sums: slice by slice, network by network, block by block."""
+    return [
+        _row(name, _title(study, network), block, of)
+        for name, cells in slices(study, results).items()
+        for network in study.report.inside
+        for block, of in _blocks(cell for cell in cells if cell.network == network).items()
+    ]
+
+
+def _blocks(cells: Iterable[CellRecord]) -> dict[str, list[SumScale]]:
+    found: dict[str, list[SumScale]] = {}
+    for cell in cells:
+        for each in cell.sums:
+            found.setdefault(each.block, []).append(each)
+    return found
+
+
+def _row(name: str, network: str, block: str, sums: Sequence[SumScale]) -> SumRow:
+    cross = [value for each in sums for value in each.cross]
+    return SumRow(
+        name, network, block, fmean(each.own for each in sums), fmean(each.branch for each in sums),
+        fmean(cross) if cross else None, range_of([each.after for each in sums]),
+    )  # fmt: skip
+
+
+def histories(
+    study: Study, results: StudyResults, number: Callable[[Snapshot], float]
+) -> dict[str, dict[str, list[tuple[int, Range]]]]:
+    """Return slice -> network and block -> a number of the cross weights at each snapshot."""
+    found: dict[str, dict[str, list[tuple[int, Range]]]] = {}
+    for name, cells in slices(study, results).items():
+        values: dict[str, dict[int, list[float]]] = {}
+        for network in study.report.inside:
+            for cell in (cell for cell in cells if cell.network == network):
+                for block, points in cell.history.items():
+                    line = values.setdefault(f"{_title(study, network)}, res{block}", {})
+                    for point in points:
+                        line.setdefault(point.iteration, []).append(number(point))
+        if values:
+            found[name] = {
+                line: [(at, range_of(of[at])) for at in sorted(of)] for line, of in values.items()
+            }
+    return found
+
+
+def range_of(values: Sequence[float]) -> Range:
+    """Return the mean of values, the least and the most."""
+    return fmean(values), min(values), max(values)
+
+
+def _title(study: Study, network: str) -> str:
+    return title_of(study, study.networks[network].group or network)

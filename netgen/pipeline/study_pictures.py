@@ -1,0 +1,187 @@
+"""The pictures of a study's report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from netgen.pipeline.inside import Range, histories, longest_axis, sum_rows
+from netgen.pipeline.records import CellRecord, Snapshot, StudyResults
+from netgen.pipeline.seen import seen_at, settings_of
+from netgen.pipeline.sentences import findings
+from netgen.pipeline.study_file import AnySentence, Study, groups_of, title_of
+from netgen.pipeline.study_plan import Plan
+
+MAP, CURVES, CROSS, SUMS = "map.png", "curves.png", "cross-weights.png", "sums.png"
+FIGURE_5, FIGURE_6 = "figure5.png", "figure6.png"
+PICTURES = (MAP, CURVES, CROSS, SUMS, FIGURE_5, FIGURE_6)
+FIGURE_6_IMAGES = 6
+
+
+def draw_pictures(plan: Plan, results: StudyResults, out: Path) -> list[Path]:
+    """Draw what there is to draw of a study into `out`; return the files.
+
+    Raises
+    ------
+    ValueError, OSError
+        A file of the study is missing or damaged, or a file cannot be written.
+    """
+    study = plan.study
+    return [
+        *_draw_map(study, results, out),
+        *_draw_curves(study, results, out),
+        *_draw_inside(study, results, out),
+        *_draw_cell(plan, out),
+    ]
+
+
+def _draw_map(study: Study, results: StudyResults, out: Path) -> list[Path]:
+    """Draw every sentence at every place, where there are several places."""
+    from netgen.figures.verdict_map import VerdictMap, draw_map
+
+    axis = longest_axis(study)
+    if axis is None or not study.sentences:
+        return []
+    found = findings(study, results).places
+    others = [name for name in study.axes if name != axis]
+    rows = list(dict.fromkeys(tuple(setting[name] for name in others) for setting, _ in found))
+    columns = list(study.axes[axis])
+    panels = [(short(each), [["" for _ in columns] for _ in rows]) for each in study.sentences]
+    for setting, here in found:
+        row = rows.index(tuple(setting[name] for name in others))
+        for finding in here:
+            _, panel = panels[study.sentences.index(finding.sentence)]
+            panel[row][columns.index(setting[axis])] = finding.verdict.value
+    draw_map(VerdictMap([", ".join(row) for row in rows], columns, axis, panels), out / MAP)
+    return [out / MAP]
+
+
+def short(sentence: AnySentence) -> str:
+    """Return a sentence in a few words: what it is about, up to a colon."""
+    words = sentence.about.partition(":")[0]
+    return words or sentence.says or str(sentence.claim)
+
+
+def _draw_inside(study: Study, results: StudyResults, out: Path) -> list[Path]:
+    """Draw the cross weights over the training, and the sizes of sums, where they are kept."""
+    from netgen.figures.inside_charts import draw_histories, draw_sizes
+
+    files = []
+    negative, magnitude = (histories(study, results, each) for each in (_negative, _magnitude))
+    if negative:
+        drawn = {
+            name: {"below zero, %": lines, "mean magnitude": magnitude[name]}
+            for name, lines in negative.items()
+        }
+        draw_histories(drawn, out / CROSS)
+        files.append(out / CROSS)
+    rows = sum_rows(study, results)
+    names = list(dict.fromkeys(row.slice for row in rows))
+    sizes: dict[str, dict[str, list[Range]]] = {}
+    for row in rows:
+        chart = sizes.setdefault(f"res{row.block}: after the sum", {})
+        chart.setdefault(row.network, []).append(row.after)
+    whole = {
+        title: {network: values for network, values in of.items() if len(values) == len(names)}
+        for title, of in sizes.items()
+    }
+    if whole and names != [""]:
+        axes = ", ".join(part.partition(" ")[0] for part in names[0].split(", "))
+        draw_sizes(whole, [*map(_labels, names)], axes, out / SUMS)
+        files.append(out / SUMS)
+    return files
+
+
+def _labels(name: str) -> str:
+    """Return the name of a place without those of the axes."""
+    return ", ".join(part.partition(" ")[2] for part in name.split(", "))
+
+
+def _negative(point: Snapshot) -> float:
+    return 100 * point.negative
+
+
+def _magnitude(point: Snapshot) -> float:
+    return point.magnitude
+
+
+def _draw_curves(study: Study, results: StudyResults, out: Path) -> list[Path]:
+    from netgen.figures.curves import draw_mean_curves
+
+    seen = seen_at(study, results, settings_of(study)[0])
+    drawn = {}
+    for group in study.report.curves:
+        names = groups_of(study)[group]
+        cells = [cells[name] for cells in seen.seeds(group) for name in names]
+        if cells:
+            drawn[title_of(study, group)] = [_curves(cell) for cell in cells]
+    if not drawn:
+        return []
+    tasks = tuple(dict.fromkeys(task for of in drawn.values() for each in of for task in each))
+    draw_mean_curves(drawn, tasks, out / CURVES)
+    return [out / CURVES]
+
+
+def _curves(cell: CellRecord) -> dict[str, list[tuple[int, float]]]:
+    return {
+        task: [(iteration, 100 * share) for iteration, share in points]
+        for task, points in cell.curves.items()
+    }
+
+
+def _draw_cell(plan: Plan, out: Path) -> list[Path]:
+    """Draw Figures 5 and 6 of the cell that the study names, where its files are still there."""
+    from netgen.evaluation.results import read_result
+    from netgen.figures.cross_weights import draw_cross_weights
+
+    report = plan.study.report
+    trained = plan.cells[report.draw].trained if report.draw in plan.cells else None
+    if trained is None or not trained.files.result.exists():
+        return []
+    weights = Path(read_result(trained.files.result).weights.path)
+    draw_cross_weights(weights, out / FIGURE_5)
+    if report.images is None:
+        return [out / FIGURE_5]
+    _draw_predictions(plan, Path(report.images), weights, out / FIGURE_6)
+    return [out / FIGURE_5, out / FIGURE_6]
+
+
+def _draw_predictions(plan: Plan, images: Path, weights: Path, out: Path) -> None:
+    from data_prep.photographs import Photographs
+    from netgen.evaluation.prediction import PredictionRequest, predictions
+    from netgen.figures.predictions import SIDE, draw_predictions
+    from netgen.network.dataset import read_dataset
+    from netgen.network.description import describe
+    from netgen.network.variants import find
+
+    trained = plan.cells[str(plan.study.report.draw)].trained
+    if trained is None:
+        return
+    data = read_dataset(trained.dataset)
+    photographs = Photographs(data.images)
+    variant = find(trained.variant, [task.name for task in data.tasks])
+    shown = list(_first_images(trained.dataset.with_name("records.csv"), images))
+    request = PredictionRequest(
+        describe(variant, data),
+        trained.files.model / "deploy.prototxt",
+        weights,
+        shown,
+        photographs,
+    )
+    draw_predictions(predictions(request), photographs.upright(SIDE), out)
+
+
+def _first_images(records: Path, images: Path) -> Iterator[str]:
+    """Yield the first test images that share no class of any task."""
+    from data_prep.listings import read_list
+
+    seen: set[tuple[str, str]] = set()
+    shown = 0
+    for row in read_list(records):
+        classes = {(key, value) for key, value in row.items() if key.startswith("class:")}
+        if row["split"] == "test" and not classes & seen:
+            seen |= classes
+            shown += 1
+            yield (images / row["name"]).as_posix()
+            if shown == FIGURE_6_IMAGES:
+                return

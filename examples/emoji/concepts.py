@@ -21,7 +21,7 @@ MAN_AND_WOMAN = ("1F468", "1F469")
 SAME = {
     "1F57A": "1F483",                                              # dancing
     "1F934": "1FAC5", "1F478": "1FAC5",                            # with a crown
-    "1F385": "1F9D1-200D-1F384", "1F936": "1F9D1-200D-1F384",      # Claus
+    "1F385": "1F9D1-200D-1F384", "1F936": "1F9D1-200D-1F384",      # Father Christmas
     "1F474": "1F9D3", "1F475": "1F9D3",                            # older
     "1F466": "1F9D2", "1F467": "1F9D2",                            # child
     "1F930": "1FAC4", "1FAC3": "1FAC4",                            # pregnant

@@ -42,20 +42,22 @@ def draw_histories(charts: Mapping[str, Mapping[str, Lines]], out: Path) -> None
 
 
 def histories_figure(charts: Mapping[str, Mapping[str, Lines]]) -> Figure:
-    """Return the lines over the training as a figure."""
+    """Return the lines over the training as a figure; those of one title alone side by side."""
     quantities = list(next(iter(charts.values())))
     width, height = SMALL if len(charts) > 2 else PANEL
-    size = (width * len(charts), height * len(quantities))
-    figure = Figure(figsize=size, facecolor="white", layout="constrained")
-    grid = figure.subplots(len(quantities), len(charts), squeeze=False, sharey="row")
+    down, across = (len(quantities), len(charts)) if len(charts) > 1 else (1, len(quantities))
+    figure = Figure(
+        figsize=(width * across, height * down), facecolor="white", layout="constrained"
+    )
+    grid = figure.subplots(down, across, squeeze=False, sharey="row" if down > 1 else False)
     for column, (title, of) in enumerate(charts.items()):
         for row, (quantity, lines) in enumerate(of.items()):
-            axes = grid[row][column]
+            axes = grid[row][column] if down > 1 else grid[0][row]
             style_axes(axes)
             for number, (name, points) in enumerate(lines.items()):
                 _draw_line(axes, name, points, number)
             set_titles(
-                axes, "" if row else title, "iteration" if row == len(of) - 1 else "",
+                axes, "" if row else title, "iteration" if row + 1 == len(of) or down == 1 else "",
                 "" if column else quantity,
             )  # fmt: skip
             axes.set_ylim(bottom=0)

@@ -40,10 +40,10 @@ def answer(study: Study, found: Findings) -> Answer | None:
     asked = max(len(here) for _, here in places)
     where = "" if len(places) == 1 else f", each asked at {len(places)} places of the study"
     opening = (
-        f"Of {asked} sentences{where}: *seen here* {counts[SEEN]}, *not seen here*"
-        f" {counts[NOT_SEEN]}, *undecided* {counts[UNDECIDED]}. That took {found.comparisons:,}"
-        f" comparisons, {CORRECTIONS[study.report.correction]}. Differences are in percentage"
-        " points; their intervals are in the tables below."
+        f"Of {asked} sentence{'s' if asked > 1 else ''}{where}: *seen here* {counts[SEEN]},"
+        f" *not seen here* {counts[NOT_SEEN]}, *undecided* {counts[UNDECIDED]}."
+        f" That took {found.comparisons:,} comparisons, {CORRECTIONS[study.report.correction]}."
+        " Differences are in percentage points; their intervals are in the tables below."
     )
     told = _one_by_one if len(places) <= MOST_PLACES else _counted
     quotes = dict.fromkeys(finding.quote for _, here in places for finding in here)

@@ -13,7 +13,8 @@ from netgen.audit.inspection import InspectionFinding
 from netgen.audit.measurements.counts import fitting_roundings, printed_excess, roundings
 from netgen.audit.readings import CountedReading
 from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, basis_of, tally, waits
-from netgen.paper.claims import Argument
+from netgen.network.variants import NETWORKS
+from netgen.paper.claims import Argument, Claim
 
 LATEX = (
     (r"\\(?:mathbf|mathcal|mathbb|text)\{([^{}]*)\}", r"\1"),
@@ -141,14 +142,16 @@ def audit_as_data(
     }
 
 
-def claim_as_data(judgement: ClaimJudgement) -> dict[str, str]:
+def claim_as_data(judgement: ClaimJudgement) -> dict[str, Any]:
     """Return a judgement as JSON has it."""
     return {
         "id": judgement.claim.id,
         "part": judgement.part,
         "verdict": judgement.verdict.label,
         "place": judgement.claim.place,
+        "networks": networks_of(judgement.claim),
         "quote": judgement.claim.quote,
+        "words": plain(judgement.claim.quote),
         "printed": " ".join(judgement.claim.printed),
         "basis": "" if waits(judgement) else basis_of(judgement.claim).value,
         "found": judgement.found,
@@ -157,12 +160,20 @@ def claim_as_data(judgement: ClaimJudgement) -> dict[str, str]:
     }
 
 
+def networks_of(claim: Claim) -> list[str]:
+    """Return the titles of the networks of Table 2 that a claim is about; none: no one network."""
+    titles = {name: row.title for name, row in NETWORKS.items()}
+    named = (titles.get(word, word) for word in claim.of)
+    return list(dict.fromkeys(title for title in named if title in titles.values()))
+
+
 def argument_as_data(argument: Argument) -> dict[str, Any]:
     """Return an argument as JSON has it."""
     return {
         "id": argument.id,
         "place": argument.place,
         "quotes": list(argument.quotes),
+        "words": [plain(quote) for quote in argument.quotes],
         "conclusion": argument.conclusion.value,
         "because": argument.because,
     }

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netgen.commands.audit_options import audit_inputs, input_options
 from netgen.commands.shared_options import differs, table_console
 
 if TYPE_CHECKING:
-    from netgen.audit.measurements import AuditInputs
     from netgen.audit.readings import CountedReading
     from netgen.audit.verdicts import ClaimJudgement
     from netgen.paper.claims import Argument
@@ -49,31 +49,8 @@ def _named(context: click.Context, parameter: click.Parameter, file: str | None)
     return file
 
 
-def _folder(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
-    """Refuse what is neither a folder nor a file, which click lets through, before the audit."""
-    if path and not path.is_dir():
-        raise click.BadParameter(f"{path}: not a folder", context, parameter)
-    return path
-
-
 @click.command("audit", short_help="Check the paper's claims against the networks.")
-@click.option(
-    "--ontology",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    callback=_folder,
-    envvar="NETGEN_ONTOLOGY",
-    metavar="DIR",
-    help="Folder with the public class lists of section 5.1; --only 'needs data' says where they"
-    " are published. A file that is not the published one is used, and named on standard error."
-    "  [env: NETGEN_ONTOLOGY]",
-)
-@click.option(
-    "--results",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    callback=_folder,
-    metavar="DIR",
-    help="Folder with results of `netgen eval --out`: measures Table 2's accuracies.",
-)
+@input_options
 @click.option(
     "--only",
     multiple=True,
@@ -159,15 +136,11 @@ def _audit(
 ) -> int:
     """Print the audit of the paper's claims; return the exit code."""
     from netgen.audit.markdown import markdown
-    from netgen.audit.measurements import AuditInputs
     from netgen.audit.readings import readings
     from netgen.audit.rows import audit_as_data
     from netgen.audit.verdicts import ClaimVerdict, audit
 
-    inputs = AuditInputs(ontology, results)
-    _warn_of_other_lists(inputs)
-    _warn_of_useless_folders(inputs)
-    everything = audit(inputs)
+    everything = audit(audit_inputs(ontology, results))
     judgements, arguments = _chosen(everything, only)
     counted = readings() if check or not only else []
     if check:
@@ -182,38 +155,6 @@ def _audit(
         _print(judgements, counted, arguments, detailed=bool(only))
     failed = [j for j in everything if j.verdict is ClaimVerdict.NOT_REPRODUCED]
     return int(bool(failed) or any(one.status == "ours, excluded" for one in counted))
-
-
-def _warn_of_other_lists(inputs: AuditInputs) -> None:
-    """Name the class lists that are not the published ones on standard error."""
-    from netgen.audit.measurements.public_lists import not_published, sha256_of
-
-    for listed in not_published(inputs):
-        click.echo(
-            f"netgen audit: {inputs.ontology}/{listed.file} is not the published list: its SHA-256"
-            f" is {sha256_of(inputs, listed)}, that of {listed.published} is {listed.sha256}. It is"
-            " used, and the rows that rest on it say so; get it again to judge the paper",
-            err=True,
-        )
-
-
-def _warn_of_useless_folders(inputs: AuditInputs) -> None:
-    """Name a folder on standard error from which nothing can be read."""
-    from netgen.audit.measurements.public_lists import LISTS
-    from netgen.audit.measurements.training_setup import results_in
-
-    if inputs.ontology and not any((inputs.ontology / x.file).is_file() for x in LISTS.values()):
-        click.echo(
-            f"netgen audit: none of the class lists is in {inputs.ontology}: give the folder above"
-            f" them, the one with {LISTS['1200'].file}",
-            err=True,
-        )
-    if inputs.results and not results_in(inputs.results):
-        click.echo(
-            f"netgen audit: no result of the paper's test set is in {inputs.results}: write one"
-            f" there with `netgen eval --out {inputs.results}/NAME.json`",
-            err=True,
-        )
 
 
 def _chosen(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from netgen.commands.page_audit import audit
 from netgen.commands.page_network import network
 
 
-@click.group("page", short_help="Make pages to look at: of networks.")
+@click.group("page", short_help="Make pages to look at: networks, the audit.")
 def command() -> None:
     """Make a page to look at: one HTML file, which loads nothing and needs no server.
 
@@ -15,4 +16,5 @@ def command() -> None:
     """
 
 
-command.add_command(network)
+for kind in (network, audit):
+    command.add_command(kind)

@@ -30,7 +30,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("no chromium here: apt-get install chromium, as root (`./run test` does)")
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), timeout=0)
         yield browser
         browser.close()
 
@@ -68,6 +68,7 @@ class Window:
 def window(browser: Browser, **settings: Any) -> Iterator[Window]:
     """A window of the browser, in which nothing may go wrong until the end of the block."""
     context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}} | settings)
+    context.set_default_timeout(0)  # a busy machine is slow; pytest ends what hangs
     shown = Window(context.new_page())
     yield shown
     context.close()

@@ -19,6 +19,7 @@ from netgen.system.text import MIB, escaped, shape_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 WEB = Path(__file__).parent / "web"
 IN_SCRIPT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"}
@@ -90,6 +91,7 @@ def _environment() -> Environment:
         autoescape=True,
         finalize=_as_shown,
     )
+    environment.filters["coded"] = _coded
     environment.filters["number"] = _number
     environment.filters["bytes"] = _bytes
     environment.filters["shape"] = _shape
@@ -99,6 +101,17 @@ def _environment() -> Environment:
 def _as_shown(value: object) -> object:
     """Return what a template is about to escape; a `str` of its own kind is marked as safe."""
     return escaped(value) if type(value) is str else value
+
+
+def _coded(text: str) -> Markup:
+    """Return a text in which what stands between backticks is code."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(escaped(part)) for part in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part
+        for index, part in enumerate(parts)
+    )
 
 
 def _number(value: float) -> str:

@@ -1,0 +1,37 @@
+// The page of an audit: shows the claims that suit the filters.
+
+const claims = data.audit.claims.map((claim) => ({ ...claim, text: data.texts[claim.id], node: byId(claim.id) }));
+const parts = [...document.querySelectorAll(".part")].map((node) => ({ node, claims: [...node.querySelectorAll(".claim")] }));
+const wanted = (name) => byId(`filter-${name}`).value;
+
+function filter() {
+  const words = wanted("words").toLowerCase().split(/\s+/).filter(Boolean);
+  const [verdict, part, network] = ["verdict", "part", "network"].map(wanted);
+  let count = 0;
+  for (const claim of claims) {
+    const suits =
+      (!verdict || claim.verdict === verdict) &&
+      (!part || claim.part === part) &&
+      (!network || claim.networks.includes(network)) &&
+      words.every((word) => claim.text.includes(word));
+    claim.node.hidden = !suits;
+    count += suits;
+  }
+  for (const { node, claims: inside } of parts) node.hidden = inside.every((claim) => claim.hidden);
+  byId("claims-shown").textContent = `${count} claim${count === 1 ? "" : "s"}`;
+}
+
+// A link to a claim that the filters hide shows it.
+function follow() {
+  const claim = claims.find((each) => `#${each.id}` === decodeURIComponent(location.hash));
+  if (!claim || !claim.node.hidden) return;
+  byId("filters").reset();
+  filter();
+  claim.node.scrollIntoView();
+}
+
+byId("filters").addEventListener("input", filter);
+byId("filters").addEventListener("reset", () => setTimeout(filter));
+byId("filters").addEventListener("submit", (event) => event.preventDefault());
+window.addEventListener("hashchange", follow);
+filter(); // a browser that goes back keeps what was entered

@@ -6,9 +6,10 @@ import click
 
 from netgen.commands.page_audit import audit
 from netgen.commands.page_network import network
+from netgen.commands.page_run import run
 
 
-@click.group("page", short_help="Make pages to look at: networks, the audit.")
+@click.group("page", short_help="Make pages to look at: networks, the audit, trainings.")
 def command() -> None:
     """Make a page to look at: one HTML file, which loads nothing and needs no server.
 
@@ -16,5 +17,5 @@ def command() -> None:
     """
 
 
-for kind in (network, audit):
+for kind in (network, audit, run):
     command.add_command(kind)

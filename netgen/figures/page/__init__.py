@@ -5,4 +5,4 @@ say what is on each kind of page. All data come in as `netgen`'s commands print 
 that no page tells another number.
 """
 
-__all__ = ["audit_page", "document", "layered", "network_page"]
+__all__ = ["audit_page", "document", "layered", "network_page", "run_page", "runs"]

@@ -1,0 +1,100 @@
+"""Charts of a page: lines over the iterations, in pixels of their natural size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from netgen.figures.page.thinning import Points
+
+WIDTH, HEIGHT = 960, 300
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 34  # around the lines
+COLORS, DASHES = 6, 4  # of page.css
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a chart: a colour by its task, dashes by its run; or dots."""
+
+    label: str
+    run: str
+    points: Points
+    color: int = 0
+    dash: int = 0
+    dots: bool = False
+    thin: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened at an iteration, with its text."""
+
+    iteration: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines with a common axis of iterations, up to `end`; `unit` is written beside the values."""
+
+    name: str
+    title: str
+    unit: str
+    lines: Sequence[Line]
+    end: int
+    marks: Sequence[Mark] = ()
+    by_factors: bool = False  # a logarithmic axis
+    limits: tuple[float, float] | None = None
+    size: tuple[int, int] = field(default=(WIDTH, HEIGHT))
+
+    def x(self, iteration: float) -> float:
+        """Return the place of an iteration."""
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * iteration / max(self.end, 1), 1)
+
+    def y(self, value: float) -> float:
+        """Return the place of a value; what is outside of the limits is at their end."""
+        low, high = self.range
+        share = (self._scaled(value) - low) / (high - low)
+        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(max(share, 0), 1), 1)
+
+    @cached_property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest value of the axis; of their logarithms `by_factors`."""
+        values = [self._scaled(value) for line in self.lines for _, value in line.points]
+        low, high = self.limits or (min(values), max(values))
+        if self.limits is None and not self.by_factors:
+            low = min(low, 0.0)
+        return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+    def _scaled(self, value: float) -> float:
+        return math.log10(value) if self.by_factors else value
+
+    def path(self, line: Line) -> str:
+        """Return a line as SVG writes it."""
+        places = [f"{self.x(at):g},{self.y(value):g}" for at, value in line.points]
+        return "M" + "L".join(places)
+
+    def iterations(self) -> list[tuple[float, str]]:
+        """Return the ticks of the axis of iterations: place and text."""
+        return _ticks(0, max(self.end, 1), self.x, lambda value: f"{value:,.0f}")
+
+    def values(self) -> list[tuple[float, str]]:
+        """Return the ticks of the axis of values: place and text."""
+        low, high = self.range
+        if self.by_factors:
+            powers = range(math.floor(low), math.ceil(high) + 1)
+            inside = [power for power in powers if low - 0.01 <= power <= high + 0.01]
+            return [(self.y(10.0**power), f"{10.0**power:g}") for power in inside]
+        return _ticks(low, high, self.y, lambda value: f"{value:g}")
+
+
+def _ticks(
+    low: float, high: float, place: Callable[[float], float], text: Callable[[float], str]
+) -> list[tuple[float, str]]:
+    from matplotlib.ticker import MaxNLocator
+
+    values = MaxNLocator(6).tick_values(low, high)
+    return [(place(float(v)), text(float(v))) for v in values if low - 1e-9 <= v <= high + 1e-9]

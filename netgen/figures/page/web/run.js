@@ -1,0 +1,63 @@
+// The page of trainings: reads values under the pointer, hides lines.
+
+const AXIS = { left: 64, right: 948, width: 960 };
+
+for (const chart of data.charts) {
+  const section = byId(`chart-${chart.name}`);
+  const plot = section.querySelector(".plot");
+  const cursor = section.querySelector(".cursor");
+  const curves = [...section.querySelectorAll(".curve")];
+  const boxes = [...section.querySelectorAll("input[data-line]")];
+  const iterations = [...new Set(chart.lines.flatMap((line) => line.points.map(([at]) => at)))].sort((a, b) => a - b);
+  let place = -1;
+
+  // The values at an iteration, and of each other line at its last one before.
+  function read(wanted) {
+    place = Math.min(iterations.length - 1, Math.max(0, wanted));
+    const at = iterations[place];
+    const x = AXIS.left + ((AXIS.right - AXIS.left) * at) / Math.max(chart.end, 1);
+    cursor.setAttribute("d", `M${x},12V266`);
+    cursor.removeAttribute("hidden");
+    const values = chart.lines.flatMap((line, index) => {
+      const point = boxes[index].checked && before(line.points, at);
+      return point ? [`${line.label} ${Number(point[1].toPrecision(6))}${point[0] === at ? "" : ` (at ${number(point[0])})`}`] : [];
+    });
+    section.querySelector(".readout").textContent = `Iteration ${number(at)}: ${values.join("; ")}`;
+  }
+
+  plot.addEventListener("pointermove", (event) => {
+    const box = plot.querySelector("svg").getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * AXIS.width;
+    read(nearest(iterations, ((x - AXIS.left) / (AXIS.right - AXIS.left)) * chart.end));
+  });
+  plot.addEventListener("keydown", (event) => {
+    const steps = { ArrowRight: 1, ArrowLeft: -1, PageUp: 50, PageDown: -50, Home: -Infinity, End: Infinity };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    read(place + steps[event.key]);
+  });
+  boxes.forEach((box, index) => {
+    box.addEventListener("change", () => {
+      curves[index].toggleAttribute("hidden", !box.checked);
+      if (place >= 0) read(place);
+    });
+  });
+}
+
+// The place of the value that is nearest, in a list that rises.
+function nearest(values, wanted) {
+  const after = values.findIndex((value) => value >= wanted);
+  if (after < 1) return after === 0 ? 0 : values.length - 1;
+  return wanted - values[after - 1] < values[after] - wanted ? after - 1 : after;
+}
+
+// The last point up to an iteration, by halves.
+function before(points, at) {
+  let [low, high] = [0, points.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (points[middle][0] <= at) low = middle + 1;
+    else high = middle;
+  }
+  return points[low - 1];
+}

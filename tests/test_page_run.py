@@ -1,0 +1,179 @@
+"""The page of trainings: its values are the journal's, no peak is lost, and it follows a run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.browser import Window, serious_findings, window
+from support.build_command import refused
+from support.journals import write_journal
+from support.pages import data_of, made
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+DONE = {"why": "converged", "what": "the rate fell below 1e-6"}
+REFRESH = 'http-equiv="refresh"'
+
+
+def lines_of(page: Path, chart: str) -> dict[str, list[list[float]]]:
+    """The points of a chart's lines."""
+    (found,) = [each for each in data_of(page)["charts"] if each["name"] == chart]
+    return {line["label"]: line["points"] for line in found["lines"]}
+
+
+def points(
+    lines: list[dict[str, Any]], event: str, output: str, times: int = 1
+) -> list[list[float]]:
+    return [
+        [line["iteration"], pytest.approx(times * line["outputs"][output])]
+        for line in lines
+        if line["event"] == event
+    ]
+
+
+def test_every_value_is_one_of_the_journal(tmp_path: Path) -> None:
+    lines = write_journal(tmp_path / "xs", 60, **DONE)
+    page = made(tmp_path / "page.html", "run", tmp_path / "xs")
+    losses = lines_of(page, "loss")
+    assert losses["loss_noun"] == points(lines, "train", "loss_noun")
+    assert losses["loss"] == [
+        [line["iteration"], line["loss"]] for line in lines if line["event"] == "train"
+    ]
+    assert lines_of(page, "accuracy")["top1_adj"] == points(lines, "test", "top1_adj", 100)
+    assert {value for _, value in lines_of(page, "rate")["rate"]} == {0.001, 0.0001}
+    assert {value for _, value in lines_of(page, "speed")["speed"]} == {5.0}
+
+
+def test_a_long_training_is_thinned_and_keeps_its_peaks(tmp_path: Path) -> None:
+    lines = write_journal(tmp_path / "xs", 20_000, 16, **DONE)
+    kept = lines_of(made(tmp_path / "page.html", "run", tmp_path / "xs"), "loss")["loss_adj"]
+    train = (line for line in lines if line["event"] == "train")
+    every = [[line["iteration"], line["outputs"]["loss_adj"]] for line in train]
+    assert len(kept) <= 1000
+    assert (kept[0], kept[-1]) == (every[0], every[-1])
+    assert [20_000 // 3 * 16, 50.0] in kept
+    assert min(value for _, value in kept) == min(value for _, value in every)
+    assert [at for at, _ in kept] == sorted(at for at, _ in kept)
+
+
+def test_a_log_of_caffe_train_is_shown_too(real_log: Path, tmp_path: Path) -> None:
+    page = made(tmp_path / "page.html", "run", real_log)
+    assert [at for at, _ in lines_of(page, "accuracy")["top1_noun"]] == [4, 8]
+    assert "Optimization Done" in page.read_text()
+
+
+def test_the_same_journal_gives_the_same_bytes(tmp_path: Path) -> None:
+    write_journal(tmp_path / "xs", 30)
+    first, second = (
+        made(tmp_path / "page.html", "run", tmp_path / "xs").read_bytes() for _ in range(2)
+    )
+    assert first == second
+
+
+def test_a_journal_that_is_being_written_is_shown_up_to_its_last_whole_line(tmp_path: Path) -> None:
+    write_journal(tmp_path / "xs", 30)
+    with (tmp_path / "xs/log.jsonl").open("a") as file:
+        file.write('{"event": "train", "itera')
+    page = made(tmp_path / "page.html", "run", tmp_path / "xs")
+    assert lines_of(page, "loss")["loss"][-1][0] == 300
+    assert "goes on, or was cut off" in page.read_text()
+    assert REFRESH not in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "a folder without log.jsonl, so no run of `netgen train`"),
+        ('{"event": "start", "iteration": 0}\n', "no loss and no test in it yet: wait for"),
+        ('{"event": "train"}\n{"event": "end"}\n', "damaged (line 1"),
+    ],
+)
+def test_what_is_no_training_is_one_message(tmp_path: Path, content: str | None, said: str) -> None:
+    (tmp_path / "run").mkdir()
+    if content:
+        (tmp_path / "run/log.jsonl").write_text(content)
+    words = ("page", "run", tmp_path / "run", "--out", tmp_path / "page.html")
+    assert said in refused(1, *words)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    words = ("page", "run", tmp_path / "nowhere", "--out", tmp_path / "page.html")
+    assert "does not exist" in refused(2, *words)
+
+
+def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not holds():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+
+
+def test_a_watched_page_follows_the_training_to_its_end(tmp_path: Path) -> None:
+    lines = write_journal(tmp_path / "xs", 3)
+    page = tmp_path / "page.html"
+    words = ["page", "run", "xs", "--watch", "--every", "1", "--out", "page.html"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "netgen.commands.cli", *words],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        wait_until(page.exists, process)
+        assert REFRESH in page.read_text()
+        train = next(line for line in reversed(lines) if line["event"] == "train")
+        with (tmp_path / "xs/log.jsonl").open("a") as file:
+            file.write(json.dumps({**train, "iteration": 77}) + "\n")
+        wait_until(lambda: lines_of(page, "loss")["loss"][-1][0] == 77, process)
+        assert REFRESH in page.read_text()
+        with (tmp_path / "xs/log.jsonl").open("a") as file:
+            file.write(json.dumps({"event": "end", "iteration": 77, **DONE}) + "\n")
+        assert process.wait() == 0
+    assert REFRESH not in page.read_text()
+    assert "converged: the rate fell below 1e-6" in page.read_text()
+
+
+def test_a_training_is_read_at_an_iteration_by_pointer_and_by_keyboard(
+    shown: Window, tmp_path: Path
+) -> None:
+    for name in ("xs", "x0"):
+        write_journal(tmp_path / name, 30, **DONE)
+    page = shown.open(made(tmp_path / "page.html", "run", tmp_path / "xs", tmp_path / "x0"))
+    chart = page.locator("#chart-loss")
+    chart.locator(".plot").focus()
+    page.keyboard.press("End")
+    assert chart.locator(".readout").inner_text().startswith("Iteration 300: loss (xs) 2.73576;")
+    chart.locator(".plot").hover(position={"x": 100, "y": 50})
+    assert not chart.locator(".readout").inner_text().startswith("Iteration 300")
+    chart.get_by_label("loss_adj (x0)").uncheck()
+    assert "loss_adj (x0)" not in chart.locator(".readout").inner_text()
+    assert "loss_adj (xs)" in chart.locator(".readout").inner_text()
+
+
+def test_hostile_names_of_outputs_and_hostile_logs_are_text(shown: Window, tmp_path: Path) -> None:
+    name = "</script><script>alert(1)</script>\u202e\u0007" + "x" * 10_000
+    lines = [{"event": "train", "iteration": at, "outputs": {name: 1.0, "b": 2.0}} for at in (1, 2)]
+    run = tmp_path / "<b>run"
+    run.mkdir()
+    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (run / "caffe.log").write_bytes(b"</pre><script>alert(2)</script>\x1b[31m\xff\n")
+    page = shown.open(made(tmp_path / "page.html", "run", run))
+    label = page.locator("#chart-loss .legend bdi").first.text_content() or ""
+    assert label == name.replace("\u202e", "\\u202e").replace("\u0007", "\\x07")
+    assert "</pre><script>alert(2)</script>\\x1b[31m" in (page.locator("pre").text_content() or "")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 1400
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_out_of_a_training(browser: Browser, tmp_path: Path, scheme: str) -> None:
+    write_journal(tmp_path / "xs", 30, **DONE)
+    file = made(tmp_path / "page.html", "run", tmp_path / "xs")
+    with window(browser, color_scheme=scheme, viewport={"width": 360, "height": 700}) as narrow:
+        page = narrow.open(file)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+        assert serious_findings(page) == []

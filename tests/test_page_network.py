@@ -9,7 +9,7 @@ import pytest
 from support.browser import Window, serious_findings, window
 from support.build_command import NARROW
 from support.once import Once
-from support.page_scripts import COLOURS, OVERLAPPING, REFUSED, TOLD
+from support.page_scripts import COLOURS, GAPS, OVERLAPPING, REFUSED, TOLD
 from support.pages import counted, made
 
 if TYPE_CHECKING:
@@ -108,10 +108,14 @@ def test_a_box_unfolds_to_its_layers_and_folds_again(shown: Window, xs: Path) ->
     assert box(page, "conv1").get_attribute("aria-expanded") == "false"
 
 
-def test_unfolded_boxes_do_not_overlap(shown: Window, xs: Path) -> None:
+def test_unfolded_boxes_do_not_overlap_and_wires_still_reach_their_sums(
+    shown: Window, xs: Path
+) -> None:
     page = shown.open(xs)
     page.get_by_role("button", name="Unfold all").click()
     assert page.evaluate(OVERLAPPING) == []
+    *sums, _legend = page.evaluate(GAPS)
+    assert all(gap < 8 for gaps in sums for gap in gaps)
 
 
 def test_the_keyboard_reaches_boxes_unfolds_them_and_reads_their_layers(

@@ -33,6 +33,17 @@ OVERLAPPING = """() => {
     apart(a.x, b.x + b.width) || apart(b.x, a.x + a.width) ||
     apart(a.y, b.y + b.height) || apart(b.y, a.y + a.height))));
 }"""
+# How far a sum is from the nearest end of a wire, for each sum: its radius, where wires reach it.
+GAPS = """() => {
+  const ends = [...document.querySelectorAll(".wire .line")].map((line) => {
+    return line.getPointAtLength(line.getTotalLength());
+  });
+  return [...document.querySelectorAll(".sum")].map((sum) => {
+    const [x, y] = sum.getAttribute("transform").match(/[-\\d.]+/g).map(Number);
+    const near = ends.map((end) => Math.hypot(end.x - x, end.y - y)).sort((a, b) => a - b);
+    return near.slice(0, 2);
+  });
+}"""
 # Each box's share as it is written, and the step of its colour.
 COLOURS = """() => [...document.querySelectorAll(".box:has(.head[tabindex])")].map((box) => [
   parseFloat(box.querySelector(".share").textContent),

@@ -184,8 +184,10 @@ function stretches() {
     wider(across, element.x - element.width / 2, element.width, ROW.width);
     wider(down, element.y - element.height / 2, element.height, ROW.head + ROW.height * element.layers.length);
   }
+  // Half of the room goes to each side: what ends near the middle, as wires at a sum, stays there.
+  const part = (value, start, size) => Math.min(1, Math.max(0, (value - start) / (size / 4))) / 2;
   const along = (map) => (value) =>
-    [...map.values()].reduce((at, { start, size, more }) => at + more * Math.min(1, Math.max(0, (value - start) / size)), value);
+    [...map.values()].reduce((at, { start, size, more }) => at + more * (part(value, start, size) + part(value, start + 0.75 * size, size)), value);
   return [along(across), along(down)];
 }
 

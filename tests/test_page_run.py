@@ -19,7 +19,7 @@ from support.pages import data_of, made
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-DONE = {"why": "converged", "what": "the rate fell below 1e-6"}
+DONE: dict[str, Any] = {"why": "converged", "what": "the rate fell below 1e-6"}
 REFRESH = 'http-equiv="refresh"'
 
 
@@ -31,7 +31,7 @@ def lines_of(page: Path, chart: str) -> dict[str, list[list[float]]]:
 
 def points(
     lines: list[dict[str, Any]], event: str, output: str, times: int = 1
-) -> list[list[float]]:
+) -> list[list[Any]]:
     return [
         [line["iteration"], pytest.approx(times * line["outputs"][output])]
         for line in lines

@@ -29,9 +29,7 @@ def lines_of(page: Path, chart: str) -> dict[str, list[list[float]]]:
     return {line["label"]: line["points"] for line in found["lines"]}
 
 
-def points(
-    lines: list[dict[str, Any]], event: str, output: str, times: int = 1
-) -> list[list[Any]]:
+def points(lines: list[dict[str, Any]], event: str, output: str, times: int = 1) -> list[list[Any]]:
     return [
         [line["iteration"], pytest.approx(times * line["outputs"][output])]
         for line in lines

@@ -140,7 +140,8 @@ def test_networks_of_two_kinds_stand_side_by_side(tmp_path: Path) -> None:
         (("--variant", "x9"), 2, "unknown variant 'x9': choose from"),
         (("--net", "nothing.prototxt"), 1, "nothing.prototxt: No such file or directory"),
         (("--net", ZOO, "--width", "8"), 2, "options for building a network do not apply to"),
-        (("--net", ZOO, "--against", "x9"), 2, "unknown variant 'x9'"),
+        (("--net", ZOO, "--against", "x9"), 2, "for --against: unknown variant 'x9'"),
+        (("--net", ZOO, "--against", "no.prototxt"), 1, "no.prototxt: No such file or directory"),
         (("--net", BAD_INPUT / "a_jpeg.prototxt"), 1, "not text: give the network's prototxt"),
     ],
 )

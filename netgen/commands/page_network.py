@@ -71,16 +71,27 @@ def network(
         raise click.UsageError(f"options for building a network do not apply to {file}")
     asked = [_file(file, state) if file else _variant(str(variant), dataset, requested, state)]
     if against is not None:
-        is_file = Path(against).is_file() or against.endswith(".prototxt")
-        asked.append(
-            _file(against, state) if is_file else _variant(against, dataset, requested, state)
-        )
+        asked.append(_against(against, dataset, requested, state))
 
     from netgen.figures.page.network_page import network_page
 
     paged = [_paged(one) for one in asked]
     text = network_page(paged, _picture(asked, paged), _differences(asked), command_line(context))
     write_page(out, text)
+
+
+def _against(
+    named: str, dataset: Path | None, requested: RequestedNetwork, state: RequestedState
+) -> Requested:
+    """Return the second network: a file that is there, or of that kind, or else a variant."""
+    if Path(named).is_file() or named.endswith(".prototxt"):
+        return _file(named, state)
+    try:
+        return _variant(named, dataset, requested, state)
+    except click.BadParameter as error:
+        raise click.BadParameter(
+            f"{error.message}; nor is it a file", param_hint="--against"
+        ) from None
 
 
 def _file(file: str, state: RequestedState) -> Requested:

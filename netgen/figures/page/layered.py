@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MARGIN, TITLE = 12.0, 15.0
 LONGEST = 34  # letters of a name in a box
-MOST_BOXES = 2_000  # that dot places within seconds
+MOST_BOXES = 2_000  # that dot places within a few seconds
 INCH = 72.0  # Graphviz's unit of a box, in its own points
 GAPS = {"nodesep": "0.25", "ranksep": "0.35"}  # inches
 

@@ -25,6 +25,8 @@ from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, tally
 from netgen.paper.claims import Argument
 from netgen.system.text import printable
 
+# Of a claim's fields: in its head, or what its place and its quote say, too.
+ELSEWHERE = frozenset({"id", "verdict", "part", "networks", "words"})
 CLAIM_STYLES = {
     ClaimVerdict.REPRODUCED: "green",
     ClaimVerdict.BUILT_AS_PRINTED: "blue",
@@ -100,7 +102,7 @@ def print_details(console: Console, judgements: Iterable[ClaimJudgement]) -> Non
             Text(f"{x.claim.id}: ").append(x.verdict.label, CLAIM_STYLES.get(x.verdict, ""))
         )
         for name, value in claim_as_data(x).items():
-            if value and name not in ("id", "verdict", "part"):
+            if value and name not in ELSEWHERE:
                 console.print(f"  {name:9}{value}", soft_wrap=True)
         console.print()
 

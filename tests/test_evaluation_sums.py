@@ -13,7 +13,7 @@ from support.trained_network import Trained
 
 from netgen.commands.cli import main
 from netgen.evaluation.results import Result, read_result
-from netgen.evaluation.scoring import StoredImages
+from netgen.evaluation.scoring import Squares, StoredImages
 from netgen.evaluation.sums import SumMeter, sums_of
 
 
@@ -87,7 +87,7 @@ def test_a_factor_is_counted_and_batches_add_up(trained: Trained, tmp_path: Path
         assert each.factors == pytest.approx((1 / 3, 1, 1 / 3, 1 / 3))
     meter = SumMeter(mean)
     for size in (3, 5):
-        meter.add({blob: np.full(size, 4.0, np.float32) for blob in meter.blobs})
+        meter.add(Squares({blob: np.full(size, 4.0, np.float32) for blob in meter.blobs}))
     for scale in meter.scales():
         assert (scale.own, scale.branch, scale.after) == pytest.approx((2 / 3, 2, 2))
         assert scale.cross == pytest.approx((2 / 3, 2 / 3))

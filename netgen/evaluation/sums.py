@@ -8,20 +8,18 @@ breaks down.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from netgen.caffe.schema import layers_in, read_net
 from netgen.evaluation.deployed import DeployedError
 from netgen.evaluation.results import SumScale
+from netgen.evaluation.scoring import Squares
 
 BRANCH = re.compile(r"res(?P<block>\d[a-z]+)_branch2c_(?P<task>[a-z][a-z0-9-]*)")
 OWN = 2  # a block's first two terms: its own shortcut, and its branch
-Squares = Mapping[str, NDArray[np.float32]]  # blob -> each image's mean of its squares, N
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,15 @@ def _without_lists(name: str) -> str:
     return judge("", CLAIMS[name], AuditInputs()).evidence
 
 
+def test_a_change_of_what_is_printed_leaves_nothing_behind() -> None:
+    """Nor another order of Table 2's rows, in which measurements name the tasks."""
+    before = list(ROWS.items())
+    for _, patch in printed_changes():
+        with patch:
+            pass
+        assert list(ROWS.items()) == before
+
+
 def test_what_waits_for_training_is_reproduced_by_results_as_printed_and_not_by_others(
     tmp_path: Path,
 ) -> None:

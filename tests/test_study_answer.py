@@ -17,9 +17,9 @@ from netgen.pipeline.cells import Trained
 from netgen.pipeline.inside import histories, sum_rows
 from netgen.pipeline.records import VERSION, CellRecord, Correct, Snapshot, StudyResults
 from netgen.pipeline.sentences import findings
-from netgen.pipeline.study_file import StudyError
 from netgen.pipeline.study_plan import Plan, plan_study
 from netgen.pipeline.study_report import write_report
+from netgen.pipeline.study_settings import StudyError
 
 GRID = """
 name = "where"

@@ -22,17 +22,9 @@ from netgen.network.dataset import Dataset, Images, Task, split_in
 from netgen.pipeline import begun
 from netgen.pipeline.begun import spec_of
 from netgen.pipeline.launch import as_typed
-from netgen.pipeline.study_file import (
-    Choice,
-    Difference,
-    Network,
-    Report,
-    Settings,
-    Study,
-    StudyDataset,
-    StudyError,
-)
+from netgen.pipeline.study_file import Choice, Difference, Network, Report, Study, StudyDataset
 from netgen.pipeline.study_plan import Plan, plan_study
+from netgen.pipeline.study_settings import Settings, StudyError
 
 WHOLE = """name = "mine"
 seeds = 2

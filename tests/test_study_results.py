@@ -18,8 +18,9 @@ from netgen.pipeline.records import StudyResults, best, means, read_results
 from netgen.pipeline.seen import seen_at
 from netgen.pipeline.sentences import SentenceVerdict, comparisons, findings
 from netgen.pipeline.statistics import mean, seeds_to_decide
+from netgen.pipeline.study_changes import Changes
 from netgen.pipeline.study_file import Study
-from netgen.pipeline.study_plan import Changes, plan_study
+from netgen.pipeline.study_plan import plan_study
 from netgen.pipeline.study_reading import committed
 from netgen.pipeline.study_report import report_page
 from netgen.system.files import write_all

@@ -24,7 +24,8 @@ from netgen.network.training_commands import TrainingCommands
 from netgen.network.variants import find
 from netgen.paper import Recipe
 from netgen.pipeline.launch import as_typed
-from netgen.pipeline.study_plan import Changes, plan_study
+from netgen.pipeline.study_changes import Changes
+from netgen.pipeline.study_plan import plan_study
 from netgen.pipeline.study_reading import committed
 from netgen.system.files import write_all
 

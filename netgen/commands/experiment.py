@@ -81,7 +81,8 @@ def miniature(
     This is the committed study experiments/miniature/study.toml: `netgen study plan` prints its
     commands.
     """
-    from netgen.pipeline.study_plan import Changes, plan_study
+    from netgen.pipeline.study_changes import Changes
+    from netgen.pipeline.study_plan import plan_study
     from netgen.pipeline.study_reading import committed
 
     changes = Changes(seeds=seeds, iterations=iterations, work=work, data=data)

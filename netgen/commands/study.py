@@ -88,7 +88,8 @@ def planned(
     solver_mode: str | None = None,
 ) -> Plan:
     """Return the plan that the options ask for."""
-    from netgen.pipeline.study_plan import Changes, plan_study
+    from netgen.pipeline.study_changes import Changes
+    from netgen.pipeline.study_plan import plan_study
 
     if solver_mode == "cpu" and gpu is not None:
         raise click.UsageError("--solver-mode cpu trains without a GPU: omit it, or --gpu")

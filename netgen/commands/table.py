@@ -87,7 +87,8 @@ def table_plan(
     weights: Path, classes: Path | None = None, gpu: int | None = None, solver_mode: str = "gpu"
 ) -> Plan:
     """Return the plan of Table 2."""
-    from netgen.pipeline.study_plan import Changes, plan_study
+    from netgen.pipeline.study_changes import Changes
+    from netgen.pipeline.study_plan import plan_study
     from netgen.pipeline.study_reading import committed
 
     if solver_mode == "cpu" and gpu is not None:

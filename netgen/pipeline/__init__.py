@@ -7,6 +7,7 @@ __all__ = [
     "launch",
     "records",
     "runner",
+    "study_changes",
     "study_file",
     "study_plan",
     "study_reading",

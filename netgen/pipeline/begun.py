@@ -15,9 +15,10 @@ from netgen.network.build import BuildSpec, network_files
 from netgen.network.dataset import read_dataset
 from netgen.network.residual import RESNET50, Stem, requested_backbone
 from netgen.network.variants import find, go_beyond, read_as
-from netgen.pipeline.cells import Cell, Trained, recipe_of
-from netgen.pipeline.study_file import StudyError
+from netgen.pipeline.cell_steps import recipe_of
+from netgen.pipeline.cells import Cell, Trained
 from netgen.pipeline.study_plan import Plan
+from netgen.pipeline.study_settings import StudyError
 from netgen.system.files import digest, read_json, write_all
 from netgen.system.text import listed
 from netgen.training.run_folder import RunError, locked

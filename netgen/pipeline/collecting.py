@@ -31,7 +31,7 @@ from netgen.pipeline.records import (
     Snapshot,
     StudyResults,
 )
-from netgen.pipeline.study_file import StudyError
+from netgen.pipeline.study_settings import StudyError
 from netgen.pipeline.study_plan import Plan
 from netgen.system.files import read_json, write_all
 from netgen.system.machine import commit, machine

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from netgen.evaluation.results import Count, SumScale
-from netgen.pipeline.study_file import StudyError
+from netgen.pipeline.study_settings import StudyError
 from netgen.system.files import read_json, write_all
 
 VERSION = 2  # of the format of results.json

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from netgen.pipeline.cells import Cell, Step
 from netgen.pipeline.launch import as_typed, start
-from netgen.pipeline.study_file import StudyError
+from netgen.pipeline.study_settings import StudyError
 from netgen.system.files import write_all
 
 # One thread per process: on networks this small, two threads of OpenBLAS are slower than one, and

@@ -6,17 +6,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from netgen.paper.claims import CLAIMS
-from netgen.pipeline.study_file import (
-    FILLERS,
-    PUBLISHED,
-    AnySentence,
-    Choice,
-    Settings,
-    Study,
-    StudyError,
-    groups_of,
-    seeds_of,
-)
+from netgen.pipeline.study_file import AnySentence, Choice, Study, groups_of, seeds_of
+from netgen.pipeline.study_settings import FILLERS, PUBLISHED, Settings, StudyError
 from netgen.pipeline.toml_schema import Place, SchemaError, place_in, read_toml
 
 Mistake = tuple[Place, str]

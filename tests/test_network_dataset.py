@@ -47,7 +47,7 @@ def test_a_mistake_is_told_with_its_file(mistake: str, monkeypatch: pytest.Monke
     with pytest.raises(DatasetError) as refused:
         read_dataset(Path(f"{mistake}.toml"))
     message = str(refused.value)
-    assert message.startswith(f"{mistake}.toml: ")
+    assert message.startswith(f"{mistake}.toml:")
     assert expected(mistake) in message
     assert message.isprintable(), "one line, whatever the file holds"
 
@@ -62,7 +62,7 @@ def test_commands_tell_it_in_one_line_and_write_nothing(
     result = CliRunner().invoke(main, [*command, "--dataset", str(file)])
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit), result.exception
-    assert result.output.startswith(f"Error: {file}: ")
+    assert result.output.startswith(f"Error: {file}:")
     assert expected(mistake) in result.output
     assert result.output.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

@@ -318,7 +318,9 @@ def test_networks_that_cannot_be_built_are_told_before_anything_runs(
     one = place.folder / "two/made/one.toml"
     toml = (place.folder / "two/made/dataset.toml").read_text()
     one.write_text(toml.replace("classes = 2", "classes = 1"))
-    assert "one.toml: Expected `int` >= 2" in wrong(ordinary.replace("dataset.t", "one.t"))
+    assert "one.toml:2: tasks[0].classes: Expected `int` >= 2" in wrong(
+        ordinary.replace("dataset.t", "one.t")
+    )
 
 
 def test_a_full_disk_fails_a_cell_and_with_space_again_it_goes_on(

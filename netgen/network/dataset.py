@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,14 +15,10 @@ from msgspec.structs import replace
 from netgen import paper
 from netgen.system.files import read_text_file
 from netgen.system.text import check_name, names_in
+from netgen.system.toml_schema import SchemaError, read_toml
 
 if TYPE_CHECKING:
     from netgen.caffe.schema import Phase
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # Ubuntu 22.04's Python
-    import tomli as tomllib
 
 LARGEST = 2**31 - 1  # Caffe keeps counts as int32
 Positive = Annotated[int, Meta(gt=0, le=LARGEST)]
@@ -148,21 +143,15 @@ def read_dataset(file: Path) -> Dataset:
         path that is not there.
     """
     try:
-        data = tomllib.loads(read_text_file(file))
-        _check_names(data, str(file))
-        dataset = msgspec.convert(data, Dataset)
-    except OSError as error:
-        raise DatasetError(f"{file}: {error.strerror}: make one with `netgen data`") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{file}: not UTF-8 text: name a dataset.toml, saved so") from None
-    except RecursionError:
-        raise DatasetError(f"{file}: nested too deeply: name a dataset.toml") from None
-    except tomllib.TOMLDecodeError as error:
-        raise DatasetError(f"{file}: not TOML: {error}: correct it") from None
-    except msgspec.ValidationError as error:
-        raise DatasetError(f"{file}: {_in_words(error)}") from None
+        dataset, _ = read_toml(
+            file, Dataset, "make a dataset.toml with `netgen data`", PATTERNS_IN_WORDS
+        )
+    except SchemaError as error:
+        raise DatasetError(str(error)) from None
     try:
         check_dataset(dataset)
+        for path in _paths(dataset):
+            check_name(path, "a path", DatasetError)
         located = _with_paths(dataset, lambda path: (file.parent / path).as_posix())
         _check_paths(located)
     except DatasetError as error:
@@ -233,25 +222,6 @@ def check_dataset(dataset: Dataset) -> None:
             )
 
 
-def _check_names(found: object, where: str) -> None:
-    """Check every text and key of a TOML file: names of tasks, and of files."""
-    if isinstance(found, str):
-        check_name(found, where, DatasetError)
-    elif isinstance(found, dict | list):
-        for each in found:
-            _check_names(each, where)
-        if isinstance(found, dict):
-            _check_names(list(found.values()), where)
-
-
-def _in_words(error: msgspec.ValidationError) -> str:
-    """Return msgspec's message with what is allowed in words, not as a pattern."""
-    text = str(error)
-    for pattern, words in PATTERNS_IN_WORDS.items():
-        text = text.replace(f"Expected `str` matching regex {pattern!r}", f"Expected {words}")
-    return f"{text}: correct it, or make the dataset again with `netgen data`"
-
-
 def _with_paths(dataset: Dataset, change: Callable[[str], str]) -> Dataset:
     """Return `dataset` with `change` applied to every path."""
 
@@ -263,11 +233,15 @@ def _with_paths(dataset: Dataset, change: Callable[[str], str]) -> Dataset:
     return replace(dataset, tasks=tuple(tasks), train=of(dataset.train), test=of(dataset.test))
 
 
-def _check_paths(dataset: Dataset) -> None:
+def _paths(dataset: Dataset) -> list[str]:
     paths = [task.names for task in dataset.tasks if task.names is not None]
     for split in (dataset.train, dataset.test):
         paths += [split.images, *split.labels.values()]
-    for path in paths:
+    return paths
+
+
+def _check_paths(dataset: Dataset) -> None:
+    for path in _paths(dataset):
         if not Path(path).exists():
             raise DatasetError(
                 f"{path} does not exist: make it with `netgen data`, or correct the path (relative"

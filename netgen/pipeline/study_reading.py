@@ -7,8 +7,8 @@ from pathlib import Path
 
 from netgen.paper.claims import CLAIMS
 from netgen.pipeline.study_file import AnySentence, Choice, Study, groups_of, seeds_of
-from netgen.pipeline.study_settings import FILLERS, PUBLISHED, Settings, StudyError
-from netgen.pipeline.toml_schema import Place, SchemaError, place_in, read_toml
+from netgen.pipeline.study_settings import FILLERS, NAME_IN_WORDS, PUBLISHED, Settings, StudyError
+from netgen.system.toml_schema import Place, SchemaError, place_in, read_toml
 
 Mistake = tuple[Place, str]
 
@@ -35,7 +35,7 @@ def read_study(file: Path) -> Study:
     """
     next_step = "name a study.toml, such as experiments/miniature/study.toml"
     try:
-        study, text = read_toml(file, Study, next_step)
+        study, text = read_toml(file, Study, next_step, NAME_IN_WORDS)
     except SchemaError as error:
         raise StudyError(str(error)) from None
     for path, why in _mistakes(study):

@@ -11,7 +11,9 @@ from netgen.network.dataset import Positive
 
 # Letters, digits, dots, and single hyphens inside: names become names of cells, and so of files,
 # jobs and words at the command line.
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.]*(-[A-Za-z0-9.]+)*\Z")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9.]*(-[A-Za-z0-9.]+)*\Z"
+NAME_IN_WORDS = {NAME: "letters, digits and dots, with single hyphens between them"}
+Name = Annotated[str, Meta(pattern=NAME)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 # Not tuple[Positive, Positive]: beside another type, msgspec 0.23 frees its memory twice.
 Widths = Annotated[tuple[Positive, ...], Meta(min_length=2, max_length=2)]

@@ -31,8 +31,19 @@ class SchemaError(ValueError):
     """A file that is not as its schema says; the message says where, what and what next."""
 
 
-def read_toml(file: Path, schema: type[S], next_step: str) -> tuple[S, str]:
-    """Return what a TOML file holds, and its text; `next_step` is told when it cannot be read.
+def read_toml(
+    file: Path, schema: type[S], next_step: str, in_words: Mapping[str, str] | None = None
+) -> tuple[S, str]:
+    """Return what a TOML file holds, and its text.
+
+    Parameters
+    ----------
+    file, schema
+        The file, and the msgspec struct that it should be.
+    next_step
+        Told when it cannot be read.
+    in_words
+        Patterns of the schema -> what they allow, as a message says it.
 
     Raises
     ------
@@ -52,15 +63,21 @@ def read_toml(file: Path, schema: type[S], next_step: str) -> tuple[S, str]:
     except tomllib.TOMLDecodeError as error:
         raise SchemaError(f"{file}: not TOML: {error}: correct it") from None
     for path, why in _mistakes(data, schema, ()):
-        raise SchemaError(f"{place_in(file, text, path)}: {why}")
+        raise SchemaError(f"{place_in(file, text, path)}: {_said(why, in_words or {})}")
     return msgspec.convert(data, schema), text
 
 
 def place_in(file: Path, text: str, path: Place) -> str:
     """Return where something is in a TOML file, for a message: file, line and key."""
-    dotted = ".".join(str(key) for key in path if isinstance(key, str))
+    dotted = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)[1:]
     line = _line(text, path)
     return f"{file}{f':{line}' if line else ''}{f': {printable(dotted)}' if dotted else ''}"
+
+
+def _said(why: str, in_words: Mapping[str, str]) -> str:
+    for pattern, words in in_words.items():
+        why = why.replace(f"Expected `str` matching regex {pattern!r}", f"Expected {words}")
+    return why
 
 
 # ---- what is wrong ------------------------------------------------------------------------------
@@ -68,16 +85,19 @@ def place_in(file: Path, text: str, path: Place) -> str:
 
 def _mistakes(value: Any, kind: Any, path: Place) -> Iterator[tuple[Place, str]]:
     """Yield the place and the description of each mistake in `value`, which should be a `kind`."""
-    kind, arguments = _bare(kind), get_args(_bare(kind))
+    whole, kind = kind, _bare(kind)
+    arguments = get_args(kind)
     if isinstance(kind, type) and issubclass(kind, Struct):
         yield from _struct_mistakes(value, kind, path)
     elif get_origin(kind) is dict and isinstance(value, dict):
         for key, each in value.items():
             yield from _leaf_mistakes(key, arguments[0], (*path, key))
             yield from _mistakes(each, arguments[1], (*path, key))
+        yield from _leaf_mistakes(value, whole, path)  # how many there may be
     elif get_origin(kind) is tuple and isinstance(value, list) and arguments[-1] is Ellipsis:
         for index, each in enumerate(value):
             yield from _mistakes(each, arguments[0], (*path, index))
+        yield from _leaf_mistakes(value, whole, path)
     elif (tagged := _tagged(kind)) and isinstance(value, dict):
         field, structs = tagged
         if value.get(field) in structs:
@@ -112,8 +132,10 @@ def _leaf_mistakes(value: Any, kind: Any, path: Place) -> Iterator[tuple[Place, 
         if isinstance(value, str):
             check_name(value.replace("\n", " "), "its value")
         msgspec.convert(value, kind)
-    except (msgspec.ValidationError, ValueError) as error:
+    except msgspec.ValidationError as error:
         yield path, f"{str(error).partition(' - at `')[0]}: correct it"
+    except ValueError as error:  # of check_name
+        yield path, str(error)
 
 
 def _bare(kind: Any) -> Any:
@@ -159,8 +181,9 @@ def _line(text: str, path: Place) -> int | None:
             continue
         reached = len(header)
         if found is None:
-            rest = [key for key in path[reached:] if isinstance(key, str)]
-            named = len(list(takewhile(partial(_names, line), rest)))
+            # What is inside an array in brackets may be on any line: the array's own is told.
+            rest = takewhile(lambda key: isinstance(key, str), path[reached:])
+            named = len(list(takewhile(partial(_names, line), map(str, rest))))
             reached = reached + named if named else 0
         if reached > best:
             best, at = reached, number

@@ -12,7 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from netgen.system.files import read_json, write_all
+from netgen.system.files import write_all
+from netgen.system.json_files import JsonError, OtherVersionError, read_json
 from netgen.system.text import check_name
 
 VERSION = 1  # of the file format; increase it when a field changes its meaning or is removed
@@ -243,17 +244,14 @@ def read_result(file: Path) -> Result:
         The file is missing, not a result, or of another version.
     """
     try:
-        content = read_json(file)
-        version = msgspec.json.decode(content, type=_Versioned).version
-        if version != VERSION:
-            raise ResultError(
-                f"{file}: a result in format {version}, but this netgen reads {VERSION}: make it"
-                " again with `netgen eval`"
-            )
-        result = msgspec.json.decode(content, type=Result)
+        result = read_json(file, Result, VERSION)
     except OSError as error:
         raise ResultError(f"{file}: {error.strerror}: make one with `netgen eval`") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except OtherVersionError as error:
+        raise ResultError(
+            f"{file}: a result in {error}: make it again with `netgen eval`"
+        ) from None
+    except JsonError as error:
         raise ResultError(
             f"{file}: not a result of `netgen eval` ({error}): give the file that --out named"
         ) from None
@@ -261,7 +259,3 @@ def read_result(file: Path) -> Result:
         for name in (task.name, *(task.names or ())):
             check_name(name, str(file), ResultError)
     return result
-
-
-class _Versioned(Struct):
-    version: int

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from netgen.network.dataset import Dataset, Images, Task, class_names, read_dataset
 from netgen.network.variants import NETWORKS, Variant
-from netgen.system.files import read_json
+from netgen.system.json_files import JsonError, read_json
 from netgen.system.text import check_name
 
 FILE = "deploy.json"
@@ -110,12 +110,12 @@ def description_in(*folders: Path) -> tuple[Path, Description] | None:
     for folder in folders:
         file = folder / FILE
         try:
-            description = msgspec.json.decode(read_json(file), type=Description)
+            description = read_json(file, Description)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise DescriptionError(f"{file}: {error.strerror}: make it readable") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except JsonError as error:
             raise DescriptionError(
                 f"{file}: not what `netgen build` writes beside deploy.prototxt ({error}): build"
                 " the network again, or remove the file and give --variant, --net and --dataset"

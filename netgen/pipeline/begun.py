@@ -19,7 +19,8 @@ from netgen.pipeline.cell_steps import recipe_of
 from netgen.pipeline.cells import Cell, Trained
 from netgen.pipeline.study_plan import Plan
 from netgen.pipeline.study_settings import StudyError
-from netgen.system.files import digest, read_json, write_all
+from netgen.system.files import digest, write_all
+from netgen.system.json_files import JsonError, read_json
 from netgen.system.text import listed
 from netgen.training.run_folder import RunError, locked
 
@@ -117,7 +118,7 @@ def _check_files(plan: Plan, cells: Sequence[Cell]) -> None:
 def _check_begun(plan: Plan, cell: Cell, trained: Trained) -> None:
     file = _file(plan, cell)
     try:
-        begun = msgspec.json.decode(read_json(file), type=Begun)
+        begun = read_json(file, Begun)
     except FileNotFoundError:
         if trained.files.result.exists() and not plan.study.together:
             raise StudyError(
@@ -125,7 +126,7 @@ def _check_begun(plan: Plan, cell: Cell, trained: Trained) -> None:
                 " elsewhere, or name another folder (--work)"
             ) from None
         return
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except JsonError as error:
         raise StudyError(f"{file}: damaged ({error}): name another folder (--work)") from None
     now = _begun(trained)
     was, will = begun.settings, now.settings

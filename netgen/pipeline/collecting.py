@@ -31,9 +31,10 @@ from netgen.pipeline.records import (
     Snapshot,
     StudyResults,
 )
-from netgen.pipeline.study_settings import StudyError
 from netgen.pipeline.study_plan import Plan
-from netgen.system.files import read_json, write_all
+from netgen.pipeline.study_settings import StudyError
+from netgen.system.files import write_all
+from netgen.system.json_files import JsonError, read_json
 from netgen.system.machine import commit, machine
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
@@ -90,8 +91,8 @@ def _file(plan: Plan, cell: Cell) -> Path:
 def _decoded(file: Path, kind: type[T]) -> T:
     """Read what a study wrote; a `StudyError` when it is damaged."""
     try:
-        return msgspec.json.decode(read_json(file), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return read_json(file, kind)
+    except JsonError as error:
         raise StudyError(
             f"{file}: not what `netgen study` writes ({error}): remove it, and --resume"
         ) from None

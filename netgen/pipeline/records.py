@@ -12,7 +12,8 @@ from msgspec import Meta, Struct
 
 from netgen.evaluation.results import Count, SumScale
 from netgen.pipeline.study_settings import StudyError
-from netgen.system.files import read_json, write_all
+from netgen.system.files import write_all
+from netgen.system.json_files import JsonError, OtherVersionError, read_json
 
 VERSION = 2  # of the format of results.json
 NEAR = 0.01  # a cross weight within this distance of 0 or 1 counts as near it
@@ -166,22 +167,15 @@ def read_results(file: Path) -> StudyResults:
         The file is missing, damaged, or of another version.
     """
     try:
-        content = read_json(file)
-        version = msgspec.json.decode(content, type=_Versioned).version
-        if version != VERSION:
-            raise StudyError(
-                f"{file}: results in format {version}, but this netgen reads {VERSION}: make them"
-                " again with `netgen study report`"
-            )
-        return msgspec.json.decode(content, type=StudyResults)
+        return read_json(file, StudyResults, VERSION)
     except OSError as error:
         raise StudyError(f"{file}: {error.strerror}: `netgen study report` writes it") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except OtherVersionError as error:
+        raise StudyError(
+            f"{file}: results in {error}: make them again with `netgen study report`"
+        ) from None
+    except JsonError as error:
         raise StudyError(f"{file}: not a study's results ({error})") from None
-
-
-class _Versioned(Struct):
-    version: int
 
 
 def means(cells: Iterable[CellRecord]) -> dict[str, float]:

@@ -8,7 +8,6 @@ import glob
 import hashlib
 import os
 import stat
-from codecs import BOM_UTF8
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -93,11 +92,6 @@ def read_text_file(
     """
     text = read_file(path, most).decode("utf-8-sig", errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def read_json(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a JSON file, without a byte order mark; raises as `read_file`."""
-    return read_file(path).removeprefix(BOM_UTF8)
 
 
 def write_all(contents: Mapping[Path, str | bytes], durable: bool = False) -> None:

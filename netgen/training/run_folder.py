@@ -23,11 +23,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from netgen.network.description import FILE
-from netgen.system.files import read_json
+from netgen.system.json_files import JsonError, read_json
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.plan import TrainingPlan
 
@@ -121,12 +120,12 @@ class RunFolder:
             There is no run here, or its record is damaged or of another version of netgen.
         """
         try:
-            return msgspec.json.decode(read_json(self.record), type=RunRecord)
+            return read_json(self.record, RunRecord)
         except FileNotFoundError:
             raise RunError(
                 f"{self.path}: no run to resume: start one with the same command without --resume"
             ) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except JsonError as error:
             raise RunError(
                 f"{self.record}: not a run's record ({error}): it is damaged, or another version"
                 " of netgen wrote it"

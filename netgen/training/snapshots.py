@@ -22,7 +22,8 @@ import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Meta, Struct
 
-from netgen.system.files import MODELS, digest, read_file, read_json, sync, write_all
+from netgen.system.files import MODELS, digest, read_file, sync, write_all
+from netgen.system.json_files import JsonError, OtherVersionError, read_json
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.state import TrainingState
 
@@ -238,14 +239,12 @@ def _cut_off(path: Path) -> OSError:
 
 def _read(path: Path) -> Manifest:
     try:
-        manifest = msgspec.json.decode(read_json(path), type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return read_json(path, Manifest, VERSION)
+    except OtherVersionError as error:
+        raise SnapshotError(
+            f"{path}: in {error}: resume with the netgen that began the run"
+        ) from None
+    except JsonError as error:
         raise SnapshotError(
             f"{path}: not a snapshot's manifest ({error}): remove it to use an older snapshot"
         ) from None
-    if manifest.version != VERSION:
-        raise SnapshotError(
-            f"{path}: of version {manifest.version}, but this netgen writes {VERSION}: resume with"
-            " the netgen that began the run"
-        )
-    return manifest

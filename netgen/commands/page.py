@@ -6,10 +6,11 @@ import click
 
 from netgen.commands.page_audit import audit
 from netgen.commands.page_network import network
+from netgen.commands.page_results import results
 from netgen.commands.page_run import run
 
 
-@click.group("page", short_help="Make pages to look at: networks, the audit, trainings.")
+@click.group("page", short_help="Make pages to look at: networks, audit, trainings, results.")
 def command() -> None:
     """Make a page to look at: one HTML file, which loads nothing and needs no server.
 
@@ -17,5 +18,5 @@ def command() -> None:
     """
 
 
-for kind in (network, audit, run):
+for kind in (network, audit, run, results):
     command.add_command(kind)

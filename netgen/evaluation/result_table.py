@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +24,9 @@ from netgen.network.dataset import MTVSO
 from netgen.paper.implied import chance
 
 CONFUSIONS = 3  # per task
+# What solves a task.
+NETWORK, PRIOR = "the network", "always the most frequent"
+CHANCE = "chance, as Table 2 counts it"
 Cells = tuple[str, ...]
 
 
@@ -30,9 +34,10 @@ def print_result(console: Console, result: Result) -> None:
     """Print the result of an evaluation."""
     console.print(
         f"{result.variant} on {result.dataset}: {result.records:,} test images, each once;"
-        f" {result.parameters:,} parameters; scores by {_engine(result)}\n"
+        f" {result.parameters:,} parameters; scores by {engine_of(result)}\n"
     )
-    papers = any(_printed(result, task) for task in result.tasks)
+    rows = list(accuracy_rows(result))
+    papers = any(row.printed for row in rows)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("task")
     table.add_column("by")
@@ -42,8 +47,11 @@ def print_result(console: Console, result: Result) -> None:
         if papers:
             table.add_column("Table 2", justify="right")
             table.add_column("difference", justify="right")
-    for row in _rows(result, papers):
-        table.add_row(*row)
+    task = ""
+    for row in rows:
+        shares = [share_cells(row, place)[: 4 if papers else 2] for place in (0, 1)]
+        table.add_row("" if row.task == task else row.task, row.by, *shares[0], *shares[1])
+        task = row.task
     console.print(table, soft_wrap=not console.is_terminal)
     if result.sums:
         console.print(_sums(result.sums), soft_wrap=not console.is_terminal)
@@ -66,58 +74,81 @@ def _sums(sums: Sequence[SumScale]) -> Table:
     return table
 
 
-def _engine(result: Result) -> str:
+def engine_of(result: Result) -> str:
+    """Return the engine of a result's scores, with its version."""
     version = result.versions.get(result.engine, "")
     names = {str(engine): name for engine, name in ENGINES.items()}
     name = names.get(result.engine, result.engine)
     return f"{name} {version.removeprefix('caffe version ')}".strip()
 
 
-def _rows(result: Result, papers: bool) -> Iterator[Cells]:
+@dataclass(frozen=True)
+class AccuracyRow:
+    """How well a task is solved: by the network, by a baseline, or by guessing.
+
+    Attributes
+    ----------
+    task, by
+        Which task, and what solves it.
+    shares
+        Top-1 and top-5; plain numbers, 0 to 1, where nothing was counted.
+    printed
+        The same in Table 2, where it has this, in percent.
+    """
+
+    task: str
+    by: str
+    shares: tuple[Proportion | float, Proportion | float]
+    printed: tuple[str, str] | None = None
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether it depends on the data alone, not on a network."""
+        return self.by in (PRIOR, CHANCE)
+
+
+def accuracy_rows(result: Result) -> Iterator[AccuracyRow]:
+    """Yield the rows of a result: of each task the network's, then simple baselines."""
     for task in result.tasks:
         row = _printed(result, task)
         table_2 = (row.top1, row.top5) if row else None
-        yield _row(task.name, "the network", task.accuracy, papers, table_2)
+        yield _row(task.name, NETWORK, task.accuracy, table_2)
         if task.competing:
             by = f"all {task.competing.outputs:,} outputs competing"
-            yield _row("", by, task.competing.accuracy, papers, table_2)
-        yield from _derived(result, task.name, papers)
-        yield _row("", "always the most frequent", task.prior, papers)
-        yield _chance(task, papers)
+            yield _row(task.name, by, task.competing.accuracy, table_2)
+        yield from _derived(result, task.name)
+        yield _row(task.name, PRIOR, task.prior)
+        guessed = [chance(task.classes, k) if k < task.classes else 1.0 for k in (1, TOP)]
+        yield AccuracyRow(task.name, CHANCE, (guessed[0], guessed[1]))
     known = {task.name for task in result.tasks}
     for name in dict.fromkeys(one.task for one in result.derived if one.task not in known):
-        yield from _derived(result, name, papers, name)
+        yield from _derived(result, name)
 
 
-def _derived(result: Result, task: str, papers: bool, name: str = "") -> Iterator[Cells]:
+def _derived(result: Result, task: str) -> Iterator[AccuracyRow]:
     for one in result.derived:
         if one.task == task:
             many = len(one.sources) > 1
             by = " x ".join(one.sources) if many else f"sum over {one.sources[0]}"
-            yield _row(name, by, one.accuracy, papers)
+            yield _row(task, by, one.accuracy)
 
 
 def _row(
-    task: str, by: str, accuracy: Accuracy, papers: bool, table_2: tuple[str, str] | None = None
-) -> Cells:
-    cells = [task, by]
-    for place, share in enumerate((accuracy.top1, accuracy.top5)):
-        cells += [f"{100 * share.value:.2f}", f"{100 * share.low:.2f} to {100 * share.high:.2f}"]
-        if papers:
-            cells += _table_2_cells(share, table_2[place]) if table_2 else ["", ""]
-    return tuple(cells)
+    task: str, by: str, accuracy: Accuracy, printed: tuple[str, str] | None = None
+) -> AccuracyRow:
+    return AccuracyRow(task, by, (accuracy.top1, accuracy.top5), printed)
 
 
-def _table_2_cells(share: Proportion, printed: str) -> list[str]:
-    return [printed, f"{100 * share.value - float(printed):+.2f}"]
-
-
-def _chance(task: TaskResult, papers: bool) -> Cells:
-    cells = ["", "chance, as Table 2 counts it"]
-    for k in (1, TOP):
-        guessed = chance(task.classes, k) if k < task.classes else 1.0
-        cells += [f"{100 * guessed:.2f}", ""] + ["", ""] * papers
-    return tuple(cells)
+def share_cells(row: AccuracyRow, place: int) -> Cells:
+    """Return top-1 (`place` 0) or top-5 (1) in percent: value, interval, printed, difference."""
+    share = row.shares[place]
+    if not isinstance(share, Proportion):
+        return f"{100 * share:.2f}", "", "", ""
+    value, interval = f"{100 * share.value:.2f}", f"{100 * share.low:.2f} to {100 * share.high:.2f}"
+    if row.printed is None:
+        return value, interval, "", ""
+    printed = row.printed[place]
+    return value, interval, printed, f"{100 * share.value - float(printed):+.2f}"
 
 
 def _printed(result: Result, task: TaskResult) -> paper.Accuracies | None:

@@ -1,8 +1,17 @@
 """Pages to look at: one HTML file each, which loads nothing and needs no server.
 
-`document` makes the file from a template of `web/`; `network_page`, `audit_page` and `run_page`
-say what is on each kind of page. All data come in as `netgen`'s commands print them as JSON, so
-that no page tells another number.
+`document` makes the file from a template of `web/`; `network_page`, `audit_page`, `run_page` and
+`results_page` say what is on each kind of page. All data come in as `netgen`'s commands print them
+as JSON, so that no page tells another number.
 """
 
-__all__ = ["audit_page", "document", "layered", "network_page", "run_page", "runs"]
+__all__ = [
+    "audit_page",
+    "document",
+    "layered",
+    "network_page",
+    "paged_results",
+    "results_page",
+    "run_page",
+    "runs",
+]

@@ -1,0 +1,113 @@
+"""Results of `netgen eval` as a page shows them, and the tasks that several of them share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netgen.evaluation.results import Result, ResultError, TaskResult, read_result
+
+
+@dataclass(frozen=True)
+class PagedResult:
+    """A result, the file that it is in, and what the page calls its network."""
+
+    name: str
+    file: Path
+    result: Result
+
+
+@dataclass(frozen=True)
+class SharedTask:
+    """A task, and the results of those networks that were tested on the same images of it.
+
+    `task` is the first network's result at it: what it says of classes holds for all.
+    """
+
+    dataset: str
+    task: TaskResult
+    networks: tuple[PagedResult, ...]
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.task.name
+
+    @property
+    def results(self) -> list[TaskResult]:
+        """Each network's result at the task."""
+        return [one.result.task(self.name) for one in self.networks]
+
+    def class_name(self, label: int) -> str:
+        """Return a class's name, or its number where the dataset has no names."""
+        return self.task.names[label] if self.task.names else str(label)
+
+
+def read_paged_results(paths: Sequence[Path]) -> list[PagedResult]:
+    """Read results: files, and all in folders.
+
+    Raises
+    ------
+    ResultError
+        A folder has none, or a file is no result, of another version, or damaged.
+    """
+    files = list(dict.fromkeys(file for path in paths for file in _files(path)))
+    results = [_read(file) for file in files]
+    variants = Counter((result.variant, result.dataset) for result in results)
+    stems = Counter(file.stem for file in files)
+
+    def name(file: Path, result: Result) -> str:
+        if variants[result.variant, result.dataset] == 1:
+            return result.variant
+        return f"{result.variant} ({file.stem if stems[file.stem] == 1 else file.as_posix()})"
+
+    return [PagedResult(name(*one), *one) for one in zip(files, results, strict=True)]
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob("*.json"))
+    if not found:
+        raise ResultError(
+            f"{path}: no result in it (*.json): write one there with `netgen eval --weights RUN"
+            f" --out {path}/NAME.json`"
+        )
+    return found
+
+
+def _read(file: Path) -> Result:
+    result = read_result(file)
+    for task in result.tasks:
+        for what in _wrong(task):
+            raise ResultError(
+                f"{file}: a damaged result ({task.name}: {what}): make it again with `netgen eval`"
+            )
+    return result
+
+
+def _wrong(task: TaskResult) -> Iterator[str]:
+    """Yield what in a result contradicts its number of classes."""
+    if task.names is not None and len(task.names) != task.classes:
+        yield f"{len(task.names):,} names of {task.classes:,} classes"
+    if len(task.of_class) not in (0, task.classes):
+        yield f"counts of {len(task.of_class):,} of {task.classes:,} classes"
+    outside = [x for one in task.confusions if (x := max(one.truth, one.guess)) >= task.classes]
+    if outside:
+        yield f"class {outside[0]:,} of {task.classes:,} (0 to {task.classes - 1:,})"
+
+
+def shared_tasks(results: Sequence[PagedResult]) -> list[SharedTask]:
+    """Return the tasks of all results; one for those that were tested on the same images."""
+    groups: dict[object, list[tuple[PagedResult, TaskResult]]] = {}
+    for one in results:
+        for task in one.result.tasks:
+            totals = tuple(of.total for of in task.of_class)
+            key = (one.result.dataset, task.name, task.classes, task.names, totals)
+            groups.setdefault(key, []).append((one, task))
+    return [
+        SharedTask(group[0][0].result.dataset, group[0][1], tuple(one for one, _ in group))
+        for group in groups.values()
+    ]

@@ -1,0 +1,84 @@
+"""The page of results: accuracies beside Table 2's, and of each class, network beside network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netgen import paper
+from netgen.evaluation.result_table import AccuracyRow, accuracy_rows, engine_of, share_cells
+from netgen.figures.page.document import page
+from netgen.figures.page.paged_results import PagedResult, SharedTask, shared_tasks
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A row of the table of accuracies: who solves which dataset's task, and how well.
+
+    `network` is empty for what is the same for all of them: guessing.
+    """
+
+    network: str
+    dataset: str
+    row: AccuracyRow
+
+    def cells(self, papers: bool) -> list[str]:
+        """Return top-1 and top-5: value, interval; with `papers`, also printed, difference."""
+        most = 4 if papers else 2
+        return [cell for place in (0, 1) for cell in share_cells(self.row, place)[:most]]
+
+
+def results_page(results: Sequence[PagedResult], command: str = "") -> str:
+    """Return the page of results.
+
+    Parameters
+    ----------
+    results
+        At least one.
+    command
+        The command line that makes the page again.
+    """
+    tasks = [task for task in shared_tasks(results) if task.task.of_class]
+    solved = list(_solved(results))
+    papers = any(one.row.printed for one in solved)
+    names = [one.name for one in results]
+    return page(
+        "results",
+        f"Results: {', '.join(names)}" if len(names) < 5 else f"{len(names)} results",
+        {"classes": [_class_counts(task) for task in tasks]},
+        results=results,
+        engine=engine_of,
+        solved=solved,
+        several=len({one.result.dataset for one in results}) > 1,
+        papers=papers,
+        unmeasured=_unmeasured(solved) if papers else [],
+        tasks=tasks,
+        command=command,
+    )
+
+
+def _solved(results: Sequence[PagedResult]) -> Iterator[Solved]:
+    """Yield the rows of all results; what is alike in all, as guessing is, once."""
+    seen = set()
+    for one in results:
+        for row in accuracy_rows(one.result):
+            of = (one.result.dataset, row.task, row.by, row.shares)
+            if row.is_guess and of in seen:
+                continue
+            seen.add(of)
+            yield Solved("" if row.is_guess else one.name, one.result.dataset, row)
+
+
+def _unmeasured(solved: Sequence[Solved]) -> list[paper.Accuracies]:
+    """Return the rows of Table 2 that no result here stands beside."""
+    measured = {(one.row.task, one.row.printed) for one in solved}
+    return [row for row in paper.TABLE_2 if (row.task, (row.top1, row.top5)) not in measured]
+
+
+def _class_counts(task: SharedTask) -> dict[str, Any]:
+    """Return what a page's program needs to compare networks: images, and right ones, by class."""
+    return {
+        "total": [of.total for of in task.task.of_class],
+        "top1": [[of.top1 for of in result.of_class] for result in task.results],
+    }

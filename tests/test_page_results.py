@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from support.pages import made
 from support.results import PAIRS, result_of, scored, two_results
 
 from netgen import paper
-from netgen.evaluation.results import VERSION, write_result
+from netgen.evaluation.results import VERSION, Confusion, write_result
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -139,6 +140,60 @@ def test_two_networks_of_several_are_chosen_to_stand_side_by_side(
     # The second less the first, in whatever order the columns stand.
     x0, x1 = float(cells(part)[0][2]), float(cells(part)[0][4])
     assert points(cells(part)[0][6]) == pytest.approx(x0 - x1, abs=0.011)
+
+
+def confused(page: Page, task: int) -> Locator:
+    return page.locator(f"#confusions-{task}")
+
+
+def test_every_confusion_has_its_counts_of_each_network(shown: Window, pets: Path) -> None:
+    results = two_results(pets.parent / "results")
+    page = shown.open(pets)
+    for number, task in enumerate(results[0].tasks):
+        names = task.names or ()
+        wanted: dict[tuple[str, str], list[str]] = {}
+        for place, result in enumerate(results):
+            for one in result.task(task.name).confusions:
+                row = wanted.setdefault((names[one.truth], names[one.guess]), ["0", "0.00"] * 2)
+                share = 100 * one.count / task.of_class[one.truth].total
+                row[2 * place : 2 * place + 2] = [str(one.count), f"{share:.2f}"]
+        rows = cells(confused(page, number).locator(".searched"))
+        assert {(row[0], row[1]): row[-4:] for row in rows} == wanted
+        assert len(rows) == len(wanted)
+
+
+def test_confusions_of_pairs_tell_what_both_have_in_common(shown: Window, pets: Path) -> None:
+    results = two_results(pets.parent / "results")
+    page = shown.open(pets)
+    part = confused(page, 2)
+    for row, result in zip(cells(part.locator(".kinds")), results, strict=True):
+        counts = {"same noun": 0, "same adj": 0, "neither": 0}
+        for one in result.task("anp").confusions:
+            both = [PAIRS[label].split("_") for label in (one.truth, one.guess)]
+            same = ("same adj", "same noun")
+            alike = [kind for kind, *of in zip(same, *both, strict=True) if len(set(of)) == 1]
+            counts[alike[0] if alike else "neither"] += one.count
+        wrong = sum(counts.values())
+        shares = [f"{100 * count / wrong:.2f}" for count in counts.values()]
+        assert row == [result.variant, str(wrong), *shares]
+    assert not confused(page, 0).locator(".kinds").count()
+    part.get_by_label("Kind").select_option("same noun")
+    part.get_by_label("Words").fill("dog")
+    rows = cells(part.locator(".searched"))
+    assert rows
+    assert all(row[0].endswith("_dog") and row[1].endswith("_dog") for row in rows)
+    assert {row[2] for row in rows} == {"same noun"}
+
+
+def test_of_very_many_confusions_the_most_frequent_of_each_kind_are_shown(tmp_path: Path) -> None:
+    many = [Confusion(index // 150, 17 + index % 150, 1 + index % 7) for index in range(1000)]
+    task = replace(RESULT.tasks[0], confusions=tuple(many))
+    write_result(replace(RESULT, tasks=(task,)), tmp_path / "xs.json")
+    text = made(tmp_path / "page.html", "results", tmp_path / "xs.json").read_text()
+    assert "Of 1,000 different confusions the 300 most frequent." in text
+    part = text[text.index('id="confusions-0"') :]
+    counts = [int(found) for found in re.findall(r'</bdi></td><td class="n">(\d+)</td>', part)]
+    assert counts == sorted((one.count for one in many), reverse=True)[:300]
 
 
 def test_results_of_other_images_stand_apart(tmp_path: Path) -> None:

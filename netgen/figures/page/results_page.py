@@ -1,4 +1,4 @@
-"""The page of results: accuracies beside Table 2's, and of each class, network beside network."""
+"""The page of results: accuracies beside Table 2's, each class, and which is taken for which."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from netgen import paper
 from netgen.evaluation.result_table import AccuracyRow, accuracy_rows, engine_of, share_cells
+from netgen.figures.page.confused import confusions
 from netgen.figures.page.document import page
 from netgen.figures.page.paged_results import PagedResult, SharedTask, shared_tasks
 
@@ -39,7 +40,9 @@ def results_page(results: Sequence[PagedResult], command: str = "") -> str:
     command
         The command line that makes the page again.
     """
-    tasks = [task for task in shared_tasks(results) if task.task.of_class]
+    every = shared_tasks(results)
+    tasks = [task for task in every if task.task.of_class]
+    confused = [confusions(task, every) for task in every]
     solved = list(_solved(results))
     papers = any(one.row.printed for one in solved)
     names = [one.name for one in results]
@@ -54,6 +57,7 @@ def results_page(results: Sequence[PagedResult], command: str = "") -> str:
         papers=papers,
         unmeasured=_unmeasured(solved) if papers else [],
         tasks=tasks,
+        confusions=[one for one in confused if one.rows],
         command=command,
     )
 

@@ -3,17 +3,19 @@
 for (const part of document.querySelectorAll(".searched")) search(part);
 document.querySelectorAll(".classes").forEach((section, index) => compare(section, data.classes[index]));
 
-// Shows the rows of a table with all of the words; sorts them by the column whose head is pressed.
+// Shows the rows of a table with all of the words, and of the kind; sorts them by the column whose head is pressed.
 function search(part) {
   const form = part.querySelector("form");
   const body = part.querySelector("tbody");
   const rows = [...body.rows].map((node) => ({ node, text: node.textContent.toLowerCase() }));
+  const kind = form.querySelector(".kind"); // in the third column
 
   function filter() {
     const words = form.querySelector(".words").value.toLowerCase().split(/\s+/).filter(Boolean);
     let count = 0;
     for (const { node, text } of rows) {
-      node.hidden = !words.every((word) => text.includes(word));
+      const suits = !kind?.value || node.cells[2].textContent === kind.value;
+      node.hidden = !(suits && words.every((word) => text.includes(word)));
       count += !node.hidden;
     }
     form.querySelector(".shown").textContent = `${number(count)} row${count === 1 ? "" : "s"}`;

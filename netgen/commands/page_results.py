@@ -7,6 +7,13 @@ from pathlib import Path
 import click
 
 from netgen.commands.page_options import command_line, out_option, write_page
+from netgen.commands.trained_options import newest_of_run
+
+
+def _newest_of_runs(
+    context: click.Context, option: click.Parameter, paths: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    return tuple(newest_of_run(context, option, path) for path in paths)
 
 
 @click.command("results", short_help="Show test results: Table 2, classes, confusions.")
@@ -18,8 +25,19 @@ from netgen.commands.page_options import command_line, out_option, write_page
     type=click.Path(exists=True, path_type=Path),
 )
 @out_option
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, path_type=Path),
+    callback=_newest_of_runs,
+    multiple=True,
+    metavar="FILE|RUN",
+    help="Also show the cross weights of an X_S network, as in Figure 5: the caffemodel that was"
+    " tested, or the folder of its training, for the newest snapshot; repeatable.",
+)
 @click.pass_context
-def results(context: click.Context, paths: tuple[Path, ...], out: Path) -> None:
+def results(
+    context: click.Context, paths: tuple[Path, ...], out: Path, weights: tuple[Path, ...]
+) -> None:
     """Show results of `netgen eval`: what was measured beside what the paper's Table 2 prints.
 
     RESULT_OR_FOLDER is a file that `netgen eval --out` wrote, or a folder with such files. Networks
@@ -27,6 +45,8 @@ def results(context: click.Context, paths: tuple[Path, ...], out: Path) -> None:
     """
     from netgen.figures.page.paged_results import read_paged_results
     from netgen.figures.page.results_page import results_page
+    from netgen.figures.page.weight_charts import read_paged_weights
 
     read = read_paged_results(paths)
-    write_page(out, results_page(read, command_line(context, *map(str, paths))))
+    cross = read_paged_weights(weights, read)
+    write_page(out, results_page(read, cross, command_line(context, *map(str, paths))))

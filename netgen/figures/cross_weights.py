@@ -26,7 +26,7 @@ from netgen.figures.style import (
 NAME = "[a-z][a-z0-9-]*"
 CROSS = re.compile(rf"cross(?P<layer>\d[a-z]+)_(?P<source>{NAME})(_(?P<target>{NAME}))?")
 SELF = re.compile(rf"self(?P<layer>\d[a-z]+)_(?P<source>(?P<target>{NAME}))")  # beyond the paper
-Curves = dict[str, dict[str, NDArray[np.floating]]]  # layer -> connection -> sorted weights
+Curves = dict[str, dict[str, NDArray[np.floating]]]  # layer -> connection -> weights
 
 
 class NoCrossWeightsError(ValueError):
@@ -35,6 +35,17 @@ class NoCrossWeightsError(ValueError):
 
 def cross_weights(file: Path, own: bool = True) -> Curves:
     """Read a caffemodel's cross weights: layer by layer, "source-target" -> sorted, falling.
+
+    As `channel_weights`, which also says what it raises.
+    """
+    return {
+        layer: {name: np.sort(values)[::-1] for name, values in connections.items()}
+        for layer, connections in channel_weights(file, own).items()
+    }
+
+
+def channel_weights(file: Path, own: bool = True) -> Curves:
+    """Read a caffemodel's cross weights: layer by layer, "source-target" -> channel by channel.
 
     With `own`, also a network's learned self weights.
 
@@ -54,8 +65,7 @@ def cross_weights(file: Path, own: bool = True) -> Curves:
                 )
             # Without a target: the reading in which every other task uses the same weight.
             connection = f"{match['source']}-{match['target'] or 'others'}"
-            weights = np.sort(layer.blobs[0].ravel())[::-1]
-            found.setdefault(match["layer"], {})[connection] = weights
+            found.setdefault(match["layer"], {})[connection] = layer.blobs[0].ravel()
     if not found:
         raise NoCrossWeightsError(
             f"{file}: no layers named cross<block>_<source>_<target> in it: only X_S learns cross"

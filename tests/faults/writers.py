@@ -77,6 +77,8 @@ WRITERS = (
     _simple("page network", "models/xs/deploy.prototxt",
             "page", "network", "--net", "models/xs/deploy.prototxt", "--out", "out/network.html"),
     _simple("page run", "xs.log", "page", "run", "xs.log", "--out", "out/run.html"),
+    _simple("page results", "results/xs.json",
+            "page", "results", "results", "--weights", MODEL, "--out", "out/results.html"),
     _data("data folder", "images/a/0.jpeg", "data", "folder", "images"),
     _data("data csv", "listed/0.png", "data", "csv", "list.csv"),
     Writer("train", TRAIN, (), ("train", "--resume", "--run", "out/run"),

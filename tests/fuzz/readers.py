@@ -103,6 +103,7 @@ READERS = (
     Reader("result", RESULT, ("figure", "confusion", RESULT, "--out", "out/f.png"), 6),
     Reader("result of an audit", RESULT,
            ("audit", "--results", "results", "--only", "reproduced"), 6),
+    Reader("result of a page", RESULT, ("page", "results", RESULT, "--out", "out/p.html"), 6),
     *(Reader(kind, f"photo.{kind}", ("predict", f"photo.{kind}", *PREDICT[2:]))
       for kind in FORMATS),
     Reader("study file", "study.toml", ("study", "plan", "study.toml")),

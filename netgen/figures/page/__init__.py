@@ -14,4 +14,5 @@ __all__ = [
     "results_page",
     "run_page",
     "runs",
+    "weight_charts",
 ]

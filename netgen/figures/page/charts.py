@@ -1,4 +1,4 @@
-"""Charts of a page: lines over the iterations, in pixels of their natural size."""
+"""Charts of a page: lines over iterations or channels, in pixels of their natural size."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines with a common axis of iterations, up to `end`; `unit` is written beside the values."""
+    """Lines with a common axis of iterations, up to `end`; `unit` is written beside the values.
+
+    `axis` names what is there in place of iterations.
+    """
 
     name: str
     title: str
@@ -48,6 +51,7 @@ class Chart:
     marks: Sequence[Mark] = ()
     by_factors: bool = False  # a logarithmic axis
     limits: tuple[float, float] | None = None
+    axis: str = "iteration"
     size: tuple[int, int] = field(default=(WIDTH, HEIGHT))
 
     def x(self, iteration: float) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,13 @@ WEB = Path(__file__).parent / "web"
 IN_SCRIPT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"}
 
 
-def page(template: str, title: str, data: Mapping[str, Any], **values: object) -> str:
+def page(
+    template: str,
+    title: str,
+    data: Mapping[str, Any],
+    programs: Sequence[str] | None = None,
+    **values: object,
+) -> str:
     """Return a page's HTML; the same for the same arguments.
 
     Parameters
@@ -36,10 +42,13 @@ def page(template: str, title: str, data: Mapping[str, Any], **values: object) -
         In the window's title and at the top.
     data
         What the page's program reads, as JSON has it.
+    programs
+        The names of the programs of `web/`, beside what all pages share; by default the template's.
     values
         What only the template reads.
     """
-    style, program = _web("page.css"), _web("page.js") + _web(f"{template}.js")
+    named = [template] if programs is None else programs
+    style, program = _web("page.css"), "".join(_web(f"{name}.js") for name in ("page", *named))
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none';"
         f" style-src '{_hash(style)}'; script-src '{_hash(program)}'"

@@ -1,4 +1,4 @@
-"""The page of results: accuracies beside Table 2's, each class, and which is taken for which."""
+"""The page of results: accuracies beside Table 2's, each class, and confusions, cross weights."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from netgen.evaluation.result_table import AccuracyRow, accuracy_rows, engine_of
 from netgen.figures.page.confused import confusions
 from netgen.figures.page.document import page
 from netgen.figures.page.paged_results import PagedResult, SharedTask, shared_tasks
+from netgen.figures.page.weight_charts import PagedWeights, weight_charts
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,17 @@ class Solved:
         return [cell for place in (0, 1) for cell in share_cells(self.row, place)[:most]]
 
 
-def results_page(results: Sequence[PagedResult], command: str = "") -> str:
+def results_page(
+    results: Sequence[PagedResult], weights: Sequence[PagedWeights] = (), command: str = ""
+) -> str:
     """Return the page of results.
 
     Parameters
     ----------
     results
         At least one.
+    weights
+        Whose cross weights are shown.
     command
         The command line that makes the page again.
     """
@@ -44,12 +49,17 @@ def results_page(results: Sequence[PagedResult], command: str = "") -> str:
     tasks = [task for task in every if task.task.of_class]
     confused = [confusions(task, every) for task in every]
     solved = list(_solved(results))
+    charts = weight_charts(weights)
     papers = any(one.row.printed for one in solved)
     names = [one.name for one in results]
     return page(
         "results",
         f"Results: {', '.join(names)}" if len(names) < 5 else f"{len(names)} results",
-        {"classes": [_class_counts(task) for task in tasks]},
+        {
+            "classes": [_class_counts(task) for task in tasks],
+            "charts": [chart.data for chart in charts],
+        },
+        ("results", "charts"),
         results=results,
         engine=engine_of,
         solved=solved,
@@ -58,6 +68,7 @@ def results_page(results: Sequence[PagedResult], command: str = "") -> str:
         unmeasured=_unmeasured(solved) if papers else [],
         tasks=tasks,
         confusions=[one for one in confused if one.rows],
+        charts=charts,
         command=command,
     )
 

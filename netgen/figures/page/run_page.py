@@ -29,7 +29,12 @@ def run_page(runs: Sequence[PagedRun], command: str = "", refresh: int | None = 
     names = [run.name for run in runs]
     data = {
         "charts": [
-            {"name": chart.name, "end": chart.end, "lines": [_line_data(x) for x in chart.lines]}
+            {
+                "name": chart.name,
+                "end": chart.end,
+                "axis": chart.axis,
+                "lines": [_line_data(x) for x in chart.lines],
+            }
             for chart in charts
         ],
     }
@@ -37,6 +42,7 @@ def run_page(runs: Sequence[PagedRun], command: str = "", refresh: int | None = 
         "run",
         f"Training: {', '.join(names)}" if len(names) < 4 else f"{len(names)} trainings",
         data,
+        ("charts",),
         runs=runs,
         charts=charts,
         best=[_best(run) for run in runs],

@@ -1,4 +1,5 @@
-// The page of trainings: reads values under the pointer, hides lines.
+// Charts of a page: reads values under the pointer, hides lines.
+// A line's point is [place, value], or [place, value, number of what is there].
 
 const AXIS = { left: 64, right: 948, width: 960 };
 
@@ -8,27 +9,31 @@ for (const chart of data.charts) {
   const cursor = section.querySelector(".cursor");
   const curves = [...section.querySelectorAll(".curve")];
   const boxes = [...section.querySelectorAll("input[data-line]")];
-  const iterations = [...new Set(chart.lines.flatMap((line) => line.points.map(([at]) => at)))].sort((a, b) => a - b);
+  const places = [...new Set(chart.lines.flatMap((line) => line.points.map(([at]) => at)))].sort((a, b) => a - b);
+  const name = chart.axis[0].toUpperCase() + chart.axis.slice(1);
   let place = -1;
 
-  // The values at an iteration, and of each other line at its last one before.
+  // The values at a place, and of each other line at its last one before.
   function read(wanted) {
-    place = Math.min(iterations.length - 1, Math.max(0, wanted));
-    const at = iterations[place];
+    place = Math.min(places.length - 1, Math.max(0, wanted));
+    const at = places[place];
     const x = AXIS.left + ((AXIS.right - AXIS.left) * at) / Math.max(chart.end, 1);
     cursor.setAttribute("d", `M${x},12V266`);
     cursor.removeAttribute("hidden");
     const values = chart.lines.flatMap((line, index) => {
       const point = boxes[index].checked && before(line.points, at);
-      return point ? [`${line.label} ${Number(point[1].toPrecision(6))}${point[0] === at ? "" : ` (at ${number(point[0])})`}`] : [];
+      if (!point) return [];
+      const where = point[0] === at ? "" : ` (at ${number(point[0])})`;
+      const which = point.length > 2 ? ` (${chart.numbered} ${number(point[2])})` : "";
+      return [`${line.label} ${Number(point[1].toPrecision(6))}${which}${where}`];
     });
-    section.querySelector(".readout").textContent = `Iteration ${number(at)}: ${values.join("; ")}`;
+    section.querySelector(".readout").textContent = `${name} ${number(at)}: ${values.join("; ")}`;
   }
 
   plot.addEventListener("pointermove", (event) => {
     const box = plot.querySelector("svg").getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * AXIS.width;
-    read(nearest(iterations, ((x - AXIS.left) / (AXIS.right - AXIS.left)) * chart.end));
+    read(nearest(places, ((x - AXIS.left) / (AXIS.right - AXIS.left)) * chart.end));
   });
   plot.addEventListener("keydown", (event) => {
     const steps = { ArrowRight: 1, ArrowLeft: -1, PageUp: 50, PageDown: -50, Home: -Infinity, End: Infinity };

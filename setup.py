@@ -75,6 +75,9 @@ setup(
         # no torch in dev: ./run test installs the distribution's (docker/caffe/packages.sh).
         "torch": ["safetensors>=0.4", "torch>=1.13"],
         "keras": ["h5py>=3", "keras>=3"],
+        # netgen train --tensorboard. Below 3: its records and messages are used, which its guide
+        # does not show; from 2.6.2.2 on, these messages are accepted by protobuf 6 and 7.
+        "tensorboard": ["tensorboardX>=2.6.2.2,<3"],
         # ./run mutants: not in dev, because it brings much that nothing else needs.
         "mutants": ["cosmic-ray==8.*"],
         # netgen page network, of any network but netgen's residual ones: Graphviz and its binding.
@@ -112,6 +115,7 @@ setup(
             # Its pictures are the tests' photographs; tifffile writes what Pillow does not.
             "scikit-image",
             "scipy",
+            "tensorboardX>=2.6.2.2,<3",
             "tifffile",
             "types-protobuf",
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -102,6 +103,13 @@ def _type(field: Field[Any]) -> click.ParamType[Any]:
 )
 @_options(REST)
 @click.option(
+    "--tensorboard",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the journal's numbers as TensorBoard's events, too. With --resume, all from the"
+    " run's beginning, also of a run that has ended.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(1),
     metavar="SECONDS",
@@ -119,6 +127,7 @@ def command(
     run: Path | None,
     resume: bool,
     inexact: bool,
+    tensorboard: Path | None,
     timeout: float,
     **options: Any,
 ) -> None:
@@ -143,11 +152,11 @@ def command(
     folder = RunFolder(run or Path("runs") / name)
     if resume:
         _check_resume(ctx)
-        outcome = _resume(folder, name, inexact, timeout)
+        outcome = _resume(folder, name, inexact, tensorboard, timeout)
     else:
         file = solver or Path("solvers") / f"{name}.prototxt"
-        outcome = _begin(folder, file, name, timeout, **options)
-    _report_end(ctx, folder, outcome)
+        outcome = _begin(folder, file, name, tensorboard, timeout, **options)
+    _report_end(ctx, folder, outcome, tensorboard)
 
 
 def _check_resume(ctx: click.Context) -> None:
@@ -165,12 +174,14 @@ def _begin(
     folder: RunFolder,
     file: Path,
     name: str,
+    tensorboard: Path | None,
     timeout: float,
     *,
     weights: Path | None,
     **options: Any,
 ) -> Outcome:
     from netgen.training import driver
+    from netgen.training.events import check_events
     from netgen.training.prepare import make_plan, random_start
 
     if not file.is_file():
@@ -181,12 +192,17 @@ def _begin(
         plan = make_plan(file, name, TrainingOptions(**options))
         if weights is None and (note := random_start(name, Path(plan.parameters.net))):
             click.echo(f"note: {note}", err=True)
+        if tensorboard:
+            check_events(tensorboard)
         record = driver.begin(folder, plan, name, weights, ["netgen", *sys.argv[1:]])
-        return _train(folder, record, timeout)
+        return _train(folder, record, tensorboard, timeout)
 
 
-def _resume(folder: RunFolder, name: str, inexact: bool, timeout: float) -> Outcome:
+def _resume(
+    folder: RunFolder, name: str, inexact: bool, tensorboard: Path | None, timeout: float
+) -> Outcome:
     from netgen.training import driver
+    from netgen.training.events import check_events, events_of
     from netgen.training.run_folder import RunError
 
     with driver.locked_folder(folder, new=False):
@@ -196,21 +212,27 @@ def _resume(folder: RunFolder, name: str, inexact: bool, timeout: float) -> Outc
                 f"{folder.path}: a run of {record.variant!r}, not of {name!r}: name its own folder"
                 " (--run)"
             )
+        if tensorboard:
+            check_events(tensorboard, folder)
         start = driver.resume(folder, record, inexact, click.echo)
         if outcome := driver.completed(folder, record, start):
-            return outcome
+            with events_of(folder, tensorboard, click.echo):
+                return outcome
         iteration = start.iteration if start else 0
         click.echo(f"{folder.path}: resuming from iteration {iteration:,}")
-        return _train(folder, record, timeout)
+        return _train(folder, record, tensorboard, timeout)
 
 
-def _train(folder: RunFolder, record: RunRecord, timeout: float) -> Outcome:
+def _train(
+    folder: RunFolder, record: RunRecord, tensorboard: Path | None, timeout: float
+) -> Outcome:
     """Train, and show the progress."""
     from rich.console import Console
 
     from netgen.caffe.engine import find_engine
     from netgen.training import driver, several_gpus
     from netgen.training.display import Curves, Display
+    from netgen.training.events import events_of
     from netgen.training.memory_check import check_memory
 
     console = Console(highlight=False, markup=False)
@@ -220,19 +242,23 @@ def _train(folder: RunFolder, record: RunRecord, timeout: float) -> Outcome:
     display = Display(console, record.plan)
     curves = Curves(lambda: _draw(folder))
 
-    def on_event(event: Any) -> None:
-        display.on_event(event)
-        if isinstance(event, dict) and event["event"] == "test":
-            curves.renew()
+    with events_of(folder, tensorboard, display.on_message) as tell:
 
-    try:
-        with display.showing():
-            listener = driver.RunListener(on_event, display.on_message)
-            if len(record.plan.gpus) > 1:
-                return several_gpus.train(folder, record, listener, find_engine().program)
-            return driver.train(folder, record, listener, timeout)
-    finally:
-        curves.renew(at_once=True)
+        def on_event(event: Any) -> None:
+            display.on_event(event)
+            if isinstance(event, dict):
+                tell(event)
+                if event["event"] == "test":
+                    curves.renew()
+
+        try:
+            with display.showing():
+                listener = driver.RunListener(on_event, display.on_message)
+                if len(record.plan.gpus) > 1:
+                    return several_gpus.train(folder, record, listener, find_engine().program)
+                return driver.train(folder, record, listener, timeout)
+        finally:
+            curves.renew(at_once=True)
 
 
 def _draw(folder: RunFolder) -> None:
@@ -262,14 +288,18 @@ def _print_plan(console: Console, folder: RunFolder, record: RunRecord) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _report_end(ctx: click.Context, folder: RunFolder, outcome: Outcome) -> None:
+def _report_end(
+    ctx: click.Context, folder: RunFolder, outcome: Outcome, tensorboard: Path | None
+) -> None:
     """Print how the run ended and what to do next; after a signal, exit with its status."""
     from netgen.training.driver import how_to_resume
 
     at = f"iteration {outcome.iteration:,}"
     if outcome.reason == "stopped":
         name = signal.Signals(outcome.signal or signal.SIGINT).name
-        click.echo(f"stopped at {at} by {name}, {outcome.detail}. {how_to_resume(folder)}")
+        again = f" --tensorboard {shlex.quote(str(tensorboard))}" if tensorboard else ""
+        how = how_to_resume(folder) + again
+        click.echo(f"stopped at {at} by {name}, {outcome.detail}. {how}")
         ctx.exit(exit_status(outcome.signal or signal.SIGINT))
     if outcome.reason == "failed":
         raise click.ClickException(

@@ -3,11 +3,13 @@
 __all__ = [
     "display",
     "driver",
+    "events",
     "fingerprint",
     "journal",
     "memory_check",
     "prepare",
     "run_folder",
+    "series",
     "several_gpus",
     "snapshots",
     "state",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from netgen.caffe.schema import SchemaError, read_net
 from netgen.caffe.training_log import LogError, NetOutputs, read_log
@@ -17,6 +16,7 @@ from netgen.network.description import description_in
 from netgen.system.files import LOGS, check_regular, read_file
 from netgen.training.journal import Entry, read_journal
 from netgen.training.run_folder import RunFolder
+from netgen.training.series import Reading, series
 
 LAST_LINES = 80  # of Caffe's log
 
@@ -105,30 +105,26 @@ def _of_journal(folder: RunFolder) -> PagedRun:
     entries = read_journal(folder.journal)
     of = {
         event: [entry for entry in entries if entry["event"] == event]
-        for event in ("train", "test", "drop", "snapshot")
+        for event in ("drop", "snapshot")
     }
-    train = [NetOutputs(e["iteration"], {**_sum_of_losses(e), **e["outputs"]}) for e in of["train"]]
-    test = [NetOutputs(e["iteration"], e["outputs"]) for e in of["test"]]
+    readings = list(series(entries))
+    rates, speeds = _points(readings, "rate"), _points(readings, "speed")
     last = entries[-1] if entries else {}
     return PagedRun(
         name=folder.path.absolute().name,
         path=folder.path.as_posix(),
-        train=_points(train),
-        test=_points(test),
-        rate=[(e["iteration"], e["lr"]) for e in of["train"] if e.get("lr") is not None],
-        speed=_speed(entries),
+        train=_points(readings, "train"),
+        test=_points(readings, "test"),
+        rate=rates.get("", []),
+        speed=speeds.get("", []),
         drops=of["drop"],
         snapshots=of["snapshot"],
         end=last if last.get("event") == "end" else None,
         seconds=max((e["seconds"] for e in entries if "seconds" in e), default=None),
         memory=_memory(folder),
-        omitted=_not_finite((*train, *test)),
+        omitted=_not_finite(readings),
         lines=_last_lines(folder.caffe_log),
     )
-
-
-def _sum_of_losses(entry: Entry) -> dict[str, Any]:
-    return {"loss": entry["loss"]} if "loss" in entry and len(entry["outputs"]) > 1 else {}
 
 
 def _of_log(file: Path) -> PagedRun:
@@ -136,48 +132,35 @@ def _of_log(file: Path) -> PagedRun:
         log = read_log(file)
     except LogError:
         return PagedRun(file.stem, file.as_posix(), {}, {}, lines=_last_lines(file))
+    readings = [*_readings("train", log.train), *_readings("test", log.test)]
     return PagedRun(
         name=file.stem,
         path=file.as_posix(),
-        train=_points(log.train),
-        test=_points(log.test),
+        train=_points(readings, "train"),
+        test=_points(readings, "test"),
         end={"why": "done", "what": "Caffe finished"} if log.finished else None,
-        omitted=_not_finite((*log.train, *log.test)),
+        omitted=_not_finite(readings),
         lines=_last_lines(file),
     )
 
 
-def _points(readings: Iterable[NetOutputs]) -> dict[str, Points]:
+def _readings(kind: str, told: Iterable[NetOutputs]) -> Iterator[Reading]:
+    for each in told:
+        for output, value in each.values.items():
+            yield Reading(kind, output, each.iteration, value)
+
+
+def _points(readings: Iterable[Reading], kind: str) -> dict[str, Points]:
+    """Return the points of each output, of one kind of series."""
     points: dict[str, Points] = {}
     for reading in readings:
-        for output, value in reading.values.items():
-            if _is_finite(value):
-                points.setdefault(output, []).append((reading.iteration, value))
+        if reading.kind == kind and reading.value is not None and math.isfinite(reading.value):
+            points.setdefault(reading.output, []).append((reading.iteration, reading.value))
     return points
 
 
-def _not_finite(readings: Iterable[NetOutputs]) -> int:
-    return sum(not _is_finite(value) for reading in readings for value in reading.values.values())
-
-
-def _is_finite(value: Any) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _speed(entries: Sequence[Entry]) -> Points:
-    """Return iterations per second from display to display, without what came between them."""
-    found: Points = []
-    before: Entry | None = None
-    for entry in entries:
-        if entry["event"] == "train" and "seconds" in entry:
-            if before is not None and before["seconds"] < entry["seconds"]:
-                done = entry["iteration"] - before["iteration"]
-                rate = done / (entry["seconds"] - before["seconds"])
-                found.append((entry["iteration"], round(rate, 6)))
-            before = entry
-        elif entry["event"] != "train":
-            before = None
-    return found
+def _not_finite(readings: Iterable[Reading]) -> int:
+    return sum(one.value is None or not math.isfinite(one.value) for one in readings)
 
 
 def _memory(folder: RunFolder) -> int | None:

@@ -15,6 +15,7 @@ import click
 from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.shared_options import (
     PrintablePath,
+    complete_variant,
     dataset_option,
     differs,
     find_variant,
@@ -100,7 +101,12 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
 
 
 @click.command("build")
-@click.option("--variant", metavar="NAME", help="One network: a name from `netgen list`.")
+@click.option(
+    "--variant",
+    metavar="NAME",
+    shell_complete=complete_variant,
+    help="One network: a name from `netgen list`.",
+)
 @click.option(
     "--all",
     "all_variants",

@@ -16,7 +16,7 @@ from netgen.commands.counted_network import (
     state_options,
 )
 from netgen.commands.network_options import RequestedNetwork, network_options
-from netgen.commands.shared_options import dataset_option, table_console
+from netgen.commands.shared_options import complete_variant, dataset_option, table_console
 from netgen.system.text import GIB, MIB, gib, shape_text
 
 if TYPE_CHECKING:
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 @click.command("count", short_help="Count a network's parameters, multiply-adds and memory.")
 @click.argument("file", required=False, type=click.Path())
-@click.option("--variant", metavar="NAME", help="Count a network of `netgen list` instead.")
+@click.option(
+    "--variant",
+    metavar="NAME",
+    shell_complete=complete_variant,
+    help="Count a network of `netgen list` instead.",
+)
 @dataset_option
 @network_options
 @state_options

@@ -13,6 +13,7 @@ import click
 
 from netgen.commands.shared_options import (
     PrintablePath,
+    complete_variant,
     dataset_option,
     find_variant,
     load_dataset,
@@ -28,7 +29,12 @@ STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
 
 @click.command("doctor", short_help="Check what this machine needs for training.")
 @click.option(
-    "--variant", metavar="NAME", default="xs", show_default=True, help="The network to train."
+    "--variant",
+    metavar="NAME",
+    default="xs",
+    show_default=True,
+    shell_complete=complete_variant,
+    help="The network to train.",
 )
 @dataset_option
 @click.option("--weights", type=PrintablePath(), metavar="FILE", help="A caffemodel to start from.")

@@ -8,7 +8,12 @@ from pathlib import Path
 import click
 
 from netgen.commands.network_options import RequestedNetwork, network_options
-from netgen.commands.shared_options import dataset_option, find_variant, load_dataset
+from netgen.commands.shared_options import (
+    complete_variant,
+    dataset_option,
+    find_variant,
+    load_dataset,
+)
 from netgen.commands.trained_options import newest_of_run
 from netgen.network.dataset import Dataset
 from netgen.network.options import Branch
@@ -59,6 +64,7 @@ out_option = click.option(
     "names",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete_variant,
     help="A network from `netgen list`; repeat it to draw several."
     "  [default: x0, xs and the single-task networks, as in Figure 4]",
 )

@@ -18,7 +18,12 @@ from netgen.commands.counted_network import (
 )
 from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.page_options import command_line, out_option, write_page
-from netgen.commands.shared_options import dataset_option, find_variant, load_dataset
+from netgen.commands.shared_options import (
+    complete_variant,
+    dataset_option,
+    find_variant,
+    load_dataset,
+)
 
 if TYPE_CHECKING:
     from netgen.figures.page.network_page import PagedDifference, PagedNetwork
@@ -36,7 +41,12 @@ class Requested:
 
 
 @click.command("network", short_help="Show a network, each layer with what it costs.")
-@click.option("--variant", metavar="NAME", help="A network of `netgen list`.")
+@click.option(
+    "--variant",
+    metavar="NAME",
+    shell_complete=complete_variant,
+    help="A network of `netgen list`.",
+)
 @click.option("--net", "file", type=click.Path(), metavar="FILE", help="Any network's prototxt.")
 @click.option(
     "--against",

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from netgen.network.dataset import MTVSO, Dataset, read_dataset
-from netgen.network.variants import Variant, find
+from netgen.network.variants import Variant, find, variants
 from netgen.system.files import read_file
 
 if TYPE_CHECKING:
@@ -106,6 +107,27 @@ def find_variant(name: str, dataset: Dataset) -> Variant:
         return find(name, [task.name for task in dataset.tasks])
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--variant") from None
+
+
+def complete_variant(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the variants whose names begin like this, for the Tab key of a shell.
+
+    With the title of each, which zsh and fish show. Those of the paper's dataset, unless the line
+    names another one before.
+    """
+    file = ctx.params.get("dataset")
+    try:
+        dataset = load_dataset(file)
+    except (OSError, ValueError):  # the command itself will say what is wrong with it
+        dataset = MTVSO
+    found = variants([task.name for task in dataset.tasks])
+    return [
+        CompletionItem(name, help=f"{variant.row.title}: {', '.join(variant.tasks)}")
+        for name, variant in found.items()
+        if name.startswith(incomplete)
+    ]
 
 
 def table_console(piped_width: int) -> Console:

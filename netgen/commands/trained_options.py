@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.shared_options import PrintablePath, find_variant, load_dataset, with_options
+from netgen.commands.shared_options import (
+    PrintablePath,
+    complete_variant,
+    find_variant,
+    load_dataset,
+    with_options,
+)
 from netgen.network.variants import Variant
 
 if TYPE_CHECKING:
@@ -57,6 +63,7 @@ WEIGHTS = click.option(
 VARIANT = click.option(
     "--variant",
     metavar="NAME",
+    shell_complete=complete_variant,
     help="The network: see `netgen list`.  [default: that of the deploy.json beside"
     " the weights, or a folder above]",
 )

@@ -80,6 +80,8 @@ setup(
         "tensorboard": ["tensorboardX>=2.6.2.2,<3"],
         # ./run mutants: not in dev, because it brings much that nothing else needs.
         "mutants": ["cosmic-ray==8.*"],
+        # ./run docs, and its tests. 9.7 is the last for Ubuntu 22.04's Python 3.10.
+        "docs": ["mkdocs-material==9.7.*"],
         # netgen page network, of any network but netgen's residual ones: Graphviz and its binding.
         "page": ["pygraphviz>=2"],
         "dev": [

@@ -42,6 +42,7 @@ def test_run_help_names_its_words_and_its_variables() -> None:
         "demo",
         "test",
         "setup",
+        "docs",
         "engine-tests",
         "slurm",
         "NETGEN_CACHE",
@@ -249,7 +250,7 @@ def test_a_torch_that_does_not_suit_is_not_seen(
 @pytest.mark.parametrize(
     ("word", "provides"), [("run_checks", True), ("run_tests_busy", True), ("set_up", False)]
 )
-def test_only_the_tests_provide_torch_a_browser_and_a_software_gpu(
+def test_only_the_tests_provide_torch_a_browser_the_sites_tools_and_a_software_gpu(
     checkout: Path, word: str, provides: bool
 ) -> None:
     script = f"""
@@ -258,10 +259,11 @@ def test_only_the_tests_provide_torch_a_browser_and_a_software_gpu(
     prepare() {{ :; }}; install_caffe() {{ :; }}; check() {{ :; }}
     provide_torch() {{ echo torch; }}
     provide_browser() {{ echo browser; }}
+    provide_site_tools() {{ echo site tools; }}
     build_for_tests() {{ echo software GPU; }}
     {word}"""
     said = bash(script, cwd=checkout).splitlines()
-    for what in ("torch", "browser", "software GPU"):
+    for what in ("torch", "browser", "site tools", "software GPU"):
         assert said.count(what) == provides
 
 
@@ -276,6 +278,7 @@ def test_without_sudo_the_tests_go_on_without_a_browser_and_say_what_brings_it(
 
 
 def test_shellcheck_finds_nothing() -> None:
-    scripts = ["run", ".ci/run", BUILD, *map(str, sorted((ROOT / "docker").rglob("*.sh")))]
+    found = sorted(path for top in ("docker", "docs") for path in (ROOT / top).rglob("*.sh"))
+    scripts = ["run", ".ci/run", BUILD, *map(str, found)]
     result = run("shellcheck", "--external-sources", *scripts)
     assert result.returncode == 0, result.stdout

@@ -15,13 +15,13 @@ import click
 from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.shared_options import (
     PrintablePath,
-    complete_variant,
     dataset_option,
     differs,
     find_variant,
     load_dataset,
     option_words,
     solver_mode_option,
+    variant_option,
 )
 from netgen.network.dataset import Dataset
 from netgen.network.options import Towers
@@ -101,10 +101,7 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
 
 
 @click.command("build")
-@click.option(
-    "--variant",
-    metavar="NAME",
-    shell_complete=complete_variant,
+@variant_option(
     help="One network: a name from `netgen list`.",
 )
 @click.option(

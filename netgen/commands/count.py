@@ -16,7 +16,7 @@ from netgen.commands.counted_network import (
     state_options,
 )
 from netgen.commands.network_options import RequestedNetwork, network_options
-from netgen.commands.shared_options import complete_variant, dataset_option, table_console
+from netgen.commands.shared_options import dataset_option, table_console, variant_option
 from netgen.system.text import GIB, MIB, gib, shape_text
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 
 @click.command("count", short_help="Count a network's parameters, multiply-adds and memory.")
 @click.argument("file", required=False, type=click.Path())
-@click.option(
-    "--variant",
-    metavar="NAME",
-    shell_complete=complete_variant,
+@variant_option(
     help="Count a network of `netgen list` instead.",
 )
 @dataset_option

@@ -13,11 +13,11 @@ import click
 
 from netgen.commands.shared_options import (
     PrintablePath,
-    complete_variant,
     dataset_option,
     find_variant,
     load_dataset,
     table_console,
+    variant_option,
 )
 from netgen.network.dataset import DatasetError
 
@@ -28,12 +28,9 @@ STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
 
 
 @click.command("doctor", short_help="Check what this machine needs for training.")
-@click.option(
-    "--variant",
-    metavar="NAME",
+@variant_option(
     default="xs",
     show_default=True,
-    shell_complete=complete_variant,
     help="The network to train.",
 )
 @dataset_option

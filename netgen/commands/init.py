@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.shared_options import complete_variant, table_console
+from netgen.commands.shared_options import table_console, variant_option
 from netgen.commands.trained_options import newest_of_run
 from netgen.network.training_commands import HES_WEIGHTS, TrainingCommands
 from netgen.paper import Recipe
@@ -28,10 +28,7 @@ STYLES = ("caffe", "pytorch")
 
 @click.command("init", short_help="Make initial weights from a pretrained network.")
 @click.pass_context
-@click.option(
-    "--variant",
-    metavar="NAME",
-    shell_complete=complete_variant,
+@variant_option(
     help="The network models/NAME, from `netgen build`.",
 )
 @click.option(

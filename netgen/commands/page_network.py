@@ -19,10 +19,10 @@ from netgen.commands.counted_network import (
 from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.page_options import command_line, out_option, write_page
 from netgen.commands.shared_options import (
-    complete_variant,
     dataset_option,
     find_variant,
     load_dataset,
+    variant_option,
 )
 
 if TYPE_CHECKING:
@@ -41,10 +41,7 @@ class Requested:
 
 
 @click.command("network", short_help="Show a network, each layer with what it costs.")
-@click.option(
-    "--variant",
-    metavar="NAME",
-    shell_complete=complete_variant,
+@variant_option(
     help="A network of `netgen list`.",
 )
 @click.option("--net", "file", type=click.Path(), metavar="FILE", help="Any network's prototxt.")

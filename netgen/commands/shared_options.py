@@ -6,6 +6,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -128,6 +129,10 @@ def complete_variant(
         for name, variant in found.items()
         if name.startswith(incomplete)
     ]
+
+
+# An option that the Tab key completes with the names of networks; `help` says what it is for.
+variant_option = partial(click.option, "--variant", metavar="NAME", shell_complete=complete_variant)
 
 
 def table_console(piped_width: int) -> Console:

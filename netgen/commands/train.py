@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.shared_options import PrintablePath, complete_variant
+from netgen.commands.shared_options import PrintablePath, variant_option
 from netgen.system.interrupts import exit_status
 from netgen.training.training_options import TrainingOptions
 
@@ -74,10 +74,7 @@ def _type(field: Field[Any]) -> click.ParamType[Any]:
 
 
 @click.command("train", short_help="Train a network, or resume a run.")
-@click.option(
-    "--variant",
-    metavar="NAME",
-    shell_complete=complete_variant,
+@variant_option(
     help="The network: solvers/NAME.prototxt trains it.",
 )
 @click.option(

@@ -11,9 +11,9 @@ import click
 
 from netgen.commands.shared_options import (
     PrintablePath,
-    complete_variant,
     find_variant,
     load_dataset,
+    variant_option,
     with_options,
 )
 from netgen.network.variants import Variant
@@ -60,10 +60,7 @@ WEIGHTS = click.option(
     help="A caffemodel, or the folder of a training: its newest snapshot. Or what `netgen export"
     " --onnx` wrote: the network, its weights and its classes in one file.",
 )
-VARIANT = click.option(
-    "--variant",
-    metavar="NAME",
-    shell_complete=complete_variant,
+VARIANT = variant_option(
     help="The network: see `netgen list`.  [default: that of the deploy.json beside"
     " the weights, or a folder above]",
 )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import pickle
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +20,7 @@ from support.engine_suites import Built, build_for_installed
 from support.images import by_caffe, jpegs, others
 from support.initial_weights import Layers, narrow_source
 from support.networks import dataset, make_databases, order
-from support.once import Once, T
+from support.once import Once, once_in
 from support.paths import ROOT
 from support.software_gpu import SoftwareGpu, software_gpu
 from support.trained_network import Trained, train
@@ -58,17 +56,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     folder = tmp_path_factory.getbasetemp()
     if hasattr(request.config, "workerinput"):  # one of pytest-xdist's: its parent is shared
         folder = folder.parent
-
-    def get(name: str, compute: Callable[[], T]) -> T:
-        kept: Path = folder / f"{name}.pickle"
-        with (folder / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not kept.exists():
-                kept.write_bytes(pickle.dumps(compute()))
-        value: T = pickle.loads(kept.read_bytes())
-        return value
-
-    return get
+    return once_in(folder)
 
 
 @pytest.fixture(scope="session")

@@ -143,9 +143,7 @@ def read_dataset(file: Path) -> Dataset:
         path that is not there.
     """
     try:
-        dataset, _ = read_toml(
-            file, Dataset, "make a dataset.toml with `netgen data`", PATTERNS_IN_WORDS
-        )
+        dataset, _ = read_toml(file, Dataset, "make one with `netgen data`", PATTERNS_IN_WORDS)
     except SchemaError as error:
         raise DatasetError(str(error)) from None
     try:

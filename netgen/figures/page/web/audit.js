@@ -5,7 +5,7 @@ const parts = [...document.querySelectorAll(".part")].map((node) => ({ node, cla
 const wanted = (name) => byId(`filter-${name}`).value;
 
 function filter() {
-  const words = wanted("words").toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsIn(byId("filter-words"));
   const [verdict, part, network] = ["verdict", "part", "network"].map(wanted);
   let count = 0;
   for (const claim of claims) {
@@ -30,8 +30,5 @@ function follow() {
   claim.node.scrollIntoView();
 }
 
-byId("filters").addEventListener("input", filter);
-byId("filters").addEventListener("reset", () => setTimeout(filter));
-byId("filters").addEventListener("submit", (event) => event.preventDefault());
+filterBy(byId("filters"), filter);
 window.addEventListener("hashchange", follow);
-filter(); // a browser that goes back keeps what was entered

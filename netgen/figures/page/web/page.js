@@ -28,6 +28,17 @@ function fill(element, attributes, children) {
   return element;
 }
 
+// The words that were entered in a field, in lower case.
+const wordsIn = (field) => field.value.toLowerCase().split(/\s+/).filter(Boolean);
+
+// Calls `filter` now, since a browser that goes back keeps what was entered, and when a form's fields change.
+function filterBy(form, filter) {
+  form.addEventListener("input", filter);
+  form.addEventListener("reset", () => setTimeout(filter));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  filter();
+}
+
 // Calls back once a rapid series of calls has passed, before the next picture is drawn.
 function atOnce(callback) {
   let waiting = false;

@@ -11,7 +11,7 @@ function search(part) {
   const kind = form.querySelector(".kind"); // in the third column
 
   function filter() {
-    const words = form.querySelector(".words").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = wordsIn(form.querySelector(".words"));
     let count = 0;
     for (const { node, text } of rows) {
       const suits = !kind?.value || node.cells[2].textContent === kind.value;
@@ -20,10 +20,7 @@ function search(part) {
     }
     form.querySelector(".shown").textContent = `${number(count)} row${count === 1 ? "" : "s"}`;
   }
-  form.addEventListener("input", filter);
-  form.addEventListener("reset", () => setTimeout(filter));
-  form.addEventListener("submit", (event) => event.preventDefault());
-  filter(); // a browser that goes back keeps what was entered
+  filterBy(form, filter);
 
   for (const head of part.querySelectorAll("thead th")) {
     head.replaceChildren(make("button", { type: "button", class: "sort", onclick: () => sort(body, head) }, ...head.childNodes));

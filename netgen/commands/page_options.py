@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 
 import click
@@ -30,6 +31,14 @@ class PageFile(click.Path):
         return Path(str(super().convert(str(value), param, ctx)))
 
 
+# Files and folders to show; `metavar` says of which kind.
+paths_argument = partial(
+    click.argument,
+    "paths",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
 out_option = click.option(
     "--out",
     type=PageFile(),

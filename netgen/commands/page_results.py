@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from netgen.commands.page_options import command_line, out_option, write_page
+from netgen.commands.page_options import command_line, out_option, paths_argument, write_page
 from netgen.commands.trained_options import newest_of_run
 
 
@@ -17,13 +17,7 @@ def _newest_of_runs(
 
 
 @click.command("results", short_help="Show test results: Table 2, classes, confusions.")
-@click.argument(
-    "paths",
-    metavar="RESULT_OR_FOLDER...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-)
+@paths_argument(metavar="RESULT_OR_FOLDER...")
 @out_option
 @click.option(
     "--weights",

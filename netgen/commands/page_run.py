@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.page_options import command_line, out_option, write_page
+from netgen.commands.page_options import command_line, out_option, paths_argument, write_page
 from netgen.system.files import write_all
 
 if TYPE_CHECKING:
@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", short_help="Show trainings: losses, accuracies, rates, speed.")
-@click.argument(
-    "paths",
-    metavar="RUN_OR_LOG...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-)
+@paths_argument(metavar="RUN_OR_LOG...")
 @out_option
 @click.option(
     "--watch",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from netgen.figures.page.thinning import Points
 
@@ -53,6 +54,10 @@ class Chart:
     limits: tuple[float, float] | None = None
     axis: str = "iteration"
     size: tuple[int, int] = field(default=(WIDTH, HEIGHT))
+
+    def data(self, lines: Sequence[object]) -> dict[str, Any]:
+        """Return what the page's program reads of it, with what it reads of the lines."""
+        return {"name": self.name, "end": self.end, "axis": self.axis, "lines": lines}
 
     def x(self, iteration: float) -> float:
         """Return the place of an iteration."""

@@ -106,8 +106,7 @@ def _chart(
         limits=limits,
         axis="place",
     )
-    data = {"name": name, "end": chart.end, "axis": "place", "numbered": "channel", "lines": told}
-    return WeightChart(chart, data, rows)
+    return WeightChart(chart, {**chart.data(told), "numbered": "channel"}, rows)
 
 
 def _points(values: NDArray[np.floating]) -> Iterator[tuple[int, float, int]]:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
-from click.shell_completion import CompletionItem
 
 from netgen.network.dataset import MTVSO, Dataset, read_dataset
 from netgen.network.variants import Variant, find, variants
 from netgen.system.files import read_file
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from rich.console import Console
 
 
@@ -118,6 +118,8 @@ def complete_variant(
     With the title of each, which zsh and fish show. Those of the paper's dataset, unless the line
     names another one before.
     """
+    from click.shell_completion import CompletionItem
+
     file = ctx.params.get("dataset")
     try:
         dataset = load_dataset(file)

@@ -103,11 +103,9 @@ class _Planner:
         settings = self.settings(name, labels, trial)
         whole = self.name(name, seed, labels, trial)
         dataset, source, data_needs = self.data(str(settings.dataset), seed, settings.share)
-        root = Path() if self.study.together else self.work / "cells" / whole
-        files = CellFiles(root, network.variant)
         trained = Trained(
             name, network.variant, seed, labels, trial, settings, dataset, source, network.classes,
-            files, name in self.study.report.inside,
+            self.files(whole, network), name in self.study.report.inside,
         )  # fmt: skip
         fillers = seed if "fillers" in self.study.varies else None
         try:
@@ -116,6 +114,10 @@ class _Planner:
         except StudyError as error:
             raise StudyError(f"networks.{name}: {error}") from None
         return Cell(whole, (*data_needs, *start_needs), steps, trained)
+
+    def files(self, cell: str, network: Network) -> CellFiles:
+        root = Path() if self.study.together else self.work / "cells" / cell
+        return CellFiles(root, network.variant)
 
     def start(self, cell: Trained) -> tuple[CellFiles | Path | None, tuple[str, ...]]:
         """Return what a cell starts from, and the cell that it depends on for it."""
@@ -139,8 +141,7 @@ class _Planner:
             )
         labels = {axis: cell.labels[axis] for axis in axes} if here else {}
         whole = self.name(name, seed, labels, trial)
-        root = Path() if self.study.together else self.work / "cells" / whole
-        return CellFiles(root, network.variant), (whole,)
+        return self.files(whole, network), (whole,)
 
     def check_places(self) -> None:
         """Refuse cells that would write the same files."""

@@ -13,7 +13,5 @@ site() {
 
 # Not in netgen's dev, because only this and its tests need it.
 install_site_tools() {
-  quietly .venv/bin/python -m pip install --disable-pip-version-check --editable '.[docs]' ||
-    die "pip could not install mkdocs-material (its reason is above, and in $LOG)." \
-      "Next: mend the network or pip's settings, then run this again."
+  install_extras docs mkdocs-material .venv/installed-docs
 }

@@ -29,7 +29,7 @@ from data_prep.convert import convert
 from data_prep.image_source import ImageSource, Item, Pixels
 from data_prep.request import DataOptions
 from data_prep.verify import CheckOutcome, verify
-from netgen.caffe.databases import Databases, count_records, image_digests, read_labels
+from netgen.caffe.databases import Databases, count_records, image_fingerprints, read_labels
 
 MOST = 1.05
 SIZE = (224, 224)
@@ -80,7 +80,7 @@ def jobs(data: Path, records: int) -> dict[str, Callable[[], object]]:
 
     return {
         "data verify": whole,
-        "every image (audit --deep)": lambda: image_digests(images),
+        "every image (audit --deep)": lambda: image_fingerprints(images),
         f"{records:,} labels of {len(labels)} tasks": lambda: read_labels(Databases(None, labels)),
     }
 

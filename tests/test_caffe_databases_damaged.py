@@ -19,7 +19,7 @@ from data_prep.image_source import ImageSource, Item, Pixels
 from data_prep.request import DataOptions
 from netgen.caffe.apart import ProcessDiedError, run_apart
 from netgen.caffe.database_cursor import DatabaseError, check_readable, read_apart
-from netgen.caffe.databases import first_shape, image_digests
+from netgen.caffe.databases import first_shape, image_fingerprints
 from netgen.commands.cli import main
 
 IMAGES, CLASSES, SIDE = 40, 4, 40  # an image fills pages of its own, as a photograph does
@@ -101,7 +101,7 @@ def test_changed_bytes_end_a_reader_in_an_answer_or_one_message(data: Path, seed
     for _ in range(READ_ONLY):
         mutate(database / "data.mdb", chance)
         try:
-            image_digests(database)
+            image_fingerprints(database)
         except DatabaseError as error:
             told.append(str(error))
         (database / "data.mdb").write_bytes(whole)
@@ -124,7 +124,7 @@ def lost_page(database: Path) -> Path:
 def test_the_message_names_the_database_and_how_to_make_it_anew(data: Path) -> None:
     images = lost_page(data / "train" / "images.lmdb")
     with pytest.raises(DatabaseError, match=r"images\.lmdb: .*`netgen data`"):
-        image_digests(images)
+        image_fingerprints(images)
 
 
 def test_a_record_that_claims_two_gigabytes_is_told(data: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_record_that_claims_two_gigabytes_is_told(data: Path) -> None:
     content[at - 6 : at - 4] = (0x7FFF).to_bytes(2, "little")
     (database / "data.mdb").write_bytes(content)
     with pytest.raises(DatabaseError, match=r"images\.lmdb: a damaged LMDB .*SIG(BUS|SEGV)"):
-        image_digests(database)
+        image_fingerprints(database)
 
 
 def die(number: int) -> None:

@@ -20,7 +20,8 @@ from netgen.evaluation.deployed import read_deployed
 from netgen.evaluation.labels import labels_of
 from netgen.evaluation.output_names import NamingError, columns, plain, read_outputs
 from netgen.evaluation.results import read_result
-from netgen.evaluation.scoring import Scores, ScoringJob, StoredImages, score
+from netgen.evaluation.scoring import Scores, ScoringJob, score
+from netgen.evaluation.stored_images import StoredImages
 from netgen.network.dataset import MTVSO, Task
 
 OUTPUTS = 23

@@ -13,7 +13,8 @@ from support.trained_network import Trained
 
 from netgen.commands.cli import main
 from netgen.evaluation.results import Result, read_result
-from netgen.evaluation.scoring import Squares, StoredImages
+from netgen.evaluation.scoring import Squares
+from netgen.evaluation.stored_images import StoredImages
 from netgen.evaluation.sums import SumMeter, sums_of
 
 

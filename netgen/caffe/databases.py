@@ -77,21 +77,25 @@ def _read_labels(databases: Databases) -> Labels:
     return Labels(values, records, apart)
 
 
-def image_digests(path: Path) -> NDArray[np.uint64]:
+def image_fingerprints(path: Path) -> NDArray[np.uint64]:
     """Return a fingerprint of every image of a database, in order; all images are read."""
-    digests: NDArray[np.uint64] = read_apart([path], _image_digests, path)
+    digests: NDArray[np.uint64] = read_apart([path], _image_fingerprints, path)
     return digests
 
 
-def _image_digests(path: Path) -> NDArray[np.uint64]:
+def _image_fingerprints(path: Path) -> NDArray[np.uint64]:
     import numpy as np
 
     with open_database(path) as cursor:
         digests = np.empty(cursor.entries, np.uint64)
         for index, (_, datum) in enumerate(cursor.datums()):
-            digest = hashlib.blake2b(datum.data, digest_size=8).digest()
-            digests[index] = int.from_bytes(digest, "little")
+            digests[index] = fingerprint(datum)
     return digests
+
+
+def fingerprint(datum: Datum) -> int:
+    """Return a number of 64 bits that tells an image's bytes from others'."""
+    return int.from_bytes(hashlib.blake2b(datum.data, digest_size=8).digest(), "little")
 
 
 def count_records(path: Path) -> int:

@@ -14,16 +14,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from netgen.caffe.caffe_pb2 import Datum
 from netgen.caffe.child import call, send
-from netgen.caffe.database_cursor import DatabaseError, check_readable, open_database, shown
+from netgen.caffe.database_cursor import check_readable
 from netgen.caffe.engine import EngineError, find_engine, require_gpu
-from netgen.cost.layers.layer_types import Shape
 from netgen.evaluation.deployed import Deployed, DeployedError
 from netgen.evaluation.exported import is_onnx
+from netgen.evaluation.stored_images import StoredImages
 from netgen.system.files import MODELS, read_file
 from netgen.system.machine import threads_wanted
-from netgen.system.text import shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,74 +39,6 @@ Scores = dict[str, "NDArray[np.float32]"]  # task -> N x outputs
 
 class Squares(dict[str, "NDArray[np.float32]"]):
     """Blob -> each image's mean of the squares of its values, N."""
-
-
-@dataclass(frozen=True)
-class StoredImages:
-    """The images of an LMDB in batches, as Caffe's Data layer gives them in TEST.
-
-    Every record comes once, in the database's order; the last batch may be smaller.
-
-    Attributes
-    ----------
-    path
-        The LMDB.
-    shape
-        C, H, W of every image.
-    mean
-        One value per channel, to be subtracted.
-    batch
-        Images per batch.
-    """
-
-    path: Path
-    shape: Shape
-    mean: tuple[float, ...]
-    batch: int
-
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        """Yield N x C x H x W, N at most `batch`."""
-        import numpy as np
-
-        mean = np.array(self.mean, np.float32)[:, None, None]
-        with open_database(self.path) as cursor:
-            records = cursor.datums()
-            for start in range(0, cursor.entries, self.batch):
-                size = min(self.batch, cursor.entries - start)
-                images = np.empty((size, *self.shape), np.float32)
-                for image in images:
-                    image[:] = self._pixels(*next(records))
-                images -= mean
-                yield images
-
-    def _pixels(self, key: bytes, datum: Datum) -> NDArray[np.uint8]:
-        import numpy as np
-
-        if datum.encoded:
-            return self._decoded(key, datum.data)
-        shape = (datum.channels, datum.height, datum.width)
-        if shape != self.shape or len(datum.data) != datum.channels * datum.height * datum.width:
-            raise DatabaseError(
-                f"{self.path}: record {shown(key)} is {shape_text(shape)} with"
-                f" {len(datum.data):,} bytes, the network takes {shape_text(self.shape)}:"
-                " make the database again (`netgen data`)"
-            )
-        return np.frombuffer(datum.data, np.uint8).reshape(shape)
-
-    def _decoded(self, key: bytes, data: bytes) -> NDArray[np.uint8]:
-        """Decode a stored JPEG or PNG, as Caffe does, with OpenCV."""
-        import cv2
-        import numpy as np
-
-        color = cv2.IMREAD_COLOR if self.shape[0] == 3 else cv2.IMREAD_GRAYSCALE
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), color)
-        if image is None or image.shape[:2] != self.shape[1:]:
-            raise DatabaseError(
-                f"{self.path}: record {shown(key)} holds no image of {shape_text(self.shape)}:"
-                " make the database again (`netgen data`)"
-            )
-        pixels = image.astype(np.uint8).reshape(*self.shape[1:], self.shape[0])
-        return pixels.transpose(2, 0, 1)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from netgen.evaluation.results import (
     TaskResult,
     accuracy,
 )
-from netgen.evaluation.scoring import EngineName, Scores, ScoringJob, StoredImages, score
+from netgen.evaluation.scoring import EngineName, Scores, ScoringJob, score
+from netgen.evaluation.stored_images import StoredImages
 from netgen.network.build import network_files
 from netgen.network.dataset import Dataset
 from netgen.system.files import write_all

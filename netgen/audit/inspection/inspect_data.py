@@ -24,7 +24,7 @@ from netgen.audit.inspection.database_folder import (
     rounding,
     shift_of,
 )
-from netgen.caffe.databases import Databases, Labels, first_shape, image_digests, read_labels
+from netgen.caffe.databases import Databases, Labels, first_shape, image_fingerprints, read_labels
 from netgen.paper import IMAGE_SHAPE
 from netgen.paper.implied import Rounding, training_images
 from netgen.system.text import shape_text
@@ -235,7 +235,7 @@ def _both_splits(file: str, splits: Mapping[str, Databases]) -> Iterator[Inspect
     paths = {phase: split.images for phase, split in splits.items() if split.images}
     if len(paths) < len(RECORDS):
         raise InspectionError(f"{file}: a deep inspection needs the images of both splits")
-    digests = {phase: image_digests(path) for phase, path in paths.items() if path}
+    digests = {phase: image_fingerprints(path) for phase, path in paths.items() if path}
     shared = np.intersect1d(digests["TRAIN"], digests["TEST"])
     where = f"{file}: images, both splits"
     if shared.size:

@@ -40,6 +40,12 @@ PIPED_WIDTH = 140
     " tasks' shortcuts. For networks of several tasks, with --engine caffe.",
 )
 @click.option(
+    "--images",
+    is_flag=True,
+    help="Also write each image's five best classes of every task, to NAME.images.jsonl beside"
+    " --out NAME.json; `netgen page results` shows them with the images, as in Figure 6.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -55,6 +61,7 @@ def command(
     batch_size: int,
     classes: Path | None,
     sums: bool,
+    images: bool,
     out: Path | None,
 ) -> None:
     """Run a trained network on every test image once, and print its accuracies.
@@ -67,13 +74,17 @@ def command(
     """
     from netgen.commands.progress_bar import show_progress
     from netgen.evaluation.evaluate import EvaluationRequest, evaluate
+    from netgen.evaluation.image_guesses import GuessKeeper, guesses_file
     from netgen.evaluation.result_table import print_result
-    from netgen.evaluation.results import write_result
+    from netgen.evaluation.results import encoded
     from netgen.network.description import differences
-    from netgen.system.files import check_writable
+    from netgen.system.files import check_writable, write_all
 
-    if out:
-        check_writable(out)
+    if images and out is None:
+        raise click.UsageError("--images writes beside a result: add --out NAME.json")
+    files = [out, guesses_file(out)] if out and images else [out] if out else []
+    for file in files:
+        check_writable(file)
     trained = trained_network(weights, variant, dataset, net)
     data, described = trained.tested_on(), trained.description
     for note in differences(described.images, data.images) if described else ():
@@ -92,9 +103,13 @@ def command(
     )
     with show_progress() as progress:
         progress.stage("testing", data.test.records)
-        result = evaluate(request, progress.advance)
-    if out:
-        write_result(result, out)
+        keeper = GuessKeeper() if images else None
+        result = evaluate(request, progress.advance, keeper)
+        contents = [encoded(result)]
+        if keeper:
+            progress.stage("reading the images again, to tell them apart")
+            contents.append(keeper.encoded(result, data))
+    write_all(dict(zip(files, contents)))  # noqa: B905  # without --out, nothing
     print_result(table_console(PIPED_WIDTH), result)
-    if out:
-        click.echo(f"\nWritten: {out}")
+    if files:
+        click.echo(f"\nWritten: {', '.join(map(str, files))}")

@@ -18,6 +18,7 @@ from netgen.evaluation.deployed import (
     check_images,
 )
 from netgen.evaluation.exported import read_network
+from netgen.evaluation.image_guesses import GuessKeeper
 from netgen.evaluation.labels import labels_of
 from netgen.evaluation.output_names import columns, read_outputs
 from netgen.evaluation.results import VERSION, Derived, FileUsed, Result
@@ -25,10 +26,10 @@ from netgen.evaluation.scoring import (
     EngineName,
     Scores,
     ScoringJob,
-    StoredImages,
     check_engine,
     score,
 )
+from netgen.evaluation.stored_images import StoredImages
 from netgen.evaluation.sums import SumMeter, sums_of
 from netgen.evaluation.tally import Hits, Ints, Tally, prior
 from netgen.network.dataset import Dataset, class_names
@@ -70,7 +71,9 @@ class EvaluationRequest:
 
 
 def evaluate(
-    request: EvaluationRequest, progress: Callable[[int], None] = lambda _: None
+    request: EvaluationRequest,
+    progress: Callable[[int], None] = lambda _: None,
+    keeper: GuessKeeper | None = None,
 ) -> Result:
     """Score every test image once and count.
 
@@ -80,6 +83,8 @@ def evaluate(
         What to evaluate.
     progress
         Called with the number of images of each batch.
+    keeper
+        Keeps what is said of each image, if that is wanted.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def evaluate(
     engine = check_engine(request.engine, request.gpu)
     train, test = labels_of(data, "TRAIN"), labels_of(data, "TEST")
     fine = finest(train, {task.name: task.classes for task in data.tasks})
-    count = _TestSetCounter(network, data, chosen, test, fine)
+    count = _TestSetCounter(network, data, chosen, test, fine, keeper)
     mean = request.mean or data.images.mean
     stored = StoredImages(Path(data.test.images), network.shape, mean, request.batch)
 
@@ -131,7 +136,9 @@ class _TestSetCounter:
         chosen: Mapping[str, Ints | None],
         labels: Mapping[str, Ints],
         fine: Finest | None,
+        keeper: GuessKeeper | None,
     ) -> None:
+        self.keeper = keeper
         self.network, self.labels, self.fine, self.seen = network, labels, fine, 0
         self.chosen = chosen
         self.tallies = {
@@ -147,7 +154,10 @@ class _TestSetCounter:
         for task, tally in self.tallies.items():
             _check_finite(scores[task], task, self.seen)
             tally.add(scores[task], labels[task])
-        for baseline in baselines(self._classes(scores), self.fine) if self.fine else ():
+        classes = self._classes(scores)
+        if self.keeper:
+            self.keeper.add(classes, labels)
+        for baseline in baselines(classes, self.fine) if self.fine else ():
             hits = self.derived.setdefault((baseline.task, baseline.sources), Hits())
             hits.add(baseline.scores, labels[baseline.task])
         self.seen += size

@@ -232,7 +232,12 @@ def write_result(result: Result, file: Path) -> None:
     OSError
         The file could not be written; an existing file is unchanged.
     """
-    write_all({file: msgspec.json.encode(result) + b"\n"})
+    write_all({file: encoded(result)})
+
+
+def encoded(result: Result) -> bytes:
+    """Return the content of a result's file."""
+    return msgspec.json.encode(result) + b"\n"
 
 
 def read_result(file: Path) -> Result:

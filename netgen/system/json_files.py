@@ -47,7 +47,11 @@ def read_json(path: str | os.PathLike[str], kind: type[T], version: int | None =
     JsonError
         It is not JSON, or not a `kind`.
     """
-    content = read_file(path).removeprefix(BOM_UTF8)
+    return decode_json(read_file(path).removeprefix(BOM_UTF8), kind, version)
+
+
+def decode_json(content: bytes, kind: type[T], version: int | None = None) -> T:
+    """Return what JSON holds, as `read_json` does; raise what it raises of the content."""
     try:
         if version is not None:
             found = msgspec.json.decode(content, type=_Versioned).version

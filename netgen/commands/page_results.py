@@ -35,12 +35,22 @@ def results(
     """Show results of `netgen eval`: what was measured beside what the paper's Table 2 prints.
 
     RESULT_OR_FOLDER is a file that `netgen eval --out` wrote, or a folder with such files. Networks
-    that were tested on the same images stand beside each other, class by class.
+    that were tested on the same images stand beside each other, class by class; and image by image
+    where they were tested with `netgen eval --images`.
     """
     from netgen.figures.page.paged_results import read_paged_results
+    from netgen.figures.page.pictured import read_shared_images
     from netgen.figures.page.results_page import results_page
     from netgen.figures.page.weight_charts import read_paged_weights
 
     read = read_paged_results(paths)
     cross = read_paged_weights(weights, read)
-    write_page(out, results_page(read, cross, command_line(context, *map(str, paths))))
+    images = read_shared_images(read)
+    for of in images:
+        if of.missing:
+            click.echo(
+                f"note: {of.missing} is not there, so the page has no images: make it in the folder"
+                " that this path starts from",
+                err=True,
+            )
+    write_page(out, results_page(read, cross, images, command_line(context, *map(str, paths))))

@@ -17,7 +17,7 @@ from support import cifar100, foreign
 from support.pytorch import torch_or_skip
 from support.trained_network import Trained
 
-RUN, RESULT = "runs/xs", "results/xs.json"
+RUN, RESULT, IMAGES = "runs/xs", "results/xs.json", "results/xs.images.jsonl"
 MODEL = "models/xs/snapshots/xs_iter_60.caffemodel"
 FORMATS = ("jpeg", "png", "bmp", "tiff", "webp")  # five that `netgen data` decodes
 PREDICT = ("predict", "photo.png", "--engine", "opencv", "--weights", "models/xs", "--json")
@@ -104,6 +104,9 @@ READERS = (
     Reader("result of an audit", RESULT,
            ("audit", "--results", "results", "--only", "reproduced"), 6),
     Reader("result of a page", RESULT, ("page", "results", RESULT, "--out", "out/p.html"), 6),
+    Reader("images of a page", IMAGES, ("page", "results", RESULT, "--out", "out/p.html"), 6),
+    Reader("database of a page", "data/test/images.lmdb/data.mdb",
+           ("page", "results", RESULT, "--out", "out/p.html"), 6),
     *(Reader(kind, f"photo.{kind}", ("predict", f"photo.{kind}", *PREDICT[2:]))
       for kind in FORMATS),
     Reader("study file", "study.toml", ("study", "plan", "study.toml")),
@@ -142,7 +145,7 @@ def seeds(trained: Trained, folder: Path) -> Path:
         ("export", "--weights", "models/xs", "--onnx", "xs.onnx"),
         ("train", "--solver", SOLVER, "--run", RUN),
         ("eval", "--variant", "xs", "--engine", "opencv", "--weights", MODEL, "--dataset",
-         "data/dataset.toml", "--net", "models/xs/deploy.prototxt", "--out", RESULT),
+         "data/dataset.toml", "--net", "models/xs/deploy.prototxt", "--images", "--out", RESULT),
     ):  # fmt: skip
         subprocess.run(
             [sys.executable, "-m", "netgen.commands.cli", *words], cwd=folder, check=True,

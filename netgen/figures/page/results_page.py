@@ -1,4 +1,4 @@
-"""The page of results: accuracies beside Table 2's, each class, and confusions, cross weights."""
+"""The page of results: accuracies beside Table 2's, classes, confusions, images, cross weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from netgen.evaluation.result_table import AccuracyRow, accuracy_rows, engine_of
 from netgen.figures.page.confused import confusions
 from netgen.figures.page.document import page
 from netgen.figures.page.paged_results import PagedResult, SharedTask, shared_tasks
+from netgen.figures.page.pictured import SharedImages
 from netgen.figures.page.weight_charts import PagedWeights, weight_charts
+from netgen.figures.predictions import percent
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,10 @@ class Solved:
 
 
 def results_page(
-    results: Sequence[PagedResult], weights: Sequence[PagedWeights] = (), command: str = ""
+    results: Sequence[PagedResult],
+    weights: Sequence[PagedWeights] = (),
+    images: Sequence[SharedImages] = (),
+    command: str = "",
 ) -> str:
     """Return the page of results.
 
@@ -42,6 +47,8 @@ def results_page(
         At least one.
     weights
         Whose cross weights are shown.
+    images
+        Test images to show with what the networks say of them.
     command
         The command line that makes the page again.
     """
@@ -58,8 +65,9 @@ def results_page(
         {
             "classes": [_class_counts(task) for task in tasks],
             "charts": [chart.data for chart in charts],
+            "images": [of.data() for of in images],
         },
-        ("results", "charts"),
+        ("results", "charts", "pictures"),
         results=results,
         engine=engine_of,
         solved=solved,
@@ -69,6 +77,8 @@ def results_page(
         tasks=tasks,
         confusions=[one for one in confused if one.rows],
         charts=charts,
+        pictures=images,
+        percent=percent,
         command=command,
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.audit_options import audit_inputs, input_options
+from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import differs, table_console
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ def _inspect(files: dict[str, str | None], deep: bool, numeric: bool, as_json: b
     from netgen.audit.rows import findings_as_data
     from netgen.audit.terminal import print_findings
 
-    findings = inspect(**files, deep=deep, numeric=numeric)
+    given = [file for file in files.values() if file is not None]
+    with show_work(f"comparing {' and '.join(given)} with the paper"):
+        findings = inspect(**files, deep=deep, numeric=numeric)
     if as_json:
         click.echo(json.dumps(findings_as_data(findings), indent=2))
     else:
@@ -140,9 +143,10 @@ def _audit(
     from netgen.audit.rows import audit_as_data
     from netgen.audit.verdicts import ClaimVerdict, audit
 
-    everything = audit(audit_inputs(ontology, results))
-    judgements, arguments = _chosen(everything, only)
-    counted = readings() if check or not only else []
+    with show_work("checking the paper's claims"):
+        everything = audit(audit_inputs(ontology, results))
+        judgements, arguments = _chosen(everything, only)
+        counted = readings() if check or not only else []
     if check:
         _check(check, markdown(everything, counted))
     elif as_json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import (
     PrintablePath,
     dataset_option,
@@ -60,7 +61,8 @@ def command(
         if not find_variant(variant, load_dataset(dataset)).row.is_trained:
             what = f"{variant} is not trained: `netgen eval` tests its published weights"
             raise click.BadParameter(what, param_hint="--variant")
-    findings = list(examine(DoctorRequest(variant, dataset, weights, gpu, out)))
+    with show_work("looking at packages, Caffe and the machine"):
+        findings = list(examine(DoctorRequest(variant, dataset, weights, gpu, out)))
     missing, warnings = (
         sum(finding.status is status for finding in findings)
         for status in (Status.MISSING, Status.WARNING)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import PrintablePath
 from netgen.commands.trained_options import network_options, trained_network
 
@@ -71,19 +72,20 @@ def command(
         raise click.UsageError(f"{weights}: exported already: give the caffemodel it was made from")
     contents: dict[Path, bytes] = {}
     told = []
-    if tensors:
-        from netgen.weights.outgoing.safetensors_file import safetensors
+    with show_work(f"reading {weights}"):
+        if tensors:
+            from netgen.weights.outgoing.safetensors_file import safetensors
 
-        contents[tensors] = safetensors(trained.network, weights, trained.description)
-        told.append(f"{tensors}: {len(contents[tensors]) / 2**20:.1f} MiB")
-    if out:
-        from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_file
+            contents[tensors] = safetensors(trained.network, weights, trained.description)
+            told.append(f"{tensors}: {len(contents[tensors]) / 2**20:.1f} MiB")
+        if out:
+            from netgen.weights.outgoing.onnx_file import ExportOptions, onnx_file
 
-        options = ExportOptions(fold=fold, preprocessing=with_preprocessing)
-        made = onnx_file(trained.network, weights, trained.description, options)
-        contents[out] = made.content
-        told.append(f"{out}: {len(made.content) / 2**20:.1f} MiB, {made.operators} operators")
-        told.append(f"inputs: {', '.join(made.inputs)}; outputs: {', '.join(made.outputs)}")
+            options = ExportOptions(fold=fold, preprocessing=with_preprocessing)
+            made = onnx_file(trained.network, weights, trained.description, options)
+            contents[out] = made.content
+            told.append(f"{out}: {len(made.content) / 2**20:.1f} MiB, {made.operators} operators")
+            told.append(f"inputs: {', '.join(made.inputs)}; outputs: {', '.join(made.outputs)}")
     write_all(contents)
     for line in told:
         click.echo(line)

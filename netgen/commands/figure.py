@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from netgen.commands.network_options import RequestedNetwork, network_options
+from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import (
     complete_variant,
     dataset_option,
@@ -84,7 +85,8 @@ def architecture(
     from netgen.figures.drawing import draw_picture
     from netgen.figures.layout import network_picture
 
-    draw_picture(network_picture(nets), out)
+    with show_work("drawing"):
+        draw_picture(network_picture(nets), out)
     click.echo(out.as_posix())
 
 
@@ -102,7 +104,8 @@ def weights(caffemodel: Path, out: Path) -> None:
     """
     from netgen.figures.cross_weights import draw_cross_weights
 
-    draw_cross_weights(caffemodel, out)
+    with show_work("drawing"):
+        draw_cross_weights(caffemodel, out)
     click.echo(out.as_posix())
 
 
@@ -123,7 +126,8 @@ def curves(logs: tuple[Path, ...], out: Path) -> None:
     """
     from netgen.figures.curves import draw_curves
 
-    draw_curves(logs, out)
+    with show_work("drawing"):
+        draw_curves(logs, out)
     click.echo(out.as_posix())
 
 
@@ -149,7 +153,8 @@ def confusion(result: Path, tasks: tuple[str, ...], out: Path) -> None:
             raise click.BadParameter(
                 f"{task!r} is not in {result}: choose from {', '.join(known)}", param_hint="--task"
             )
-    draw_confusions(read, tasks or known, out)
+    with show_work("drawing"):
+        draw_confusions(read, tasks or known, out)
     click.echo(out.as_posix())
 
 

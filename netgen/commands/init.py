@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import table_console, variant_option
 from netgen.commands.trained_options import newest_of_run
 from netgen.network.training_commands import HES_WEIGHTS, TrainingCommands
@@ -132,7 +133,8 @@ def command(
     target = out or file.with_name("initial.caffemodel")
     _check_target(target, source, force)
     options = InitOptions(MovedFrom[moved_norm.upper()], keep_heads, fresh)
-    with warnings.catch_warnings(record=True) as caught:
+    work = show_work(f"making weights from {source}")
+    with work, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         made = initial_weights(file, source, options, seed, Style[style.upper()] if style else None)
         compared = proof(made) if prove else []

@@ -8,6 +8,7 @@ import click
 
 from netgen.commands.audit_options import audit_inputs, input_options
 from netgen.commands.page_options import command_line, out_option, write_page
+from netgen.commands.progress_bar import show_work
 
 
 @click.command("audit", short_help="Show every claim of the paper with its verdict.")
@@ -26,7 +27,8 @@ def audit(context: click.Context, out: Path, ontology: Path | None, results: Pat
     from netgen.figures.page.audit_page import audit_page
     from netgen.paper.claims import ARGUMENTS
 
-    judgements = judged(audit_inputs(ontology, results))
-    data = audit_as_data(judgements, readings(), ARGUMENTS)
+    with show_work("checking the paper's claims"):
+        judgements = judged(audit_inputs(ontology, results))
+        data = audit_as_data(judgements, readings(), ARGUMENTS)
     meanings = {verdict.label: verdict.value for verdict in ClaimVerdict}
     write_page(out, audit_page(data, meanings, command_line(context)))

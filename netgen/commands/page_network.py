@@ -18,6 +18,7 @@ from netgen.commands.counted_network import (
 )
 from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.page_options import command_line, out_option, write_page
+from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import (
     dataset_option,
     find_variant,
@@ -82,8 +83,10 @@ def network(
 
     from netgen.figures.page.network_page import network_page
 
-    paged = [_paged(one) for one in asked]
-    text = network_page(paged, _picture(asked, paged), _differences(asked), command_line(context))
+    with show_work("counting and drawing"):
+        paged = [_paged(one) for one in asked]
+        picture, differences = _picture(asked, paged), _differences(asked)
+        text = network_page(paged, picture, differences, command_line(context))
     write_page(out, text)
 
 

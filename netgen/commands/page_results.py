@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from netgen.commands.page_options import command_line, out_option, paths_argument, write_page
+from netgen.commands.progress_bar import show_work
 from netgen.commands.trained_options import newest_of_run
 
 
@@ -43,9 +44,10 @@ def results(
     from netgen.figures.page.results_page import results_page
     from netgen.figures.page.weight_charts import read_paged_weights
 
-    read = read_paged_results(paths)
-    cross = read_paged_weights(weights, read)
-    images = read_shared_images(read)
+    with show_work("reading results"):
+        read = read_paged_results(paths)
+        cross = read_paged_weights(weights, read)
+        images = read_shared_images(read)
     for of in images:
         if of.missing:
             click.echo(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.page_options import command_line, out_option, paths_argument, write_page
+from netgen.commands.progress_bar import show_work
 from netgen.system.files import write_all
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def run(
     if watch:
         _watch(paths, out, command, every)
         return
-    runs = _read(paths)
+    with show_work("reading trainings"):
+        runs = _read(paths)
     for one in runs:
         if not one.has_begun:
             raise NoRunError(

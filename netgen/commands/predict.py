@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.figure import ACCEPTED, PictureFile
+from netgen.commands.progress_bar import show_work
 from netgen.commands.trained_options import trained_network, trained_network_options
 from netgen.system.text import cell, escaped, json_text, printable
 
@@ -95,6 +96,7 @@ def command(
     show = _printer(as_json, as_csv)
 
     def on_found(one: Prediction | NotPredicted) -> None:
+        done()
         if isinstance(one, NotPredicted):
             failed.append(one)
             _tell(one)
@@ -104,20 +106,21 @@ def command(
         show(one)
 
     if names:
-        predict(
-            PredictionRequest(
-                described,
-                trained.network,
-                weights,
-                names,
-                photographs,
-                trained.engine(engine),
-                gpu,
-                top,
-                trained.mean,
-            ),
-            on_found,
+        request = PredictionRequest(
+            described,
+            trained.network,
+            weights,
+            names,
+            photographs,
+            trained.engine(engine),
+            gpu,
+            top,
+            trained.mean,
         )
+        # Predictions that are printed on the terminal tell themselves how far it is.
+        printed = sys.stdout.isatty() and not as_json
+        with show_work(None if printed else "predicting", len(names)) as done:
+            predict(request, on_found)
     if as_json:
         _print_json(found)
     if out and found:

@@ -1,10 +1,10 @@
-"""Show the progress over images: a bar on a terminal, lines elsewhere."""
+"""Show how far something is: a bar on a terminal; elsewhere lines, where it takes long."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from data_prep.request import StageProgress
 from netgen.system.text import escaped
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, Task
+    from rich.progress import Progress, ProgressColumn, Task
     from rich.text import Text
 
 
@@ -54,20 +54,50 @@ class ProgressLines(StageProgress):
 @contextmanager
 def show_progress() -> Iterator[StageProgress]:
     """Give a bar when standard error is a terminal (or FORCE_COLOR says so), else lines."""
-    if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR")):
+    if not _on_terminal():
         yield ProgressLines()
         return
     with _bar() as progress:
         yield ProgressBar(progress)
 
 
-def _bar() -> Progress:
-    """Return a bar; only a run that shows one waits for Rich to be imported."""
-    from rich.console import Console
+@contextmanager
+def show_work(what: str | None, total: int | None = None) -> Iterator[Callable[[], None]]:
+    """Show on a terminal that something of a few seconds goes on, and for how long.
+
+    With a total, give what is called for each that is done, and show the time that is left.
+    Elsewhere, and of None, nothing is shown: whoever reads a file of it has not waited.
+    """
+    if what is None or not _on_terminal():
+        yield lambda: None
+        return
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    counted = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = counted if total else (TimeElapsedColumn(),)
+    # The spinner is of ASCII, for every terminal.
+    described = (SpinnerColumn("line"), TextColumn("{task.description}", markup=False))
+    with _shown((*described, *columns)) as progress:
+        task = progress.add_task(escaped(what), total=total)
+        yield lambda: progress.advance(task)
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))
+
+
+def _bar() -> Progress:
+    """Return a bar; only a run that shows one waits for Rich to be imported."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
         ProgressColumn,
         TextColumn,
         TimeRemainingColumn,
@@ -88,4 +118,13 @@ def _bar() -> Progress:
         Rate(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return _shown(columns)
+
+
+def _shown(columns: Sequence[ProgressColumn]) -> Progress:
+    """Return what shows these columns; what is printed meanwhile stays on standard output."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False)

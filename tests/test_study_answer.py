@@ -2,96 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from support.studies import IMAGES
+from support.made_up import GRID, made_up, papers, planned
 
-from netgen.evaluation.results import SumScale
 from netgen.figures.verdict_map import SIGNS, VerdictMap, draw_map
 from netgen.pipeline.answer import answer
 from netgen.pipeline.cells import Trained
 from netgen.pipeline.inside import histories, sum_rows
-from netgen.pipeline.records import VERSION, CellRecord, Correct, Snapshot, StudyResults
+from netgen.pipeline.records import VERSION, StudyResults
 from netgen.pipeline.sentences import findings
-from netgen.pipeline.study_plan import Plan, plan_study
 from netgen.pipeline.study_report import write_report
 from netgen.pipeline.study_settings import StudyError
-
-GRID = """
-name = "where"
-seeds = 3
-datasets.letters = { file = "letters/dataset.toml" }
-networks.x0 = { variant = "x0", title = "X_0", axes = ["start", "rate"] }
-networks.x1 = { variant = "x1", title = "X_1" }
-networks.xs = { variant = "xs", title = "X_S" }
-axes.start = { trunk = {}, scratch = { momentum = 0.8 } }
-axes.factor = { none = {}, mean = { reading = ["normalization=mean"] } }
-axes.rate = { low = { base-lr = 0.01 }, high = { base-lr = 0.1 }, higher = { base-lr = 0.2 } }
-report = { correction = "benjamini-hochberg", inside = ["x0", "xs"] }
-[[sentences]]
-kind = "difference"
-claim = "xs-above-x0"
-about = "X_S - X_0: positive if so"
-better = "xs"
-worse = "x0"
-[[sentences]]
-kind = "difference"
-says = "identity is worse"
-better = "x0"
-worse = "x1"
-"""
-Accuracy = Callable[[Trained], float]
-
-
-def planned(folder: Path, text: str = GRID) -> Plan:
-    (folder / "study.toml").write_text(text)
-    return plan_study(folder / "study.toml")
-
-
-def results(plan: Plan, accuracy: Accuracy) -> StudyResults:
-    """Results in which each cell has the accuracy that `accuracy` says, in percent, and a little.
-
-    The little differs between seeds, each network in its own direction.
-    """
-    cells = tuple(_record(c.name, c.trained, accuracy) for c in plan.deciding if c.trained)
-    return StudyResults(VERSION, "where", "none", 1.0, 1, {}, cells)
-
-
-def _record(name: str, cell: Trained, accuracy: Accuracy) -> CellRecord:
-    noise = 0.01 * (cell.seed * (1 + len(cell.network + cell.variant)) % 3)
-    right = round(IMAGES * (accuracy(cell) + noise) / 100)
-    tasks = {task: Correct(right, IMAGES, IMAGES) for task in ("noun", "adj")}
-    others = (0.5,) if cell.network != "x0" else ()
-    sums = tuple(SumScale("5b", task, 1.0, 2.0, others, size) for task, size in
-                 (("noun", 2.0), ("adj", 4.0)))  # fmt: skip
-    history = {"5b": [Snapshot(0, 0.5, 0.04), Snapshot(9, 0.25 + 0.1 * cell.seed, 0.1)]}
-    kept = cell.inside
-    return CellRecord(
-        name, cell.network, cell.variant, cell.seed, cell.labels, None, {}, tasks, {}, None, 1, 1,
-        1.0, "", "", {}, sums if kept else (), history if kept and cell.network == "xs" else {},
-    )  # fmt: skip
-
-
-def papers(cell: Trained) -> float:
-    """The paper's order at a high rate; at others, X_S is worse, or all are the same."""
-    rate = cell.labels["rate"]
-    if rate == "low":
-        return 50.0
-    better = {"x0": 50.0, "x1": 20.0, "xs": 60.0}
-    worse = {"x0": 50.0, "x1": 60.0, "xs": 40.0}
-    return (better if rate == "high" else worse)[cell.network]
-
 
 # ---- the answer ---------------------------------------------------------------------------------
 
 
 def test_a_map_is_answered_by_how_many_places_each_sentence_is_seen_at(tmp_path: Path) -> None:
     plan = planned(tmp_path)
-    found = answer(plan.study, findings(plan.study, results(plan, papers)))
+    found = answer(plan.study, findings(plan.study, made_up(plan, papers)))
     assert found is not None
     assert "Of 2 sentences, each asked at 12 places" in found.opening
     assert "5% is expected to be wrong" in found.opening
@@ -109,11 +41,11 @@ def test_where_no_place_has_the_whole_order_it_says_so_and_where_most_is(tmp_pat
     def trunk_helps(cell: Trained) -> float:
         return 60.0 if (cell.network, cell.labels["start"]) == ("xs", "trunk") else 50.0
 
-    found = answer(plan.study, findings(plan.study, results(plan, trunk_helps)))
+    found = answer(plan.study, findings(plan.study, made_up(plan, trunk_helps)))
     assert found is not None
     [order] = found.closing
     assert order.startswith("At no place are all 2 sentences seen. Most are, 1, at: start trunk,")
-    none = answer(plan.study, findings(plan.study, results(plan, lambda _: 50.0)))
+    none = answer(plan.study, findings(plan.study, made_up(plan, lambda _: 50.0)))
     assert none is not None
     assert none.closing == ["At no place is any of the sentences seen."]
 
@@ -122,7 +54,7 @@ def test_few_places_are_told_one_by_one_and_what_is_bounded(tmp_path: Path) -> N
     text = GRID.replace("axes.factor", "axes.unused").replace('axes = ["start", "rate"]', "axes=[]")
     one = text[: text.index("axes.start")] + text[text.index("report =") :]
     plan = planned(tmp_path, one)
-    found = answer(plan.study, findings(plan.study, results(plan, lambda cell: {
+    found = answer(plan.study, findings(plan.study, made_up(plan, lambda cell: {
         "x0": 50.0, "x1": 30.0, "xs": 50.0}[cell.network])))  # fmt: skip
     assert found is not None
     assert "Of 2 sentences: *seen here* 1, *not seen here* 0, *undecided* 1." in found.opening
@@ -164,7 +96,7 @@ def test_the_map_has_the_color_of_each_verdict_and_differs_in_grey(tmp_path: Pat
 
 def test_the_report_of_a_map_opens_with_its_answer_and_shows_it(tmp_path: Path) -> None:
     plan = planned(tmp_path)
-    files = write_report(plan, results(plan, papers), tmp_path / "out")
+    files = write_report(plan, made_up(plan, papers), tmp_path / "out")
     assert {file.name for file in files} == {
         "README.md", "results.json", "map.png", "cross-weights.png", "sums.png",
     }  # fmt: skip
@@ -178,7 +110,7 @@ def test_the_report_of_a_map_opens_with_its_answer_and_shows_it(tmp_path: Path) 
 
 def test_sizes_and_cross_weights_are_means_over_the_cells_of_a_slice(tmp_path: Path) -> None:
     plan = planned(tmp_path)
-    found = results(plan, papers)
+    found = made_up(plan, papers)
     rows = sum_rows(plan.study, found)
     assert [(row.slice, row.network) for row in rows] == [
         (f"rate {rate}", network)

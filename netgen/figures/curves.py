@@ -30,7 +30,8 @@ JOURNAL = "log.jsonl"
 KINDS = ("loss_", "top1_", "top5_")  # prefixes of netgen's names of outputs, before the task
 
 Curve = list[tuple[int, float]]  # iteration, value
-TaskCurves = Mapping[str, Sequence[tuple[int, float]]]  # task -> iteration, accuracy in percent
+Range = tuple[float, float, float]  # mean, least, most
+TaskRanges = Mapping[str, Sequence[tuple[int, Range]]]  # task -> iteration, accuracies in percent
 
 
 class CurvesError(ValueError):
@@ -182,15 +183,13 @@ def _task(output: str) -> str:
     return next((output.removeprefix(k) for k in KINDS if output.startswith(k)), output)
 
 
-def draw_mean_curves(
-    networks: Mapping[str, Sequence[TaskCurves]], tasks: Sequence[str], out: Path
-) -> None:
+def draw_mean_curves(networks: Mapping[str, TaskRanges], tasks: Sequence[str], out: Path) -> None:
     """Draw the mean accuracy of each network over its trainings, and their range.
 
     Parameters
     ----------
     networks
-        Title -> the curves of each of its trainings, which may lack some of the tasks.
+        Title -> the mean of its trainings, and their range; some tasks may be missing.
     tasks
         The charts, in this order.
     out
@@ -204,21 +203,20 @@ def draw_mean_curves(
     save_figure(lambda: mean_curves_figure(networks, tasks), out)
 
 
-def mean_curves_figure(
-    networks: Mapping[str, Sequence[TaskCurves]], tasks: Sequence[str]
-) -> Figure:
+def mean_curves_figure(networks: Mapping[str, TaskRanges], tasks: Sequence[str]) -> Figure:
     """Return one chart per task, one line per network: mean and range over its trainings."""
     figure, axes = chart_row(len(tasks), (3.6, 3.2))
     for panel, task in zip(axes, tasks, strict=True):
-        for index, (title, trainings) in enumerate(networks.items()):
-            curves = [of[task] for of in trainings if task in of]
-            at = [iteration for iteration, _ in curves[0]]
-            values = np.array([[value for _, value in curve] for curve in curves])
-            panel.fill_between(
-                at, values.min(0), values.max(0), color=line_color(index), alpha=0.15, linewidth=0
+        for index, (title, trained) in enumerate(networks.items()):
+            if task not in trained:
+                continue
+            at = [iteration for iteration, _ in trained[task]]
+            middle, low, high = zip(*(values for _, values in trained[task]), strict=True)
+            color = line_color(index)
+            panel.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+            panel.plot(
+                at, middle, color=color, marker="o", markersize=3, linewidth=1.5, label=title
             )
-            panel.plot(at, values.mean(0), color=line_color(index), marker="o", markersize=3,
-                       linewidth=1.5, label=title)  # fmt: skip
         panel.set_ylim(bottom=0)
         set_titles(panel, task, "iteration", "test accuracy, top-1, %" if panel is axes[0] else "")
     add_legend(axes[0])

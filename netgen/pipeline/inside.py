@@ -1,4 +1,4 @@
-"""What goes on inside a study's networks: the sizes of what blocks add, the cross weights' course.
+"""What goes on in a study's networks: learning curves, cross weights' courses, sizes of sums.
 
 Where a study has many places, those with the same label of its longest axis are taken together.
 """
@@ -11,7 +11,7 @@ from statistics import fmean
 
 from netgen.evaluation.results import SumScale
 from netgen.pipeline.records import CellRecord, Snapshot, StudyResults
-from netgen.pipeline.seen import name_of, seen_at, settings_of
+from netgen.pipeline.seen import Seen, curve_cells, name_of, seen_at, settings_of
 from netgen.pipeline.study_file import Study, title_of
 
 MOST_PLACES = 4  # that are shown one by one
@@ -83,24 +83,60 @@ def _row(name: str, network: str, block: str, sums: Sequence[SumScale]) -> SumRo
     )  # fmt: skip
 
 
+QUANTITIES: dict[str, Callable[[Snapshot], float]] = {
+    "below zero, %": lambda point: 100 * point.negative,
+    "mean magnitude": lambda point: point.magnitude,
+}
+Lines = dict[str, list[tuple[int, Range]]]  # name -> iteration and values, in order
+
+
+def courses(study: Study, results: StudyResults) -> dict[str, dict[str, Lines]]:
+    """Return slice -> each of `QUANTITIES` -> the lines of the cross weights over the training."""
+    found: dict[str, dict[str, Lines]] = {}
+    for quantity, number in QUANTITIES.items():
+        for name, lines in histories(study, results, number).items():
+            found.setdefault(name, {})[quantity] = lines
+    return found
+
+
 def histories(
     study: Study, results: StudyResults, number: Callable[[Snapshot], float]
-) -> dict[str, dict[str, list[tuple[int, Range]]]]:
+) -> dict[str, Lines]:
     """Return slice -> network and block -> a number of the cross weights at each snapshot."""
-    found: dict[str, dict[str, list[tuple[int, Range]]]] = {}
+    found: dict[str, Lines] = {}
     for name, cells in slices(study, results).items():
-        values: dict[str, dict[int, list[float]]] = {}
+        points: dict[str, list[tuple[int, float]]] = {}
         for network in study.report.inside:
             for cell in (cell for cell in cells if cell.network == network):
-                for block, points in cell.history.items():
-                    line = values.setdefault(f"{_title(study, network)}, res{block}", {})
-                    for point in points:
-                        line.setdefault(point.iteration, []).append(number(point))
-        if values:
-            found[name] = {
-                line: [(at, range_of(of[at])) for at in sorted(of)] for line, of in values.items()
-            }
+                for block, history in cell.history.items():
+                    line = points.setdefault(f"{_title(study, network)}, res{block}", [])
+                    line += [(point.iteration, number(point)) for point in history]
+        if points:
+            found[name] = {line: _ranges(of) for line, of in points.items()}
     return found
+
+
+def learning_curves(seen: Seen) -> dict[str, Lines]:
+    """Return title -> task -> top-1 accuracies, in percent, at each test of the training.
+
+    Of the groups whose learning curves the study draws; the range is that over seeds.
+    """
+    found = {}
+    for title, cells in curve_cells(seen).items():
+        points: dict[str, list[tuple[int, float]]] = {}
+        for cell in cells:
+            for task, curve in cell.percents.items():
+                points.setdefault(task, []).extend(curve)
+        found[title] = {task: _ranges(of) for task, of in points.items() if of}
+    return found
+
+
+def _ranges(points: Sequence[tuple[int, float]]) -> list[tuple[int, Range]]:
+    """Return the range of the values at each iteration, in order."""
+    values: dict[int, list[float]] = {}
+    for at, value in points:
+        values.setdefault(at, []).append(value)
+    return [(at, range_of(values[at])) for at in sorted(values)]
 
 
 def range_of(values: Sequence[float]) -> Range:

@@ -105,11 +105,19 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
         counts = self.tasks[task]
         return 100 * (counts.top1 if k == 1 else counts.top5) / counts.total
 
+    @property
+    def percents(self) -> dict[str, list[tuple[int, float]]]:
+        """Task -> iteration and top-1 accuracy, in percent, of each test during training."""
+        return {
+            task: [(iteration, 100 * share) for iteration, share in points]
+            for task, points in self.curves.items()
+        }
+
 
 class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
     """A dataset of a study: task -> classes, images, and checksums of its two lists."""
 
-    tasks: dict[str, int]
+    tasks: dict[str, Annotated[int, Meta(gt=0)]]
     trained: int
     tested: int
     data: dict[str, str]

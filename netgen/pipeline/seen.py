@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from netgen.pipeline.records import CellRecord, StudyResults
 from netgen.pipeline.statistics import Mean, mean
-from netgen.pipeline.study_file import Study, groups_of
+from netgen.pipeline.study_file import Study, groups_of, title_of
+from netgen.pipeline.study_settings import StudyError
 
 OneSeed = Mapping[str, CellRecord]  # the cells of one seed, by network
 Number = Callable[[OneSeed], float]
@@ -48,11 +49,17 @@ class Seen:
         return [task for task in found[0] if all(task in each for each in found)]
 
     def accuracy(self, group: str, task: str, k: int = 1) -> Number:
-        """Return a group's top-k accuracy of a task, in percent."""
+        """Return a group's top-k accuracy of a task, in percent; a `StudyError` without one."""
         names = groups_of(self.study)[group]
-        return lambda seed: next(
-            seed[name].accuracy(task, k) for name in names if task in seed[name].tasks
-        )
+
+        def number(seed: OneSeed) -> float:
+            for name in names:
+                if task in seed[name].tasks:
+                    return seed[name].accuracy(task, k)
+            tasks = ", ".join(task for name in names for task in seed[name].tasks)
+            raise StudyError(f"{self.study.name}: {group} has no task {task!r}, but {tasks}")
+
+        return number
 
     def values(self, better: str, worse: str, task: str) -> list[float]:
         """Return the difference of two groups' accuracies, of each seed that both have."""
@@ -80,6 +87,17 @@ def seen_at(study: Study, results: StudyResults, setting: Setting) -> Seen:
         if all(setting.get(axis) == label for axis, label in cell.labels.items()):
             cells.setdefault(cell.seed, {})[cell.network] = cell
     return Seen(study, setting, cells)
+
+
+def curve_cells(seen: Seen) -> dict[str, list[CellRecord]]:
+    """Return title -> cells, by seed, of each group whose learning curves are drawn."""
+    found = {}
+    for group in seen.study.report.curves:
+        names = groups_of(seen.study)[group]
+        cells = [cells[name] for cells in seen.seeds(group) for name in names]
+        if cells:
+            found[title_of(seen.study, group)] = cells
+    return found
 
 
 def name_of(setting: Setting) -> str:

@@ -37,11 +37,25 @@ class SentenceVerdict(Enum):
 
 
 @dataclass(frozen=True)
+class SeedValue:
+    """A contrast's number of one seed, and the names of the cells that it is of."""
+
+    seed: int
+    value: float
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Contrast:
-    """A number that is positive if the sentence holds: its name, and its mean over seeds."""
+    """A number that is positive if the sentence holds: its name, and its mean over seeds.
+
+    `tasks` are those whose accuracies it is of; none where it is of cross weights.
+    """
 
     what: str
     mean: Mean
+    tasks: tuple[str, ...]
+    seeds: tuple[SeedValue, ...]
 
 
 @dataclass(frozen=True)
@@ -52,12 +66,18 @@ class SentenceFinding:
     contrasts: tuple[Contrast, ...]
 
     @property
-    def quote(self) -> str:
-        """The sentence, and where it is from."""
+    def source(self) -> tuple[str, str]:
+        """The sentence, and where in the paper it is; "" for one's own."""
         if self.sentence.claim is None:
-            return self.sentence.says
+            return self.sentence.says, ""
         claim = CLAIMS[self.sentence.claim]
-        return f"“{claim.quote}” ({claim.place})"
+        return f"“{claim.quote}”", claim.place
+
+    @property
+    def quote(self) -> str:
+        """The sentence with where it is from."""
+        words, place = self.source
+        return f"{words} ({place})" if place else words
 
     @property
     def verdict(self) -> SentenceVerdict:
@@ -109,7 +129,10 @@ def findings(study: Study, results: StudyResults) -> Findings:
             [
                 SentenceFinding(
                     sentence,
-                    tuple(Contrast(each.what, mean(each.values, tests)) for each in contrasts),
+                    tuple(
+                        Contrast(each.what, mean(each.values, tests), each.tasks, each.seeds)
+                        for each in contrasts
+                    ),
                 )
                 for sentence, contrasts in found
                 if contrasts
@@ -158,45 +181,56 @@ def comparisons(seen: Seen) -> Iterator[NetworkComparison]:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """A sentence's contrast: its name, its number for each seed, and the cells it is of."""
+    """A sentence's contrast: its name, the tasks it is of, and its number for each seed."""
 
     sentence: AnySentence
     what: str
-    values: tuple[float, ...]
-    cells: tuple[str, ...]
+    tasks: tuple[str, ...]
+    seeds: tuple[SeedValue, ...]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The numbers alone."""
+        return tuple(each.value for each in self.seeds)
 
 
 def _contrasts(sentence: AnySentence, seen: Seen) -> Iterator[_Numbers]:
     """Yield each contrast that there is a seed of."""
-    for what, groups, number in _all_contrasts(sentence, seen):
-        seeds = seen.seeds(*groups)
-        if seeds:
-            networks = [name for group in groups for name in groups_of(seen.study)[group]]
-            cells = tuple(seed[name].name for seed in seeds for name in networks)
-            yield _Numbers(sentence, what, tuple(number(seed) for seed in seeds), cells)
+    for what, tasks, groups, number in _all_contrasts(sentence, seen):
+        networks = [name for group in groups for name in groups_of(seen.study)[group]]
+        found = tuple(
+            SeedValue(
+                seed[networks[0]].seed, number(seed), tuple(seed[name].name for name in networks)
+            )
+            for seed in seen.seeds(*groups)
+        )
+        if found:
+            yield _Numbers(sentence, what, tasks, found)
 
 
 def _all_contrasts(
     sentence: AnySentence, seen: Seen
-) -> Iterator[tuple[str, Sequence[str], Number]]:
+) -> Iterator[tuple[str, tuple[str, ...], Sequence[str], Number]]:
     accuracy = seen.accuracy
     match sentence:
         case Difference(better=better, worse=worse, share=share, plus=plus):
             for task in sentence.tasks or seen.tasks(better, worse):
                 number = less(accuracy(better, task), accuracy(worse, task), share, plus)
-                yield task, (better, worse), number
+                yield task, (task,), (better, worse), number
         case OrderOfTasks(easier=easier, harder=harder):
             for group in sentence.groups:
-                yield group, (group,), less(accuracy(group, easier), accuracy(group, harder))
+                number = less(accuracy(group, easier), accuracy(group, harder))
+                yield group, (easier, harder), (group,), number
         case LargestGain(better=better, worse=worse):
             gains = {task: _gain(accuracy(better, task), accuracy(worse, task))
                      for task in seen.tasks(better, worse)}  # fmt: skip
             for task, gain in gains.items():
                 if task != sentence.task and sentence.task in gains:
-                    yield task, (better, worse), less(gains[sentence.task], gain)
+                    number = less(gains[sentence.task], gain)
+                    yield task, (sentence.task, task), (better, worse), number
         case Signs(network=network):
             group = seen.study.networks[network].group or network
-            yield network, (group,), lambda seed: _not_negative(seed, network)
+            yield network, (), (group,), lambda seed: _not_negative(seed, network)
 
 
 def _gain(better: Number, worse: Number) -> Number:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from netgen.pipeline.inside import Range, histories, longest_axis, sum_rows
-from netgen.pipeline.records import CellRecord, Snapshot, StudyResults
+from netgen.pipeline.inside import Range, courses, learning_curves, sum_rows
+from netgen.pipeline.records import StudyResults
 from netgen.pipeline.seen import seen_at, settings_of
 from netgen.pipeline.sentences import findings
-from netgen.pipeline.study_file import AnySentence, Study, groups_of, title_of
+from netgen.pipeline.study_file import Study
+from netgen.pipeline.study_map import map_of
 from netgen.pipeline.study_plan import Plan
 
 MAP, CURVES, CROSS, SUMS = "map.png", "curves.png", "cross-weights.png", "sums.png"
@@ -37,29 +38,13 @@ def draw_pictures(plan: Plan, results: StudyResults, out: Path) -> list[Path]:
 
 def _draw_map(study: Study, results: StudyResults, out: Path) -> list[Path]:
     """Draw every sentence at every place, where there are several places."""
-    from netgen.figures.verdict_map import VerdictMap, draw_map
+    from netgen.figures.verdict_map import draw_map
 
-    axis = longest_axis(study)
-    if axis is None or not study.sentences:
+    drawn = map_of(study, findings(study, results))
+    if drawn is None:
         return []
-    found = findings(study, results).places
-    others = [name for name in study.axes if name != axis]
-    rows = list(dict.fromkeys(tuple(setting[name] for name in others) for setting, _ in found))
-    columns = list(study.axes[axis])
-    panels = [(short(each), [["" for _ in columns] for _ in rows]) for each in study.sentences]
-    for setting, here in found:
-        row = rows.index(tuple(setting[name] for name in others))
-        for finding in here:
-            _, panel = panels[study.sentences.index(finding.sentence)]
-            panel[row][columns.index(setting[axis])] = finding.verdict.value
-    draw_map(VerdictMap([", ".join(row) for row in rows], columns, axis, panels), out / MAP)
+    draw_map(drawn, out / MAP)
     return [out / MAP]
-
-
-def short(sentence: AnySentence) -> str:
-    """Return a sentence in a few words: what it is about, up to a colon."""
-    words = sentence.about.partition(":")[0]
-    return words or sentence.says or str(sentence.claim)
 
 
 def _draw_inside(study: Study, results: StudyResults, out: Path) -> list[Path]:
@@ -67,12 +52,8 @@ def _draw_inside(study: Study, results: StudyResults, out: Path) -> list[Path]:
     from netgen.figures.inside_charts import draw_histories, draw_sizes
 
     files = []
-    negative, magnitude = (histories(study, results, each) for each in (_negative, _magnitude))
-    if negative:
-        drawn = {
-            name: {"below zero, %": lines, "mean magnitude": magnitude[name]}
-            for name, lines in negative.items()
-        }
+    drawn = courses(study, results)
+    if drawn:
         draw_histories(drawn, out / CROSS)
         files.append(out / CROSS)
     rows = sum_rows(study, results)
@@ -97,36 +78,15 @@ def _labels(name: str) -> str:
     return ", ".join(part.partition(" ")[2] for part in name.split(", "))
 
 
-def _negative(point: Snapshot) -> float:
-    return 100 * point.negative
-
-
-def _magnitude(point: Snapshot) -> float:
-    return point.magnitude
-
-
 def _draw_curves(study: Study, results: StudyResults, out: Path) -> list[Path]:
     from netgen.figures.curves import draw_mean_curves
 
-    seen = seen_at(study, results, settings_of(study)[0])
-    drawn = {}
-    for group in study.report.curves:
-        names = groups_of(study)[group]
-        cells = [cells[name] for cells in seen.seeds(group) for name in names]
-        if cells:
-            drawn[title_of(study, group)] = [_curves(cell) for cell in cells]
+    drawn = learning_curves(seen_at(study, results, settings_of(study)[0]))
     if not drawn:
         return []
-    tasks = tuple(dict.fromkeys(task for of in drawn.values() for each in of for task in each))
+    tasks = tuple(dict.fromkeys(task for of in drawn.values() for task in of))
     draw_mean_curves(drawn, tasks, out / CURVES)
     return [out / CURVES]
-
-
-def _curves(cell: CellRecord) -> dict[str, list[tuple[int, float]]]:
-    return {
-        task: [(iteration, 100 * share) for iteration, share in points]
-        for task, points in cell.curves.items()
-    }
 
 
 def _draw_cell(plan: Plan, out: Path) -> list[Path]:

@@ -14,5 +14,6 @@ __all__ = [
     "results_page",
     "run_page",
     "runs",
+    "text_table",
     "weight_charts",
 ]

@@ -17,7 +17,10 @@ COLORS, DASHES = 6, 4  # of page.css
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart: a colour by its task, dashes by its run; or dots."""
+    """A line of a chart: a colour by its task, dashes by its run; or dots.
+
+    `band` is the lowest and the highest value at each of its places, drawn behind it.
+    """
 
     label: str
     run: str
@@ -26,6 +29,7 @@ class Line:
     dash: int = 0
     dots: bool = False
     thin: bool = False
+    band: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Chart:
     def range(self) -> tuple[float, float]:
         """The lowest and the highest value of the axis; of their logarithms `by_factors`."""
         values = [self._scaled(value) for line in self.lines for _, value in line.points]
+        values += [self._scaled(value) for line in self.lines for of in line.band for value in of]
         low, high = self.limits or (min(values), max(values))
         if self.limits is None and not self.by_factors:
             low = min(low, 0.0)
@@ -83,12 +88,21 @@ class Chart:
 
     def path(self, line: Line) -> str:
         """Return a line as SVG writes it."""
-        places = [f"{self.x(at):g},{self.y(value):g}" for at, value in line.points]
+        return self._drawn(line.points)
+
+    def area(self, line: Line) -> str:
+        """Return a line's band as SVG writes it."""
+        lowest = [(at, low) for (at, _), (low, _) in zip(line.points, line.band, strict=True)]
+        highest = [(at, high) for (at, _), (_, high) in zip(line.points, line.band, strict=True)]
+        return self._drawn([*lowest, *reversed(highest)]) + "Z"
+
+    def _drawn(self, points: Points) -> str:
+        places = [f"{self.x(at):g},{self.y(value):g}" for at, value in points]
         return "M" + "L".join(places)
 
     def iterations(self) -> list[tuple[float, str]]:
         """Return the ticks of the axis of iterations: place and text."""
-        return _ticks(0, max(self.end, 1), self.x, lambda value: f"{value:,.0f}")
+        return ticks(0, max(self.end, 1), self.x, lambda value: f"{value:,.0f}")
 
     def values(self) -> list[tuple[float, str]]:
         """Return the ticks of the axis of values: place and text."""
@@ -97,12 +111,13 @@ class Chart:
             powers = range(math.floor(low), math.ceil(high) + 1)
             inside = [power for power in powers if low - 0.01 <= power <= high + 0.01]
             return [(self.y(10.0**power), f"{10.0**power:g}") for power in inside]
-        return _ticks(low, high, self.y, lambda value: f"{value:g}")
+        return ticks(low, high, self.y, lambda value: f"{value:g}")
 
 
-def _ticks(
+def ticks(
     low: float, high: float, place: Callable[[float], float], text: Callable[[float], str]
 ) -> list[tuple[float, str]]:
+    """Return about six round values of an axis, as place and text."""
     from matplotlib.ticker import MaxNLocator
 
     values = MaxNLocator(6).tick_values(low, high)

@@ -67,7 +67,7 @@ def results_page(
             "charts": [chart.data for chart in charts],
             "images": [of.data() for of in images],
         },
-        ("results", "charts", "pictures"),
+        ("tables", "results", "charts", "pictures"),
         results=results,
         engine=engine_of,
         solved=solved,

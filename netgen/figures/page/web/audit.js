@@ -23,7 +23,7 @@ function filter() {
 
 // A link to a claim that the filters hide shows it.
 function follow() {
-  const claim = claims.find((each) => `#${each.id}` === decodeURIComponent(location.hash));
+  const claim = claims.find((each) => each.id === addressed());
   if (!claim || !claim.node.hidden) return;
   byId("filters").reset();
   filter();

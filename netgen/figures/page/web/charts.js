@@ -1,5 +1,6 @@
 // Charts of a page: reads values under the pointer, hides lines.
-// A line's point is [place, value], or [place, value, number of what is there].
+// A line's point is [place, value], or [place, value, number of what is there], of which there may be several at a place,
+// or [place, value, lowest, highest].
 
 const AXIS = { left: 64, right: 948, width: 960 };
 
@@ -21,11 +22,10 @@ for (const chart of data.charts) {
     cursor.setAttribute("d", `M${x},12V266`);
     cursor.removeAttribute("hidden");
     const values = chart.lines.flatMap((line, index) => {
-      const point = boxes[index].checked && before(line.points, at);
-      if (!point) return [];
-      const where = point[0] === at ? "" : ` (at ${number(point[0])})`;
-      const which = point.length > 2 ? ` (${chart.numbered} ${number(point[2])})` : "";
-      return [`${line.label} ${Number(point[1].toPrecision(6))}${which}${where}`];
+      const points = boxes[index].checked ? before(line.points, at) : [];
+      if (!points.length) return [];
+      const where = points[0][0] === at ? "" : ` (at ${number(points[0][0])})`;
+      return [`${line.label} ${points.map((point) => written(point, chart.numbered)).join(", ")}${where}`];
     });
     section.querySelector(".readout").textContent = `${name} ${number(at)}: ${values.join("; ")}`;
   }
@@ -56,7 +56,14 @@ function nearest(values, wanted) {
   return wanted - values[after - 1] < values[after] - wanted ? after - 1 : after;
 }
 
-// The last point up to an iteration, by halves.
+const rounded = (value) => Number(value.toPrecision(6));
+
+function written([, value, ...more], numbered) {
+  if (more.length > 1) return `${rounded(value)} (${more.map(rounded).join(" to ")})`;
+  return more.length ? `${rounded(value)} (${numbered} ${number(more[0])})` : `${rounded(value)}`;
+}
+
+// The points at the last place up to an iteration, by halves.
 function before(points, at) {
   let [low, high] = [0, points.length];
   while (low < high) {
@@ -64,5 +71,7 @@ function before(points, at) {
     if (points[middle][0] <= at) low = middle + 1;
     else high = middle;
   }
-  return points[low - 1];
+  let first = low - 1;
+  while (first > 0 && points[first - 1][0] === points[low - 1][0]) first -= 1;
+  return points.slice(Math.max(first, 0), low);
 }

@@ -39,6 +39,15 @@ function filterBy(form, filter) {
   filter();
 }
 
+// The name of the element that the address leads to; "" where it is none.
+function addressed() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
+}
+
 // Calls back once a rapid series of calls has passed, before the next picture is drawn.
 function atOnce(callback) {
   let waiting = false;

@@ -40,7 +40,7 @@ ONLY = click.option(
     metavar="CELL",
     help="Only this cell, with what it depends on; repeatable.",
 )
-CHANGES = (
+LENGTH = (
     click.option(
         "--seeds",
         type=click.IntRange(1, 10_000),
@@ -53,6 +53,9 @@ CHANGES = (
         metavar="N",
         help="Other than the recipe's length of a training; other lengths change in proportion.",
     ),
+)
+CHANGES = (
+    *LENGTH,
     click.option(
         "--work",
         type=PrintablePath(file_okay=False),

@@ -6,6 +6,7 @@ __all__ = [
     "jobs",
     "launch",
     "records",
+    "results_of",
     "runner",
     "study_changes",
     "study_file",
@@ -13,5 +14,7 @@ __all__ = [
     "study_reading",
     "study_report",
     "study_run",
+    "study_shown",
+    "study_told",
     "table2",
 ]

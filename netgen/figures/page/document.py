@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 WEB = Path(__file__).parent / "web"
+MARKS = re.compile(
+    r"`(?P<code>[^`\n]{1,200})`|\*\*(?P<strong>[^*\n]{1,500})\*\*|\*(?P<em>[^*\s][^*\n]{0,500})\*"
+    r"|\[`?(?P<link>[^\[\]`]{1,200})`?\]\([^()\s]{1,500}\)"
+)
 IN_SCRIPT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"}
 
 
@@ -101,6 +106,7 @@ def _environment() -> Environment:
         finalize=_as_shown,
     )
     environment.filters["coded"] = _coded
+    environment.filters["marked"] = _marked
     environment.filters["number"] = _number
     environment.filters["bytes"] = _bytes
     environment.filters["shape"] = _shape
@@ -121,6 +127,20 @@ def _coded(text: str) -> Markup:
         Markup("<code>{}</code>").format(part) if index % 2 else part
         for index, part in enumerate(parts)
     )
+
+
+def _marked(text: str) -> Markup:
+    """Return Markdown's code, bold and slanted words as HTML; of its links, the text."""
+    from markupsafe import Markup, escape
+
+    parts, end = [], 0
+    for found in MARKS.finditer(text):
+        parts.append(escape(escaped(text[end : found.start()])))
+        tag, inner = next((tag, words) for tag, words in found.groupdict().items() if words)
+        whole = "{}" if tag == "link" else f"<{tag}>{{}}</{tag}>"
+        parts.append(Markup(whole).format(escaped(inner)))
+        end = found.end()
+    return Markup("").join([*parts, escape(escaped(text[end:]))])
 
 
 def _number(value: float) -> str:

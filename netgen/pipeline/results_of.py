@@ -1,0 +1,74 @@
+"""Reads the results of a study, and sees that they are of the study as its file has it now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from netgen.pipeline.records import CellRecord, StudyResults, read_results
+from netgen.pipeline.study_plan import Plan
+from netgen.pipeline.study_settings import StudyError
+from netgen.system.text import listed
+
+
+def read_results_of(plan: Plan, file: Path) -> StudyResults:
+    """Read the results of a study from `file`.
+
+    Raises
+    ------
+    StudyError
+        There are none yet, they are damaged or of another study, or the study has no such cell
+        now, or has it with other settings.
+    """
+    if not file.exists():
+        raise StudyError(
+            f"{file}: no results yet: `netgen study run {plan.file}` makes them, and"
+            f" `netgen study report {plan.file}` writes those of the cells that are done"
+        )
+    results = read_results(file)
+    if results.study != plan.study.name:
+        raise StudyError(
+            f"{file}: the results of the study {results.study!r}, but {plan.file} is"
+            f" {plan.study.name!r}: name the study and the results that belong together"
+        )
+    again = (
+        "give the --seeds and --iterations that they were made with, or make the results again:"
+        f" `netgen study report {plan.file}`"
+    )
+    unknown = [cell.name for cell in results.cells if not _has(plan, cell.name)]
+    if unknown:
+        raise StudyError(f"{file}: {plan.file} has no {_names(unknown)}: {again}")
+    twice = [name for name, times in Counter(c.name for c in results.cells).items() if times > 1]
+    if twice:
+        raise StudyError(f"{file}: has {_names(twice)} more than once: {again}")
+    for cell in results.cells:
+        if other := _other(plan, cell):
+            raise StudyError(
+                f"{file}: {cell.name} has another {other} than in {plan.file}: {again}"
+            )
+    if not results.deciding:
+        raise StudyError(f"{file}: no cell is done but those that choose settings: {again}")
+    return results
+
+
+def _has(plan: Plan, name: str) -> bool:
+    return name in plan.cells and plan.cells[name].trained is not None
+
+
+def _names(names: list[str]) -> str:
+    return f"cell {names[0]!r}" if len(names) == 1 else f"cells {listed([*map(repr, names)])}"
+
+
+def _other(plan: Plan, cell: CellRecord) -> str:
+    """Return what of a cell is not as the study has it now: the first such thing, or ""."""
+    trained = plan.cells[cell.name].trained
+    if trained is None:
+        return "kind"
+    for field in ("network", "variant", "seed", "trial", "labels"):
+        if getattr(trained, field) != getattr(cell, field):
+            return field
+    now = msgspec.to_builtins(trained.settings.given())
+    names = (*now, *cell.settings)
+    return next((name for name in names if now.get(name) != cell.settings.get(name)), "")

@@ -30,6 +30,8 @@ LOOK = (
      "each layer's type, shapes, parameters, multiply-adds and memory"),
     ("audit.html", ("audit",), "The audit",
      "every number that the paper prints, beside what was found"),
+    ("miniature.html", ("study", "experiments/miniature"), "The experiment in miniature",
+     "each of the paper's sentences with its intervals, and every seed with what repeats it"),
 )  # fmt: skip
 
 

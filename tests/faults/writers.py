@@ -79,6 +79,8 @@ WRITERS = (
     _simple("page run", "xs.log", "page", "run", "xs.log", "--out", "out/run.html"),
     _simple("page results", "results/xs.json",
             "page", "results", "results", "--weights", MODEL, "--out", "out/results.html"),
+    _simple("page study", "study/results.json",
+            "page", "study", "study", "--out", "out/study.html"),
     _data("data folder", "images/a/0.jpeg", "data", "folder", "images"),
     _data("data csv", "listed/0.png", "data", "csv", "list.csv"),
     Writer("train", TRAIN, (), ("train", "--resume", "--run", "out/run"),

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import save
 from support import cifar100, foreign
+from support.made_up import made_up, papers, planned
 from support.pytorch import torch_or_skip
 from support.trained_network import Trained
+
+from netgen.pipeline.records import write_results
 
 RUN, RESULT, IMAGES = "runs/xs", "results/xs.json", "results/xs.images.jsonl"
 MODEL = "models/xs/snapshots/xs_iter_60.caffemodel"
@@ -110,6 +113,10 @@ READERS = (
     *(Reader(kind, f"photo.{kind}", ("predict", f"photo.{kind}", *PREDICT[2:]))
       for kind in FORMATS),
     Reader("study file", "study.toml", ("study", "plan", "study.toml")),
+    Reader("results of a study", "study/results.json",
+           ("page", "study", "study", "--out", "out/p.html"), 4),
+    Reader("study file of a page", "study/study.toml",
+           ("page", "study", "study", "--out", "out/p.html"), 4),
     Reader("CIFAR-100's pickle", "cifar/train", ("data", "cifar100", "cifar", "--out", "out/made"),
            4),
     *(Reader(f"weights as {kind}", f"{kind}.weights",
@@ -137,6 +144,8 @@ def seeds(trained: Trained, folder: Path) -> Path:
     for form in FORMATS:
         _save(trained.images[0], folder / f"photo.{form}")
     (folder / "study.toml").write_text(STUDY)
+    (folder / "study").mkdir()
+    write_results(made_up(planned(folder / "study"), papers), folder / "study/results.json")
     (folder / "cifar").mkdir()
     for name, table in cifar100.files().items():
         (folder / "cifar" / name).write_bytes(cifar100.pickled(table))

@@ -32,6 +32,8 @@ LOOK = (
      "every number that the paper prints, beside what was found"),
     ("miniature.html", ("study", "experiments/miniature"), "The experiment in miniature",
      "each of the paper's sentences with its intervals, and every seed with what repeats it"),
+    ("deciding.html", ("study", "experiments/deciding"), "The experiment that decides",
+     "X_S against X₀ with twenty seeds on two datasets, and what goes on inside"),
 )  # fmt: skip
 
 

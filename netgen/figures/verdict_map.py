@@ -115,10 +115,10 @@ def _draw_panel(
     axes.set_ylim(len(what.rows), 0)
     axes.set_aspect("equal", anchor="NW")
     places = [number + 0.5 for number in range(max(len(what.rows), len(what.columns)))]
-    turned = 45 if max(map(len, what.columns)) > 4 else 0
+    turned = -45 if max(map(len, what.columns)) > 4 else 0  # to the right, where there is room
     axes.set_xticks(
         places[: len(what.columns)], what.columns, fontsize=TEXT_SIZE - 1, rotation=turned,
-        ha="right" if turned else "center", rotation_mode="anchor",
+        ha="left" if turned else "center", rotation_mode="anchor",
     )  # fmt: skip
     axes.set_yticks(
         places[: len(what.rows)], what.rows if named else [""] * len(what.rows),

@@ -12,6 +12,7 @@ __all__ = [
     "layered",
     "network_page",
     "paged_results",
+    "pictured",
     "results_page",
     "run_page",
     "runs",

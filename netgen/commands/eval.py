@@ -76,9 +76,9 @@ def command(
     from netgen.evaluation.evaluate import EvaluationRequest, evaluate
     from netgen.evaluation.image_guesses import GuessKeeper, guesses_file
     from netgen.evaluation.result_table import print_result
-    from netgen.evaluation.results import encoded
+    from netgen.evaluation.results import write_result
     from netgen.network.description import differences
-    from netgen.system.files import check_writable, write_all
+    from netgen.system.files import check_writable
 
     if images and out is None:
         raise click.UsageError("--images writes beside a result: add --out NAME.json")
@@ -105,11 +105,12 @@ def command(
         progress.stage("testing", data.test.records)
         keeper = GuessKeeper() if images else None
         result = evaluate(request, progress.advance, keeper)
-        contents = [encoded(result)]
-        if keeper:
+        beside = {}
+        if out and keeper:
             progress.stage("reading the images again, to tell them apart")
-            contents.append(keeper.encoded(result, data))
-    write_all(dict(zip(files, contents)))  # noqa: B905  # without --out, nothing
+            beside[guesses_file(out)] = keeper.encoded(result, data)
+    if out:
+        write_result(result, out, beside)
     print_result(table_console(PIPED_WIDTH), result)
     if files:
         click.echo(f"\nWritten: {', '.join(map(str, files))}")

@@ -5,6 +5,7 @@ A result has no rounded percentages: every accuracy is a number of images and th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import NormalDist
 from typing import Annotated
@@ -224,20 +225,15 @@ def accuracy(top1: int, top5: int, total: int) -> Accuracy:
     return Accuracy(proportion(top1, total), proportion(top5, total))
 
 
-def write_result(result: Result, file: Path) -> None:
-    """Write `result` to `file`, completely or not at all.
+def write_result(result: Result, file: Path, beside: Mapping[Path, bytes] | None = None) -> None:
+    """Write `result` to `file`, and other files `beside` it, all completely or none at all.
 
     Raises
     ------
     OSError
         The file could not be written; an existing file is unchanged.
     """
-    write_all({file: encoded(result)})
-
-
-def encoded(result: Result) -> bytes:
-    """Return the content of a result's file."""
-    return msgspec.json.encode(result) + b"\n"
+    write_all({file: msgspec.json.encode(result) + b"\n", **(beside or {})})
 
 
 def read_result(file: Path) -> Result:

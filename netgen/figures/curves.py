@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from netgen.caffe.training_log import NetOutputs, read_log
 from netgen.figures.style import (
+    Range,
     add_legend,
     chart_row,
     in_legend,
@@ -30,7 +31,6 @@ JOURNAL = "log.jsonl"
 KINDS = ("loss_", "top1_", "top5_")  # prefixes of netgen's names of outputs, before the task
 
 Curve = list[tuple[int, float]]  # iteration, value
-Range = tuple[float, float, float]  # mean, least, most
 TaskRanges = Mapping[str, Sequence[tuple[int, Range]]]  # task -> iteration, accuracies in percent
 
 

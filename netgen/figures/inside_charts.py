@@ -13,6 +13,7 @@ from netgen.figures.style import (
     INK,
     PANEL,
     TEXT_SIZE,
+    Range,
     add_legend,
     chart_row,
     in_legend,
@@ -23,7 +24,6 @@ from netgen.figures.style import (
     style_axes,
 )
 
-Range = tuple[float, float, float]  # mean, least, most
 Lines = Mapping[str, Sequence[tuple[int, Range]]]  # name -> iteration and its values, in order
 SMALL = (2.8, 2.3)  # inches, of a chart where there are several
 

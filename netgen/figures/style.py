@@ -26,6 +26,8 @@ FONT = "DejaVu Sans"  # comes with matplotlib: the same text everywhere
 # It tells of every weight that a family lacks; none of them is looked for by a user.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
+Range = tuple[float, float, float]  # mean, least, most: of several trainings
+
 # Fonts of symbols in the places of letters, and one that has a box for every character.
 NO_LETTERS = ("cm", "STIXNonUnicode", "STIXSize", "Last Resort", ".LastResort")
 # Okabe and Ito's colours, distinct for colour-blind readers; their red is for cross-residuals only.

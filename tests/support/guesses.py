@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from netgen.caffe.caffe_pb2 import Datum
 from netgen.evaluation.image_guesses import GuessKeeper, guesses_file
-from netgen.evaluation.results import encoded
-from netgen.system.files import write_all
+from netgen.evaluation.results import write_result
 from support.networks import dataset, write_lmdb
 from support.results import IMAGES, PAIRS, Scored, result_of, scored
 
@@ -54,5 +53,5 @@ def seen_by_two(
         keeper = GuessKeeper()
         keeper.add(made.scores, made.labels)
         file = folder / f"results/{name}.json"
-        write_all({file: encoded(result), guesses_file(file): keeper.encoded(result, data)})
+        write_result(result, file, {guesses_file(file): keeper.encoded(result, data)})
     return Seen(folder / "results", database, pixels, scores)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ class SharedImages:
         """How many images the test set has."""
         return self.networks[0].tested.records
 
-    @property
+    @cached_property
     def tasks(self) -> dict[str, tuple[str, ...] | None]:
         """The names of each task's classes: first the tasks of the network that has the most."""
         results = sorted((one.network.result for one in self.networks), key=lambda r: -len(r.tasks))
@@ -87,8 +88,7 @@ class SharedImages:
 
     def solvers(self, task: str) -> list[int]:
         """Return which of the networks solve a task."""
-        every = enumerate(self.networks)
-        return [place for place, one in every if task in one.images[0].guesses]
+        return _solvers(self.networks, task)
 
     def class_name(self, task: str, label: int) -> str:
         """Return a class's name, or its number where the dataset has no names."""
@@ -156,9 +156,14 @@ def _shared(networks: Sequence[GuessesOf]) -> SharedImages:
     return SharedImages(networks, shown, None)
 
 
+def _solvers(networks: Sequence[GuessesOf], task: str) -> list[int]:
+    """Return the places of the networks that solve a task."""
+    return [place for place, one in enumerate(networks) if task in one.images[0].guesses]
+
+
 def _patterns(networks: Sequence[GuessesOf], task: str) -> NDArray[np.int64]:
     """Return for each image which of the networks that solve a task are right: a bit for each."""
-    solvers = [one for one in networks if task in one.images[0].guesses]
+    solvers = (networks[place] for place in _solvers(networks, task))
     rights = (np.array([image.right(task) for image in one.images]) for one in solvers)
     return np.asarray(sum(right.astype(np.int64) << bit for bit, right in enumerate(rights)))
 
@@ -172,8 +177,7 @@ def _chosen(networks: Sequence[GuessesOf]) -> list[int]:
         patterns = _patterns(networks, task)
         for record in lot:
             queues.setdefault((task, int(patterns[record])), []).append(record)
-    found = dict.fromkeys(record for record in _in_turn(list(queues.values())))
-    return sorted(list(found)[:MOST])
+    return sorted([*dict.fromkeys(_in_turn([*queues.values()]))][:MOST])
 
 
 def _in_turn(queues: Sequence[Sequence[int]]) -> Iterator[int]:

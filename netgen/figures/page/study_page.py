@@ -15,9 +15,8 @@ from netgen.figures.page.document import page
 from netgen.figures.page.forest import KINDS, MARKS, MIDDLE, ROW, Forest, ForestRow
 from netgen.figures.page.text_table import Table
 from netgen.figures.page.thinning import Points
+from netgen.figures.style import Range
 from netgen.figures.verdict_map import SIGNS, VerdictMap
-
-Range = tuple[float, float, float]  # mean, least, most
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class CurveChart:
-    """Curves with one axis; `percent` is of accuracies."""
+    """Curves with one axis; `unit` says what its values are."""
 
     title: str
     unit: str

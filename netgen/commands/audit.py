@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.audit_options import audit_inputs, input_options
-from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import differs, table_console
+from netgen.commands.terminal_progress import show_work
 
 if TYPE_CHECKING:
     from netgen.audit.readings import CountedReading

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import (
     PrintablePath,
     dataset_option,
@@ -20,6 +19,7 @@ from netgen.commands.shared_options import (
     table_console,
     variant_option,
 )
+from netgen.commands.terminal_progress import show_work
 from netgen.network.dataset import DatasetError
 
 if TYPE_CHECKING:

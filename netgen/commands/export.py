@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import PrintablePath
+from netgen.commands.terminal_progress import show_work
 from netgen.commands.trained_options import network_options, trained_network
 
 MISSING = "{} needs the package {}, which this Python does not have: pip install {}"

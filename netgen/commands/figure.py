@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from netgen.commands.network_options import RequestedNetwork, network_options
-from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import (
     complete_variant,
     dataset_option,
     find_variant,
     load_dataset,
 )
+from netgen.commands.terminal_progress import show_work
 from netgen.commands.trained_options import newest_of_run
 from netgen.network.dataset import Dataset
 from netgen.network.options import Branch

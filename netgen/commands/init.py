@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import table_console, variant_option
+from netgen.commands.terminal_progress import show_work
 from netgen.commands.trained_options import newest_of_run
 from netgen.network.training_commands import HES_WEIGHTS, TrainingCommands
 from netgen.paper import Recipe

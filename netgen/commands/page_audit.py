@@ -8,7 +8,7 @@ import click
 
 from netgen.commands.audit_options import audit_inputs, input_options
 from netgen.commands.page_options import command_line, out_option, write_page
-from netgen.commands.progress_bar import show_work
+from netgen.commands.terminal_progress import show_work
 
 
 @click.command("audit", short_help="Show every claim of the paper with its verdict.")

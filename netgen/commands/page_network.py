@@ -18,13 +18,13 @@ from netgen.commands.counted_network import (
 )
 from netgen.commands.network_options import RequestedNetwork, network_options
 from netgen.commands.page_options import command_line, out_option, write_page
-from netgen.commands.progress_bar import show_work
 from netgen.commands.shared_options import (
     dataset_option,
     find_variant,
     load_dataset,
     variant_option,
 )
+from netgen.commands.terminal_progress import show_work
 
 if TYPE_CHECKING:
     from netgen.figures.page.network_page import PagedDifference, PagedNetwork

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from netgen.commands.page_options import command_line, out_option, paths_argument, write_page
-from netgen.commands.progress_bar import show_work
+from netgen.commands.terminal_progress import show_work
 from netgen.commands.trained_options import newest_of_run
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.page_options import command_line, out_option, paths_argument, write_page
-from netgen.commands.progress_bar import show_work
+from netgen.commands.terminal_progress import show_work
 from netgen.system.files import write_all
 
 if TYPE_CHECKING:

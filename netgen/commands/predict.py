@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.figure import ACCEPTED, PictureFile
-from netgen.commands.progress_bar import show_work
+from netgen.commands.terminal_progress import show_work
 from netgen.commands.trained_options import trained_network, trained_network_options
 from netgen.system.text import cell, escaped, json_text, printable
 

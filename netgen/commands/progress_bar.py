@@ -1,20 +1,19 @@
-"""Show how far something is: a bar on a terminal; elsewhere lines, where it takes long."""
+"""Show how far the stages of a run are: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from data_prep.request import StageProgress
+from netgen.commands.terminal_progress import on_terminal, progress_on_terminal
 from netgen.system.text import escaped
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn, Task
+    from rich.progress import Progress, Task
     from rich.text import Text
 
 
@@ -54,43 +53,11 @@ class ProgressLines(StageProgress):
 @contextmanager
 def show_progress() -> Iterator[StageProgress]:
     """Give a bar when standard error is a terminal (or FORCE_COLOR says so), else lines."""
-    if not _on_terminal():
+    if not on_terminal():
         yield ProgressLines()
         return
     with _bar() as progress:
         yield ProgressBar(progress)
-
-
-@contextmanager
-def show_work(what: str | None, total: int | None = None) -> Iterator[Callable[[], None]]:
-    """Show on a terminal that something of a few seconds goes on, and for how long.
-
-    With a total, give what is called for each that is done, and show the time that is left.
-    Elsewhere, and of None, nothing is shown: whoever reads a file of it has not waited.
-    """
-    if what is None or not _on_terminal():
-        yield lambda: None
-        return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    counted = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    columns = counted if total else (TimeElapsedColumn(),)
-    # The spinner is of ASCII, for every terminal.
-    described = (SpinnerColumn("line"), TextColumn("{task.description}", markup=False))
-    with _shown((*described, *columns)) as progress:
-        task = progress.add_task(escaped(what), total=total)
-        yield lambda: progress.advance(task)
-
-
-def _on_terminal() -> bool:
-    return sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
 def _bar() -> Progress:
@@ -118,13 +85,4 @@ def _bar() -> Progress:
         Rate(),
         TimeRemainingColumn(),
     )
-    return _shown(columns)
-
-
-def _shown(columns: Sequence[ProgressColumn]) -> Progress:
-    """Return what shows these columns; what is printed meanwhile stays on standard output."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, redirect_stdout=False)
+    return progress_on_terminal(columns)

@@ -151,6 +151,33 @@ def test_an_error_that_follows_from_an_assumed_shape_says_what_was_assumed(net: 
     assert "ASSUMED" not in run(net, "--input", "data=3x9x9").output
 
 
+PAIR = """
+layer { name: "pair" type: "Data" top: "pair" data_param { source: "nowhere" batch_size: 4 } }
+layer {
+  name: "slice" type: "Slice" bottom: "pair" top: "left" top: "right"
+  slice_param { slice_point: 1 }
+}
+""" + "".join(
+    f'''
+layer {{
+  name: "{side}" type: "Convolution" bottom: "{side}" top: "conv_{side}" param {{ name: "w" }}
+  convolution_param {{ num_output: 8 kernel_size: 3 }}
+}}
+'''
+    for side in ("left", "right")
+)
+
+
+def test_shared_weights_that_do_not_fit_an_assumed_shape_say_so_too(net: Path) -> None:
+    # As in Caffe's example of a Siamese network: a record of one has two images of one channel.
+    net.write_text(PAIR)
+    result = run(net)
+    assert result.exit_code == 1
+    assert "layer 'right' (Convolution): shares parameter 'w' of 8 x 1 x 3 x 3" in result.output
+    assert "blob 'pair' is ASSUMED to be 3 x 224 x 224" in result.output
+    assert run(net, "--input", "pair=2x9x9").exit_code == 0
+
+
 def test_vectors_have_a_size_too(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(

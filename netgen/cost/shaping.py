@@ -10,7 +10,7 @@ from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
 from netgen.caffe.schema import SchemaError
 from netgen.cost.layers import dense, joins, pointwise, sources, windows
 from netgen.cost.layers.layer_types import RULES, Made, Shape, ShapeError, check_size, made
-from netgen.cost.wiring import Version, Wired
+from netgen.cost.wiring import Wired
 from netgen.system.text import shape_text
 
 # Importing a family of layers enters its types in `RULES`.
@@ -89,23 +89,25 @@ def give_shapes(
     """
     shaped: list[Made | None] = []
     notices: list[str] = []
-    assumed: dict[Version, str] = {}  # versions whose shapes follow from an assumption
     for layer in wired:
-        because = next((assumed[bottom] for bottom in layer.bottoms if bottom in assumed), "")
         try:
             result, notice = _made(layer, known)
         except ShapeError as error:
-            name, kind = layer.layer.name, layer.layer.type
-            reason = f"; {because}" if because else ""
-            raise SchemaError(f"layer {name!r} ({kind}): {error}{reason}") from None
+            raise _refused(layer, str(error)) from None
         shaped.append(result)
         notices += [notice] if notice else []
-        because = notice if notice and sources.ASSUMED in notice else because
-        assumed |= dict.fromkeys(layer.tops, because) if because else {}
+        assumed = notice if notice and sources.ASSUMED in notice else layer.assumed
+        for top in layer.tops:
+            top.assumed = assumed
         batched = any(bottom.batched for bottom in layer.bottoms) or not layer.bottoms
         for top, shape in zip(layer.tops, result.tops if result else (), strict=False):
             top.shape, top.batched = shape, batched and bool(shape)
     return shaped, notices
+
+
+def _refused(wired: Wired, why: str) -> SchemaError:
+    because = f"; {wired.assumed}" if wired.assumed else ""
+    return SchemaError(f"layer {wired.layer.name!r} ({wired.layer.type}): {why}{because}")
 
 
 def _made(wired: Wired, known: sources.Known) -> tuple[Made | None, str | None]:
@@ -150,7 +152,8 @@ def owned_blobs(wired: Sequence[Wired], shaped: Sequence[Made | None]) -> list[l
     Raises
     ------
     SchemaError
-        When layers share a blob by name, but with different shapes.
+        When layers share a blob by name, but with different shapes; naming what was assumed of
+        the blobs that these follow from.
     """
     seen: dict[str, Shape] = {}
     owned: list[list[Blob]] = []
@@ -160,7 +163,7 @@ def owned_blobs(wired: Sequence[Wired], shaped: Sequence[Made | None]) -> list[l
             specs = layer.layer.param
             spec = specs[index] if index < len(specs) else ParamSpec()
             if spec.name and spec.name in seen:
-                _check_shared(layer.layer, spec, shape, seen[spec.name])
+                _check_shared(layer, spec, shape, seen[spec.name])
                 continue
             seen[spec.name] = shape
             trained = spec.lr_mult != 0 and layer.layer.type != "BatchNorm"
@@ -168,10 +171,10 @@ def owned_blobs(wired: Sequence[Wired], shaped: Sequence[Made | None]) -> list[l
     return owned
 
 
-def _check_shared(layer: LayerParameter, spec: ParamSpec, shape: Shape, first: Shape) -> None:
+def _check_shared(wired: Wired, spec: ParamSpec, shape: Shape, first: Shape) -> None:
     same = prod(shape) == prod(first) if spec.share_mode == ParamSpec.PERMISSIVE else shape == first
     if not same:
-        raise SchemaError(
-            f"layer {layer.name!r} ({layer.type}): shares parameter {spec.name!r} of "
-            f"{shape_text(first)}, but needs {shape_text(shape)}"
+        raise _refused(
+            wired,
+            f"shares parameter {spec.name!r} of {shape_text(first)}, but needs {shape_text(shape)}",
         )

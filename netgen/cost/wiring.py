@@ -23,12 +23,13 @@ class WiringError(ValueError):
 class Version:
     """A blob as one layer wrote it, before another layer overwrites it in place."""
 
-    __slots__ = ("batched", "name", "readers", "shape", "storage", "wanted")
+    __slots__ = ("assumed", "batched", "name", "readers", "shape", "storage", "wanted")
 
     def __init__(self, name: str, storage: Version | None = None) -> None:
         self.name = name
         self.storage: Version = storage.storage if storage else self
         self.shape: tuple[int, ...] | None = None  # unknown until its layer is understood
+        self.assumed = ""  # what its shape follows from, where that was assumed
         self.batched = False  # has one entry per image
         self.readers = 0  # layers that read it, and one more if it has a loss weight
         self.wanted = False  # its gradient is computed
@@ -41,6 +42,11 @@ class Wired:
 
     def __init__(self, layer: LayerParameter, bottoms: list[Version], tops: list[Version]) -> None:
         self.layer, self.bottoms, self.tops = layer, bottoms, tops
+
+    @property
+    def assumed(self) -> str:
+        """What the shapes that it reads follow from, where that was assumed."""
+        return next((bottom.assumed for bottom in self.bottoms if bottom.assumed), "")
 
     @property
     def in_place(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from support.browser import Window, serious_findings, window
 from support.build_command import NARROW
 from support.once import Once
-from support.page_scripts import COLOURS, GAPS, OVERLAPPING, REFUSED, TOLD
+from support.page_scripts import COLOURS, GAPS, OVERLAPPING, REFUSED, TOLD, WIDTHS
 from support.pages import counted, made
 
 if TYPE_CHECKING:
@@ -116,6 +116,71 @@ def test_unfolded_boxes_do_not_overlap_and_wires_still_reach_their_sums(
     assert page.evaluate(OVERLAPPING) == []
     *sums, _legend = page.evaluate(GAPS)
     assert all(gap < 8 for gaps in sums for gap in gaps)
+
+
+@pytest.fixture
+def inception(tmp_path: Path) -> Path:
+    """Two modules named as GoogLeNet's are, with a head between them whose name is like theirs."""
+
+    def convolution(name: str, bottom: str) -> str:
+        return (
+            f'layer {{ name: "{name}" type: "Convolution" bottom: "{bottom}" top: "{name}"'
+            " convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }\n"
+        )
+
+    text = 'layer { name: "data" type: "Input" top: "data"'
+    text += " input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n"
+    before = "data"
+    for module in ("inception_3a", "inception_3b"):
+        text += convolution(f"{module}/1x1", before) + convolution(f"{module}/3x3", before)
+        text += f'layer {{ name: "{module}/output" type: "Concat" bottom: "{module}/1x1"'
+        text += f' bottom: "{module}/3x3" top: "{module}/output" }}\n'
+        before = f"{module}/output"
+        text += convolution(f"loss/{module}", before)
+    net = tmp_path / "inception.prototxt"
+    net.write_text(text)
+    return net
+
+
+def test_modules_are_boxes_that_tell_of_all_their_layers_and_unfold(
+    shown: Window, inception: Path, tmp_path: Path
+) -> None:
+    file = made(tmp_path / "page.html", "network", "--net", inception, "--modules")
+    page = shown.open(file)
+    boxes = page.locator(".box").all()
+    assert [found.locator(".text").all_text_contents() for found in boxes] == [
+        ["data", "Input", "2×3×8×8"],
+        ["inception_3a", "3 layers", "2×8×8×8"],
+        ["loss", "2 layers", "2×4×8×8"],
+        ["inception_3b", "3 layers", "2×8×8×8"],
+    ]
+    # The head reads both modules, and the second the first.
+    assert page.locator(".wire").count() == 4
+    layers = {layer["name"]: layer for layer in counted(inception)["layers"]}
+    boxes[3].hover()
+    module = [layers[f"inception_3b/{name}"] for name in ("1x1", "3x3", "output")]
+    for field in ("parameters", "multiply_adds"):
+        assert f"{sum(layer[field] for layer in module):,}" in told(page).inner_text()
+    page.get_by_role("button", name="Unfold all").click()
+    assert page.locator(".row").count() == len(layers)
+    assert page.evaluate(OVERLAPPING) == []
+
+
+def test_boxes_below_each_other_unfold_into_one_column(shown: Window, tmp_path: Path) -> None:
+    chain = "".join(
+        f'layer {{ name: "{"x" * 2 * number}{number}" type: "Flatten" bottom: "b{number}"'
+        f' top: "b{number + 1}" }}\n'
+        for number in range(8)
+    )
+    net = tmp_path / "chain.prototxt"
+    net.write_text('layer { name: "data" type: "Input" top: "b0" }\n' + chain)
+    page = shown.open(made(tmp_path / "page.html", "network", "--net", net))
+    page.get_by_role("button", name="Unfold all").click()
+    rows, boxes = (
+        page.locator(found).evaluate_all(WIDTHS) for found in (".row rect", ".head > rect")
+    )
+    assert len(boxes) == 9
+    assert max(boxes) < 1.5 * max(rows)
 
 
 def test_the_keyboard_reaches_boxes_unfolds_them_and_reads_their_layers(

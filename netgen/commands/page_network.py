@@ -52,6 +52,12 @@ class Requested:
     help="Show a second network beside it, and mark what differs: a network of `netgen list`, or a"
     " prototxt.",
 )
+@click.option(
+    "--modules",
+    is_flag=True,
+    help="Of a network in layers: draw the layers whose names share what stands before the last"
+    " '/', such as inception_3a, as one box, which unfolds to them.",
+)
 @out_option
 @dataset_option
 @network_options
@@ -62,6 +68,7 @@ def network(
     variant: str | None,
     file: str | None,
     against: str | None,
+    modules: bool,
     out: Path,
     dataset: Path | None,
     requested: RequestedNetwork,
@@ -85,7 +92,7 @@ def network(
 
     with show_work("counting and drawing"):
         paged = [_paged(one) for one in asked]
-        picture, differences = _picture(asked, paged), _differences(asked)
+        picture, differences = _picture(asked, paged, modules), _differences(asked)
         text = network_page(paged, picture, differences, command_line(context))
     write_page(out, text)
 
@@ -140,7 +147,7 @@ def _paged(asked: Requested) -> PagedNetwork:
     return PagedNetwork(asked.name, asked.counted.as_data(), prototxts)
 
 
-def _picture(asked: Sequence[Requested], paged: Sequence[PagedNetwork]) -> Picture:
+def _picture(asked: Sequence[Requested], paged: Sequence[PagedNetwork], modules: bool) -> Picture:
     """Return one picture of all networks: Figure 4's where all suit it, else beside each other."""
     from netgen.figures.layout import network_picture
     from netgen.figures.page.layered import layered_picture, side_by_side
@@ -148,12 +155,21 @@ def _picture(asked: Sequence[Requested], paged: Sequence[PagedNetwork]) -> Pictu
     residual = [one.residual for one in asked if one.residual]
     if len(residual) == len(asked):
         try:
-            return network_picture(residual)
+            picture = network_picture(residual)
         except ValueError:  # not of one backbone
             pass
+        else:
+            if modules:
+                raise click.UsageError(
+                    "--modules is for networks in layers, and this is drawn as in Figure 4, whose"
+                    " boxes unfold already"
+                )
+            return picture
     return side_by_side(
         [
-            layered_picture(network.title, one.counted.cost.layers, network.names, number)
+            layered_picture(
+                network.title, one.counted.cost.layers, network.names, number, modules=modules
+            )
             for number, (one, network) in enumerate(zip(asked, paged, strict=True))
         ]
     )

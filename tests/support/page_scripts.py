@@ -55,3 +55,4 @@ REFUSED = """() => new Promise((resolve) => {
   });
   fetch("http://127.0.0.1:9/").catch(() => 0);
 })"""
+WIDTHS = "(rects) => rects.map((rect) => rect.width.baseVal.value)"

@@ -1,8 +1,9 @@
 """Any network as a picture in layers, top to bottom; Graphviz's dot places the boxes.
 
 A box is a layer with those that work in place on what it made: a convolution with its
-normalisation and ReLU. Graphviz gets numbers in place of names, so that nothing from a file
-reaches it.
+normalisation and ReLU; or a module, the layers whose names share what stands before the last "/",
+such as inception_3a of GoogLeNet. Graphviz gets numbers in place of names, so that nothing from a
+file reaches it.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ class DrawingError(ValueError):
 
 @dataclass(frozen=True)
 class LayerBox:
-    """A layer and those that work in place on it, by their numbers; and the boxes it reads."""
+    """Layers by their numbers, the boxes that they read, and the module's name if they are one."""
 
     layers: tuple[int, ...]
     reads: tuple[int, ...]
+    module: str = ""
 
 
 def boxes_of(layers: Sequence[LayerCost]) -> list[LayerBox]:
@@ -71,8 +73,29 @@ def boxes_of(layers: Sequence[LayerCost]) -> list[LayerBox]:
     return [LayerBox(tuple(m), tuple(r)) for m, r in zip(members, reads, strict=True)]
 
 
+def modules_of(layers: Sequence[LayerCost], boxes: Sequence[LayerBox]) -> list[LayerBox]:
+    """Return boxes with those of one module as one, each at the place of its first."""
+    members: dict[str | int, list[int]] = {}  # a module, or the number of a box in none
+    for index, box in enumerate(boxes):
+        prefix = layers[box.layers[0]].name.rpartition("/")[0]
+        members.setdefault(prefix or index, []).append(index)
+    place = {box: index for index, found in enumerate(members.values()) for box in found}
+    merged = []
+    for index, (module, found) in enumerate(members.items()):
+        inside = sorted(layer for box in found for layer in boxes[box].layers)
+        reads = dict.fromkeys(place[read] for box in found for read in boxes[box].reads)
+        reads.pop(index, None)  # what the module makes for itself
+        merged.append(LayerBox(tuple(inside), tuple(reads), str(module) if len(found) > 1 else ""))
+    return merged
+
+
 def layered_picture(
-    title: str, layers: Sequence[LayerCost], names: Sequence[str], number: int = 0
+    title: str,
+    layers: Sequence[LayerCost],
+    names: Sequence[str],
+    number: int = 0,
+    *,
+    modules: bool = False,
 ) -> Picture:
     """Return a network's picture.
 
@@ -84,6 +107,8 @@ def layered_picture(
         What each layer costs, and the name by which the picture's parts tell of it.
     number
         The network's, in the parts.
+    modules
+        Draw the layers of a module as one box.
 
     Raises
     ------
@@ -91,12 +116,14 @@ def layered_picture(
         pygraphviz is missing, or the network is too large to be placed.
     """
     boxes = boxes_of(layers)
+    if modules:
+        boxes = modules_of(layers, boxes)
     if len(boxes) > MOST_BOXES:
         raise DrawingError(
             f"{len(boxes):,} boxes are more than can be drawn ({MOST_BOXES:,}): count it instead"
             " (`netgen count FILE --layers`)"
         )
-    texts = [_lines([layers[index] for index in box.layers]) for box in boxes]
+    texts = [_lines([layers[index] for index in box.layers], box.module) for box in boxes]
     widths = [max(map(text_width, lines)) + 14 for lines in texts]
     graph = _placed(boxes, texts, widths)
     _, _, right, top = map(float, graph.graph_attr["bb"].split(","))
@@ -138,14 +165,17 @@ def _shifted(element: Box | Label | Sum | Wire, by: float) -> Element:
     return replace(element, x=element.x + by)
 
 
-def _lines(layers: Sequence[LayerCost]) -> tuple[str, ...]:
-    """Return the text in a box: the first layer's name, all types, and the shape that they make."""
+def _lines(layers: Sequence[LayerCost], module: str) -> tuple[str, ...]:
+    """Return the text in a box: a name, the types of its layers, and the shape that they make."""
     first, last = layers[0], layers[-1]
-    types = " + ".join(_short(layer.type) for layer in layers[:4])
     shapes = [
         "unknown" if top.shape is None else "×".join(map(str, top.shape)) for top in last.tops
     ]
-    return (_short(first.name), types + (" …" if len(layers) > 4 else ""), " ".join(shapes[:2]))
+    made = " ".join(shapes[:2])
+    if module:
+        return (_short(module), f"{len(layers)} layers", made)
+    types = " + ".join(_short(layer.type) for layer in layers[:4])
+    return (_short(first.name), types + (" …" if len(layers) > 4 else ""), made)
 
 
 def _short(name: str) -> str:

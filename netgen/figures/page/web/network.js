@@ -173,23 +173,25 @@ function rowOf(element, index, place) {
 
 // Where a coordinate goes when the unfolded boxes have the room that they need.
 function stretches() {
-  const across = new Map();
-  const down = new Map();
-  const wider = (map, start, size, wanted) => {
-    const key = `${start} ${size}`;
-    const more = Math.max(0, wanted - size);
-    if (!map.has(key) || map.get(key).more < more) map.set(key, { start, size, more });
-  };
-  for (const element of unfolded.keys()) {
-    wider(across, element.x - element.width / 2, element.width, ROW.width);
-    wider(down, element.y - element.height / 2, element.height, ROW.head + ROW.height * element.layers.length);
-  }
-  // Half of the room goes to each side: what ends near the middle, as wires at a sum, stays there.
-  const part = (value, start, size) => Math.min(1, Math.max(0, (value - start) / (size / 4))) / 2;
-  const along = (map) => (value) =>
-    [...map.values()].reduce((at, { start, size, more }) => at + more * (part(value, start, size) + part(value, start + 0.75 * size, size)), value);
-  return [along(across), along(down)];
+  const boxes = [...unfolded.keys()];
+  const across = boxes.map((each) => ({ start: each.x - each.width / 2, size: each.width, wanted: ROW.width }));
+  const down = boxes.map((each) => ({ start: each.y - each.height / 2, size: each.height, wanted: ROW.head + ROW.height * each.layers.length }));
+  return [stretched(across), stretched(down)];
 }
+
+// The narrowest get their room first, so that whatever reaches around them has it too.
+function stretched(ranges) {
+  const given = [];
+  const at = (value) => given.reduce((sum, { start, size, more }) => sum + more * (part(value, start, size) + part(value, start + 0.75 * size, size)), value);
+  for (const { start, size, wanted } of ranges.sort((one, other) => one.size - other.size)) {
+    const more = wanted - (at(start + size) - at(start));
+    if (more > 0) given.push({ start, size, more });
+  }
+  return at;
+}
+
+// Half of the room goes to each side: what ends near the middle, as wires at a sum, stays there.
+const part = (value, start, size) => Math.min(1, Math.max(0, (value - start) / (size / 4))) / 2;
 
 function place() {
   const [across, down] = stretches();

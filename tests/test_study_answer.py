@@ -58,12 +58,14 @@ def test_few_places_are_told_one_by_one_and_what_is_bounded(tmp_path: Path) -> N
         "x0": 50.0, "x1": 30.0, "xs": 50.0}[cell.network])))  # fmt: skip
     assert found is not None
     assert "Of 2 sentences: *seen here* 1, *not seen here* 0, *undecided* 1." in found.opening
-    assert found.sentences[0].startswith("**Undecided**: “outperforming both")
+    assert found.sentences[0].startswith("*Undecided*: “outperforming both")
     assert "X_S - X_0: positive if so: noun " in found.sentences[0]
     assert found.sentences[1].startswith(
-        "**Seen here**: identity is worse. its contrasts: noun +20"
+        "*Seen here*: identity is worse. its contrasts: **noun +20"
     )
-    assert found.closing[0].startswith("Undecided, but less than half a point either way: X_S - X")
+    [bounded] = found.closing
+    assert bounded.startswith("Undecided, but less than half a point either way: X_S - X")
+    assert bounded.count("X_S - X_0: positive if so on") == 2
 
 
 def test_nothing_is_answered_where_nothing_is_asked_or_trained(tmp_path: Path) -> None:

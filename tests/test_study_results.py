@@ -20,7 +20,7 @@ from netgen.pipeline.sentences import SentenceVerdict, comparisons, findings
 from netgen.pipeline.statistics import mean, seeds_to_decide
 from netgen.pipeline.study_changes import Changes
 from netgen.pipeline.study_file import Study
-from netgen.pipeline.study_plan import plan_study
+from netgen.pipeline.study_plan import Plan, plan_study
 from netgen.pipeline.study_reading import committed
 from netgen.pipeline.study_report import report_page
 from netgen.system.files import write_all
@@ -180,26 +180,39 @@ def test_the_seeds_that_decide_a_difference_are_those_of_the_t_test() -> None:
     assert seeds_to_decide([0.3, 0.3], 0.5) == 2
 
 
-def committed_page() -> str:
-    plan = miniature()
-    pictures = {file.name for file in FOLDER.glob("*.png")}
+COMMITTED = ("miniature", "deciding")
+
+
+def committed_plan(name: str) -> Plan:
+    """The plan of a study whose results are committed."""
+    return plan_study(committed(name))
+
+
+def committed_page(name: str) -> str:
+    plan, folder = committed_plan(name), ROOT / "experiments" / name
+    pictures = {file.name for file in folder.glob("*.png")}
     file = plan.file.relative_to(ROOT)
-    return report_page(plan.study, file, read_results(FOLDER / "results.json"), pictures)
+    return report_page(plan.study, file, read_results(folder / "results.json"), pictures)
 
 
-def test_the_committed_report_is_what_its_results_and_its_study_give() -> None:
+@pytest.mark.parametrize("name", COMMITTED)
+def test_a_committed_report_is_what_its_results_and_its_study_give(name: str) -> None:
     """Else: `python tests/test_study_results.py`; a new run is needed for new numbers only."""
-    assert (FOLDER / "README.md").read_text(encoding="utf-8") == committed_page()
+    page = ROOT / "experiments" / name / "README.md"
+    assert page.read_text(encoding="utf-8") == committed_page(name)
 
 
-def test_the_committed_results_are_of_the_committed_study() -> None:
+@pytest.mark.parametrize("name", COMMITTED)
+def test_committed_results_are_of_the_committed_study(name: str) -> None:
     """Every cell with the settings that the study has now, none missing and none too many."""
-    plan, results = miniature(), read_results(FOLDER / "results.json")
+    plan, results = committed_plan(name), read_results(ROOT / f"experiments/{name}/results.json")
     planned = {c.name: c.trained.settings.given() for c in plan.cells.values() if c.trained}
-    trunk = {"trunk-2016"}
-    assert {cell.name for cell in results.cells} | trunk == set(planned)
+    trunks = {cell for cell in planned if cell.startswith("trunk-")}
+    assert {cell.name for cell in results.cells} | trunks == set(planned)
     assert all(cell.settings == planned[cell.name] for cell in results.cells)
 
 
 if __name__ == "__main__":
-    Path(FOLDER / "README.md").write_text(committed_page(), encoding="utf-8")
+    for each in COMMITTED:
+        written = ROOT / "experiments" / each / "README.md"
+        written.write_text(committed_page(each), encoding="utf-8")

@@ -43,7 +43,8 @@ def answer(study: Study, found: Findings) -> Answer | None:
         f"Of {asked} sentence{'s' if asked > 1 else ''}{where}: *seen here* {counts[SEEN]},"
         f" *not seen here* {counts[NOT_SEEN]}, *undecided* {counts[UNDECIDED]}."
         f" That took {found.comparisons:,} comparisons, {CORRECTIONS[study.report.correction]}."
-        " Differences are in percentage points; their intervals are in the tables below."
+        " Differences are in percentage points, and **bold** where they are decided; their"
+        " intervals are in the tables below."
     )
     told = _one_by_one if len(places) <= MOST_PLACES else _counted
     quotes = dict.fromkeys(finding.quote for _, here in places for finding in here)
@@ -61,13 +62,14 @@ def _one_by_one(_: Study, quote: str, found: list[tuple[Setting, SentenceFinding
     about = found[0][1].sentence.about or "its contrasts"
     if not found[0][0]:
         [(_place, verdict, means)] = told
-        return f"**{verdict.capitalize()}**: {quote}. {about}: {means}."
-    parts = (f"{name} **{verdict}** ({means})" for name, verdict, means in told)
+        return f"*{verdict.capitalize()}*: {quote}. {about}: {means}."
+    parts = (f"{name} *{verdict}* ({means})" for name, verdict, means in told)
     return f"{quote}. {about}: {'; '.join(parts)}."
 
 
 def _means(finding: SentenceFinding) -> str:
-    return ", ".join(f"{each.what} {each.mean.value:+.2f}" for each in finding.contrasts)
+    told = ((f"{each.what} {each.mean.value:+.2f}", each.mean.sign) for each in finding.contrasts)
+    return ", ".join(f"**{text}**" if decided else text for text, decided in told)
 
 
 def _counted(study: Study, quote: str, found: list[tuple[Setting, SentenceFinding]]) -> str:
@@ -106,9 +108,8 @@ def _bounded(places: Places) -> list[str]:
     """Tell which undecided differences are less than half a point whatever their sign."""
     if len(places) > MOST_PLACES:
         return []
-    return [
-        f"Undecided, but less than half a point either way: {finding.sentence.about} on"
-        f" {contrast.what}{f' ({name_of(setting)})' if setting else ''}."
+    bounded = [
+        f"{finding.sentence.about} on {contrast.what}{f' ({name_of(setting)})' if setting else ''}"
         for setting, here in places
         for finding in here
         if isinstance(finding.sentence, Difference)
@@ -119,3 +120,5 @@ def _bounded(places: Places) -> list[str]:
         and contrast.mean.high is not None
         and max(-contrast.mean.low, contrast.mean.high) < HALF_A_POINT
     ]
+    told = "Undecided, but less than half a point either way"
+    return [f"{told}: {'; '.join(bounded)}."] if bounded else []

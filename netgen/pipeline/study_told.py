@@ -124,10 +124,16 @@ def _facts(results: StudyResults, command: str) -> list[tuple[str, str]]:
         ("definition", "[study.toml](study.toml)"),
         ("commit", ", ".join(results.commits)),
         ("versions", ", ".join(_version(*item) for item in versions.items())),
-        ("machine", f"{results.machine}; {results.jobs} trainings side by side, one thread each"),
+        ("machine", f"{results.machine}; {_side_by_side(results.jobs)}"),
         ("time", f"{seconds:,.0f} seconds ({seconds / 60:.0f} minutes)"),
         *((name, _dataset(facts)) for name, facts in results.datasets.items()),
     ]
+
+
+def _side_by_side(jobs: int) -> str:
+    if jobs == 1:
+        return "one training at a time, with one thread"
+    return f"{jobs} trainings side by side, one thread each"
 
 
 def _dataset(facts: DatasetFacts) -> str:

@@ -21,6 +21,13 @@ SOURCES: dict[str, str] = {
 BUILD = "docker/caffe/build.sh"
 
 
+def kept_source(name: str) -> Path | None:
+    """The tar file of a source with a name, where a set-up on this machine has fetched it."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("NETGEN_CACHE") or home / "netgen")
+    return next((cache / "sources" / SOURCES[name]).glob("*.tar.gz"), None)
+
+
 def run(
     *command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

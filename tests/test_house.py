@@ -23,7 +23,7 @@ PACKAGES_IN_ROOMS = (
     "audit/comparison", "audit/inspection", "audit/measurements", "figures/page", "paper/claims",
     "cost/layers", "weights/incoming", "weights/outgoing",
 )  # fmt: skip
-MOST_MODULES, MOST_ENTRIES = 316, 15
+MOST_MODULES, MOST_ENTRIES = 317, 15
 # Modules of different rooms that share a name because they do the same thing.
 SAME_WORK = {
     "build": "the command `netgen build`, and what it calls",

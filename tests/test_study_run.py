@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -135,8 +136,8 @@ def test_a_study_of_five_tasks_has_a_cell_for_each_label_of_its_axis(place: Plac
     assert {"xs-low-1", "xs-high-1"} <= set(cells)
     assert set(cells["xs-low-1"].tasks) == set(FIVE)
     page = (place.folder / "report/README.md").read_text()
-    assert "rate low" in page
-    assert "rate high" in page
+    assert "## Rate low" in page
+    assert "## Rate high" in page
 
 
 def test_a_cell_that_fails_is_told_and_stops_only_what_depends_on_it(place: Place) -> None:
@@ -160,6 +161,25 @@ def test_resuming_repeats_nothing_that_is_done(place: Place) -> None:
     assert {file: file.stat().st_mtime_ns for file in logs} == logs
     before = read_results(place.folder / "two/results.json")
     assert read_results(place.folder / "again/results.json").cells == before.cells
+
+
+def test_a_study_made_in_parts_has_the_same_report(place: Place, tmp_path: Path) -> None:
+    """As by two machines: each makes what matches its words, and its trunk and databases."""
+    parts: list[Path] = []
+    for part in ("x0-*", "xs-?"):
+        work, out = str(tmp_path / part[:2]), tmp_path / f"{part[:2]}-report"
+        done = place.netgen("study", "run", "two/study.toml", "--only", part, "--work", work)
+        assert done.returncode == 0, done.stdout
+        also = [word for other in parts for word in ("--also", str(other / "results.json"))]
+        report = ("study", "report", "two/study.toml", "--work", work, "--out", str(out), *also)
+        done = place.netgen(*report)
+        assert done.returncode == 0, done.stdout
+        parts.append(out)
+    whole, together = (read_results(f / "results.json") for f in (place.folder / "two", parts[-1]))
+    assert [(c.name, c.tasks) for c in together.cells] == [(c.name, c.tasks) for c in whole.cells]
+    assert together.seconds > read_results(parts[0] / "results.json").seconds
+    assert together.jobs == whole.jobs
+    assert "cross weights help" in (parts[-1] / "README.md").read_text()
 
 
 # ---- killed -------------------------------------------------------------------------------------
@@ -285,6 +305,32 @@ def test_what_was_begun_otherwise_is_refused_and_nothing_is_lost(
     )
     assert (place.folder / "runs/two/records/xs-1.json").read_bytes() == before
     assert not (place.folder / "new").exists()
+
+
+def test_results_that_cannot_be_of_the_same_study_are_not_added(
+    place: Place, tmp_path: Path
+) -> None:
+    results = json.loads((place.folder / "two/results.json").read_text())
+    file = tmp_path / "results.json"
+
+    def refusal(**changed: object) -> str:
+        file.write_text(json.dumps(results | changed))
+        words = ("study", "report", "two/study.toml", "--out", str(tmp_path / "out"))
+        done = place.netgen(*words, "--also", str(file))
+        assert done.returncode == 1, done.stdout
+        assert not (tmp_path / "out").exists()
+        return " ".join(done.stdout.split())
+
+    assert "results of the study 'other', not 'two'" in refusal(study="other")
+    first, *others = results["cells"]
+    strange = [first | {"name": "xt-1", "network": "xt"}, *others]
+    assert "has a cell 'xt-1', which the study lacks" in refusal(cells=strange)
+    longer = [first | {"settings": first["settings"] | {"iterations": 5}}, *others]
+    assert "was made with other settings than the study's (iterations)" in refusal(cells=longer)
+    things = results["datasets"]["things"]
+    others_images = {"things": things | {"data": {"dataset.toml": "0" * 64}}}
+    assert "made of another dataset 'things'" in refusal(datasets=others_images)
+    assert refusal(cells=1).count("Error:") == 1
 
 
 def test_a_second_runner_of_the_same_cells_is_refused(place: Place, tmp_path: Path) -> None:

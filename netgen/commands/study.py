@@ -38,7 +38,7 @@ ONLY = click.option(
     "names",
     multiple=True,
     metavar="CELL",
-    help="Only this cell, with what it depends on; repeatable.",
+    help="Only this cell, with what it depends on; * and ? stand for anything; repeatable.",
 )
 LENGTH = (
     click.option(
@@ -263,7 +263,7 @@ def run_and_report(
     elif choose or plan.wanted == plan.trials:
         print_choice(plan)
     else:
-        write(plan, out, jobs, changes)
+        write(plan, out, changes)
 
 
 def run_alone(plan: Plan, cells: list[Cell], wait: int) -> None:
@@ -308,8 +308,16 @@ def status_command(file: Path, names: tuple[str, ...], choose: bool, **options: 
     type=PrintablePath(file_okay=False),
     help="The report's folder.  [default: STUDY's]",
 )
-def report_command(file: Path, out: Path | None, **options: Any) -> None:
+@click.option(
+    "--also",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="RESULTS",
+    help="A results.json with cells of the study that were made in another folder, or on another"
+    " machine; repeatable.",
+)
+def report_command(file: Path, out: Path | None, also: tuple[Path, ...], **options: Any) -> None:
     """Write README.md, results.json and pictures of what is done of a study."""
     from netgen.commands.study_running import write
 
-    write(planned(file, **options), out or file.parent, 1, words_of(**options))
+    write(planned(file, **options), out or file.parent, words_of(**options), also)

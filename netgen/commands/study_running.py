@@ -80,16 +80,19 @@ def print_choice(plan: Plan) -> None:
         click.echo(f"best: {trial}; {plan.file} {has}")
 
 
-def write(plan: Plan, out: Path, jobs: int, changes: str = "") -> None:
-    """Write the report of what is made into `out`."""
+def write(plan: Plan, out: Path, changes: str = "", also: Sequence[Path] = ()) -> None:
+    """Write the report of what is made, here and by the results `also`, into `out`."""
     from netgen.pipeline.collecting import collect
+    from netgen.pipeline.elsewhere import with_elsewhere
     from netgen.pipeline.records import RESULTS, read_results
     from netgen.pipeline.study_report import write_report
-    from netgen.pipeline.study_run import Clock
+    from netgen.pipeline.study_run import clock_of
 
     before = out / RESULTS
     known = read_results(before) if before.exists() else None
-    results = collect(plan, Clock(plan.work / "seconds").before, jobs, known)
+    clock = clock_of(plan)
+    here = collect(plan, clock.before, max(1, clock.jobs), known)
+    results = with_elsewhere(plan, here, also)
     if not results.deciding:
         raise click.ClickException(
             f"{plan.work}: no cell is done: `netgen study run {plan.file}` makes them"

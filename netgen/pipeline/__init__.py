@@ -3,6 +3,7 @@
 __all__ = [
     "cells",
     "collecting",
+    "elsewhere",
     "jobs",
     "launch",
     "records",

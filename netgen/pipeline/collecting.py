@@ -30,6 +30,7 @@ from netgen.pipeline.records import (
     DatasetFacts,
     Snapshot,
     StudyResults,
+    in_order,
 )
 from netgen.pipeline.study_plan import Plan
 from netgen.pipeline.study_settings import StudyError
@@ -199,9 +200,8 @@ def collect(plan: Plan, seconds: float, jobs: int, before: StudyResults | None) 
         seconds=round(seconds, 1),
         jobs=jobs,
         datasets=_facts(plan),
-        cells=tuple(sorted((*cells, *trials), key=lambda cell: (cell.trial or "", cell.network,
-                                                                *cell.labels.values(), cell.seed))),
-    )  # fmt: skip
+        cells=in_order((*cells, *trials)),
+    )
 
 
 def _facts(plan: Plan) -> dict[str, DatasetFacts]:

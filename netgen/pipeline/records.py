@@ -158,6 +158,13 @@ class StudyResults(Struct, frozen=True, forbid_unknown_fields=True):
         return sorted((c for c in self.deciding if c.network == network), key=lambda c: c.seed)
 
 
+def in_order(cells: Iterable[CellRecord]) -> tuple[CellRecord, ...]:
+    """Return cells in the order that results have them in, wherever they were made."""
+    return tuple(
+        sorted(cells, key=lambda c: (c.trial or "", c.network, *c.labels.values(), c.seed))
+    )
+
+
 # ---- the file ------------------------------------------------------------------------------------
 
 

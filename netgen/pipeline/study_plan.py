@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -43,19 +44,22 @@ class Plan:
         return self.trials if choose and choose.chosen is None else self.deciding
 
     def named(self, names: Collection[str]) -> list[Cell]:
-        """Return the cells with these names.
+        """Return the cells with these names, in which * and ? stand for anything, as in a shell.
 
         Raises
         ------
         StudyError
             There is none of a name; the message has those like it.
         """
+        found: dict[str, None] = {}
         for name in names:
-            if name not in self.cells:
+            matching = fnmatch.filter(self.cells, name) if name not in self.cells else [name]
+            if not matching:
                 close = difflib.get_close_matches(name, self.cells, n=1)
                 hint = f"do you mean {close[0]!r}?" if close else "`netgen study plan` lists them"
                 raise StudyError(f"{self.file}: no cell {name!r}: {hint}")
-        return [self.cells[name] for name in dict.fromkeys(names)]
+            found |= dict.fromkeys(matching)
+        return [self.cells[name] for name in found]
 
     def with_needs(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return cells and those that they depend on and that are not done, in the plan's order."""

@@ -70,7 +70,7 @@ def make(request: Request, report: Callable[[Progress], None] = lambda _: None) 
     if plan.study.sentences and not find_spec("scipy"):  # else a report would fail hours later
         raise StudyError("scipy is not installed: pip install 'netgen[experiment]'")
     check_ready(plan, plan.with_needs(request.cells))
-    clock = Clock(plan.work / "seconds")
+    clock = clock_of(plan, request.jobs)
 
     def timed(progress: Progress) -> None:
         clock.save()
@@ -114,14 +114,20 @@ def state_of(plan: Plan, cell: Cell) -> str:
     return f"after {', '.join(waits)}" if waits else "to do"
 
 
-class Clock:
-    """The time that a study takes, over all resumes, kept in a file."""
+def clock_of(plan: Plan, jobs: int = 0) -> Clock:
+    """Return a study's clock; `jobs` cells are made side by side from now on."""
+    return Clock(plan.work / "seconds", jobs)
 
-    def __init__(self, file: Path) -> None:
+
+class Clock:
+    """The time that a study takes, over all resumes, and its jobs at most, kept in a file."""
+
+    def __init__(self, file: Path, jobs: int = 0) -> None:
         self.file, self.start, self.saved = file, time.monotonic(), 0.0
-        self.before = 0.0
+        self.before, self.jobs = 0.0, jobs
         with suppress(OSError, ValueError):  # not there yet, or cut off: count this run only
-            self.before = float(file.read_text())
+            before, *others = file.read_text().split()
+            self.before, self.jobs = float(before), max([jobs, *map(int, others)])
 
     def seconds(self) -> float:
         """Return the seconds so far."""
@@ -132,4 +138,4 @@ class Clock:
         if now or time.monotonic() - self.saved > SAVE_INTERVAL:
             self.saved = time.monotonic()
             with suppress(OSError):  # a full disk stops the cells, with a message of theirs
-                write_all({self.file: f"{self.seconds():.1f}\n"})
+                write_all({self.file: f"{self.seconds():.1f} {self.jobs}\n"})

@@ -7,13 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.browser import chromium, window
+from support.browser import window
 from support.once import Once
 from support.paths import ROOT
 
@@ -58,12 +57,6 @@ def site(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return tree / "site"
 
     return once("site", make)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 def test_every_tracked_page_is_in_the_navigation(site: Path) -> None:

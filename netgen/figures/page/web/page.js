@@ -31,10 +31,15 @@ function fill(element, attributes, children) {
 // The words that were entered in a field, in lower case.
 const wordsIn = (field) => field.value.toLowerCase().split(/\s+/).filter(Boolean);
 
-// Calls `filter` now, since a browser that goes back keeps what was entered, and when a form's fields change.
+// Calls `filter` now, since a browser that goes back keeps what was entered, and when a form's fields change or are
+// reset; a browser tells of that before it does it, so it is done here.
 function filterBy(form, filter) {
   form.addEventListener("input", filter);
-  form.addEventListener("reset", () => setTimeout(filter));
+  form.querySelector("[type=reset]").addEventListener("click", (event) => {
+    event.preventDefault();
+    form.reset();
+    filter();
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
   filter();
 }
@@ -46,17 +51,4 @@ function addressed() {
   } catch {
     return "";
   }
-}
-
-// Calls back once a rapid series of calls has passed, before the next picture is drawn.
-function atOnce(callback) {
-  let waiting = false;
-  return () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      callback();
-    });
-  };
 }

@@ -21,9 +21,7 @@ function compare(section, counts) {
       });
     }
   }
-  section.querySelector("form").addEventListener("change", show);
-  section.querySelector("form").addEventListener("reset", () => setTimeout(show));
-  show();
+  filterBy(section.querySelector("form"), show);
 }
 
 function signed(points) {

@@ -37,6 +37,8 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
 
 
+# Hypothesis warns that a large file that fails takes long to print: what it fails with matters.
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.kind)
 def test_a_file_with_anything_in_it_ends_in_an_answer_or_one_message(
     reader: Reader, workplace: Path

@@ -88,6 +88,14 @@ def test_a_finished_run_has_nothing_left_to_do(place: Place) -> None:
     assert place.journal("runs/whole") == before
 
 
+def test_a_run_that_was_killed_before_its_last_curves_were_drawn_gets_them(
+    place: Place,
+) -> None:
+    place.path("runs/whole", "curves.png").unlink()
+    assert "all iterations of the solver are done" in place.resume("runs/whole")
+    assert place.path("runs/whole", "curves.png").stat().st_size > 5_000
+
+
 def test_what_was_decided_at_the_start_stays(place: Place) -> None:
     said = place.refused("--resume", "--run", "runs/whole", "--patience", "3")
     assert "--patience was decided when the run began" in said

@@ -20,6 +20,7 @@ from netgen.training.training_options import TrainingOptions
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from netgen.training.display import Curves
     from netgen.training.run_folder import RunFolder, RunRecord
     from netgen.training.state import Outcome
 
@@ -219,6 +220,9 @@ def _resume(
         start = driver.resume(folder, record, inexact, click.echo)
         if outcome := driver.completed(folder, record, start):
             with events_of(folder, tensorboard, click.echo):
+                _curves_of(folder).renew(
+                    at_once=True
+                )  # it may have been killed before it drew them
                 return outcome
         iteration = start.iteration if start else 0
         click.echo(f"{folder.path}: resuming from iteration {iteration:,}")
@@ -233,7 +237,7 @@ def _train(
 
     from netgen.caffe.engine import find_engine
     from netgen.training import driver, several_gpus
-    from netgen.training.display import Curves, Display
+    from netgen.training.display import Display
     from netgen.training.events import events_of
     from netgen.training.memory_check import check_memory
 
@@ -242,7 +246,7 @@ def _train(
     memory = check_memory(record.plan, folder.net)
     console.print(f"memory: about {memory} (estimated)")
     display = Display(console, record.plan)
-    curves = Curves(lambda: _draw(folder))
+    curves = _curves_of(folder)
 
     with events_of(folder, tensorboard, display.on_message) as tell:
 
@@ -263,10 +267,16 @@ def _train(
             curves.renew(at_once=True)
 
 
-def _draw(folder: RunFolder) -> None:
-    from netgen.figures.curves import draw_curves
+def _curves_of(folder: RunFolder) -> Curves:
+    """Return the curves of a run, to be drawn into its folder."""
+    from netgen.training.display import Curves
 
-    draw_curves([folder.journal], folder.curves)
+    def draw() -> None:
+        from netgen.figures.curves import draw_curves  # slow to import, and not needed at once
+
+        draw_curves([folder.journal], folder.curves)
+
+    return Curves(draw)
 
 
 def _print_plan(console: Console, folder: RunFolder, record: RunRecord) -> None:

@@ -222,9 +222,28 @@ def _load_in_onnxruntime(job: ScoringJob) -> Run:
     options.intra_op_num_threads = threads_wanted()  # as many as Caffe takes
     # Threads that spin while they wait keep the processor from whoever else computes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    with _onnxruntimes_errors(job):
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     blobs = [head.blob for head in job.network.heads]
-    return lambda batch: session.run(blobs, {job.network.input: batch})
+
+    def run(batch: NDArray[np.float32]) -> Iterable[Any]:
+        with _onnxruntimes_errors(job):
+            found: Iterable[Any] = session.run(blobs, {job.network.input: batch})
+            return found
+
+    return run
+
+
+@contextmanager
+def _onnxruntimes_errors(job: ScoringJob) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("onnxruntime"):  # its own have no common base
+            raise
+        file = job.network.file
+        then = "export it again (`netgen export`)" if is_onnx(file) else "use --engine caffe"
+        raise DeployedError(f"{file}: onnxruntime cannot run it ({error}): {then}") from None
 
 
 LOADERS: dict[EngineName, Callable[[ScoringJob], Run]] = {

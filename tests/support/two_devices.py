@@ -33,6 +33,9 @@ class Comparison:
     worst
         For each iteration, and at last for the test net, the largest difference of each kind,
         relative to the largest number of the blob.
+    kinks
+        For each of these, how many rectified numbers are above zero on one device only: a gradient
+        passes there on that one, so the two may differ by any amount, and both are right.
     compared
         How many numbers were compared.
     device_bytes
@@ -40,6 +43,7 @@ class Comparison:
     """
 
     worst: list[dict[str, tuple[float, str]]] = field(default_factory=list)
+    kinks: list[int] = field(default_factory=list)
     compared: int = 0
     device_bytes: int = 0
 
@@ -66,6 +70,7 @@ def compare(solver_file: str, iterations: int) -> Comparison:
     on_gpu = trained(caffe, solver_file, iterations, starts)
     for expected, numbers in zip(on_cpu, on_gpu, strict=True):
         found.worst.append(differences(expected, numbers))
+        found.kinks.append(kinks(expected["output"], numbers["output"]))
         found.compared += sum(values.size for of in numbers.values() for values in of.values())
         found.device_bytes = max(found.device_bytes, device_bytes())
     return found
@@ -123,6 +128,14 @@ def differences(expected: Numbers, numbers: Numbers) -> dict[str, tuple[float, s
         each = [(relative(of[name], numbers[kind][name], FLOOR * largest), name) for name in of]
         found[kind] = max(each)
     return found
+
+
+def kinks(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> int:
+    """How many numbers of blobs without negative ones are above zero on one device only."""
+    rectified = (
+        name for name, values in expected.items() if min(values.min(), found[name].min()) >= 0
+    )
+    return sum(int(((expected[name] > 0) != (found[name] > 0)).sum()) for name in rectified)
 
 
 def relative(expected: np.ndarray, found: np.ndarray, floor: float) -> float:

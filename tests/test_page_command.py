@@ -152,6 +152,13 @@ def test_bad_input_is_one_message_with_the_next_step(
     assert not (tmp_path / "page.html").exists()
 
 
+def test_modules_of_a_network_that_is_drawn_as_in_the_paper_are_refused(tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    message = refused(2, "page", "network", "--variant", "xs", "--modules", "--out", out)
+    assert "--modules is for networks in layers" in message
+    assert not out.exists()
+
+
 def test_a_page_that_no_browser_would_open_is_refused() -> None:
     message = refused(2, "page", "network", "--variant", "xs", "--out", "page.txt")
     assert "'page.txt' must end in .html, so that a browser opens it" in message

@@ -220,9 +220,8 @@ def _resume(
         start = driver.resume(folder, record, inexact, click.echo)
         if outcome := driver.completed(folder, record, start):
             with events_of(folder, tensorboard, click.echo):
-                _curves_of(folder).renew(
-                    at_once=True
-                )  # it may have been killed before it drew them
+                # It may have been killed after its last iteration, before they were drawn.
+                _curves_of(folder).renew(at_once=True)
                 return outcome
         iteration = start.iteration if start else 0
         click.echo(f"{folder.path}: resuming from iteration {iteration:,}")

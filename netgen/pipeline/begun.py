@@ -18,7 +18,7 @@ from netgen.network.variants import find, go_beyond, read_as
 from netgen.pipeline.cell_steps import recipe_of
 from netgen.pipeline.cells import Cell, Trained
 from netgen.pipeline.study_plan import Plan
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.study_settings import StudyError, differing
 from netgen.system.files import digest, write_all
 from netgen.system.json_files import JsonError, read_json
 from netgen.system.text import listed
@@ -132,8 +132,7 @@ def _check_begun(plan: Plan, cell: Cell, trained: Trained) -> None:
     was, will = begun.settings, now.settings
     changed = [
         f"{key} {was.get(key, 'not given')}, now {will.get(key, 'not given')}"
-        for key in sorted({*was, *will})
-        if was.get(key) != will.get(key)
+        for key in differing(was, will)
     ]
     if changed:
         what = "; ".join(changed)

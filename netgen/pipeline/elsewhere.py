@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from netgen.pipeline.cells import Trained
 from netgen.pipeline.records import CellRecord, StudyResults, in_order, read_results
 from netgen.pipeline.study_plan import Plan
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.study_settings import StudyError, differing
 
 
 def with_elsewhere(plan: Plan, results: StudyResults, files: Iterable[Path]) -> StudyResults:
@@ -60,13 +60,7 @@ def _check(plan: Plan, results: StudyResults, others: StudyResults, file: Path) 
 def _check_cell(found: CellRecord, planned: Trained | None, file: Path) -> None:
     if planned is None:
         raise StudyError(f"{file}: has a cell {found.name!r}, which the study lacks")
-    settings = planned.settings.given()
-    if found.settings != settings:
-        changed = sorted(
-            key
-            for key in {*settings, *found.settings}
-            if settings.get(key) != found.settings.get(key)
-        )
+    if changed := differing(found.settings, planned.settings.given()):
         raise StudyError(
             f"{file}: {found.name} was made with other settings than the study's"
             f" ({', '.join(changed)}): omit that file, or make its cells again"

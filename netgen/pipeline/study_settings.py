@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -97,3 +98,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
         """Return what these settings say, by key, as JSON has it."""
         built: dict[str, object] = msgspec.json.decode(msgspec.json.encode(Settings().over(self)))
         return {key: value for key, value in built.items() if value is not None}
+
+
+def differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the names of the settings that differ, or that only one has."""
+    return sorted(key for key in {*was, *now} if was.get(key) != now.get(key))

@@ -28,7 +28,7 @@ import numpy as np
 
 from data_prep.fashion_mnist import CLASSES, fashion_mnist
 from data_prep.image_source import Item
-from netgen.pipeline.statistics import mean
+from netgen.pipeline.reporting.statistics import mean
 
 NETGEN, CAFFE = (str(Path(sys.executable).parent / name) for name in ("netgen", "caffe"))
 COUNTS = {"train": 480, "test": 960}

@@ -15,8 +15,8 @@ from support.once import Once
 from support.pages import made
 from support.paths import ROOT
 
-from netgen.pipeline.records import write_results
-from netgen.pipeline.sentences import findings
+from netgen.pipeline.reporting.sentences import findings
+from netgen.pipeline.running.records import write_results
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

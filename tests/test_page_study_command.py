@@ -15,8 +15,8 @@ from support.made_up import GRID, made_up, papers, planned
 from support.pages import data_of, made
 from support.paths import ROOT
 
-from netgen.pipeline.records import write_results
-from netgen.pipeline.study_plan import plan_study
+from netgen.pipeline.running.records import write_results
+from netgen.pipeline.study.study_plan import plan_study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

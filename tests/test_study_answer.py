@@ -10,13 +10,13 @@ from PIL import Image
 from support.made_up import GRID, made_up, papers, planned
 
 from netgen.figures.verdict_map import SIGNS, VerdictMap, draw_map
-from netgen.pipeline.answer import answer
-from netgen.pipeline.cells import Trained
-from netgen.pipeline.inside import histories, sum_rows
-from netgen.pipeline.records import VERSION, StudyResults
-from netgen.pipeline.sentences import findings
-from netgen.pipeline.study_report import write_report
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.reporting.answer import answer
+from netgen.pipeline.reporting.inside import histories, sum_rows
+from netgen.pipeline.reporting.sentences import findings
+from netgen.pipeline.reporting.study_report import write_report
+from netgen.pipeline.running.records import VERSION, StudyResults
+from netgen.pipeline.study.cells import Trained
+from netgen.pipeline.study.study_settings import StudyError
 
 # ---- the answer ---------------------------------------------------------------------------------
 

@@ -19,12 +19,19 @@ from support.studies import miniature
 from netgen.commands import build
 from netgen.commands.cli import main
 from netgen.network.dataset import Dataset, Images, Task, split_in
-from netgen.pipeline import begun
-from netgen.pipeline.begun import spec_of
-from netgen.pipeline.launch import as_typed
-from netgen.pipeline.study_file import Choice, Difference, Network, Report, Study, StudyDataset
-from netgen.pipeline.study_plan import Plan, plan_study
-from netgen.pipeline.study_settings import Settings, StudyError
+from netgen.pipeline.running import begun
+from netgen.pipeline.running.begun import spec_of
+from netgen.pipeline.study.cells import as_typed
+from netgen.pipeline.study.study_file import (
+    Choice,
+    Difference,
+    Network,
+    Report,
+    Study,
+    StudyDataset,
+)
+from netgen.pipeline.study.study_plan import Plan, plan_study
+from netgen.pipeline.study.study_settings import Settings, StudyError
 
 WHOLE = """name = "mine"
 seeds = 2

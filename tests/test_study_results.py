@@ -14,15 +14,15 @@ from support.paths import ROOT
 from support.studies import miniature, synthetic
 
 from netgen.commands.study_running import print_choice
-from netgen.pipeline.records import StudyResults, best, means, read_results
-from netgen.pipeline.seen import seen_at
-from netgen.pipeline.sentences import SentenceVerdict, comparisons, findings
-from netgen.pipeline.statistics import mean, seeds_to_decide
-from netgen.pipeline.study_changes import Changes
-from netgen.pipeline.study_file import Study
-from netgen.pipeline.study_plan import Plan, plan_study
-from netgen.pipeline.study_reading import committed
-from netgen.pipeline.study_report import report_page
+from netgen.pipeline.reporting.seen import seen_at
+from netgen.pipeline.reporting.sentences import SentenceVerdict, comparisons, findings
+from netgen.pipeline.reporting.statistics import mean, seeds_to_decide
+from netgen.pipeline.reporting.study_report import report_page
+from netgen.pipeline.running.records import StudyResults, best, means, read_results
+from netgen.pipeline.study.study_changes import Changes
+from netgen.pipeline.study.study_file import Study
+from netgen.pipeline.study.study_plan import Plan, plan_study
+from netgen.pipeline.study.study_reading import committed
 from netgen.system.files import write_all
 
 FOLDER = ROOT / "experiments/miniature"

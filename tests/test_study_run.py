@@ -22,8 +22,8 @@ from support.training import Place, kill, wait_for
 from netgen.caffe.caffemodel import read_weights
 from netgen.commands.cli import main
 from netgen.evaluation.results import read_result
-from netgen.pipeline import begun
-from netgen.pipeline.records import read_results
+from netgen.pipeline.running import begun
+from netgen.pipeline.running.records import read_results
 from netgen.training.run_folder import locked
 
 TWO, FIVE = ("noun", "adj"), ("a", "b", "c", "d", "e")

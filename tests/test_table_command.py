@@ -209,7 +209,7 @@ def test_a_command_that_fails_stops_the_table_and_what_was_done_stays() -> None:
 
 STARTS = """
 import sys
-from netgen.pipeline.launch import start
+from netgen.pipeline.running.launch import start
 running = start(tuple(sys.argv[1:]))
 print(running.pid, flush=True)
 running.wait()

@@ -23,10 +23,10 @@ from netgen.network.build import network_files
 from netgen.network.training_commands import TrainingCommands
 from netgen.network.variants import find
 from netgen.paper import Recipe
-from netgen.pipeline.launch import as_typed
-from netgen.pipeline.study_changes import Changes
-from netgen.pipeline.study_plan import plan_study
-from netgen.pipeline.study_reading import committed
+from netgen.pipeline.study.cells import as_typed
+from netgen.pipeline.study.study_changes import Changes
+from netgen.pipeline.study.study_plan import plan_study
+from netgen.pipeline.study.study_reading import committed
 from netgen.system.files import write_all
 
 TRAINS = re.compile(r"(?:netgen|caffe) train (?:[^`\n;|#>]|\d>)*")

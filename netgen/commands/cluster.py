@@ -12,7 +12,7 @@ from netgen.commands.shared_options import PrintablePath, solver_mode_option
 from netgen.commands.table import networks, table_plan
 
 if TYPE_CHECKING:
-    from netgen.pipeline.jobs import Scheduler
+    from netgen.pipeline.running.jobs import Scheduler
 
 
 @click.command("cluster", short_help="Print jobs that reproduce Table 2 on a cluster.")
@@ -48,7 +48,7 @@ def command(
     Each job is a `netgen table --only NAME`. docs/cluster.md says what it needs and how to run it.
     `netgen study plan --on` prints those of any other study.
     """
-    from netgen.pipeline.jobs import cluster_jobs
+    from netgen.pipeline.running.jobs import cluster_jobs
 
     if slurm == kubernetes:
         raise click.UsageError("choose --slurm or --kubernetes: one of them")

@@ -12,7 +12,7 @@ import click
 from netgen.commands.shared_options import PrintablePath, with_options
 
 if TYPE_CHECKING:
-    from netgen.pipeline.jobs import JobSettings, Scheduler
+    from netgen.pipeline.running.jobs import JobSettings, Scheduler
 
 # Options that only one of the schedulers knows.
 ONLY: dict[str, Scheduler] = {
@@ -107,7 +107,7 @@ def job_settings(
     click.UsageError
         An option is for the other scheduler, or the folder is relative.
     """
-    from netgen.pipeline.jobs import JobSettings
+    from netgen.pipeline.running.jobs import JobSettings
 
     folder: Path = jobs["folder"]
     context = click.get_current_context()

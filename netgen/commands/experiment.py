@@ -81,9 +81,9 @@ def miniature(
     This is the committed study experiments/miniature/study.toml: `netgen study plan` prints its
     commands.
     """
-    from netgen.pipeline.study_changes import Changes
-    from netgen.pipeline.study_plan import plan_study
-    from netgen.pipeline.study_reading import committed
+    from netgen.pipeline.study.study_changes import Changes
+    from netgen.pipeline.study.study_plan import plan_study
+    from netgen.pipeline.study.study_reading import committed
 
     changes = Changes(seeds=seeds, iterations=iterations, work=work, data=data)
     plan = plan_study(committed("miniature"), changes)

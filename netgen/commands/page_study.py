@@ -44,12 +44,12 @@ def study(
     databases nor trainings are needed. --seeds and --iterations are for results that were made with
     them.
     """
-    from netgen.pipeline.records import RESULTS
-    from netgen.pipeline.results_of import read_results_of
-    from netgen.pipeline.study_changes import Changes
-    from netgen.pipeline.study_plan import plan_study
-    from netgen.pipeline.study_shown import page_of
-    from netgen.pipeline.study_told import told
+    from netgen.pipeline.reporting.study_shown import page_of
+    from netgen.pipeline.reporting.study_told import told
+    from netgen.pipeline.running.records import RESULTS
+    from netgen.pipeline.running.results_of import read_results_of
+    from netgen.pipeline.study.study_changes import Changes
+    from netgen.pipeline.study.study_plan import plan_study
 
     file = path / STUDY_FILE if path.is_dir() else path
     plan = plan_study(file, Changes(seeds, iterations))

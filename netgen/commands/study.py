@@ -15,8 +15,8 @@ from netgen.commands.cluster_options import job_options, job_settings
 from netgen.commands.shared_options import PrintablePath, jobs_option, print_table, with_options
 
 if TYPE_CHECKING:
-    from netgen.pipeline.cells import Cell
-    from netgen.pipeline.study_plan import Plan
+    from netgen.pipeline.study.cells import Cell
+    from netgen.pipeline.study.study_plan import Plan
 
 POLL = 2  # seconds between two looks at what a cell depends on
 
@@ -91,8 +91,8 @@ def planned(
     solver_mode: str | None = None,
 ) -> Plan:
     """Return the plan that the options ask for."""
-    from netgen.pipeline.study_changes import Changes
-    from netgen.pipeline.study_plan import plan_study
+    from netgen.pipeline.study.study_changes import Changes
+    from netgen.pipeline.study.study_plan import plan_study
 
     if solver_mode == "cpu" and gpu is not None:
         raise click.UsageError("--solver-mode cpu trains without a GPU: omit it, or --gpu")
@@ -149,15 +149,15 @@ def plan_command(
 
 def lines_of(cell: Cell) -> list[str]:
     """Return a cell's commands as typed, each that is done marked so."""
-    from netgen.pipeline.launch import as_typed
+    from netgen.pipeline.study.cells import as_typed
 
     left = cell.left
     return [f"{'' if step in left else '# done: '}{as_typed(step.words)}" for step in cell.steps]
 
 
 def _as_data(plan: Plan, cell: Cell) -> dict[str, object]:
-    from netgen.pipeline.launch import as_typed
-    from netgen.pipeline.study_run import state_of
+    from netgen.pipeline.running.study_run import state_of
+    from netgen.pipeline.study.cells import as_typed
 
     return {
         "cell": cell.name,
@@ -170,7 +170,7 @@ def _as_data(plan: Plan, cell: Cell) -> dict[str, object]:
 def _print_jobs(
     plan: Plan, cells: list[Cell], file: Path, jobs: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    from netgen.pipeline.jobs import cluster_jobs
+    from netgen.pipeline.running.jobs import cluster_jobs
 
     wait = ("--wait", "600") if jobs["scheduler"] == "kubernetes" else ()
     command = ("netgen", "study", "run", file.as_posix(), "--alone", *wait, "--only")
@@ -254,8 +254,8 @@ def run_and_report(
 ) -> None:
     """Make cells; then print those that were named, or the choice, or write the report."""
     from netgen.commands.study_running import print_cells, print_choice, run_request, write
-    from netgen.pipeline.records import RESULTS
-    from netgen.pipeline.study_run import Request
+    from netgen.pipeline.running.records import RESULTS
+    from netgen.pipeline.running.study_run import Request
 
     run_request(Request(plan, cells, jobs, resume), again)
     if names:
@@ -269,8 +269,8 @@ def run_and_report(
 def run_alone(plan: Plan, cells: list[Cell], wait: int) -> None:
     """Make cells and nothing else, as a scheduler's job does."""
     from netgen.commands.study_running import run_request
-    from netgen.pipeline.jobs import NOT_YET
-    from netgen.pipeline.study_run import Request
+    from netgen.pipeline.running.jobs import NOT_YET
+    from netgen.pipeline.running.study_run import Request
 
     names = {cell.name for cell in cells}
     deadline = time.monotonic() + wait
@@ -290,7 +290,7 @@ def run_alone(plan: Plan, cells: list[Cell], wait: int) -> None:
 @change_options
 def status_command(file: Path, names: tuple[str, ...], choose: bool, **options: Any) -> None:
     """Show how far each cell of a study is: done, at an iteration, failed, waiting for others."""
-    from netgen.pipeline.study_run import state_of
+    from netgen.pipeline.running.study_run import state_of
 
     plan = planned(file, **options)
     wanted = chosen(plan, names, choose)

@@ -17,11 +17,11 @@ from netgen.system.text import escaped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netgen.pipeline.cells import Cell
-    from netgen.pipeline.records import CellRecord
-    from netgen.pipeline.runner import Progress
-    from netgen.pipeline.study_plan import Plan
-    from netgen.pipeline.study_run import Request
+    from netgen.pipeline.running.records import CellRecord
+    from netgen.pipeline.running.runner import Progress
+    from netgen.pipeline.running.study_run import Request
+    from netgen.pipeline.study.cells import Cell
+    from netgen.pipeline.study.study_plan import Plan
 
 
 def run_request(request: Request, again: str) -> None:
@@ -29,7 +29,7 @@ def run_request(request: Request, again: str) -> None:
 
     `again` says what goes on from there.
     """
-    from netgen.pipeline.study_run import make
+    from netgen.pipeline.running.study_run import make
 
     with _interruptible(again), _shown(request) as report:
         progress = make(request, report)
@@ -42,8 +42,8 @@ def run_request(request: Request, again: str) -> None:
 
 def print_cells(plan: Plan, cells: Sequence[Cell], committed: Path) -> None:
     """Print cells that are made, and whether the report has the same counts."""
-    from netgen.pipeline.collecting import recorded
-    from netgen.pipeline.records import read_results
+    from netgen.pipeline.running.collecting import recorded
+    from netgen.pipeline.running.records import read_results
 
     known = {}
     if committed.exists():
@@ -63,8 +63,8 @@ def print_cells(plan: Plan, cells: Sequence[Cell], committed: Path) -> None:
 
 def print_choice(plan: Plan) -> None:
     """Print the accuracies of each trial, and which is best, if all are made."""
-    from netgen.pipeline.collecting import recorded
-    from netgen.pipeline.records import best, means
+    from netgen.pipeline.running.collecting import recorded
+    from netgen.pipeline.running.records import best, means
 
     choose = plan.study.choose
     cells = [found for cell in plan.trials if (found := recorded(plan, cell))]
@@ -82,11 +82,11 @@ def print_choice(plan: Plan) -> None:
 
 def write(plan: Plan, out: Path, changes: str = "", also: Sequence[Path] = ()) -> None:
     """Write the report of what is made, here and by the results `also`, into `out`."""
-    from netgen.pipeline.collecting import collect
-    from netgen.pipeline.elsewhere import with_elsewhere
-    from netgen.pipeline.records import RESULTS, read_results
-    from netgen.pipeline.study_report import write_report
-    from netgen.pipeline.study_run import clock_of
+    from netgen.pipeline.reporting.study_report import write_report
+    from netgen.pipeline.running.collecting import collect
+    from netgen.pipeline.running.elsewhere import with_elsewhere
+    from netgen.pipeline.running.records import RESULTS, read_results
+    from netgen.pipeline.running.study_run import clock_of
 
     before = out / RESULTS
     known = read_results(before) if before.exists() else None
@@ -196,7 +196,7 @@ class _Work:
 
 def _scores(plan: Plan, cell: Cell) -> str:
     """Return the accuracies of a cell that is made, for its line."""
-    from netgen.pipeline.collecting import recorded
+    from netgen.pipeline.running.collecting import recorded
 
     found = recorded(plan, cell) if cell.trained else None
     if found is None:

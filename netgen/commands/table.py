@@ -12,8 +12,8 @@ import click
 from netgen.commands.shared_options import solver_mode_option, table_console
 
 if TYPE_CHECKING:
-    from netgen.pipeline.cells import Cell
-    from netgen.pipeline.study_plan import Plan
+    from netgen.pipeline.study.cells import Cell
+    from netgen.pipeline.study.study_plan import Plan
 
 HEADINGS = (
     *("network", "task", "#Params", "ours", "top-1", "ours", "top-5", "ours"),
@@ -87,9 +87,9 @@ def table_plan(
     weights: Path, classes: Path | None = None, gpu: int | None = None, solver_mode: str = "gpu"
 ) -> Plan:
     """Return the plan of Table 2."""
-    from netgen.pipeline.study_changes import Changes
-    from netgen.pipeline.study_plan import plan_study
-    from netgen.pipeline.study_reading import committed
+    from netgen.pipeline.study.study_changes import Changes
+    from netgen.pipeline.study.study_plan import plan_study
+    from netgen.pipeline.study.study_reading import committed
 
     if solver_mode == "cpu" and gpu is not None:
         raise click.UsageError("--solver-mode cpu trains without a GPU: omit it, or --gpu")
@@ -109,7 +109,7 @@ def networks(plan: Plan, names: Sequence[str]) -> list[Cell]:
 
 
 def _steps(cells: Sequence[Cell]) -> list[dict[str, object]]:
-    from netgen.pipeline.launch import as_typed
+    from netgen.pipeline.study.cells import as_typed
 
     return [
         {"variant": cell.name, "command": as_typed(step.words), "done": step not in cell.left}
@@ -121,7 +121,7 @@ def _steps(cells: Sequence[Cell]) -> list[dict[str, object]]:
 def _run(plan: Plan, cells: Sequence[Cell]) -> None:
     """Run what is left to do, network by network, with its output."""
     from netgen.commands.study_running import run_request
-    from netgen.pipeline.study_run import Request
+    from netgen.pipeline.running.study_run import Request
 
     run_request(Request(plan, cells, shown=True), "the same `netgen table` resumes from here")
 

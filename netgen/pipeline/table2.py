@@ -15,8 +15,8 @@ from netgen.network.dataset import MTVSO
 from netgen.network.variants import find
 from netgen.paper import TABLE_2, Accuracies, Recipe
 from netgen.paper.implied import chance
-from netgen.pipeline.collecting import evaluated
-from netgen.pipeline.study_plan import Plan
+from netgen.pipeline.running.collecting import evaluated
+from netgen.pipeline.study.study_plan import Plan
 from netgen.system.text import gib
 
 # The dataset as `netgen data mtvso` wrote it: with the class names, and with as many images as were

@@ -18,7 +18,7 @@ from support.made_up import made_up, papers, planned
 from support.pytorch import torch_or_skip
 from support.trained_network import Trained
 
-from netgen.pipeline.records import write_results
+from netgen.pipeline.running.records import write_results
 
 RUN, RESULT, IMAGES = "runs/xs", "results/xs.json", "results/xs.images.jsonl"
 MODEL = "models/xs/snapshots/xs_iter_60.caffemodel"

@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 
 from netgen.evaluation.results import SumScale
-from netgen.pipeline.cells import Trained
-from netgen.pipeline.records import (
+from netgen.pipeline.running.records import (
     VERSION,
     CellRecord,
     Correct,
@@ -18,7 +17,8 @@ from netgen.pipeline.records import (
     Snapshot,
     StudyResults,
 )
-from netgen.pipeline.study_plan import Plan, plan_study
+from netgen.pipeline.study.cells import Trained
+from netgen.pipeline.study.study_plan import Plan, plan_study
 from support.studies import IMAGES
 
 # Twelve places, two sentences, three seeds.

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from netgen.paper import TASKS
-from netgen.pipeline.records import (
+from netgen.pipeline.running.records import (
     VERSION,
     CellRecord,
     Correct,
@@ -19,8 +19,8 @@ from netgen.pipeline.records import (
     DatasetFacts,
     StudyResults,
 )
-from netgen.pipeline.study_plan import Plan, plan_study
-from netgen.pipeline.study_reading import committed
+from netgen.pipeline.study.study_plan import Plan, plan_study
+from netgen.pipeline.study.study_reading import committed
 from support.data import succeed
 
 IMAGES = 100_000

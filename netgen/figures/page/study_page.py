@@ -1,7 +1,7 @@
 """The page of a study: its answer, each sentence with its contrasts, the map, and the tables.
 
-What is on it comes as plain data, texts included: `netgen.pipeline.study_shown` has them from what
-the report tells.
+What is on it comes as plain data, texts included: `netgen.pipeline.reporting.study_shown` has them
+from what the report tells.
 """
 
 from __future__ import annotations

@@ -13,10 +13,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 from netgen.paper.claims import CLAIMS
-from netgen.pipeline.records import StudyResults
-from netgen.pipeline.seen import Number, OneSeed, Seen, Setting, less, seen_at, settings_of
-from netgen.pipeline.statistics import CONFIDENCE, Mean, mean
-from netgen.pipeline.study_file import (
+from netgen.pipeline.reporting.seen import (
+    Number,
+    OneSeed,
+    Seen,
+    Setting,
+    less,
+    seen_at,
+    settings_of,
+)
+from netgen.pipeline.reporting.statistics import CONFIDENCE, Mean, mean
+from netgen.pipeline.running.records import StudyResults
+from netgen.pipeline.study.study_file import (
     AnySentence,
     Difference,
     LargestGain,

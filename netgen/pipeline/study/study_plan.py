@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from netgen.pipeline.cell_steps import Device
-from netgen.pipeline.cells import Cell
-from netgen.pipeline.planner import cells_of
-from netgen.pipeline.study_changes import Changes, changed
-from netgen.pipeline.study_file import Study
-from netgen.pipeline.study_reading import read_study
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.study.cell_steps import Device
+from netgen.pipeline.study.cells import Cell
+from netgen.pipeline.study.planner import cells_of
+from netgen.pipeline.study.study_changes import Changes, changed
+from netgen.pipeline.study.study_file import Study
+from netgen.pipeline.study.study_reading import read_study
+from netgen.pipeline.study.study_settings import StudyError
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netgen.pipeline.inside import longest_axis
-from netgen.pipeline.seen import Setting, name_of, settings_of
-from netgen.pipeline.sentences import Findings
-from netgen.pipeline.study_file import AnySentence, Study
+from netgen.pipeline.reporting.inside import longest_axis
+from netgen.pipeline.reporting.seen import Setting, name_of, settings_of
+from netgen.pipeline.reporting.sentences import Findings
+from netgen.pipeline.study.study_file import AnySentence, Study
 
 if TYPE_CHECKING:
     from netgen.figures.verdict_map import VerdictMap

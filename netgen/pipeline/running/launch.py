@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 from typing import Any
 
-Words = tuple[str, ...]  # a command of netgen, without `netgen`
-
-
-def as_typed(words: Words) -> str:
-    """Return a command as a user types it."""
-    return shlex.join(("netgen", *words))
+from netgen.pipeline.study.cells import Words
 
 
 def start(words: Words, **options: Any) -> subprocess.Popen[bytes]:

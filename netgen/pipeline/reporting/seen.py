@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from netgen.pipeline.records import CellRecord, StudyResults
-from netgen.pipeline.statistics import Mean, mean
-from netgen.pipeline.study_file import Study, groups_of, title_of
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.reporting.statistics import Mean, mean
+from netgen.pipeline.running.records import CellRecord, StudyResults
+from netgen.pipeline.study.study_file import Study, groups_of, title_of
+from netgen.pipeline.study.study_settings import StudyError
 
 OneSeed = Mapping[str, CellRecord]  # the cells of one seed, by network
 Number = Callable[[OneSeed], float]

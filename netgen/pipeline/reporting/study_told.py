@@ -9,13 +9,13 @@ from pathlib import Path
 
 from netgen.figures.page.text_table import Table
 from netgen.paper.implied import chance
-from netgen.pipeline.answer import CORRECTIONS, Answer, answer
-from netgen.pipeline.inside import sum_rows
-from netgen.pipeline.records import DatasetFacts, StudyResults, best, means
-from netgen.pipeline.sentences import Findings, findings
-from netgen.pipeline.study_file import Study
-from netgen.pipeline.study_places import Place, columns_of, place_of
-from netgen.pipeline.study_tables import Costs, sums, tables_of, trials
+from netgen.pipeline.reporting.answer import CORRECTIONS, Answer, answer
+from netgen.pipeline.reporting.inside import sum_rows
+from netgen.pipeline.reporting.sentences import Findings, findings
+from netgen.pipeline.reporting.study_places import Place, columns_of, place_of
+from netgen.pipeline.reporting.study_tables import Costs, sums, tables_of, trials
+from netgen.pipeline.running.records import DatasetFacts, StudyResults, best, means
+from netgen.pipeline.study.study_file import Study
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from netgen.pipeline.records import CellRecord, StudyResults, read_results
-from netgen.pipeline.study_plan import Plan
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.running.records import CellRecord, StudyResults, read_results
+from netgen.pipeline.study.study_plan import Plan
+from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.text import listed
 
 

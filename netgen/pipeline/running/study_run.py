@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from netgen.pipeline.begun import check_ready, holding, is_begun, note_begun
-from netgen.pipeline.cells import Cell
-from netgen.pipeline.collecting import record
-from netgen.pipeline.runner import Progress, Runner, failure_file, run
-from netgen.pipeline.study_plan import Plan
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.running.begun import check_ready, holding, is_begun, note_begun
+from netgen.pipeline.running.collecting import record
+from netgen.pipeline.running.runner import Progress, Runner, failure_file, run
+from netgen.pipeline.study.cells import Cell
+from netgen.pipeline.study.study_plan import Plan
+from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 
 SAVE_INTERVAL = 10  # seconds between two writes of the time so far

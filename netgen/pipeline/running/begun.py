@@ -15,10 +15,10 @@ from netgen.network.build import BuildSpec, network_files
 from netgen.network.dataset import read_dataset
 from netgen.network.residual import RESNET50, Stem, requested_backbone
 from netgen.network.variants import find, go_beyond, read_as
-from netgen.pipeline.cell_steps import recipe_of
-from netgen.pipeline.cells import Cell, Trained
-from netgen.pipeline.study_plan import Plan
-from netgen.pipeline.study_settings import StudyError, differing
+from netgen.pipeline.study.cell_steps import recipe_of
+from netgen.pipeline.study.cells import Cell, Trained
+from netgen.pipeline.study.study_plan import Plan
+from netgen.pipeline.study.study_settings import StudyError, differing
 from netgen.system.files import digest, write_all
 from netgen.system.json_files import JsonError, read_json
 from netgen.system.text import listed

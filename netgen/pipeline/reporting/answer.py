@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netgen.pipeline.inside import MOST_PLACES, longest_axis
-from netgen.pipeline.seen import Setting, name_of
-from netgen.pipeline.sentences import Findings, SentenceFinding, SentenceVerdict
-from netgen.pipeline.study_file import Difference, Study
+from netgen.pipeline.reporting.inside import MOST_PLACES, longest_axis
+from netgen.pipeline.reporting.seen import Setting, name_of
+from netgen.pipeline.reporting.sentences import Findings, SentenceFinding, SentenceVerdict
+from netgen.pipeline.study.study_file import Difference, Study
 
 SEEN, NOT_SEEN, UNDECIDED = SentenceVerdict
 HALF_A_POINT = 0.5  # percentage points: the paper's X_S was 0.1 to 2.2 above X_0

@@ -6,8 +6,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from netgen.paper.claims import CLAIMS
-from netgen.pipeline.study_file import AnySentence, Choice, Study, groups_of, seeds_of
-from netgen.pipeline.study_settings import FILLERS, NAME_IN_WORDS, PUBLISHED, Settings, StudyError
+from netgen.pipeline.study.study_file import AnySentence, Choice, Study, groups_of, seeds_of
+from netgen.pipeline.study.study_settings import (
+    FILLERS,
+    NAME_IN_WORDS,
+    PUBLISHED,
+    Settings,
+    StudyError,
+)
 from netgen.system.toml_schema import Place, SchemaError, place_in, read_toml
 
 Mistake = tuple[Place, str]
@@ -18,7 +24,7 @@ def committed(name: str) -> Path:
 
     It is inside the package when netgen is installed, and beside it in a checkout.
     """
-    package = Path(__file__).parent.parent
+    package = Path(__file__).parent.parent.parent
     installed = package / "experiments"
     folder = installed if installed.is_dir() else package.parent / "experiments"
     return folder / name / "study.toml"

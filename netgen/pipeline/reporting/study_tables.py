@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from netgen.figures.page.text_table import Column, Table
-from netgen.pipeline.inside import SumRow
-from netgen.pipeline.records import CellRecord
-from netgen.pipeline.sentences import NetworkComparison
-from netgen.pipeline.statistics import Mean
-from netgen.pipeline.study_places import Place, ReportDifference, ReportRow
+from netgen.pipeline.reporting.inside import SumRow
+from netgen.pipeline.reporting.sentences import NetworkComparison
+from netgen.pipeline.reporting.statistics import Mean
+from netgen.pipeline.reporting.study_places import Place, ReportDifference, ReportRow
+from netgen.pipeline.running.records import CellRecord
 
 Costs = tuple[int, int]  # parameters, multiply-adds
 COSTS = (Column("parameters", True), Column("multiply-adds, millions", True))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from netgen.pipeline.cells import Trained
-from netgen.pipeline.records import CellRecord, StudyResults, in_order, read_results
-from netgen.pipeline.study_plan import Plan
-from netgen.pipeline.study_settings import StudyError, differing
+from netgen.pipeline.running.records import CellRecord, StudyResults, in_order, read_results
+from netgen.pipeline.study.cells import Trained
+from netgen.pipeline.study.study_plan import Plan
+from netgen.pipeline.study.study_settings import StudyError, differing
 
 
 def with_elsewhere(plan: Plan, results: StudyResults, files: Iterable[Path]) -> StudyResults:

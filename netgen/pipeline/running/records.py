@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from netgen.evaluation.results import Count, SumScale
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 from netgen.system.json_files import JsonError, OtherVersionError, read_json
 
@@ -55,7 +55,7 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     name, network, variant, seed, labels, trial, settings
-        Which cell: see `netgen.pipeline.cells.Trained`.
+        Which cell: see `netgen.pipeline.study.cells.Trained`.
     tasks
         Task -> correctly classified test images.
     curves

@@ -13,9 +13,8 @@ from pathlib import Path
 from netgen.network.options import Branch
 from netgen.network.variants import NETWORKS, NetworkRow
 from netgen.paper import Recipe
-from netgen.pipeline.cells import CellFiles, Step, Trained
-from netgen.pipeline.launch import Words
-from netgen.pipeline.study_settings import FILLERS, PUBLISHED, Settings, StudyError
+from netgen.pipeline.study.cells import CellFiles, Step, Trained, Words
+from netgen.pipeline.study.study_settings import FILLERS, PUBLISHED, Settings, StudyError
 
 # Settings that `netgen build` has options of the same name for.
 BUILD_OPTIONS = (

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from netgen.pipeline.cell_steps import Device, data_step, network_steps, row_of, start_of
-from netgen.pipeline.cells import Cell, CellFiles, Trained
-from netgen.pipeline.study_file import Network, Study, StudyDataset, seeds_of
-from netgen.pipeline.study_settings import PUBLISHED, Settings, StudyError
+from netgen.pipeline.study.cell_steps import Device, data_step, network_steps, row_of, start_of
+from netgen.pipeline.study.cells import Cell, CellFiles, Trained
+from netgen.pipeline.study.study_file import Network, Study, StudyDataset, seeds_of
+from netgen.pipeline.study.study_settings import PUBLISHED, Settings, StudyError
 
 
 def cells_of(study: Study, work: Path, device: Device) -> dict[str, Cell]:

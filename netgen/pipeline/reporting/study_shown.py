@@ -15,13 +15,13 @@ from netgen.figures.page.study_page import (
     study_page,
 )
 from netgen.figures.page.study_page import Place as PagedPlace
-from netgen.pipeline.inside import MOST_PLACES, courses, learning_curves
-from netgen.pipeline.records import CellRecord
-from netgen.pipeline.seen import Setting, curve_cells, name_of, seen_at
-from netgen.pipeline.sentences import Contrast, SentenceFinding
-from netgen.pipeline.study_map import grid_of, map_of, short
-from netgen.pipeline.study_places import Place
-from netgen.pipeline.study_told import Told
+from netgen.pipeline.reporting.inside import MOST_PLACES, courses, learning_curves
+from netgen.pipeline.reporting.seen import Setting, curve_cells, name_of, seen_at
+from netgen.pipeline.reporting.sentences import Contrast, SentenceFinding
+from netgen.pipeline.reporting.study_map import grid_of, map_of, short
+from netgen.pipeline.reporting.study_places import Place
+from netgen.pipeline.reporting.study_told import Told
+from netgen.pipeline.running.records import CellRecord
 
 
 def page_of(told: Told, command: str = "") -> str:

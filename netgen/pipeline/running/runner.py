@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from netgen.pipeline.cells import Cell, Step
-from netgen.pipeline.launch import as_typed, start
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.running.launch import start
+from netgen.pipeline.study.cells import Cell, Step, as_typed
+from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 
 # One thread per process: on networks this small, two threads of OpenBLAS are slower than one, and

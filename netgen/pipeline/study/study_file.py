@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from netgen.pipeline.study_settings import Name, Settings
+from netgen.pipeline.study.study_settings import Name, Settings
 
 Seed = Annotated[int, Meta(gt=0, le=2**31 - 1)]
 Seeds = Annotated[int, Meta(gt=0, le=10_000)] | Annotated[tuple[Seed, ...], Meta(min_length=1)]

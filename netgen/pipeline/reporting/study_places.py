@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netgen.pipeline.answer import HALF_A_POINT
-from netgen.pipeline.records import NEAR, CellRecord, StudyResults
-from netgen.pipeline.seen import Seen, Setting, name_of, seen_at
-from netgen.pipeline.sentences import NetworkComparison, SentenceFinding, comparisons
-from netgen.pipeline.statistics import Mean, mean, seeds_to_decide
-from netgen.pipeline.study_file import Study, groups_of, title_of
+from netgen.pipeline.reporting.answer import HALF_A_POINT
+from netgen.pipeline.reporting.seen import Seen, Setting, name_of, seen_at
+from netgen.pipeline.reporting.sentences import NetworkComparison, SentenceFinding, comparisons
+from netgen.pipeline.reporting.statistics import Mean, mean, seeds_to_decide
+from netgen.pipeline.running.records import NEAR, CellRecord, StudyResults
+from netgen.pipeline.study.study_file import Study, groups_of, title_of
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netgen.network.render import render
-from netgen.pipeline.cells import Cell
-from netgen.pipeline.study_plan import Plan
+from netgen.pipeline.study.cells import Cell
+from netgen.pipeline.study.study_plan import Plan
 
 Scheduler = Literal["slurm", "kubernetes"]
 GRACE = 120  # seconds between a scheduler's SIGTERM and its SIGKILL: a snapshot takes a few

@@ -19,9 +19,8 @@ from netgen.cost.complexity import count
 from netgen.evaluation.results import Result, ResultError, TaskResult, read_result
 from netgen.figures.cross_weights import Curves, NoCrossWeightsError, cross_weights
 from netgen.network.dataset import read_dataset
-from netgen.pipeline.begun import checksums
-from netgen.pipeline.cells import Cell, Trained
-from netgen.pipeline.records import (
+from netgen.pipeline.running.begun import checksums
+from netgen.pipeline.running.records import (
     NEAR,
     VERSION,
     CellRecord,
@@ -32,8 +31,9 @@ from netgen.pipeline.records import (
     StudyResults,
     in_order,
 )
-from netgen.pipeline.study_plan import Plan
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.study.cells import Cell, Trained
+from netgen.pipeline.study.study_plan import Plan
+from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 from netgen.system.json_files import JsonError, read_json
 from netgen.system.machine import commit, machine

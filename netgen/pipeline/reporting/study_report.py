@@ -6,13 +6,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from netgen.network.render import render
-from netgen.pipeline.inside import MOST_PLACES, longest_axis
-from netgen.pipeline.records import RESULTS, StudyResults, write_results
-from netgen.pipeline.study_file import Study
-from netgen.pipeline.study_map import short
-from netgen.pipeline.study_pictures import PICTURES, draw_pictures
-from netgen.pipeline.study_plan import Plan
-from netgen.pipeline.study_told import told
+from netgen.pipeline.reporting.inside import MOST_PLACES, longest_axis
+from netgen.pipeline.reporting.study_map import short
+from netgen.pipeline.reporting.study_pictures import PICTURES, draw_pictures
+from netgen.pipeline.reporting.study_told import told
+from netgen.pipeline.running.records import RESULTS, StudyResults, write_results
+from netgen.pipeline.study.study_file import Study
+from netgen.pipeline.study.study_plan import Plan
 from netgen.system.files import write_all
 
 PAGE = "README.md"

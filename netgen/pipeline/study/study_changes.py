@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from netgen.pipeline.study_file import Study
-from netgen.pipeline.study_settings import StudyError
+from netgen.pipeline.study.study_file import Study
+from netgen.pipeline.study.study_settings import StudyError
 
 
 @dataclass(frozen=True)

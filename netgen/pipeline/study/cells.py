@@ -6,14 +6,21 @@ machines, and resumed.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from netgen.pipeline.launch import Words
-from netgen.pipeline.study_settings import Settings
+from netgen.pipeline.study.study_settings import Settings
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
 from netgen.training.state import COMPLETED
+
+Words = tuple[str, ...]  # a command of netgen, without `netgen`
+
+
+def as_typed(words: Words) -> str:
+    """Return a command as a user types it."""
+    return shlex.join(("netgen", *words))
 
 
 @dataclass(frozen=True)

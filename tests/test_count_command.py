@@ -324,3 +324,12 @@ def test_counting_loads_neither_numpy_nor_rich_nor_lmdb() -> None:
         "print(sorted({'numpy', 'rich', 'lmdb', 'cv2', 'jinja2'} & sys.modules.keys()))"
     )
     assert loaded.strip() == "[]"
+
+
+def test_a_batch_is_told_where_the_size_of_its_images_is_not(tmp_path: Path) -> None:
+    unsized = tmp_path / "unsized.prototxt"
+    unsized.write_text(
+        'name: "unsized" layer { name: "d" type: "HDF5Data" top: "d" '
+        'hdf5_data_param { source: "nowhere" batch_size: 7 } }'
+    )
+    assert run(unsized).output.splitlines()[0] == "unsized, TEST, batch 7"

@@ -97,7 +97,8 @@ class NetCost:
     name, phase
         Of the network.
     batch
-        Images per batch: the first axis of the first blob that a data source makes; 1 without one.
+        Images per batch: the first axis of the first blob that a data source makes; what a data
+        source states where no size is known; 1 without a data source.
     layers
         The costs of the layers that exist in this phase, in order.
     parameters, trainable, multiply_adds
@@ -173,10 +174,10 @@ def count(
     except WiringError as error:
         raise SchemaError(str(error)) from None
     read = {blob for layer in layers if layer.type != "Silence" for blob in layer.bottom}
-    batch = next(filter(None, map(batch_of, layers)), 1)
+    batch = max(1, next(filter(None, map(batch_of, layers)), 1))
     known = Known(inputs or {}, _labels(layers), images_of(layers), read, batch)
     shaped, notices = give_shapes(wired, known)
-    return _cost(net, phase, wired, shaped, [*notices, *unknown_types(layers)])
+    return _cost(net, phase, wired, shaped, batch, [*notices, *unknown_types(layers)])
 
 
 def _labels(layers: Sequence[LayerParameter]) -> dict[str, tuple[int, int, int]]:
@@ -202,6 +203,7 @@ def _cost(
     phase: Phase,
     wired: Sequence[Wired],
     shaped: Sequence[Made | None],
+    stated_batch: int,
     notices: Sequence[str],
 ) -> NetCost:
     """Add up the costs of the layers, whose shapes are known by now."""
@@ -220,7 +222,7 @@ def _cost(
     layers = tuple(map(_layer_cost, wired, shaped, owned, kept, readers))
     parameters = sum(layer.parameters for layer in layers)
     values, gradients = memory.blob_elements(wired)
-    batch = _batch(wired)
+    batch = _batch(wired, stated_batch)
     return NetCost(
         name=net.name,
         phase=phase,
@@ -247,9 +249,10 @@ def _memory(
     return Memory(batch, fixed + (3 * own if training else own), batched, own)
 
 
-def _batch(wired: Sequence[Wired]) -> int:
+def _batch(wired: Sequence[Wired], stated: int) -> int:
+    """Return the first axis of the first blob whose shape is known, otherwise what was stated."""
     tops = (top for layer in wired if not layer.bottoms for top in layer.tops)
-    return next((max(top.shape[0], 1) for top in tops if top.batched and top.shape), 1)
+    return next((max(top.shape[0], 1) for top in tops if top.batched and top.shape), stated)
 
 
 def _readers(wired: Sequence[Wired]) -> list[tuple[str, ...]]:

@@ -92,4 +92,6 @@ def test_pip_install_into_an_empty_environment_gives_a_working_generator(tmp_pat
     assert (tmp_path / "models/xs/train_val.prototxt").read_bytes() == (
         ROOT / "models/xs/train_val.prototxt"
     ).read_bytes()
-    assert run("env/bin/netgen", "--version").stdout.startswith("netgen, version ")
+    version = run("env/bin/netgen", "--version").stdout
+    assert version.startswith("netgen, version ")
+    assert run("env/bin/python", "-m", "netgen", "--version").stdout == version

@@ -107,10 +107,26 @@ def test_networks_are_built_for_the_cpu_where_that_is_asked_for() -> None:
 
 
 def test_what_is_there_is_done() -> None:
-    CliRunner().invoke(main, ["build", "--variant", "xs"])
+    some_pairs()
+    CliRunner().invoke(main, ["build", "--variant", "xs", "--dataset", "data/mtvso/dataset.toml"])
     assert [done for _, done in plan("--only", "xs")] == [True, False, False, False]
     Path("models/xs/initial.caffemodel").touch()
     assert [done for _, done in plan("--only", "xs")] == [True, True, False, False]
+
+
+def test_a_network_for_other_images_is_built_again_unless_its_training_has_begun() -> None:
+    """The committed ones are of no dataset; images that are missing change the mean."""
+    dataset = Path("data/mtvso/dataset.toml")
+    CliRunner().invoke(main, ["build", "--variant", "xs"])
+    assert [done for _, done in plan("--only", "xs")] == [False] * 4
+    data = some_pairs()
+    CliRunner().invoke(main, ["build", "--variant", "xs", "--dataset", str(dataset)])
+    assert plan("--only", "xs")[0][1]
+    darker = replace(data.images, mean=(98.0, 49.0, 104.0))
+    write_dataset(replace(data, images=darker), dataset)
+    assert not plan("--only", "xs")[0][1]
+    journal("xs", {"event": "start", "iteration": 0})
+    assert plan("--only", "xs")[0][1]
 
 
 def test_a_training_that_was_stopped_is_resumed_and_then_evaluated() -> None:

@@ -48,7 +48,13 @@ LEGEND = (
     metavar="FILE",
     help="DeepSentiBank's outputs, one name per line.  [default: deepsentibank.txt in --weights]",
 )
-@click.option("--gpu", type=click.IntRange(0), metavar="N", help="Train and evaluate on this GPU.")
+@click.option(
+    "--gpu",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Train and evaluate on this GPU.  [default: train where the solver says, evaluate on the"
+    " CPU]",
+)
 @solver_mode_option("Where networks train that are not built yet.")
 @click.option("--json", "as_json", is_flag=True, help="Print the commands and the table as JSON.")
 def command(
@@ -63,7 +69,8 @@ def command(
     """Build, initialise, train and evaluate every network of Table 2, and print the table.
 
     Steps that are done are skipped, so the same command resumes what was stopped; a network with
-    a results/NAME.json is complete. Each network takes days on a GPU. This is the committed study
+    a results/NAME.json is complete, and one that was built for other images than data/mtvso, as
+    the committed ones, is built again unless its training has begun. Each network takes days on a GPU. This is the committed study
     experiments/table2/study.toml, one network after the other.
     """
     from netgen.pipeline import table2

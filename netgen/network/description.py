@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from netgen.network.dataset import Dataset, Images, Task, class_names, read_dataset
-from netgen.network.variants import NETWORKS, Variant
+from netgen.network.variants import NETWORKS, Variant, find
 from netgen.system.json_files import JsonError, read_json
 from netgen.system.text import check_name
 
@@ -125,6 +125,29 @@ def description_in(*folders: Path) -> tuple[Path, Description] | None:
                 check_name(name, str(file), DescriptionError)
         return folder, description
     return None
+
+
+def built_for(folder: Path, dataset: Path) -> bool:
+    """Return whether the network in `folder` was built for a dataset.toml, as that is now.
+
+    Where the dataset is not made yet, its name decides. The committed networks are of none.
+
+    Raises
+    ------
+    DescriptionError, DatasetError
+        A file cannot be read.
+    """
+    found = description_in(folder)
+    if found is None or found[1].file != dataset.as_posix():
+        return False
+    if not dataset.exists():
+        return True
+    data, description = read_dataset(dataset), found[1]
+    try:
+        variant = find(description.variant, [task.name for task in data.tasks])
+    except ValueError:  # a network of tasks that the dataset no longer has
+        return False
+    return describe(variant, data, dataset) == description
 
 
 def trained_on(description: Description, databases: Path) -> Description:

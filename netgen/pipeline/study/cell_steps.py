@@ -15,6 +15,7 @@ from netgen.network.variants import NETWORKS, NetworkRow
 from netgen.paper import Recipe
 from netgen.pipeline.study.cells import CellFiles, Step, Trained, Words
 from netgen.pipeline.study.study_settings import FILLERS, PUBLISHED, Settings, StudyError
+from netgen.training.run_folder import RunFolder
 
 # Settings that `netgen build` has options of the same name for.
 BUILD_OPTIONS = (
@@ -73,14 +74,18 @@ def network_steps(
     files, row = cell.files, row_of(cell.variant)
     net = files.model / "deploy.prototxt"
     built = (files.model / "train_val.prototxt", files.solver) if row.is_trained else ()
-    yield Step(tuple(_build(cell, device, fillers)), (net, *built), (cell.dataset,))
+    # Networks may be there that were built for other images, such as the committed ones. What a
+    # training has begun with stays.
+    apart = files.root != Path()
+    images = None if apart or RunFolder(files.run).record.exists() else cell.dataset
+    yield Step(tuple(_build(cell, device, fillers)), (net, *built), (cell.dataset,), of=images)
     tested = ("eval", "--variant", cell.variant, "--dataset", str(cell.dataset), "--net", str(net))
     out = ("--out", str(files.result), *device.words)
     if not row.is_trained:
         yield _published(cell, tested, out, start)
         return
     # Where the commands look by themselves, a name is enough.
-    named = ("--variant", cell.variant) if files.root == Path() else ()
+    named = () if apart else ("--variant", cell.variant)
     weights: Words = ()
     if start is not None:
         source = start.run if isinstance(start, CellFiles) else start

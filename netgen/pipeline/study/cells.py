@@ -10,6 +10,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from netgen.network.description import built_for
 from netgen.pipeline.study.study_settings import Settings
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
@@ -28,13 +29,15 @@ class Step:
     """A command: its words, the files that show that it is done, and those that it needs.
 
     `run` is the folder of a training, which is done when its journal says so, and is resumed when
-    it has begun.
+    it has begun. `of` is the dataset.toml for which a network has to be built: one that is there
+    and was built for another is not done.
     """
 
     first_words: Words
     makes: tuple[Path, ...]
     needs: tuple[Path, ...] = ()
     run: Path | None = None
+    of: Path | None = None
 
     @property
     def words(self) -> Words:
@@ -48,7 +51,8 @@ class Step:
         """Whether it is done."""
         if self.run:
             return _is_trained(self.run)
-        return all(file.exists() for file in self.makes)
+        there = all(file.exists() for file in self.makes)
+        return there and (self.of is None or built_for(self.makes[0].parent, self.of))
 
 
 @dataclass(frozen=True)

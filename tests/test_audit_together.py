@@ -71,6 +71,22 @@ def test_a_deploy_network_agrees_too(files: dict[str, Any], trained: Trained) ->
     assert "its layers with weights are those of" in agreed(found)
 
 
+@pytest.mark.parametrize("beside", ["data", "log", None])
+def test_a_net_whose_databases_are_elsewhere_takes_the_size_of_its_images_from_other_files(
+    files: dict[str, Any], beside: str | None
+) -> None:
+    text = files["net"].read_text()
+    files["net"].write_text(re.sub(r'source: "[^"]*', 'source: "elsewhere', text))
+    given = {kind: files[kind] for kind in ("net", "weights", beside) if kind}
+    found = [f for f in inspect(**given) if f.where.startswith(f"{files['weights']}: ")]
+    of_net = [f for f in found if f.where.endswith(str(files["net"]))]
+    assert not contradictions(of_net), shown(of_net)
+    if beside:
+        assert "the layers with weights are those of this net" in agreed(of_net)
+    else:
+        assert "depends on the size of the images" in of_net[0].what
+
+
 def rewrite(pattern: str, new: str) -> Change:
     def change(path: Path) -> None:
         text = path.read_text(encoding="utf-8")

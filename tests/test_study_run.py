@@ -333,6 +333,21 @@ def test_results_that_cannot_be_of_the_same_study_are_not_added(
     assert refusal(cells=1).count("Error:") == 1
 
 
+def test_a_readme_of_ones_own_is_not_replaced_by_the_report(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.folder)
+    mine = tmp_path / "README.md"
+    mine.write_text("mine")
+    words = ("two/study.toml", "--work", str(tmp_path / "new"), "--out", str(tmp_path))
+    assert "not a report of a study" in refused(*words)
+    assert not (tmp_path / "new").exists()
+    done = place.netgen("study", "report", "two/study.toml", "--out", str(tmp_path))
+    assert done.returncode == 1, done.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
+    assert mine.read_text() == "mine"
+
+
 def test_a_second_runner_of_the_same_cells_is_refused(place: Place, tmp_path: Path) -> None:
     words = ("study", "run", "two/study.toml", "--only", "trunk-7", "--work", str(tmp_path))
     (tmp_path / "locks").mkdir()

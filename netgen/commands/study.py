@@ -254,13 +254,17 @@ def run_and_report(
 ) -> None:
     """Make cells; then print those that were named, or the choice, or write the report."""
     from netgen.commands.study_running import print_cells, print_choice, run_request, write
+    from netgen.pipeline.reporting.study_report import check_place
     from netgen.pipeline.running.records import RESULTS
     from netgen.pipeline.running.study_run import Request
 
+    chooses = choose or plan.wanted == plan.trials
+    if not (names or chooses):  # before hours of training
+        check_place(out)
     run_request(Request(plan, cells, jobs, resume), again)
     if names:
         print_cells(plan, cells, out / RESULTS)
-    elif choose or plan.wanted == plan.trials:
+    elif chooses:
         print_choice(plan)
     else:
         write(plan, out, changes)
@@ -317,7 +321,10 @@ def status_command(file: Path, names: tuple[str, ...], choose: bool, **options: 
     " machine; repeatable.",
 )
 def report_command(file: Path, out: Path | None, also: tuple[Path, ...], **options: Any) -> None:
-    """Write README.md, results.json and pictures of what is done of a study."""
+    """Write README.md, results.json and pictures of what is done of a study.
+
+    A README.md without a results.json beside it is yours, and is not replaced.
+    """
     from netgen.commands.study_running import write
 
     write(planned(file, **options), out or file.parent, words_of(**options), also)

@@ -70,8 +70,8 @@ def command(
 
     Steps that are done are skipped, so the same command resumes what was stopped; a network with
     a results/NAME.json is complete, and one that was built for other images than data/mtvso, as
-    the committed ones, is built again unless its training has begun. Each network takes days on a GPU. This is the committed study
-    experiments/table2/study.toml, one network after the other.
+    the committed ones, is built again unless its training has begun. Each network takes days on a
+    GPU. This is the committed study experiments/table2/study.toml, one network after the other.
     """
     from netgen.pipeline import table2
 

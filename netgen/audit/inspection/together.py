@@ -16,6 +16,7 @@ from netgen.audit.finding import Rule
 from netgen.audit.inspection import databases_together
 from netgen.audit.inspection.inspect_log import InspectedLog
 from netgen.audit.inspection.inspect_solver import NO_EFFECT
+from netgen.audit.inspection.learned_layers import PHASES, learned_layers
 from netgen.audit.inspection.log_runs import Run
 from netgen.audit.inspection.same_nets import (
     LEARNS,
@@ -37,12 +38,11 @@ from netgen.audit.inspection.solver_nets import SolverNets
 from netgen.audit.inspection.told_layers import unlike
 from netgen.caffe.caffe_pb2 import NetParameter, SolverParameter
 from netgen.caffe.caffemodel import published_by_he, read_weights, sha1
-from netgen.caffe.caffemodel_check import Shapes, compare, shapes_of
-from netgen.caffe.schema import Phase, SchemaError
-from netgen.cost.complexity import count
-from netgen.system.text import listed, value_text
+from netgen.caffe.caffemodel_check import compare, shapes_of
+from netgen.caffe.schema import Phase
+from netgen.cost.layers.sources import PAPERS_IMAGE
+from netgen.system.text import listed, shape_text, value_text
 
-PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")
 SNAPSHOT = re.compile(r"(?P<prefix>.*)_iter_(?P<iteration>\d{1,10})\.caffemodel(\.h5)?$")
 # Two solvers may differ in these and be one: paths, what tests do, and how the rates are spelled.
 NOT_COMPARED = {
@@ -99,7 +99,7 @@ def _weights(given: Given, file: str) -> Iterator[Finding]:
         yield Finding(file, what, Verdict.NOT_CHECKABLE, Rule.ITSELF)
         return
     if given.net:
-        for what, verdict in _of_net(file, given.net):
+        for what, verdict in _of_net(file, given):
             yield Finding(f"{file}: {given.net.file}", what, verdict, Rule.ITSELF)
     if given.solver:
         named = _of_solver(file, given.solver.solver)
@@ -108,35 +108,31 @@ def _weights(given: Given, file: str) -> Iterator[Finding]:
         yield Finding(f"{file}: {given.log.file}", *_of_run(file, given.log), Rule.ITSELF)
 
 
-def _of_net(file: str, given: GivenNet) -> Iterator[tuple[str, Verdict]]:
+def _of_net(file: str, given: Given) -> Iterator[tuple[str, Verdict]]:
     """Judge whether the weights are those of the net that was given."""
-    wanted, trains = _learned(given.net), batch_in(built(given.net, "TRAIN")) is not None
-    if not wanted:
+    net = given.net.net if given.net else NetParameter()
+    wanted, trains = learned_layers(net, given.data, given.log), batch_in(built(net, "TRAIN"))
+    if not wanted.shapes:
         yield "its layers with weights could not be counted", Verdict.NOT_CHECKABLE
         return
-    found = compare(shapes_of(read_weights(file)), wanted)
-    missing = [*found.missing, *found.shapes]
+    found = compare(shapes_of(read_weights(file)), wanted.shapes)
+    unsure = [name for name in found.shapes if name in wanted.assumed]
+    missing = [*found.missing, *(name for name in found.shapes if name not in unsure)]
+    if unsure:
+        size = shape_text(PAPERS_IMAGE)
+        what = f"the shape of {listed(unsure)} depends on the size of the images, which neither the"
+        what += f" net nor another file tells, and is not that for {size}: give the databases"
+        yield f"{what} (--data) or the log, too", Verdict.NOT_CHECKABLE
     if missing:
         what = f"not the weights of this net: {listed(missing)} are missing or of another shape"
         yield what, Verdict.DIFFERS
-    if found.extra and (trains or missing):
+    if found.extra and (trains is not None or missing):
         yield f"layers that this net does not have: {listed(found.extra)}", Verdict.DIFFERS
     elif found.extra:
         what = f"layers that this net does not have, as for training only: {listed(found.extra)}"
         yield what, Verdict.NOT_CHECKABLE
-    elif not missing:
+    elif not missing and not unsure:
         yield "the layers with weights are those of this net", Verdict.SAME
-
-
-def _learned(net: NetParameter) -> Shapes:
-    """Return the layers of a net that have weights; none where they cannot all be counted."""
-    fed = [phase for phase in PHASES if batch_in(built(net, phase)) is not None]
-    try:
-        layers = count(net, fed[0] if fed else "TEST").layers
-    except SchemaError:
-        return {}
-    known = all(layer.known for layer in layers)
-    return {layer.name: layer.blobs for layer in layers if layer.blobs} if known else {}
 
 
 def _of_solver(file: str, solver: SolverParameter) -> tuple[str, Verdict]:

@@ -13,9 +13,26 @@ from netgen.pipeline.reporting.study_told import told
 from netgen.pipeline.running.records import RESULTS, StudyResults, write_results
 from netgen.pipeline.study.study_file import Study
 from netgen.pipeline.study.study_plan import Plan
+from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 
 PAGE = "README.md"
+
+
+def check_place(out: Path) -> None:
+    """See that a report may be written into `out`.
+
+    Raises
+    ------
+    StudyError
+        Its README.md is somebody else's: no results lie beside it.
+    """
+    page = out / PAGE
+    if page.exists() and not (out / RESULTS).exists():
+        raise StudyError(
+            f"{page}: not a report of a study, as no {RESULTS} is beside it, and the report would"
+            " replace it: name another folder (--out), or move it"
+        )
 
 
 def write_report(plan: Plan, results: StudyResults, out: Path, changes: str = "") -> list[Path]:
@@ -26,8 +43,9 @@ def write_report(plan: Plan, results: StudyResults, out: Path, changes: str = ""
     Raises
     ------
     ValueError, OSError
-        A file of the study is missing or damaged, or a file cannot be written.
+        A file of the study is missing or damaged, or a file cannot be written; as `check_place`.
     """
+    check_place(out)
     pictures = draw_pictures(plan, results, out)
     file = out / RESULTS
     write_results(results, file)

@@ -268,3 +268,8 @@ def test_what_does_not_go_together_is_refused(arguments: tuple[str, ...], messag
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
+
+
+def test_the_columns_of_an_inspection_are_as_wide_as_what_is_in_them() -> None:
+    said = run("--solver", str(ROOT / "solvers/xs.prototxt")).output
+    assert re.search(r"^verdict +whose rule +phase +where", said, re.MULTILINE), said

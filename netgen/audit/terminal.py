@@ -134,8 +134,8 @@ def _table(
     widths: Sequence[int],
     rows: Iterable[Sequence[RenderableType]],
 ) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left",
-                  title_style="bold underline")  # fmt: skip
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False, title=title,
+                  title_justify="left", title_style="bold underline")  # fmt: skip
     for head, width in zip(heads, widths, strict=True):
         table.add_column(head, width=width, overflow="fold")
     for row in rows:

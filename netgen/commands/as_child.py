@@ -9,5 +9,5 @@ from netgen.caffe.child import die_with_parent
 from netgen.commands.cli import main
 
 if __name__ == "__main__":
-    die_with_parent(int(sys.argv[1]), SIGTERM)
-    main(sys.argv[2:], prog_name="netgen")
+    die_with_parent(int(sys.argv.pop(1)), SIGTERM)  # so that messages name the command as typed
+    main(prog_name="netgen")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -25,12 +26,16 @@ from support.paths import ROOT
 from support.software_gpu import SoftwareGpu, software_gpu
 from support.trained_network import Trained, train
 
+from netgen.caffe.blas_kernel import kernel_setting
 from netgen.network.build import network_files
 from netgen.paper import Recipe
 from netgen.system.files import write_all
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# As netgen's own commands do, for the `caffe` that tests start themselves: the same bits.
+os.environ.update(kernel_setting())
 
 # Machines that run tests are busy: a slow example is no failure.
 hypothesis.settings.register_profile("netgen", deadline=None)

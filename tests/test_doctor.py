@@ -70,7 +70,8 @@ def test_the_page_of_a_machine_that_can_train_has_nothing_missing(
     findings = {row["about"]: row for row in json.loads(told.output)["findings"]}
     assert list(findings) == [
         "Python", "packages", "Caffe", "Caffe's source", "caffe on PATH", "import caffe", "BLAS",
-        "LMDB", "OpenCV", "GPU", "memory", "disk", "databases", "weights", "permissions",
+        "LMDB", "OpenCV", "BLAS kernel", "GPU", "memory", "disk", "databases", "weights",
+        "permissions",
     ]  # fmt: skip
     assert not any(row["status"] == "missing" for row in findings.values())
     assert "libopenblas" in findings["BLAS"]["what"]

@@ -1,6 +1,7 @@
 """Caffe's files and Caffe itself: messages, caffemodels, databases, logs, and the program."""
 
 __all__ = [
+    "blas_kernel",
     "caffe_pb2",
     "caffemodel",
     "caffemodel_check",

@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from netgen.caffe.blas_kernel import kernel_setting
 from netgen.caffe.engine import FLOAT32, EngineError, fatal_reason
 from netgen.system.interrupts import STOPPING, handling
 
@@ -113,7 +114,7 @@ def call(
         start = log.stat().st_size
         spawn = multiprocessing.get_context("spawn")  # a fork would share Caffe's threads and locks
         mine, its = spawn.Pipe()
-        settings = QUIET | dict(environment or {})
+        settings = QUIET | kernel_setting() | dict(environment or {})
         child = spawn.Process(target=_main, args=(its, log, settings, signals, function, arguments))
         child.start()
         its.close()

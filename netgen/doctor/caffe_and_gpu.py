@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
 
+from netgen.caffe.blas_kernel import VARIABLE, kernel_setting
 from netgen.caffe.engine import Engine, EngineError, find_engine, require_gpu
 from netgen.doctor.findings import DoctorFinding, DoctorRequest, lack, ok
 from netgen.system.machine import Gpu, GpuError, gpus
@@ -68,6 +70,20 @@ def _blas() -> DoctorFinding:
         what = f"{name}, not OpenBLAS: training may be several times slower"
         return lack("BLAS", what, BUILD, needed=False)
     return ok("BLAS", f"{name}, threads: {threads}")
+
+
+def examine_kernel(_: DoctorRequest) -> list[DoctorFinding]:
+    """Tell whether OpenBLAS knows this processor: else it computes as on one of 2004."""
+    about = "BLAS kernel"
+    if chosen := os.environ.get(VARIABLE):
+        return [ok(about, f"{chosen}, chosen by {VARIABLE}")]
+    if setting := kernel_setting():
+        words = " ".join(f"{name}={value}" for name, value in setting.items())
+        what = "OpenBLAS does not know this processor, and would be several times slower: netgen's"
+        what += f" commands set {words}"
+        step = f"for `caffe` itself: `export {words}`"
+        return [lack(about, what, step, needed=False)]
+    return [ok(about, "OpenBLAS's own choice")]
 
 
 def _part(library: str, found: Path | None) -> DoctorFinding:

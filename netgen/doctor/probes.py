@@ -27,6 +27,7 @@ PROBES = (
     Probe("Python", inputs.examine_packages),
     Probe("Caffe", caffe_and_gpu.examine_program),
     Probe("import caffe", caffe_and_gpu.examine_module, alone=True),
+    Probe("BLAS kernel", caffe_and_gpu.examine_kernel),
     Probe("GPU", caffe_and_gpu.examine_gpus),
     Probe("memory", resources.examine_memory),
     Probe("disk", resources.examine_disk),

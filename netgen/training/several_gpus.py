@@ -21,6 +21,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from msgspec.structs import replace
 
+from netgen.caffe.blas_kernel import kernel_setting
 from netgen.caffe.engine import FLOAT32, EngineError, fatal_reason
 from netgen.caffe.schema import parse_solver
 from netgen.caffe.training_log import STOPPED, LogEvent, LogReader
@@ -97,7 +98,7 @@ class _CaffeProcess:
             self.folder.caffe_log.open("a", encoding="utf-8") as log,
             subprocess.Popen(
                 words,
-                env=FLOAT32 | dict(os.environ),
+                env=FLOAT32 | kernel_setting() | dict(os.environ),
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",

@@ -84,10 +84,15 @@ class _CsvTable:
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Return the classes in every task's column, in label order."""
         found: dict[str, set[str]] = {task: set() for task in self.tasks}
+        unfit = None
         for row in self.rows():
-            if not isinstance(row, Reject):
-                for task in self.tasks:
-                    found[task].add(row[task])
+            if isinstance(row, Reject):
+                unfit = unfit or row
+                continue
+            for task in self.tasks:
+                found[task].add(row[task])
+        if unfit and not any(found.values()):
+            raise DataError(f"{self.file}: no row is usable: {unfit.name}: {unfit.reason}")
         return {task: in_order(names - {""}) for task, names in found.items()}
 
     def rows(self) -> Iterator[dict[str, str] | Reject]:
@@ -99,7 +104,7 @@ class _CsvTable:
                 row = dict(zip(self.columns, fields, strict=True))
                 yield row | {c: row[c].strip() for c in self.columns if c != PATH}
             elif fields:  # no empty line
-                reason = f"{len(fields)} fields, not {len(self.columns)}"
+                reason = f"{len(fields)} columns, the first line has {len(self.columns)}"
                 yield Reject(f"{self.file.name}, line {number}", reason)
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:

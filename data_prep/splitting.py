@@ -175,7 +175,7 @@ def _check_images(ledger: Ledger) -> None:
         shown = "; ".join(f"{decoded(name)!r}: {reason}" for name, reason in reasons)
         raise DataError(
             f"no image can be used. The first: {shown}: check these files, and the folder that"
-            " their paths start from"
+            " their paths start from (of a CSV: --root)"
         )
     channels = ledger.rows(
         "SELECT channels, MIN(name) FROM items WHERE reason IS NULL GROUP BY channels"

@@ -107,8 +107,8 @@ def test_given_classes_keep_their_order_and_no_other_class_is_taken(root: Path) 
 @pytest.mark.parametrize(
     ("line", "reject"),
     [
-        ("img/3.jpg,dog", {"my list.csv, line 4": "2 fields, not 3"}),
-        ("img/3.jpg,dog,happy,", {"my list.csv, line 4": "4 fields, not 3"}),
+        ("img/3.jpg,dog", {"my list.csv, line 4": "2 columns, the first line has 3"}),
+        ("img/3.jpg,dog,happy,", {"my list.csv, line 4": "4 columns, the first line has 3"}),
         ("img/3.jpg,,happy", {"img/3.jpg": "no class of task 'noun'"}),
         (",dog,happy", {"": "no path"}),
         ("./,dog,happy", {"./": "no path"}),

@@ -101,7 +101,7 @@ def test_wherever_plain_caffe_trains_one_what_it_lacks_is_said() -> None:
         for paragraph in paragraphs(text):
             if any(command.startswith("caffe") for command in of_table_2(told(paragraph))):
                 assert "plateaus" in paragraph, place
-                assert "rounds" in paragraph, place
+                assert "resume" in paragraph, place
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,9 @@ def require_gpu(engine: Engine) -> None:
     """
     if not engine.cuda:
         raise EngineError(
-            f"{engine.program} was built for the CPU only: put a Caffe built with CUDA on the PATH,"
-            " or omit --gpu (to train on the CPU, also `netgen build --solver-mode cpu`)"
+            f"{engine.program} was built for the CPU only: put a Caffe built with CUDA on the PATH."
+            " On the CPU: omit --gpu, and train from a solver that `netgen build --solver-mode cpu`"
+            " wrote"
         )
     answer = _run(str(engine.program), "device_query", "-gpu", "0")
     if answer.returncode != 0:

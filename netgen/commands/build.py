@@ -24,7 +24,7 @@ from netgen.commands.shared_options import (
     variant_option,
 )
 from netgen.network.dataset import Dataset
-from netgen.network.options import Towers
+from netgen.network.options import Branch, Towers
 from netgen.network.variants import UnsuitedError, Variant, variants
 from netgen.paper import Recipe
 from netgen.system.files import write_all
@@ -153,7 +153,12 @@ def command(
     last, _ = made[-1]
     if last.variant.row.is_trained:
         click.echo("\n" + "\n".join(last.training.lines), err=True)
-    if last.variant.row.towers is Towers.FROZEN:
+    row = last.variant.row
+    if row.is_residual and row.branch is not Branch.NEVER and len(last.variant.tasks) == 1:
+        click.echo(
+            "One task: it has no other to cross with. `netgen data csv` takes several", err=True
+        )
+    if row.towers is Towers.FROZEN:
         click.echo("Its towers are frozen: begin with weights, as `netgen init` makes", err=True)
 
 

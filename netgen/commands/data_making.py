@@ -29,7 +29,7 @@ def make(source: ImageSource, options: DataOptions) -> None:
     _print_left_out(plan, options)
     _print_warnings(plan, options)
     if not options.dry_run:
-        _print_next_command(plan, options)
+        _print_next_command(plan, source, options)
 
 
 @contextmanager
@@ -104,9 +104,12 @@ def _print_warnings(plan: DatasetPlan, options: DataOptions) -> None:
         )
 
 
-def _print_next_command(plan: DatasetPlan, options: DataOptions) -> None:
+def _print_next_command(plan: DatasetPlan, source: ImageSource, options: DataOptions) -> None:
     _, height, width = plan.shape
     file = shlex.quote(str(options.out / "dataset.toml"))
     # The paper's stem halves an image twice, and there are three halvings after it.
     stem = " --stem small" if min(height, width) < 64 else ""
-    click.echo(f"Next: netgen build --variant xs --dataset {file}{stem} --out demo")
+    # One task has nothing to cross with.
+    variant = "xs" if len(source.tasks) > 1 else f"resnet50-{next(iter(source.tasks))}"
+    out = shlex.quote(options.out.absolute().name)
+    click.echo(f"Next: netgen build --variant {variant} --dataset {file}{stem} --out {out}")

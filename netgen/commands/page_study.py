@@ -8,10 +8,8 @@ from pathlib import Path
 import click
 
 from netgen.commands.page_options import command_line, out_option, write_page
-from netgen.commands.shared_options import PrintablePath, with_options
+from netgen.commands.shared_options import STUDY_TOML, PrintablePath, with_options
 from netgen.commands.study import LENGTH, words_of
-
-STUDY_FILE = "study.toml"
 
 
 def length_options(called: Callable[..., None]) -> Callable[..., None]:
@@ -20,7 +18,7 @@ def length_options(called: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("study", short_help="Show a study: its answer, intervals, map and curves.")
-@click.argument("path", metavar="STUDY", type=PrintablePath())
+@click.argument("file", metavar="STUDY", type=STUDY_TOML)
 @out_option
 @click.option(
     "--results",
@@ -32,7 +30,7 @@ def length_options(called: Callable[..., None]) -> Callable[..., None]:
 @click.pass_context
 def study(
     context: click.Context,
-    path: Path,
+    file: Path,
     out: Path,
     results: Path | None,
     seeds: int | None,
@@ -51,8 +49,7 @@ def study(
     from netgen.pipeline.study.study_changes import Changes
     from netgen.pipeline.study.study_plan import plan_study
 
-    file = path / STUDY_FILE if path.is_dir() else path
     plan = plan_study(file, Changes(seeds, iterations))
     found = read_results_of(plan, results or file.with_name(RESULTS))
     of = told(plan.study, file, found, words_of(seeds, iterations))
-    write_page(out, page_of(of, command_line(context, str(path))))
+    write_page(out, page_of(of, command_line(context, str(file))))

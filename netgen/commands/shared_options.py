@@ -31,11 +31,26 @@ class PrintablePath(click.Path):
         return Path(str(super().convert(value, param, ctx)))
 
 
+class FileOrFolder(PrintablePath):
+    """A file, or the folder in which it has its usual name."""
+
+    def __init__(self, usual: str) -> None:
+        super().__init__()
+        self.usual = usual
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the file."""
+        path = super().convert(value, param, ctx)
+        return path / self.usual if path.is_dir() else path
+
+
+DATASET_TOML = FileOrFolder("dataset.toml")
+STUDY_TOML = FileOrFolder("study.toml")
 dataset_option = click.option(
     "--dataset",
-    type=PrintablePath(dir_okay=False),
+    type=DATASET_TOML,
     metavar="FILE",
-    help="A dataset.toml.  [default: the paper's dataset]",
+    help="A dataset.toml, or its folder.  [default: the paper's dataset]",
 )
 
 

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.commands.cluster_options import job_options, job_settings
-from netgen.commands.shared_options import PrintablePath, jobs_option, print_table, with_options
+from netgen.commands.shared_options import (
+    STUDY_TOML,
+    PrintablePath,
+    jobs_option,
+    print_table,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from netgen.pipeline.study.cells import Cell
@@ -32,7 +38,7 @@ def command() -> None:
     """
 
 
-STUDY = click.argument("file", metavar="STUDY", type=PrintablePath())
+STUDY = click.argument("file", metavar="STUDY", type=STUDY_TOML)
 ONLY = click.option(
     "--only",
     "names",

@@ -141,11 +141,14 @@ def command(
     folder: prototxts, log.jsonl, curves.png, snapshots, Caffe's log.
 
     Ctrl-C takes a snapshot and stops. --resume continues from the newest snapshot, whatever ended
-    the run. On a CPU, the final weights are the same, bit for bit, as without an interruption.
+    the run. The final weights are the same, bit for bit, as without an interruption: on a CPU, and
+    on a GPU without cuDNN.
     """
     from netgen.training.run_folder import RunFolder
 
     if variant is None and solver is None and not (resume and run):
+        if resume:
+            raise click.UsageError("name the run: --run DIR, or --variant NAME for runs/NAME")
         raise click.UsageError("give --variant NAME (`netgen list`) or --solver FILE")
     if variant and solver:
         raise click.UsageError(
@@ -284,8 +287,7 @@ def _print_plan(console: Console, folder: RunFolder, record: RunRecord) -> None:
     rule = plan.rule
     lines = [
         f"{folder.path}: at most {plan.parameters.max_iter:,} iterations of {plan.batch} images; an"
-        f" epoch is {plan.records / plan.batch:,.1f} iterations, a round"
-        f" {plan.round_iterations:,}",
+        f" epoch is {plan.records / plan.batch:,.1f} iterations",
         f"engine: Caffe {engine.version}, {engine.blas}, threads: {engine.threads},"
         f" {engine.device}",
     ]
@@ -319,3 +321,5 @@ def _report_end(
         )
     words = {"converged": "converged", "max_iter": "done"}
     click.echo(f"{words[outcome.reason]} at {at}: {outcome.detail}. All files are in {folder.path}")
+    where, result = shlex.quote(str(folder.path)), shlex.quote(f"results/{folder.path.name}.json")
+    click.echo(f"Next: netgen eval --weights {where} --out {result}", err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.commands.shared_options import (
-    PrintablePath,
+    DATASET_TOML,
     find_variant,
     load_dataset,
     variant_option,
@@ -66,9 +66,10 @@ VARIANT = variant_option(
 )
 DATASET = click.option(
     "--dataset",
-    type=PrintablePath(dir_okay=False),
+    type=DATASET_TOML,
     metavar="FILE",
-    help="A dataset.toml.  [default: as the deploy.json says, else the paper's dataset]",
+    help="A dataset.toml, or its folder.  [default: as the deploy.json says, else the paper's"
+    " dataset]",
 )
 NET = click.option(
     "--net",

@@ -45,15 +45,17 @@ def examine_databases(request: DoctorRequest) -> list[DoctorFinding]:
 
 WEIGHTS = "weights"
 HE = NETWORKS["resnet50"].weights
-FROM = {HE: " from github.com/KaimingHe/deep-residual-networks"}
+# His own links no longer work.
+OR = {HE: ", or a conversion of it, such as Keras' (docs/initial-weights.md)"}
 
 
 def examine_weights(request: DoctorRequest) -> list[DoctorFinding]:
     """Compare a residual network's weights with He's by their SHA-1; report that of others."""
     from netgen.caffe.caffemodel import published_by_he, sha1
+    from netgen.weights.incoming.recognize import is_converted
 
     file = _published(request.variant)
-    get = f"get {file}{FROM.get(file, '')}"
+    get = f"get {file}{OR.get(file, '')}"
     if request.weights is None:
         step = f"{get}, then --weights FILE"
         return [lack(WEIGHTS, "none named: training would start from scratch", step, needed=False)]
@@ -61,6 +63,9 @@ def examine_weights(request: DoctorRequest) -> list[DoctorFinding]:
         found = sha1(request.weights)
     except OSError as error:
         return [lack(WEIGHTS, f"{request.weights}: {error.strerror}", get)]
+    if is_converted(request.weights):
+        what = "of another program; `netgen init --from` reads it, and says whether it is known"
+        return [ok(WEIGHTS, f"{request.weights}: {what}")]
     if published_by_he(found):
         return [ok(WEIGHTS, f"{request.weights}: He's ResNet-50, byte for byte")]
     if file != HE:

@@ -91,8 +91,8 @@ class TrainingCommands:
     def _plain(self) -> str:
         """Say what plain Caffe lacks."""
         if self.scheduled:
-            return "Plain Caffe lacks rounds that resume to the bit:"
-        return "Plain Caffe lacks the rule for plateaus, and rounds that resume to the bit:"
+            return "Plain Caffe does not resume to the same bits:"
+        return "Plain Caffe keeps the rate as it is, and does not resume to the same bits:"
 
     @property
     def _is_here(self) -> bool:

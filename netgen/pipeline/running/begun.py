@@ -110,7 +110,7 @@ def _check_files(plan: Plan, cells: Sequence[Cell]) -> None:
         hints = {Path(d.file): d.make for d in plan.study.datasets.values() if d.file and d.make}
         how = "".join(f"; `{make}` makes {file}" for file, make in hints.items() if file in missing)
         raise StudyError(
-            f"not there: {listed(list(map(str, missing)), 6)}: nothing was run; the commands that"
+            f"not there: {listed(list(map(str, missing)), 12)}: nothing was run; the commands that"
             f" need them are in the plan{how}"
         )
 

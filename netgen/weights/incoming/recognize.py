@@ -57,6 +57,11 @@ def read_source(path: str | os.PathLike[str], style: Style | None) -> Caffemodel
     return reader(file, content, style)
 
 
+def is_converted(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is one of another program than Caffe, by its first bytes."""
+    return _kind(os.fspath(path)) is not None
+
+
 Reader = Callable[[str, bytes, "Style | None"], Foreign]
 
 

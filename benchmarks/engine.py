@@ -29,6 +29,7 @@ import numpy as np
 from google.protobuf.text_format import MessageToString
 from multitask import network
 
+from netgen.caffe.blas_kernel import kernel_setting
 from netgen.caffe.caffe_pb2 import Datum, NetParameter
 from netgen.caffe.schema import layers_in, read_net
 
@@ -194,6 +195,7 @@ def main() -> int:
     parser.add_argument("--torch", type=Path, help="a Python that has PyTorch")
     parser.add_argument("--peer", type=Path, help="the folder of another built Caffe")
     options = parser.parse_args()
+    os.environ.update(kernel_setting())  # as netgen's commands do
     threads = sorted({1, os.cpu_count() or 1})
     n = options.iterations
     with TemporaryDirectory() as name:

@@ -37,10 +37,15 @@ def kernel_setting() -> dict[str, str]:
     Empty where it takes one by itself, where somebody has chosen (`OPENBLAS_CORETYPE` is set), and
     where Caffe computes with another BLAS.
     """
-    wanted = suited(_abilities())
+    wanted = suited_here()
     if VARIABLE in os.environ or wanted is None or _own_choice() != OLDEST:
         return {}
     return {VARIABLE: wanted}
+
+
+def suited_here() -> str | None:
+    """Return the fastest kernel for this processor; None for OpenBLAS's own choice."""
+    return suited(_abilities())
 
 
 def suited(abilities: set[str]) -> str | None:

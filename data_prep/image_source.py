@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,16 +115,17 @@ def _check_task(task: str, classes: tuple[str, ...]) -> None:
         check_name(name, f"class of task {task!r}", DataError)
         if not name:  # the file of class names has one per line
             raise DataError(f"task {task!r}: a class has an empty name: give it one")
-        earlier = seen.get(name.casefold())
+        same = unicodedata.normalize("NFC", name).casefold()
+        earlier = seen.get(same)
         if earlier is not None:
             raise DataError(f"task {task!r}: class {name!r} {_clash(earlier, name)}")
-        seen[name.casefold()] = name
+        seen[same] = name
 
 
 def _clash(earlier: str, name: str) -> str:
     if earlier == name:
         return "is listed twice: rename one of them"
     return (
-        f"and class {earlier!r} differ only in case, and are the same on some systems: merge them,"
-        " or rename one"
+        f"and class {earlier!r} differ only in case or in how accents are coded, and are the same"
+        " on some systems: merge them, or rename one"
     )

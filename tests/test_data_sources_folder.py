@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.data import netgen
 from support.sources import JPEG, found, rejects, write
 
 from data_prep.class_folders import class_folders
@@ -205,6 +206,7 @@ def test_a_name_that_is_no_unicode_keeps_its_bytes(root: Path) -> None:
         ([], "no folders in it: make one per class, with its images inside"),
         (["cat"], "1 class of task 'class': at least 2 are needed"),
         (["Cat", "cat"], "differ only in case"),
+        (["caf\u00e9", "cafe\u0301"], "in how accents are coded"),
         (["a", "two\nlines"], r"the name 'two\\nlines' has characters that are not shown"),
         (["a", os.fsdecode(b"caf\xe9")], "bytes that are not UTF-8"),
     ],
@@ -227,6 +229,13 @@ def test_a_name_that_no_task_can_have_is_refused(root: Path, task: str) -> None:
 def test_a_root_that_is_gone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gone: No such file or directory"):
         class_folders(tmp_path / "gone")
+
+
+def test_a_dataset_is_not_written_among_its_own_classes(root: Path) -> None:
+    result = netgen("folder", root, "--out", root / "made")
+    assert result.exit_code == 2
+    assert "where every folder is a class" in result.output
+    assert not (root / "made").exists()
 
 
 def test_listing_many_files_takes_no_memory(root: Path) -> None:

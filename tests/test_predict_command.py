@@ -164,6 +164,21 @@ def test_what_contradicts_itself_is_refused(
     assert message in told.output
 
 
+def test_weights_of_another_network_than_the_one_that_is_named_are_refused(
+    model: Path, photographs: Path
+) -> None:
+    """X_0 has all layers of X_S but the cross weights, and would run with its weights."""
+    text = (model / "deploy.prototxt").read_text()
+    other = model.parent / "x0/deploy.prototxt"
+    other.parent.mkdir()
+    other.write_text(text)
+    described = json.loads((model / "deploy.json").read_text())
+    (other.parent / "deploy.json").write_text(json.dumps(described | {"variant": "x0"}))
+    told = netgen_predict(photographs, "--weights", model, "--net", other)
+    assert told.exit_code == 2
+    assert "is of xs, but" in told.output
+
+
 def test_weights_without_a_description_say_what_is_missing(
     trained: Trained, photographs: Path, tmp_path: Path
 ) -> None:

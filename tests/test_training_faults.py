@@ -252,6 +252,34 @@ def test_a_task_that_is_not_there(place: Place) -> None:
     assert "--best colour: no such task or test output: choose from item, family, season" in said
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("max_iter: -5", "max_iter: -5: give 1 or more"),
+        ("test_iter: -3", "test_iter: -3: give 1 or more"),
+        ("iter_size: 0", "iter_size: 0: give 1 or more"),
+        ("base_lr: nan", "base_lr: nan: give a number that is not negative"),
+        ("base_lr: -1", "base_lr: -1: give a number that is not negative"),
+        ('type: "Foo"', "type: 'Foo': Caffe has SGD, "),
+        ('lr_policy: "foo"', "lr_policy: 'foo': Caffe has fixed, "),
+        ('train_net: "models/xs/train_val.prototxt"', "another network beside it"),
+        ('weights: "some.caffemodel"', "takes them by --weights"),
+    ],
+)
+def test_a_solver_that_caffe_would_die_of_or_misread_is_refused(
+    place: Place, line: str, told: str
+) -> None:
+    field = line.partition(":")[0]
+
+    def change(text: str) -> str:
+        lines = [kept for kept in text.splitlines() if not kept.startswith(f"{field}:")]
+        return "\n".join([*lines, line, ""])
+
+    place.edit("solvers/xs.prototxt", change)
+    assert told in place.refused("--variant", "xs", *RUN)
+    assert not place.path("runs/x").exists()
+
+
 def test_a_policy_of_the_solvers_own_is_followed_only_when_asked(place: Place) -> None:
     step = 'lr_policy: "step"\ngamma: 0.5\nstepsize: 20'
     place.edit("solvers/xs.prototxt", lambda text: text.replace('lr_policy: "fixed"', step))

@@ -95,6 +95,16 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
     assert told in refuse(keras_file(parts, True))
 
 
+def test_numbers_that_no_float32_holds_and_quantised_ones_are_refused() -> None:
+    state = state_dict(numbers())
+    large = {name: array.astype(np.float64) for name, array in state.items()}
+    large["layer2.0.conv1.weight"].flat[0] = 1e300
+    assert "too large for float32" in refuse(save(large), *PYTORCH)
+    for quantised in (np.int8, np.bool_):
+        state["conv1.weight"] = np.ones_like(state["conv1.weight"], quantised)
+        assert "conv1.weight: whole numbers" in refuse(save(state), *PYTORCH)
+
+
 def test_a_negative_variance_is_refused() -> None:
     parts = changed(numbers(), "conv1", "variance", -1.0)
     assert "a negative variance" in refuse(as_onnx(parts).SerializeToString(), *CAFFE)

@@ -29,6 +29,10 @@ def folder(root: Path, task: str, options: DataOptions) -> None:
     """
     from data_prep.class_folders import class_folders
 
+    if options.out.absolute().resolve().is_relative_to(root.resolve()):
+        raise click.UsageError(
+            f"--out {options.out} is in {root}, where every folder is a class: name another place"
+        )
     make(class_folders(root, task), options)
 
 

@@ -194,6 +194,12 @@ def trained_network(
         )
     if description and description.variant != name:
         raise _contradicted(name, description.variant)
+    own = description_in(weights.parent, weights.parent.parent) if net else None
+    if own and own[1].variant != name:
+        raise click.UsageError(
+            f"{weights} is of {own[1].variant}, but {net} is {name}: omit --net, or name"
+            f" {name}'s own weights"
+        )
     network = net or (found[0] if found else Path("models") / name) / "deploy.prototxt"
     _check_network(network, name)
     return TrainedNetwork(network, weights, name, description, dataset)

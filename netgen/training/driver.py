@@ -222,10 +222,24 @@ def train(folder: RunFolder, record: RunRecord, listener: RunListener, timeout: 
             if any(word in str(error).lower() for word in READING_ENDED_IT):
                 check_readable(databases_of(folder.net))
             raise EngineError(
-                f"{error}. Caffe's log: {folder.caffe_log}. {how_to_resume(folder)}"
+                f"{error}. Caffe's log: {folder.caffe_log}. {_how_to_go_on(folder)}"
             ) from None
         if outcome.reason != "round":
             return outcome
+
+
+def _how_to_go_on(folder: RunFolder) -> str:
+    """Return how to go on after Caffe has ended its process.
+
+    Before the first iteration is done, a resume meets the same again.
+    """
+    if any(entry["event"] in ("train", "snapshot") for entry in read_journal(folder.journal)):
+        return how_to_resume(folder)
+    where = shlex.quote(str(folder.path))
+    return (
+        f"Nothing was trained yet: mend what Caffe names, remove {where}, and begin again; or go on"
+        f" with: netgen train --resume --run {where}"
+    )
 
 
 def how_to_resume(folder: RunFolder) -> str:

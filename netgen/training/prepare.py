@@ -25,6 +25,8 @@ from netgen.weights.weighted_layers import read_weighted_network
 
 # Layers that use Caffe's main random generator in training; no snapshot has its state.
 RANDOM = ("Dropout",)
+TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
+POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
 SHORTEST_ROUND = 2000  # iterations: a round starts with a new process, which takes seconds
 SHORTEST_WINDOW = 100  # iterations: the mean loss of fewer is mostly noise
 MANY_NAMES = 8
@@ -119,9 +121,37 @@ def _solver(file: Path) -> SolverParameter:
         raise PlanError(f"{file}: no max_iter: add the largest number of iterations")
     if solver.test_iter and solver.test_interval < 1:
         raise PlanError(f"{file}: test_iter without a test_interval: add how often to test")
+    check_values(solver, file)
     if solver.random_seed < 0:
         solver.random_seed = secrets.randbelow(2**31)  # run.json records it
     return solver
+
+
+def check_values(solver: SolverParameter, file: Path) -> None:
+    """Refuse values with which Caffe ends its process, or computes what nobody means.
+
+    Raises
+    ------
+    PlanError
+        A field has such a value.
+    """
+    for field in ("max_iter", "iter_size", "average_loss", "test_iter"):
+        value = getattr(solver, field)
+        counts = [value] if isinstance(value, int) else value
+        if any(count < 1 for count in counts):
+            raise PlanError(f"{file}: {field}: {counts[0]}: give 1 or more")
+    for field in ("base_lr", "momentum", "weight_decay"):
+        value = getattr(solver, field)
+        if not 0 <= value < math.inf:
+            raise PlanError(f"{file}: {field}: {value:g}: give a number that is not negative")
+    for field, known in (("type", TYPES), ("lr_policy", POLICIES)):
+        value = getattr(solver, field)
+        if value not in known:
+            raise PlanError(f"{file}: {field}: {value!r}: Caffe has {listed(known, MANY_NAMES)}")
+    if solver.train_net or solver.HasField("train_net_param") or solver.HasField("net_param"):
+        raise PlanError(f"{file}: `net` and another network beside it: keep `net` alone")
+    if solver.weights:
+        raise PlanError(f"{file}: weights: `netgen train` takes them by --weights: remove the line")
 
 
 def _losses(train: Sequence[LayerParameter], file: Path) -> dict[str, float]:

@@ -44,7 +44,7 @@ def to_torch(torch: Any, array: NDArray[Any]) -> Any:
 
 
 def from_torch(torch: Any, tensor: Any) -> NDArray[Any]:
-    """Return the numbers of a tensor; of types that not every DLPack has, in single precision.
+    """Return the numbers of a tensor; of types that not every DLPack has, in one that it has.
 
     Raises
     ------
@@ -55,7 +55,10 @@ def from_torch(torch: Any, tensor: Any) -> NDArray[Any]:
     try:
         if values.is_complex() or values.is_quantized:
             raise ValueError(f"{values.dtype}, no real numbers")
-        if values.dtype not in (torch.float16, torch.float32, torch.float64):
+        if values.dtype is torch.bool:
+            values = values.to(torch.uint8)
+        is_wide = values.dtype in (torch.float16, torch.float32, torch.float64)
+        if values.dtype.is_floating_point and not is_wide:
             values = values.float()
         return np.from_dlpack(values)
     except (RuntimeError, TypeError, BufferError, NotImplementedError) as error:

@@ -154,12 +154,25 @@ class Foreign:
 
 
 def checked(file: str, name: str, *arrays: Array | None) -> None:
-    """Refuse numbers that are no numbers."""
+    """Refuse numbers that are no numbers, or none of a network that was trained in floats.
+
+    Raises
+    ------
+    ForeignError
+        They are whole numbers, NaN, or too large for float32.
+    """
     for array in arrays:
+        if array is not None and array.dtype.kind in "biu":
+            raise ForeignError(
+                f"{file}: {name}: whole numbers ({array.dtype}), as of a quantised network: give"
+                " that in float32"
+            )
         if array is not None and not np.isfinite(array).all():
             raise ForeignError(
                 f"{file}: {name}: NaN or infinite numbers: the training that left them diverged"
             )
+        if array is not None and (np.abs(array) > np.finfo(np.float32).max).any():
+            raise ForeignError(f"{file}: {name}: numbers that are too large for float32")
 
 
 def in_halves(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,20 @@ def test_one_seed_has_values_without_intervals(shown: Window, folder: Path) -> N
     assert not page.locator(".interval").count()
     assert page.locator(".forest circle").count() == 29
     assert page.locator(".finding[data-verdict='undecided']").count() == 10
+
+
+def test_a_study_that_is_not_finished_says_first_what_is_done_and_what_is_not_asked(
+    shown: Window, folder: Path
+) -> None:
+    assert "Not finished" not in made(folder / "page.html", "study", folder).read_text()
+    change(
+        folder, lambda all_: all_.update(cells=[c for c in all_["cells"] if c["variant"] != "x1"])
+    )
+    page = shown.open(made(folder / "page.html", "study", folder))
+    told = page.locator("header .notice").inner_text()
+    assert re.match(r"Not finished: \d+ of 60 cells are done, and all .* Not asked yet: ", told)
+    assert "; X_S - X_1" in told
+    assert page.locator("#answer p").first.inner_text().startswith("So far, ")
 
 
 def test_results_of_other_seeds_are_shown_with_the_option_that_made_them(folder: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 from support.made_up import GRID, made_up, papers, planned
 
@@ -13,9 +14,10 @@ from netgen.figures.verdict_map import SIGNS, VerdictMap, draw_map
 from netgen.pipeline.reporting.answer import answer
 from netgen.pipeline.reporting.inside import histories, sum_rows
 from netgen.pipeline.reporting.sentences import findings
-from netgen.pipeline.reporting.study_report import write_report
+from netgen.pipeline.reporting.study_report import report_page, write_report
 from netgen.pipeline.running.records import VERSION, StudyResults
 from netgen.pipeline.study.cells import Trained
+from netgen.pipeline.study.study_plan import Plan
 from netgen.pipeline.study.study_settings import StudyError
 
 # ---- the answer ---------------------------------------------------------------------------------
@@ -72,6 +74,53 @@ def test_nothing_is_answered_where_nothing_is_asked_or_trained(tmp_path: Path) -
     plan = planned(tmp_path)
     empty = StudyResults(VERSION, "where", "none", 1.0, 1, {}, ())
     assert answer(plan.study, findings(plan.study, empty)) is None
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> tuple[Plan, StudyResults]:
+    """A grid without X_1, and without X_S at the low rate."""
+    plan = planned(tmp_path)
+    whole = made_up(plan, papers)
+    kept = [c for c in whole.cells if c.network != "x1"]
+    kept = [c for c in kept if (c.network, c.labels["rate"]) != ("xs", "low")]
+    return plan, replace(whole, cells=tuple(kept))
+
+
+def test_a_report_that_is_not_finished_says_first_what_is_done_and_what_is_not_asked(
+    half: tuple[Plan, StudyResults],
+) -> None:
+    plan, results = half
+    page = report_page(plan, results, ())
+    told = page[page.index("**Not finished") : page.index("## The answer")]
+    done = len(results.cells)
+    assert f"**Not finished: {done} of {len(plan.deciding)} cells are done**" in told
+    assert "Not asked yet: X_S - X_0 (at start trunk, factor none, rate low, " in told
+    assert "; identity is worse. `netgen study status " in told
+    assert "So far, 1 of 2 sentences is asked, at 8 of 12 places of the study: *seen" in page
+    assert "At no place" not in page
+    whole = report_page(plan, made_up(plan, papers), ())
+    assert "Not finished" not in whole
+    assert "So far" not in whole
+
+
+def test_each_verdict_of_a_report_stands_under_its_sentence_though_another_is_not_asked_yet(
+    tmp_path: Path,
+) -> None:
+    plan = planned(tmp_path)
+    whole = made_up(plan, papers)
+    kept = tuple(
+        c
+        for c in whole.cells
+        if (c.network, c.labels["rate"]) not in (("xs", "low"), ("x1", "high"))
+    )
+    rows = [
+        line.split(" | ")
+        for line in report_page(plan, replace(whole, cells=kept), ()).splitlines()
+        if line.startswith("| start trunk, factor none, rate ")
+    ]
+    asked = {row[0].rpartition(" ")[2]: [bool(cell.strip(" |")) for cell in row[1:3]]
+             for row in rows if len(row) < 5}  # fmt: skip
+    assert asked == {"low": [False, True], "high": [True, False], "higher": [True, True]}
 
 
 # ---- the map ------------------------------------------------------------------------------------

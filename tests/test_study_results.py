@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -191,8 +192,8 @@ def committed_plan(name: str) -> Plan:
 def committed_page(name: str) -> str:
     plan, folder = committed_plan(name), ROOT / "experiments" / name
     pictures = {file.name for file in folder.glob("*.png")}
-    file = plan.file.relative_to(ROOT)
-    return report_page(plan.study, file, read_results(folder / "results.json"), pictures)
+    plan = dataclasses.replace(plan, file=plan.file.relative_to(ROOT))
+    return report_page(plan, read_results(folder / "results.json"), pictures)
 
 
 @pytest.mark.parametrize("name", COMMITTED)

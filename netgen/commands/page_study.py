@@ -51,5 +51,5 @@ def study(
 
     plan = plan_study(file, Changes(seeds, iterations))
     found = read_results_of(plan, results or file.with_name(RESULTS))
-    of = told(plan.study, file, found, words_of(seeds, iterations))
+    of = told(plan, found, words_of(seeds, iterations))
     write_page(out, page_of(of, command_line(context, str(file))))

@@ -105,6 +105,8 @@ class PagedStudy:
     ----------
     title, about, facts, notes
         Its head, how it was made.
+    so_far
+        Of a study that is not finished, what is done and what is not asked yet; "" of one that is.
     opening, answers, closing
         What the report opens with.
     rule
@@ -123,6 +125,7 @@ class PagedStudy:
 
     title: str
     about: Sequence[str]
+    so_far: str
     opening: str
     answers: Sequence[str]
     closing: Sequence[str]

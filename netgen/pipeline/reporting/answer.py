@@ -31,25 +31,41 @@ class Answer:
     closing: list[str]
 
 
-def answer(study: Study, found: Findings) -> Answer | None:
-    """Return what a study answers; None where it asks nothing, or nothing is trained yet."""
+def answer(study: Study, found: Findings, *, finished: bool = True) -> Answer | None:
+    """Return what a study answers; None where it asks nothing, or nothing is trained yet.
+
+    One that is not finished tells how many sentences are asked so far, and nothing of all places.
+    """
     places = [(setting, here) for setting, here in found.places if here]
     if not places:
         return None
     counts = Counter(finding.verdict for _, here in places for finding in here)
     asked = max(len(here) for _, here in places)
     where = "" if len(places) == 1 else f", each asked at {len(places)} places of the study"
+    of = f"Of {asked} sentence{'s' if asked > 1 else ''}{where}"
+    quotes = dict.fromkeys(finding.quote for _, here in places for finding in here)
+    if not finished:
+        of = f"So far, {_asked_of(study, places, len(found.places))}"
     opening = (
-        f"Of {asked} sentence{'s' if asked > 1 else ''}{where}: *seen here* {counts[SEEN]},"
-        f" *not seen here* {counts[NOT_SEEN]}, *undecided* {counts[UNDECIDED]}."
+        f"{of}: *seen here* {counts[SEEN]}, *not seen here* {counts[NOT_SEEN]},"
+        f" *undecided* {counts[UNDECIDED]}."
         f" That took {found.comparisons:,} comparisons, {CORRECTIONS[study.report.correction]}."
         " Differences are in percentage points, and **bold** where they are decided; their"
         " intervals are in the tables below."
     )
     told = _one_by_one if len(places) <= MOST_PLACES else _counted
-    quotes = dict.fromkeys(finding.quote for _, here in places for finding in here)
     sentences = [told(study, quote, _of(quote, places)) for quote in quotes]
-    return Answer(opening, sentences, [*_order(places), *_bounded(places)])
+    order = _order(places) if finished else []
+    return Answer(opening, sentences, [*order, *_bounded(places)])
+
+
+def _asked_of(study: Study, places: Places, all_places: int) -> str:
+    """Tell how many of the sentences are asked, and at how many of the places."""
+    found = [finding.sentence for _, here in places for finding in here]
+    asked, every = sum(sentence in found for sentence in study.sentences), len(study.sentences)
+    where = f", at {len(places)} of {all_places} places of the study" if all_places > 1 else ""
+    are = "is" if asked == 1 else "are"
+    return f"{asked} of {every} sentence{'s' if every > 1 else ''} {are} asked{where}"
 
 
 def _of(quote: str, places: Places) -> list[tuple[Setting, SentenceFinding]]:

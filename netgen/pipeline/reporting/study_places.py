@@ -12,7 +12,7 @@ from netgen.pipeline.reporting.seen import Seen, Setting, name_of, seen_at
 from netgen.pipeline.reporting.sentences import NetworkComparison, SentenceFinding, comparisons
 from netgen.pipeline.reporting.statistics import Mean, mean, seeds_to_decide
 from netgen.pipeline.running.records import NEAR, CellRecord, StudyResults
-from netgen.pipeline.study.study_file import Study, groups_of, title_of
+from netgen.pipeline.study.study_file import AnySentence, Study, groups_of, title_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class Place:
     differences: list[ReportDifference]
     comparisons: list[NetworkComparison]
     cross: str
+
+    def finding(self, sentence: AnySentence) -> SentenceFinding | None:
+        """Return what was found of a sentence here; None where it is not asked yet."""
+        return next((each for each in self.findings if each.sentence == sentence), None)
 
 
 def place_of(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from netgen.network.render import render
 from netgen.pipeline.reporting.inside import MOST_PLACES, longest_axis
 from netgen.pipeline.reporting.study_map import short
 from netgen.pipeline.reporting.study_pictures import PICTURES, draw_pictures
-from netgen.pipeline.reporting.study_told import told
+from netgen.pipeline.reporting.study_told import Told, told
 from netgen.pipeline.running.records import RESULTS, StudyResults, write_results
-from netgen.pipeline.study.study_file import Study
+from netgen.pipeline.study.study_file import AnySentence, Study
 from netgen.pipeline.study.study_plan import Plan
 from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
@@ -50,27 +50,35 @@ def write_report(plan: Plan, results: StudyResults, out: Path, changes: str = ""
     file = out / RESULTS
     write_results(results, file)
     there = {name for name in PICTURES if (out / name).exists()}
-    page = report_page(plan.study, plan.file, results, there, changes)
+    page = report_page(plan, results, there, changes)
     write_all({out / PAGE: page})
     return [out / PAGE, file, *pictures]
 
 
 def report_page(
-    study: Study, file: Path, results: StudyResults, pictures: Collection[str], changes: str = ""
+    plan: Plan, results: StudyResults, pictures: Collection[str], changes: str = ""
 ) -> str:
     """Return the report's README.md; `pictures` are the names of those that there are."""
-    of = told(study, file, results, changes)
+    of = told(plan, results, changes)
     return render(
         "study.md",
         **vars(of),
         again=of.again,
         tables=of.tables,
-        sentences=[finding.quote for finding in of.places[0].findings] if of.places else [],
+        sentences=list(_asked(of)),
         most_places=MOST_PLACES,
-        map_of=_map_of(study),
-        asked=[short(sentence) for sentence in study.sentences],
+        map_of=_map_of(plan.study),
+        short=short,
         pictures=set(pictures),
     )
+
+
+def _asked(of: Told) -> Iterator[tuple[str, AnySentence]]:
+    """Yield each sentence that is asked at some place, with where it is from."""
+    for sentence in of.study.sentences:
+        found = filter(None, (place.finding(sentence) for place in of.places))
+        if first := next(found, None):
+            yield first.quote, sentence
 
 
 def _map_of(study: Study) -> str:

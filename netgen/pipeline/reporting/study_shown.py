@@ -33,6 +33,7 @@ def page_of(told: Told, command: str = "") -> str:
         PagedStudy(
             title=study.title or study.name,
             about=_paragraphs(study.about),
+            so_far=told.so_far,
             opening=answer.opening if answer else "",
             answers=answer.sentences if answer else [],
             closing=answer.closing if answer else [],

@@ -5,17 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from netgen.figures.page.text_table import Table
 from netgen.paper.implied import chance
 from netgen.pipeline.reporting.answer import CORRECTIONS, Answer, answer
 from netgen.pipeline.reporting.inside import sum_rows
 from netgen.pipeline.reporting.sentences import Findings, findings
+from netgen.pipeline.reporting.so_far import so_far
 from netgen.pipeline.reporting.study_places import Place, columns_of, place_of
 from netgen.pipeline.reporting.study_tables import Costs, sums, tables_of, trials
 from netgen.pipeline.running.records import DatasetFacts, StudyResults, best, means
 from netgen.pipeline.study.study_file import Study
+from netgen.pipeline.study.study_plan import Plan
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,13 @@ class Told:
         What runs the study, with the words that changed it.
     facts
         How it was made: pairs of a name and a value in Markdown.
-    found, answer
-        All findings, and what it opens with.
+    found
+        All findings.
+    so_far
+        Of a study that is not finished, what is done and what is not asked yet, in Markdown; "" of
+        one that is.
+    answer
+        What it opens with.
     rule
         How verdicts follow from intervals, in words.
     places
@@ -45,6 +51,7 @@ class Told:
     command: str
     facts: list[tuple[str, str]]
     found: Findings
+    so_far: str
     answer: Answer | None
     rule: str
     places: list[Place]
@@ -61,7 +68,7 @@ class Told:
         return f"{self.command} {shlex.join(('--only', cell, '--work', f'runs/{cell}'))}"
 
 
-def told(study: Study, file: Path, results: StudyResults, changes: str = "") -> Told:
+def told(plan: Plan, results: StudyResults, changes: str = "") -> Told:
     """Return what there is to tell of a study by its results.
 
     `changes` are the words of the command line that changed the study.
@@ -71,18 +78,21 @@ def told(study: Study, file: Path, results: StudyResults, changes: str = "") -> 
     StudyError
         A sentence is about a task that the results lack.
     """
+    study = plan.study
     found = findings(study, results)
     places = [place_of(study, results, setting, here) for setting, here in found.places]
     places = [place for place in places if place.rows]
     rows = sum_rows(study, results)
-    command = (study.command or f"netgen study run {shlex.quote(file.as_posix())}") + changes
+    unfinished = so_far(plan, results, found)
+    command = (study.command or f"netgen study run {shlex.quote(plan.file.as_posix())}") + changes
     return Told(
         study=study,
         results=results,
         command=command,
         facts=_facts(results, command),
         found=found,
-        answer=answer(study, found),
+        so_far=unfinished,
+        answer=answer(study, found, finished=not unfinished),
         rule=_rule(study, found, places),
         places=places,
         costs={c.network: (c.parameters, c.multiply_adds) for c in results.deciding},

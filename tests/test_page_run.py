@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +68,117 @@ def test_a_log_of_caffe_train_is_shown_too(real_log: Path, tmp_path: Path) -> No
     page = made(tmp_path / "page.html", "run", real_log)
     assert [at for at, _ in lines_of(page, "accuracy")["top1_noun"]] == [4, 8]
     assert "Optimization Done" in page.read_text()
+
+
+def caffe_log(file: Path, *starts: range, rate: float = 0.02) -> Path:
+    """Write a log of starts of Caffe: displays, whose losses say of which start, tests and states.
+
+    The rate falls to a tenth at iteration 60; the loss is a tenth of the iteration, and the start.
+    """
+    said = []
+    for number, iterations in enumerate(starts):
+        for at in iterations:
+            if at and at % 40 == 0:
+                said += [
+                    f"Snapshotting to binary proto file xs_iter_{at}.caffemodel",
+                    f"Snapshotting solver state to binary proto file xs_iter_{at}.solverstate",
+                    f"Iteration {at}, Testing net (#0)",
+                    f"    Test net output #0: top1_noun = {number}",
+                ]
+            said += [
+                f"Iteration {at} (1 iter/s, 20s/20 iters), loss = {at / 10 + number}",
+                f"    Train net output #0: loss_noun = {at / 10 + number} (* 1 = 1 loss)",
+                f"Iteration {at}, lr = {rate / (10 if at >= 60 else 1):g}",
+            ]
+    file.write_text("".join(f"I1130 10:00:00.000001 1 solver.cpp:1] {line}\n" for line in said))
+    return file
+
+
+def state(page: Path) -> str:
+    """The text of the table of states."""
+    rows = page.read_text().partition("<tbody>")[2].partition("</tbody>")[0]
+    return re.sub(r"<[^>]*>", " ", rows)
+
+
+def test_a_log_of_caffe_train_tells_its_rates_drops_and_snapshots(tmp_path: Path) -> None:
+    page = made(tmp_path / "page.html", "run", caffe_log(tmp_path / "xs.log", range(0, 121, 20)))
+    assert lines_of(page, "rate")["rate"] == [
+        [at, 0.02 if at < 60 else 0.002] for at in range(0, 121, 20)
+    ]
+    assert state(page).split()[-2:] == ["60", "3"]
+
+
+def test_what_a_log_does_not_tell_is_not_shown_as_none(tmp_path: Path) -> None:
+    file = caffe_log(tmp_path / "xs.log", range(0, 60, 20))
+    file.write_text("".join(x for x in file.read_text().splitlines(True) if ", lr = " not in x))
+    page = made(tmp_path / "page.html", "run", file)
+    assert state(page).split()[-2:] == ["–", "1"]
+    assert 'id="chart-rate"' not in page.read_text()
+
+
+def test_what_a_resumed_log_tells_again_is_told_once_and_noted(tmp_path: Path) -> None:
+    starts = (range(0, 121, 20), range(80, 161, 20))
+    page = made(tmp_path / "page.html", "run", caffe_log(tmp_path / "xs.log", *starts))
+    every = [[at, at / 10 + (at >= 80)] for at in range(0, 161, 20)]
+    assert lines_of(page, "loss")["loss_noun"] == every
+    assert lines_of(page, "accuracy")["top1_noun"] == [[40, 0], [80, 100], [120, 100], [160, 100]]
+    assert "the log goes back to iteration 80, as where a training is resumed" in state(page)
+    assert state(page).split()[-2:] == ["60", "4"]
+    whole = made(tmp_path / "1.html", "run", caffe_log(tmp_path / "xs.log", range(0, 121, 20)))
+    assert "goes back" not in state(whole)
+
+
+def test_a_training_whose_values_are_no_numbers_is_told_to_have_diverged(tmp_path: Path) -> None:
+    lines = write_journal(tmp_path / "xs", 20)
+    train = [line for line in lines if line["event"] == "train"]
+    bad = [{**x, "loss": None, "outputs": dict.fromkeys(x["outputs"])} for x in train]
+    text = "".join(json.dumps(line) + "\n" for line in [lines[0], *bad])
+    (tmp_path / "xs/log.jsonl").write_text(text)
+    told = state(made(tmp_path / "page.html", "run", tmp_path / "xs"))
+    assert "all 60 values are no finite numbers: it diverged" in told
+    assert " 200 " in told
+
+
+def test_the_rates_axis_has_the_rates_that_occur_and_says_that_it_is_logarithmic(
+    tmp_path: Path,
+) -> None:
+    for rate, ticks in ((0.02, ["0.02", "0.01", "0.002"]), (3e-4, ["0.0003", "0.0001", "3e-05"])):
+        log = caffe_log(tmp_path / "xs.log", range(0, 121, 20), rate=rate)
+        page = made(tmp_path / "page.html", "run", log).read_text()
+        chart = page.partition('id="chart-rate"')[2].partition("</section>")[0]
+        found = re.findall(r'class="tick ends" x="58" y="([^"]*)">([^<]*)<', chart)
+        assert sorted(ticks) == sorted(text for _, text in found)
+        places = sorted(float(y) for y, _ in found)
+        assert all(after - before >= 12 for before, after in pairwise(places))
+        assert "logarithmic" in chart
+
+
+def test_trainings_of_one_name_have_their_paths_and_forms_of_their_own(tmp_path: Path) -> None:
+    runs = [tmp_path / part / "xs" for part in "abcdef"]
+    for run in runs:
+        lines = write_journal(run, 12)
+        test = {**lines[-1], "event": "test", "outputs": {"loss_noun": 1.0}}
+        with (run / "log.jsonl").open("a") as file:
+            file.write(json.dumps(test) + "\n")
+    page = made(tmp_path / "page.html", "run", *runs)
+    assert {label for label in lines_of(page, "loss") if label.startswith("loss_noun, test")} == {
+        f"loss_noun, test (xs ({run.as_posix()}))" for run in runs
+    }
+    legend = page.read_text().partition('id="chart-loss"')[2].partition("</ul>")[0]
+    samples = [
+        (re.findall(r"dash-\d", sample), re.findall(r' d="[^"]*"', sample))
+        for sample in legend.split("<li>")
+        if "loss_noun, test" in sample
+    ]
+    for kind in (0, 1):
+        assert len({str(sample[kind]) for sample in samples}) == len(runs)
+
+
+def test_a_training_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    write_journal(tmp_path / "xs", 12)
+    twice = (tmp_path / "xs", tmp_path / "xs/log.jsonl")
+    said = refused(1, "page", "run", *twice, "--out", tmp_path / "page.html")
+    assert "xs: the same training more than once: name it once" in said
 
 
 def test_the_same_journal_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -174,4 +287,7 @@ def test_nobody_is_kept_out_of_a_training(browser: Browser, tmp_path: Path, sche
     with window(browser, color_scheme=scheme, viewport={"width": 360, "height": 700}) as narrow:
         page = narrow.open(file)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+        tick = page.locator("#chart-loss .tick").first.bounding_box()
+        assert tick is not None
+        assert tick["height"] >= 9
         assert serious_findings(page) == []

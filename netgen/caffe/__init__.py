@@ -9,6 +9,7 @@ __all__ = [
     "database_cursor",
     "databases",
     "engine",
+    "log_course",
     "schema",
     "training_log",
 ]

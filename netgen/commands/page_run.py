@@ -62,9 +62,9 @@ def run(
 
 
 def _read(paths: Sequence[Path]) -> list[PagedRun]:
-    from netgen.figures.page.runs import read_paged_run
+    from netgen.figures.page.runs import read_paged_runs
 
-    return [read_paged_run(path) for path in paths]
+    return read_paged_runs(paths)
 
 
 def _watch(paths: Sequence[Path], out: Path, command: str, every: int) -> None:

@@ -99,6 +99,7 @@ READERS = (
     Reader("list of images", "list.csv", ("data", "csv", "list.csv", "--out", "out/made"), 4),
     Reader("class list", "data/classes/item.txt", PREDICT),
     Reader("Caffe's log", "xs.log", ("log", "xs.log")),
+    Reader("Caffe's log of a page", "xs.log", ("page", "run", "xs.log", "--out", "out/p.html"), 4),
     Reader("Caffe's log of an audit", "xs.log", ("audit", "--log", "xs.log")),
     Reader("Caffe's log of a figure", "xs.log", (*CURVES, "xs.log"), 4),
     Reader("journal", f"{RUN}/log.jsonl", ("log", RUN)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,19 @@ from netgen.figures.page.thinning import Points
 
 WIDTH, HEIGHT = 960, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 34  # around the lines
-COLORS, DASHES = 6, 4  # of page.css
+COLORS, DASHES = 6, 8  # of page.css
+# Dots, each drawn from its middle: like dashes, they tell runs apart.
+DOTS = (
+    "m-3,0a3,3 0 1 0 6,0a3,3 0 1 0 -6,0z",
+    "m-3,-3h6v6h-6z",
+    "m0,-4.5l4.5,8h-9z",
+    "m0,-4.5l4.5,4.5l-4.5,4.5l-4.5,-4.5z",
+    "m0,4.5l4.5,-8h-9z",
+    "m-1.5,-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
+    "m-4,-4h8l-8,8h8z",
+    "m-4,-4v8l8,-8v8z",
+)
+NEAR = 14  # pixels: ticks that are nearer to each other cannot be read
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,15 @@ class Chart:
         """Return a line as SVG writes it."""
         return self._drawn(line.points)
 
+    def form(self, line: Line) -> str:
+        """Return the form of a line's dots, drawn from their middle: it tells the run."""
+        return DOTS[line.dash]
+
+    def dots(self, line: Line) -> str:
+        """Return a line's points as dots, as SVG writes them."""
+        form = self.form(line)
+        return "".join(f"M{self.x(at):g},{self.y(value):g}{form}" for at, value in line.points)
+
     def area(self, line: Line) -> str:
         """Return a line's band as SVG writes it."""
         lowest = [(at, low) for (at, _), (low, _) in zip(line.points, line.band, strict=True)]
@@ -108,10 +129,20 @@ class Chart:
         """Return the ticks of the axis of values: place and text."""
         low, high = self.range
         if self.by_factors:
-            powers = range(math.floor(low), math.ceil(high) + 1)
-            inside = [power for power in powers if low - 0.01 <= power <= high + 0.01]
-            return [(self.y(10.0**power), f"{10.0**power:g}") for power in inside]
+            return list(self._factors())
         return ticks(low, high, self.y, lambda value: f"{value:g}")
+
+    def _factors(self) -> Iterator[tuple[float, str]]:
+        """Yield the ticks of a logarithmic axis: the ends, powers of ten, and values that occur."""
+        low, high = self.range
+        found = sorted({value for line in self.lines for _, value in line.points})
+        powers = [10.0**power for power in range(math.ceil(low), math.floor(high) + 1)]
+        taken: list[float] = []
+        for value in (found[-1], found[0], *powers, *found):
+            place = self.y(value)
+            if all(abs(place - other) >= NEAR for other in taken):
+                taken.append(place)
+                yield place, f"{value:g}"
 
 
 def ticks(

@@ -68,7 +68,14 @@ def _charts(runs: Sequence[PagedRun]) -> list[Chart]:
         for output, points in run.test.items():
             if output in losses:
                 loss.append(
-                    Line(f"{output}, test", name, thinned(points), color(output), dots=True)
+                    Line(
+                        f"{output}, test",
+                        name,
+                        thinned(points),
+                        color(output),
+                        dash % DASHES,
+                        dots=True,
+                    )
                 )
             else:
                 percent = [(at, round(100 * value, 6)) for at, value in points]
@@ -84,7 +91,15 @@ def _charts(runs: Sequence[PagedRun]) -> list[Chart]:
     return [
         Chart("loss", "Loss", "loss", loss, end, marks),
         Chart("accuracy", "Test accuracy", "%", accuracy, end, marks, limits=(0, 100)),
-        Chart("rate", "Learning rate", "rate", rate, end, marks, by_factors=True),
+        Chart(
+            "rate",
+            "Learning rate",
+            "rate, on a logarithmic axis",
+            rate,
+            end,
+            marks,
+            by_factors=True,
+        ),
         Chart("speed", "Speed", "iterations a second", speed, end),
     ]
 
@@ -93,11 +108,11 @@ def _marks(run: PagedRun, named: bool) -> list[Mark]:
     of = f"{run.name}: " if named else ""
     drops = [
         Mark(e["iteration"], "drop", f"{of}rate {_given(e['lr'])}: {e.get('why', '')}")
-        for e in run.drops
+        for e in run.drops or ()
     ]
     kept = [
         Mark(e["iteration"], "best" if e.get("best") else "snapshot", f"{of}{e['model']}")
-        for e in run.snapshots
+        for e in run.snapshots or ()
     ]
     return [*drops, *kept]
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
+from netgen.caffe.log_course import LogCourse, read_course
 from netgen.caffe.schema import SchemaError, read_net
-from netgen.caffe.training_log import LogError, NetOutputs, read_log
+from netgen.caffe.training_log import LogError, NetOutputs
 from netgen.cost.complexity import count
 from netgen.cost.memory import PROGRAM_BYTES
 from netgen.figures.page.thinning import Points
@@ -19,6 +22,7 @@ from netgen.training.run_folder import RunFolder
 from netgen.training.series import Reading, series
 
 LAST_LINES = 80  # of Caffe's log
+MOST_DROPS = 20  # of a rate that falls in steps
 
 
 class NoRunError(ValueError):
@@ -38,15 +42,17 @@ class PagedRun:
     rate, speed
         The learning rate, and iterations per second, as far as they are known.
     drops, snapshots
-        Entries of the journal.
+        Entries of the journal, or of the same form; None where the log does not tell.
     end
         Its last entry where it ended: `why` and `what`; None while it goes on, or was cut off.
     seconds
         Of training; None where the log does not tell.
     memory
         Bytes of the process as `netgen count` estimates them; None where its network is not known.
-    omitted
-        How many values are no finite numbers.
+    reached, omitted
+        The last iteration of a value that is no finite number, and how many of these there are.
+    notes
+        What else there is to know of how it was read.
     lines
         The last ones of Caffe's log.
     """
@@ -57,23 +63,30 @@ class PagedRun:
     test: Mapping[str, Points]
     rate: Points = field(default_factory=list)
     speed: Points = field(default_factory=list)
-    drops: Sequence[Entry] = ()
-    snapshots: Sequence[Entry] = ()
+    drops: Sequence[Entry] | None = None
+    snapshots: Sequence[Entry] | None = None
     end: Entry | None = None
     seconds: float | None = None
     memory: int | None = None
+    reached: int = 0
     omitted: int = 0
+    notes: Sequence[str] = ()
     lines: Sequence[str] = ()
 
     @property
     def iteration(self) -> int:
         """The last iteration that it tells of."""
         last = [points[-1][0] for points in (*self.train.values(), *self.test.values()) if points]
-        return max(last, default=0)
+        return max([self.reached, *last])
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is a loss or a test in it."""
+        """Whether there is a loss or a test in it, a finite one or not."""
+        return bool(self.omitted) or self.has_values
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there is a loss or a test in it that is a finite number."""
         return any(self.train.values()) or any(self.test.values())
 
 
@@ -101,6 +114,28 @@ def read_paged_run(path: Path) -> PagedRun:
     return _of_log(path)
 
 
+def read_paged_runs(paths: Sequence[Path]) -> list[PagedRun]:
+    """Read trainings, each with a name that no other has: where two share it, with its path.
+
+    Raises
+    ------
+    NoRunError
+        As `read_paged_run`; or one is given twice.
+    ValueError, OSError
+        A file is damaged, or cannot be read.
+    """
+    runs = [read_paged_run(path) for path in paths]
+    places = Counter(Path(run.path).resolve() for run in runs)
+    for run in runs:
+        if places[Path(run.path).resolve()] > 1:
+            raise NoRunError(f"{run.path}: the same training more than once: name it once")
+    names = Counter(run.name for run in runs)
+    return [
+        replace(run, name=f"{run.name} ({run.path})") if names[run.name] > 1 else run
+        for run in runs
+    ]
+
+
 def _of_journal(folder: RunFolder) -> PagedRun:
     entries = read_journal(folder.journal)
     of = {
@@ -122,26 +157,53 @@ def _of_journal(folder: RunFolder) -> PagedRun:
         end=last if last.get("event") == "end" else None,
         seconds=max((e["seconds"] for e in entries if "seconds" in e), default=None),
         memory=_memory(folder),
-        omitted=_not_finite(readings),
+        reached=max(_not_finite(readings), default=0),
+        omitted=len(_not_finite(readings)),
         lines=_last_lines(folder.caffe_log),
     )
 
 
 def _of_log(file: Path) -> PagedRun:
     try:
-        log = read_log(file)
+        log = read_course(file)
     except LogError:
         return PagedRun(file.stem, file.as_posix(), {}, {}, lines=_last_lines(file))
     readings = [*_readings("train", log.train), *_readings("test", log.test)]
+    snapshots = [{"iteration": at, "model": model} for at, model in log.snapshots.items()]
     return PagedRun(
         name=file.stem,
         path=file.as_posix(),
         train=_points(readings, "train"),
         test=_points(readings, "test"),
+        rate=list(log.rates.items()),
+        drops=_drops(log),
+        snapshots=snapshots,
         end={"why": "done", "what": "Caffe finished"} if log.finished else None,
-        omitted=_not_finite(readings),
+        notes=_went_back(log.resumed),
+        reached=max(_not_finite(readings), default=0),
+        omitted=len(_not_finite(readings)),
         lines=_last_lines(file),
     )
+
+
+def _drops(log: LogCourse) -> list[Entry] | None:
+    """Return the displays with a lower rate than that before; None without rates.
+
+    A rate that falls all the time has no drops.
+    """
+    rates = [*log.rates.items()]
+    lower = [after for before, after in pairwise(rates) if after[1] < before[1]]
+    if not rates or len(lower) > MOST_DROPS:
+        return None
+    return [{"iteration": at, "lr": rate, "why": "since the display before"} for at, rate in lower]
+
+
+def _went_back(resumed: Sequence[int]) -> list[str]:
+    return [
+        f"the log goes back to iteration {at:,}, as where a training is resumed: what it had told"
+        " of that one and later ones is left out"
+        for at in resumed
+    ]
 
 
 def _readings(kind: str, told: Iterable[NetOutputs]) -> Iterator[Reading]:
@@ -159,8 +221,9 @@ def _points(readings: Iterable[Reading], kind: str) -> dict[str, Points]:
     return points
 
 
-def _not_finite(readings: Iterable[Reading]) -> int:
-    return sum(one.value is None or not math.isfinite(one.value) for one in readings)
+def _not_finite(readings: Iterable[Reading]) -> list[int]:
+    """Return the iterations of values that are no finite numbers."""
+    return [one.iteration for one in readings if one.value is None or not math.isfinite(one.value)]
 
 
 def _memory(folder: RunFolder) -> int | None:

@@ -122,6 +122,64 @@ def test_a_network_differs_in_nothing_from_itself(tmp_path: Path) -> None:
     file = ROOT / "models/xs/train_val.prototxt"
     page = page_of(tmp_path, "--variant", "xs", "--against", file)
     assert data_of(page)["differs"] == [{}, {}]
+    assert "No difference</h2>" in page.read_text()
+    title = page.read_text().partition("<title>")[2].partition("</title>")[0]
+    assert len(title.split(" beside ")) == 2
+
+
+def convolutions(file: Path, *layers: tuple[str, int]) -> Path:
+    """Write a chain of convolutions: each a name, which others may have too, and its kernel."""
+    text, before = image(1, 3, 9, 9), "data"
+    for number, (name, kernel) in enumerate(layers):
+        text += (
+            f'layer {{ name: "{name}" type: "Convolution" bottom: "{before}" top: "b{number}"'
+            f" convolution_param {{ num_output: 2 kernel_size: {kernel} }} }}\n"
+        )
+        before = f"b{number}"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("names", "changed"), [(("a", "a", "a (2)"), {1, 2}), (("a", "a", "b"), {1})]
+)
+def test_layers_that_share_a_name_are_told_apart(
+    tmp_path: Path, names: tuple[str, ...], changed: set[int]
+) -> None:
+    first = convolutions(tmp_path / "1.prototxt", *((name, 1) for name in names))
+    second = convolutions(
+        tmp_path / "2.prototxt", *((name, 1 + 2 * (n in changed)) for n, name in enumerate(names))
+    )
+    page = page_of(tmp_path, "--net", first, "--against", second)
+    data = data_of(page)
+    assert [{int(layer) - 1 for layer in found} for found in data["differs"]] == [changed] * 2
+    boxes = [each for each in data["elements"] if each["kind"] == "box" and not each["network"]]
+    assert sorted(tuple(box["layers"]) for box in boxes) == [(n,) for n in range(4)]
+    rows = page.read_text().partition('id="differences"')[2].partition("</section>")[0]
+    links = re.findall(r'<a href="#layer-0-(\d)"><bdi>([^<]*)', rows)
+    assert {int(number) - 1 for number, _ in links} == changed
+    assert len(dict(links)) == len({name for _, name in links})
+
+
+def test_cross_weights_tell_what_their_memory_lacks_and_what_a_network_takes_more(
+    tmp_path: Path,
+) -> None:
+    page = page_of(tmp_path, "--variant", "x0", "--against", "xs")
+    text = page.read_text().partition('id="crossing"')[2].partition("</section>")[0]
+    x0, xs = (network["memory_bytes"] for network in data_of(page)["networks"])
+    assert f"xs</bdi> takes <b>{xs - x0:,}</b> bytes more memory than <bdi>x0</bdi>" in text
+    assert "its output and buffers, without gradients, bytes</th>" in text
+
+
+def test_a_network_that_is_too_large_is_drawn_by_modules_if_that_suffices(tmp_path: Path) -> None:
+    many = [(f"m{number // 100}/{number}", 1) for number in range(2_001)]
+    net = convolutions(tmp_path / "net.prototxt", *many)
+    words = ("page", "network", "--net", net, "--out", tmp_path / "page.html")
+    said = refused(1, *words)
+    assert "2,002 boxes are more than can be drawn (2,000): give --modules, with which" in said
+    alone = convolutions(tmp_path / "net.prototxt", *((name[1:], 1) for name, _ in many))
+    alone.write_text(alone.read_text().replace("/", "-"))
+    assert "--modules" not in refused(1, *words)
 
 
 def test_networks_of_two_kinds_stand_side_by_side(tmp_path: Path) -> None:

@@ -182,5 +182,5 @@ def _differences(asked: Sequence[Requested]) -> list[PagedDifference]:
     if len(asked) < 2:
         return []
     first, second = (one.counted for one in asked)
-    found = distinctions(first.net, second.net, first.cost.phase)
+    found = distinctions(first.layers, second.layers, first.cost.phase)
     return [PagedDifference(one.what, one.layers) for one in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 MOST_NAMES = 3
@@ -20,6 +21,22 @@ def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Write the first few names and the number of the rest: "a, b, c and 12 more"."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Return a name for each that no other has: its own, with a number where two share it."""
+    taken, times = set(names), Counter[str]()
+    found = []
+    for name in names:
+        times[name] += 1
+        if times[name] == 1:
+            found.append(name)
+            continue
+        while (numbered := f"{name} ({times[name]})") in taken:
+            times[name] += 1
+        taken.add(numbered)
+        found.append(numbered)
+    return found
 
 
 def check_name(name: str, where: str, error: type[ValueError] = ValueError) -> None:

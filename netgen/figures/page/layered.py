@@ -119,9 +119,12 @@ def layered_picture(
     if modules:
         boxes = modules_of(layers, boxes)
     if len(boxes) > MOST_BOXES:
+        fewer = len(modules_of(layers, boxes))
+        merged = not modules and fewer <= MOST_BOXES
         raise DrawingError(
-            f"{len(boxes):,} boxes are more than can be drawn ({MOST_BOXES:,}): count it instead"
-            " (`netgen count FILE --layers`)"
+            f"{len(boxes):,} boxes are more than can be drawn ({MOST_BOXES:,}): "
+            + (f"give --modules, with which it has {fewer:,}, or " if merged else "")
+            + "count it instead (`netgen count FILE --layers`)"
         )
     texts = [_lines([layers[index] for index in box.layers], box.module) for box in boxes]
     widths = [max(map(text_width, lines)) + 14 for lines in texts]

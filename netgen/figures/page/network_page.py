@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from netgen.figures.page import svg
 from netgen.figures.page.document import page
 from netgen.figures.shapes import Picture
+from netgen.system.text import unique_names
 
 MOST_TYPES = 6  # named in a summary
 # What a picture can be coloured by: the field of a layer in `netgen count --json`, and its title.
@@ -49,18 +50,12 @@ class PagedNetwork:
         """Its own name, or what it was asked for by."""
         return str(self.counted["name"] or self.name)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """A name for each layer that no other has: its own, with a number where two share it."""
-        seen: Counter[str] = Counter()
-        found = []
-        for layer in self.layers:
-            seen[layer["name"]] += 1
-            again = seen[layer["name"]]
-            found.append(layer["name"] if again == 1 else f"{layer['name']} ({again})")
-        return found
+        return unique_names([layer["name"] for layer in self.layers])
 
-    @property
+    @cached_property
     def numbers(self) -> dict[str, int]:
         """The number of each layer, by its name in `names`."""
         return {name: index for index, name in enumerate(self.names)}
@@ -68,10 +63,10 @@ class PagedNetwork:
 
 @dataclass(frozen=True)
 class PagedDifference:
-    """What differs between two networks in one layer; a layer that one lacks is ""."""
+    """What differs between two networks in a layer, by its numbers; None for one that lacks it."""
 
     what: str
-    layers: tuple[str, str]
+    layers: tuple[int | None, int | None]
 
 
 def network_page(
@@ -104,7 +99,7 @@ def network_page(
     }
     return page(
         "network",
-        " beside ".join(dict.fromkeys(network.title for network in networks)),
+        " beside ".join(network.title for network in networks),
         data,
         networks=networks,
         picture=picture,
@@ -136,10 +131,9 @@ def _differing(
     """Return the differences of each layer of a network that has some, by their numbers."""
     if number >= len(networks):
         return {}
-    numbers = networks[number].numbers
     found: dict[int, list[int]] = {}
     for index, difference in enumerate(differences):
-        layer = numbers.get(difference.layers[number])
+        layer = difference.layers[number]
         if layer is not None:
             found.setdefault(layer, []).append(index)
     return found

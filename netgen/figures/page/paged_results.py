@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Raw, Struct
+
 from netgen.evaluation.results import Result, ResultError, TaskResult, read_result
+from netgen.system.json_files import JsonError, read_json
+
+
+class _StudyResults(Struct):
+    """What tells the results of a study from a result."""
+
+    study: str
+    cells: tuple[Raw, ...]
 
 
 @dataclass(frozen=True)
@@ -79,13 +90,36 @@ def _files(path: Path) -> list[Path]:
 
 
 def _read(file: Path) -> Result:
-    result = read_result(file)
+    try:
+        result = read_result(file)
+    except ResultError:
+        if _is_of_a_study(file):
+            raise ResultError(
+                f"{file}: results of a study, not of `netgen eval`: show them with `netgen page"
+                f" study {shlex.quote(file.parent.as_posix())} --out FILE`"
+            ) from None
+        raise
+    twice = [name for name, times in Counter(t.name for t in result.tasks).items() if times > 1]
+    if twice:
+        raise ResultError(
+            f"{file}: a damaged result (the task {twice[0]!r} more than once): make it"
+            " again with `netgen eval`"
+        )
     for task in result.tasks:
         for what in _wrong(task):
             raise ResultError(
                 f"{file}: a damaged result ({task.name}: {what}): make it again with `netgen eval`"
             )
     return result
+
+
+def _is_of_a_study(file: Path) -> bool:
+    """Return whether a file that is no result has what `netgen study report` writes."""
+    try:
+        read_json(file, _StudyResults)
+    except (OSError, JsonError):
+        return False
+    return True
 
 
 def _wrong(task: TaskResult) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from netgen import paper
 from netgen.evaluation.result_table import AccuracyRow, accuracy_rows, engine_of, share_cells
+from netgen.evaluation.results import TOP
 from netgen.figures.page.confused import confusions
 from netgen.figures.page.document import page
 from netgen.figures.page.paged_results import PagedResult, SharedTask, shared_tasks
@@ -20,17 +21,25 @@ from netgen.figures.predictions import percent
 class Solved:
     """A row of the table of accuracies: who solves which dataset's task, and how well.
 
-    `network` is empty for what is the same for all of them: guessing.
+    `network` is empty for what is the same for all of them: guessing. `classes` are the task's;
+    None where only what was derived is of it.
     """
 
     network: str
     dataset: str
     row: AccuracyRow
+    classes: int | None
 
     def cells(self, papers: bool) -> list[str]:
-        """Return top-1 and top-5: value, interval; with `papers`, also printed, difference."""
+        """Return top-1 and top-5: value, interval; with `papers`, also printed, difference.
+
+        Top-5 of at most five classes is no measure: every image is right.
+        """
         most = 4 if papers else 2
-        return [cell for place in (0, 1) for cell in share_cells(self.row, place)[:most]]
+        top1, top5 = (share_cells(self.row, place)[:most] for place in (0, 1))
+        if self.classes is not None and self.classes <= TOP:
+            top5 = ("–", *[""] * (most - 1))
+        return [*top1, *top5]
 
 
 def results_page(
@@ -55,7 +64,7 @@ def results_page(
     every = shared_tasks(results)
     tasks = [task for task in every if task.task.of_class]
     confused = [confusions(task, every) for task in every]
-    solved = list(_solved(results))
+    solved = _solved(results)
     charts = weight_charts(weights)
     papers = any(one.row.printed for one in solved)
     names = [one.name for one in results]
@@ -79,20 +88,30 @@ def results_page(
         charts=charts,
         pictures=images,
         percent=percent,
+        top=TOP,
         command=command,
     )
 
 
-def _solved(results: Sequence[PagedResult]) -> Iterator[Solved]:
-    """Yield the rows of all results; what is alike in all, as guessing is, once."""
+def _solved(results: Sequence[PagedResult]) -> list[Solved]:
+    """Return the rows of all results: network beside network at each task, then guessing."""
+    rows = list(_rows(results))
+    tasks = list(dict.fromkeys((one.dataset, one.row.task) for one in rows))
+    return sorted(rows, key=lambda one: (tasks.index((one.dataset, one.row.task)), not one.network))
+
+
+def _rows(results: Sequence[PagedResult]) -> Iterator[Solved]:
+    """Yield the rows of each result; what is alike in all, as guessing is, once."""
     seen = set()
     for one in results:
+        classes = {task.name: task.classes for task in one.result.tasks}
         for row in accuracy_rows(one.result):
             of = (one.result.dataset, row.task, row.by, row.shares)
             if row.is_guess and of in seen:
                 continue
             seen.add(of)
-            yield Solved("" if row.is_guess else one.name, one.result.dataset, row)
+            name = "" if row.is_guess else one.name
+            yield Solved(name, one.result.dataset, row, classes.get(row.task))
 
 
 def _unmeasured(solved: Sequence[Solved]) -> list[paper.Accuracies]:

@@ -72,6 +72,23 @@ def test_a_claim_stands_in_the_papers_words_beside_what_was_found(
         assert f"netgen audit --only {claim['id']}" in texts[claim["id"]]
 
 
+def test_a_contradicted_claim_does_not_rest_on_files_that_are_as_the_paper_says(
+    shown: Window, page_file: Path, audit: dict[str, Any]
+) -> None:
+    page = shown.open(page_file)
+    own = "files that were written as the paper says"
+    for claim in audit["claims"]:
+        text = page.locator(f"#{claim['id']} .measured").text_content() or ""
+        assert ("Found: " in text) == bool(claim["basis"])
+        if claim["verdict"].startswith("contradicted"):
+            assert own not in text
+    both = [one for one in audit["claims"] if one["id"] in ("table1-res5-blocks", "projections")]
+    for claim in both:
+        assert "written by the other reading, which fits" in claim["basis"]
+    built = [one for one in audit["claims"] if one["verdict"] == "built as printed"]
+    assert all(own in claim["basis"] for claim in built)
+
+
 def test_claims_are_filtered_by_verdict_section_network_and_words(
     shown: Window, page_file: Path, audit: dict[str, Any]
 ) -> None:

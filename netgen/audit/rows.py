@@ -12,7 +12,7 @@ from netgen import paper
 from netgen.audit.inspection import InspectionFinding
 from netgen.audit.measurements.counts import fitting_roundings, printed_excess, roundings
 from netgen.audit.readings import CountedReading
-from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, basis_of, tally, waits
+from netgen.audit.verdicts import ClaimJudgement, ClaimVerdict, basis_told, tally
 from netgen.network.variants import NETWORKS
 from netgen.paper.claims import Argument, Claim
 
@@ -153,7 +153,7 @@ def claim_as_data(judgement: ClaimJudgement) -> dict[str, Any]:
         "quote": judgement.claim.quote,
         "words": plain(judgement.claim.quote),
         "printed": " ".join(judgement.claim.printed),
-        "basis": "" if waits(judgement) else basis_of(judgement.claim).value,
+        "basis": basis_told(judgement),
         "found": judgement.found,
         "fits": judgement.fits,
         "evidence": judgement.evidence,

@@ -58,6 +58,7 @@ MET = {
     Basis.RESULTS: ClaimVerdict.CONSISTENT,
     Basis.ALLOWED: ClaimVerdict.CONSISTENT,
 }
+CONTRADICTED = (ClaimVerdict.CONTRADICTED, ClaimVerdict.CONTRADICTED_IN_OUR_COPY)
 WAITING = {
     LeftOpen: ClaimVerdict.LEFT_OPEN,
     NeedsTraining: ClaimVerdict.NEEDS_TRAINING,
@@ -102,7 +103,7 @@ def judge(part: str, claim: Claim, inputs: AuditInputs) -> ClaimJudgement:
         shown, verdict = _noted(inputs, missing.shown, str(missing)), WAITING[type(missing)]
         return ClaimJudgement(part, claim, verdict, shown, str(missing))
     verdict = verdict_of(claim, found, basis_of(claim))
-    differs = verdict in (ClaimVerdict.CONTRADICTED, ClaimVerdict.CONTRADICTED_IN_OUR_COPY)
+    differs = verdict in CONTRADICTED
     shown = _noted(inputs, found.shown, found.evidence)
     return ClaimJudgement(
         part, claim, verdict, shown, found.evidence, found.fits if differs else ""
@@ -123,6 +124,19 @@ def waits(judgement: ClaimJudgement) -> bool:
 def basis_of(claim: Claim) -> Basis:
     """Return what the measurement of a claim rests on."""
     return BASES[claim.measure]
+
+
+def basis_told(judgement: ClaimJudgement) -> str:
+    """Tell what a judgement rests on; "" where nothing is measured.
+
+    Files that contradict what is printed were not written as it says.
+    """
+    if waits(judgement):
+        return ""
+    basis = basis_of(judgement.claim)
+    if judgement.verdict in CONTRADICTED and basis is Basis.OWN_FILES:
+        return "read back from files that were written by the other reading, which fits"
+    return basis.value
 
 
 def verdict_of(claim: Claim, found: Found, basis: Basis) -> ClaimVerdict:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from support.browser import Window, serious_findings, window
+from support.browser import Window, away_and_back, serious_findings, window
 from support.once import Once
 from support.pages import data_of, made
 
@@ -115,6 +115,17 @@ def test_claims_are_filtered_by_verdict_section_network_and_words(
     expect(lambda claim: claim["id"] == "table1-res5-blocks")
     page.get_by_role("button", name="All claims").click()
     expect(lambda claim: True)
+
+
+def test_after_back_the_claims_are_those_that_the_filters_name(
+    shown: Window, page_file: Path
+) -> None:
+    page = shown.open(page_file)
+    page.locator("#filter-verdict").select_option("contradicted")
+    before = shown_claims(page)
+    away_and_back(page)
+    assert page.locator("#filter-verdict").input_value() == "contradicted"
+    assert shown_claims(page) == before
 
 
 def test_filtering_takes_less_than_50_milliseconds(shown: Window, page_file: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.browser import Window, serious_findings, window
+from support.browser import Window, away_and_back, serious_findings, window
 from support.build_command import NARROW
 from support.once import Once
 from support.page_scripts import COLOURS, GAPS, OVERLAPPING, REFUSED, TOLD, WIDTHS
@@ -244,6 +244,15 @@ def test_boxes_are_coloured_by_their_share_which_is_written_too(
     assert max(found)[1] == 5
     assert sorted(found) == sorted(found, key=lambda pair: (pair[1], pair[0]))
     assert sum(share for share, _ in found) <= 100.5
+
+
+def test_after_back_the_colours_are_those_that_are_chosen(shown: Window, xs: Path) -> None:
+    page = shown.open(xs)
+    page.get_by_label("memory").check()
+    before = page.evaluate(COLOURS)
+    away_and_back(page)
+    assert page.get_by_label("memory").is_checked()
+    assert page.evaluate(COLOURS) == before
 
 
 def test_a_link_to_a_layer_tells_of_it_at_once(shown: Window, xs: Path) -> None:

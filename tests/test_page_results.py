@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from support.browser import Window, serious_findings, window
+from support.browser import Window, away_and_back, serious_findings, window
 from support.build_command import refused
 from support.evaluation import RESULT
 from support.pages import made
@@ -169,6 +169,19 @@ def test_two_networks_of_several_are_chosen_to_stand_side_by_side(
     # The second less the first, in whatever order the columns stand.
     x0, x1 = float(cells(part)[0][2]), float(cells(part)[0][4])
     assert points(cells(part)[0][6]) == pytest.approx(x0 - x1, abs=0.011)
+
+
+def test_after_back_the_difference_is_that_of_the_networks_that_are_chosen(
+    shown: Window, pets: Path
+) -> None:
+    page = shown.open(pets)
+    part = classes(page, 0)
+    part.get_by_label("Network").select_option("xs")
+    part.get_by_label("beside").select_option("x0")
+    before = cells(part)
+    away_and_back(page)
+    assert part.get_by_label("beside").locator("option:checked").inner_text() == "x0"
+    assert cells(part) == before
 
 
 def confused(page: Page, task: int) -> Locator:

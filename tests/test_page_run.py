@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.browser import Window, serious_findings, window
+from support.browser import Window, away_and_back, serious_findings, window
 from support.build_command import refused
 from support.journals import write_journal
 from support.pages import data_of, made
@@ -264,6 +264,16 @@ def test_a_training_is_read_at_an_iteration_by_pointer_and_by_keyboard(
     chart.get_by_label("loss_adj (x0)").uncheck()
     assert "loss_adj (x0)" not in chart.locator(".readout").inner_text()
     assert "loss_adj (xs)" in chart.locator(".readout").inner_text()
+
+
+def test_after_back_the_lines_are_those_that_are_ticked(shown: Window, tmp_path: Path) -> None:
+    write_journal(tmp_path / "xs", 30, **DONE)
+    page = shown.open(made(tmp_path / "page.html", "run", tmp_path / "xs"))
+    chart = page.locator("#chart-loss")
+    chart.get_by_label("loss_adj").uncheck()
+    away_and_back(page)
+    assert not chart.get_by_label("loss_adj").is_checked()
+    assert chart.locator(".curve[hidden]").count() == 1
 
 
 def test_hostile_names_of_outputs_and_hostile_logs_are_text(shown: Window, tmp_path: Path) -> None:

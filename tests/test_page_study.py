@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
-from support.browser import Window, serious_findings, window
+from support.browser import Window, away_and_back, serious_findings, window
 from support.made_up import GRID, made_up, papers, planned
 from support.once import Once
 from support.pages import made
@@ -289,6 +289,22 @@ def test_a_place_is_chosen_by_a_click_by_keys_by_a_list_and_by_a_link(
     expect("start scratch, factor none, rate low")
     assert visible(page) == [f"place-scratch,none,low-sentence-{n}" for n in (1, 2)]
     assert page.locator(".map").first.locator("a[tabindex='0']").count() == 1
+
+
+def test_after_back_the_place_and_the_sentences_are_those_that_are_chosen(
+    shown: Window, grid: Path
+) -> None:
+    page = shown.open(grid)
+    page.locator("#choose-place").select_option("place-scratch,none,low")
+    page.locator(".where:focus").wait_for()
+    page.evaluate("() => { location.hash = '#map'; }")
+    page.locator("#filter-verdict").select_option("seen here")
+    before = visible(page)
+    away_and_back(page)
+    assert page.locator("#choose-place").input_value() == "place-scratch,none,low"
+    assert page.locator(".grid-place:visible").get_attribute("id") == "place-scratch,none,low"
+    assert page.locator("#filter-verdict").input_value() == "seen here"
+    assert visible(page) == before
 
 
 def test_the_map_fades_what_a_filter_leaves_out(shown: Window, grid: Path) -> None:

@@ -75,6 +75,12 @@ def window(browser: Browser, **settings: Any) -> Iterator[Window]:
     assert shown.wrong == []
 
 
+def away_and_back(page: Page) -> None:
+    """Leave a page, and go back to it: the browser loads it again, and fills in its fields."""
+    page.goto("about:blank")
+    page.go_back()
+
+
 def serious_findings(page: Page) -> list[str]:
     """What axe-core finds that keeps people out: its rule, what it is about, and where.
 

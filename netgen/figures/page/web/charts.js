@@ -41,12 +41,12 @@ for (const chart of data.charts) {
     event.preventDefault();
     read(place + steps[event.key]);
   });
-  boxes.forEach((box, index) => {
-    box.addEventListener("change", () => {
-      curves[index].toggleAttribute("hidden", !box.checked);
-      if (place >= 0) read(place);
-    });
-  });
+  function showTicked() {
+    curves.forEach((curve, index) => curve.toggleAttribute("hidden", !boxes[index].checked));
+    if (place >= 0) read(place);
+  }
+  for (const box of boxes) box.addEventListener("change", showTicked);
+  nowAndWhenShown(showTicked);
 }
 
 // The place of the value that is nearest, in a list that rises.

@@ -373,12 +373,13 @@ byId("tools").addEventListener("submit", (event) => {
   hit = (hit + 1) % hits.length;
   show(...hits[hit]);
 });
-for (const choice of document.getElementsByName("measure")) {
-  choice.addEventListener("change", () => {
-    measure = choice.value;
-    colour();
-  });
+function takeMeasure() {
+  const { value } = document.querySelector("[name=measure]:checked");
+  if (value === measure) return;
+  measure = value;
+  colour();
 }
+for (const choice of document.getElementsByName("measure")) choice.addEventListener("change", takeMeasure);
 
 function followLink() {
   const [, network, layer] = location.hash.match(/^#layer-(\d+)-(\d+)$/) || [];
@@ -395,5 +396,7 @@ for (const element of elements) {
   if (element.kind === "box") element.node.append(makeSvg("text", { class: "mark" }, "≠"));
 }
 place();
+nowAndWhenShown(takeMeasure);
+nowAndWhenShown(search);
 if (view.clientWidth < data.size[0]) zoom(Math.max(0.6, (view.clientWidth - 2) / data.size[0]));
 followLink();

@@ -31,8 +31,15 @@ function fill(element, attributes, children) {
 // The words that were entered in a field, in lower case.
 const wordsIn = (field) => field.value.toLowerCase().split(/\s+/).filter(Boolean);
 
-// Calls `filter` now, since a browser that goes back keeps what was entered, and when a form's fields change or are
-// reset; a browser tells of that before it does it, so it is done here.
+// Does something now, and once more when the page is shown: a browser that goes back fills in what was entered and
+// chosen there, without a word, and only after the programs ran.
+function nowAndWhenShown(act) {
+  act();
+  window.addEventListener("pageshow", () => act());
+}
+
+// Calls `filter` at the beginning, and when a form's fields change or are reset; a browser tells of that before it does
+// it, so it is done here.
 function filterBy(form, filter) {
   form.addEventListener("input", filter);
   form.querySelector("[type=reset]").addEventListener("click", (event) => {
@@ -41,7 +48,7 @@ function filterBy(form, filter) {
     filter();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
-  filter();
+  nowAndWhenShown(filter);
 }
 
 // The name of the element that the address leads to; "" where it is none.

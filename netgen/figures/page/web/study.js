@@ -121,7 +121,7 @@ if (data.oneByOne) {
   byId("choose-place").addEventListener("input", (event) => {
     location.hash = encodeURIComponent(event.target.value);
   });
-  choose(places[0]);
+  nowAndWhenShown(() => choose(byId(byId("choose-place").value)));
 }
 filterBy(byId("filters"), filter);
 window.addEventListener("hashchange", follow);

@@ -9,7 +9,7 @@ import pytest
 from support.browser import Window, away_and_back, serious_findings, window
 from support.build_command import NARROW
 from support.once import Once
-from support.page_scripts import COLOURS, GAPS, OVERLAPPING, REFUSED, TOLD, WIDTHS
+from support.page_scripts import COLOURS, GAPS, OVERLAPPING, PLACED, REFUSED, TOLD, WIDTHS
 from support.pages import counted, made
 
 if TYPE_CHECKING:
@@ -106,6 +106,13 @@ def test_a_box_unfolds_to_its_layers_and_folds_again(shown: Window, xs: Path) ->
     page.get_by_role("button", name="Fold all", exact=True).click()
     assert page.locator(".row").count() == 0
     assert box(page, "conv1").get_attribute("aria-expanded") == "false"
+
+
+def test_all_boxes_are_unfolded_and_folded_at_once(shown: Window, xs: Path) -> None:
+    """Each placing takes as long as the picture is large: one for each box would hang a browser."""
+    page = shown.open(xs)
+    for button in ("unfold", "fold"):
+        assert page.evaluate(PLACED, button) == 1
 
 
 def test_unfolded_boxes_do_not_overlap_and_wires_still_reach_their_sums(

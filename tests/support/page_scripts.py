@@ -33,6 +33,16 @@ OVERLAPPING = """() => {
     apart(a.x, b.x + b.width) || apart(b.x, a.x + a.width) ||
     apart(a.y, b.y + b.height) || apart(b.y, a.y + a.height))));
 }"""
+# How often a button has the picture placed anew.
+PLACED = """async (button) => {
+  const seen = [];
+  const watch = new MutationObserver((changes) => seen.push(...changes));
+  watch.observe(document.getElementById("drawing"), { attributeFilter: ["viewBox"] });
+  document.getElementById(button).click();
+  await Promise.resolve();
+  watch.disconnect();
+  return seen.length;
+}"""
 # How far a sum is from the nearest end of a wire, for each sum: its radius, where wires reach it.
 GAPS = """() => {
   const ends = [...document.querySelectorAll(".wire .line")].map((line) => {

@@ -142,20 +142,23 @@ function light(element) {
 
 // ---- folding: an unfolded box makes its row and its column larger ----------------------------------
 
-function unfold(element) {
-  const rows = element.layers.map((index, place) => rowOf(element, index, place));
-  unfolded.set(element, rows);
-  element.button.setAttribute("aria-expanded", "true");
-  element.node.append(...rows);
-  place();
+// Many are folded before anything is placed: each placing moves the whole picture.
+function unfold(...these) {
+  for (const element of these) {
+    const rows = element.layers.map((index, place) => rowOf(element, index, place));
+    unfolded.set(element, rows);
+    element.button.setAttribute("aria-expanded", "true");
+    element.node.append(...rows);
+  }
   colour();
 }
 
-function fold(element) {
-  for (const row of unfolded.get(element)) row.remove();
-  unfolded.delete(element);
-  element.button.setAttribute("aria-expanded", "false");
-  place();
+function fold(...these) {
+  for (const element of these) {
+    for (const row of unfolded.get(element)) row.remove();
+    unfolded.delete(element);
+    element.button.setAttribute("aria-expanded", "false");
+  }
   colour();
 }
 
@@ -179,7 +182,8 @@ function stretches() {
   return [stretched(across), stretched(down)];
 }
 
-// The narrowest get their room first, so that whatever reaches around them has it too.
+// The narrowest get their room first, so that whatever reaches around them has it too. Many elements share their edges:
+// in the end, each place is computed once.
 function stretched(ranges) {
   const given = [];
   const at = (value) => given.reduce((sum, { start, size, more }) => sum + more * (part(value, start, size) + part(value, start + 0.75 * size, size)), value);
@@ -187,7 +191,11 @@ function stretched(ranges) {
     const more = wanted - (at(start + size) - at(start));
     if (more > 0) given.push({ start, size, more });
   }
-  return at;
+  const known = new Map();
+  return (value) => {
+    if (!known.has(value)) known.set(value, at(value));
+    return known.get(value);
+  };
 }
 
 // Half of the room goes to each side: what ends near the middle, as wires at a sum, stays there.
@@ -364,8 +372,8 @@ view.addEventListener("wheel", (event) => {
 byId("larger").addEventListener("click", () => zoom(scale * 1.25));
 byId("smaller").addEventListener("click", () => zoom(scale / 1.25));
 byId("fit").addEventListener("click", fit);
-byId("unfold").addEventListener("click", () => elements.filter((each) => each.kind === "box" && each.layers && !unfolded.has(each)).forEach(unfold));
-byId("fold").addEventListener("click", () => [...unfolded.keys()].forEach(fold));
+byId("unfold").addEventListener("click", () => unfold(...elements.filter((each) => each.kind === "box" && each.layers && !unfolded.has(each))));
+byId("fold").addEventListener("click", () => fold(...unfolded.keys()));
 byId("search").addEventListener("input", search);
 byId("tools").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -9,7 +9,17 @@ import pytest
 from support.browser import Window, away_and_back, serious_findings, window
 from support.build_command import NARROW
 from support.once import Once
-from support.page_scripts import COLOURS, GAPS, OVERLAPPING, PLACED, REFUSED, TOLD, WIDTHS
+from support.page_scripts import (
+    COLOURS,
+    COVERED,
+    GAPS,
+    IN_SIGHT,
+    OVERLAPPING,
+    PLACED,
+    REFUSED,
+    TOLD,
+    WIDTHS,
+)
 from support.pages import counted, made
 
 if TYPE_CHECKING:
@@ -238,7 +248,12 @@ def test_a_search_finds_layers_in_the_picture_and_in_the_table(shown: Window, xs
     page.get_by_label("Find a layer").fill("bn5b_branch2b_anp")
     page.keyboard.press("Enter")
     assert told(page).locator("h3").inner_text() == "bn5b_branch2b_anp"
-    assert page.evaluate("() => document.activeElement.ariaLabel") == "bn5b_branch2b_anp, BatchNorm"
+    page.get_by_label("Find a layer").fill("res5b_branch2a_a")
+    for place, name in enumerate(("adj", "anp", "adj")):  # after the last, the first again
+        page.keyboard.press("Enter")
+        assert told(page).locator("h3").inner_text() == f"res5b_branch2a_{name}"
+        assert page.locator("#found").inner_text().startswith(f"{place % 2 + 1} of 2 layers")
+    assert page.get_by_label("Find a layer").evaluate("(field) => field.matches(':focus')")
 
 
 @pytest.mark.parametrize("measure", ["parameters", "multiply_adds", "memory_bytes"])
@@ -266,8 +281,35 @@ def test_a_link_to_a_layer_tells_of_it_at_once(shown: Window, xs: Path) -> None:
     names = [layer["name"] for layer in counted(*XS)["layers"]]
     page = shown.open(xs, f"#layer-0-{names.index('fc_adj')}")
     assert told(page).locator("h3").inner_text() == "fc_adj"
+    assert page.evaluate(IN_SIGHT) == ["#told", ".pointed"]
     told(page).get_by_role("button", name="loss_adj").click()
     assert told(page).locator("h3").inner_text() == "loss_adj"
+    page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
+    page.get_by_role("link", name="res5b_branch2a_anp", exact=True).last.click()
+    told(page).get_by_role("heading", name="res5b_branch2a_anp", exact=True).wait_for()
+    assert page.evaluate(IN_SIGHT) == ["#told", ".pointed"]
+    assert page.locator(".row:focus").get_attribute("aria-label") == (
+        "res5b_branch2a_anp, Convolution"
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 700), (800, 900)])
+def test_what_is_told_never_covers_what_has_the_focus(
+    browser: Browser, xs: Path, width: int, height: int
+) -> None:
+    with window(browser, viewport={"width": width, "height": height}) as narrow:
+        page = narrow.open(xs)
+        empty = told(page).bounding_box()
+        assert empty is not None
+        assert empty["height"] == 0
+        page.locator("#view").focus()
+        stops = page.locator("#drawing [tabindex]").count()
+        for _ in range(stops):
+            page.keyboard.press("Tab")
+            assert page.evaluate(COVERED) == 0
+        page.keyboard.press("Escape")
+        assert told(page).bounding_box() == {**empty, "y": pytest.approx(height, abs=height)}
+        assert not page.locator(".pointed").count()
 
 
 def test_beside_each_other_what_differs_is_marked_and_told(shown: Window, both: Path) -> None:

@@ -59,6 +59,17 @@ COLOURS = """() => [...document.querySelectorAll(".box:has(.head[tabindex])")].m
   parseFloat(box.querySelector(".share").textContent),
   Number([...box.classList].find((name) => name.startsWith("level-")).slice(6)),
 ])"""
+# What of the layer that is pointed at is in sight.
+IN_SIGHT = """() => ["#told", ".pointed"].filter((each) => {
+  const { top, bottom } = document.querySelector(each).getBoundingClientRect();
+  return top < innerHeight && bottom > 0;
+})"""
+# How much of what has the focus lies under what is told, or out of sight.
+COVERED = """() => {
+  const [focused, told] = [document.activeElement, document.getElementById("told")].map(
+    (each) => each.getBoundingClientRect());
+  return Math.round(Math.max(0, focused.bottom - Math.min(told.top, innerHeight), -focused.top));
+}"""
 REFUSED = """() => new Promise((resolve) => {
   document.addEventListener("securitypolicyviolation", (event) => {
     resolve(event.effectiveDirective);

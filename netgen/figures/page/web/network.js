@@ -5,10 +5,19 @@ const ROW = { height: 16, width: 250, head: 4, letters: 40 };
 const NOT_LIT = ["sends", "gets"];
 const drawing = byId("drawing");
 const view = byId("view");
+const told = byId("told");
 const elements = data.elements.map((element, index) => {
   const node = byId(`e${index}`);
   return { ...element, node, button: node.querySelector(".head") || node };
 });
+// Rows of the table are where a layer's link leads without this program; with it, to the layer in the picture.
+const rowsOfTables = data.networks.map((network, n) =>
+  network.layers.map((_, index) => {
+    const row = byId(`layer-${n}-${index}`);
+    row.id = `row-${n}-${index}`;
+    return row;
+  }),
+);
 const holders = data.networks.map(() => new Map()); // network -> layer -> the element that holds it
 const unfolded = new Map(); // element -> its rows
 let measure = "";
@@ -33,8 +42,32 @@ function point(element, layer, node) {
   pointed = [node || element.button];
   for (const now of pointed) now.classList.add("pointed");
   const only = layer === undefined && element.layers.length === 1 ? element.layers[0] : layer;
-  byId("told").replaceChildren(...(only === undefined ? tellBox(element) : tellLayer(element.network, only)));
+  tell(...(only === undefined ? tellBox(element) : tellLayer(element.network, only)));
   light(element);
+}
+
+function tell(...nodes) {
+  told.replaceChildren(...nodes);
+  told.classList.remove("nothing");
+  told.tabIndex = 0;
+}
+
+// Tells of nothing any more. In a narrow window, what is told lies over the picture.
+function tellNothing() {
+  if (told.contains(document.activeElement)) view.focus({ preventScroll: true });
+  for (const old of pointed) old.classList.remove("pointed");
+  pointed = [];
+  light({});
+  told.replaceChildren(make("p", {}, "Nothing is pointed at."));
+  told.classList.add("nothing");
+  told.tabIndex = -1;
+}
+
+// Moves the page where what is told lies over a node of the picture, as far as its top stays in sight.
+function uncover(node) {
+  const [below, above] = [node, told].map((each) => each.getBoundingClientRect());
+  const isBeside = above.left >= view.getBoundingClientRect().right;
+  if (!isBeside && below.bottom > above.top) window.scrollBy(0, Math.max(0, Math.min(below.bottom - above.top + 8, below.top - 8)));
 }
 
 function tellLayer(network, index) {
@@ -110,15 +143,17 @@ function goTo(network, layer, name) {
   return make("button", { type: "button", class: "as-link", onclick: () => show(network, index) }, make("bdi", {}, name ?? layer));
 }
 
-function show(network, layer) {
-  const element = holders[network].get(layer);
+// Shows a layer in the picture. While somebody searches, the focus stays in the field.
+function show(network, layer, isSearch) {
+  const element = holders[network]?.get(layer);
   if (!element) return;
   if (element.kind === "box" && element.layers.length > 1 && !unfolded.has(element)) unfold(element);
   const rows = unfolded.get(element);
   const node = rows ? rows[element.layers.indexOf(layer)] : element.button;
-  node.focus({ preventScroll: true });
+  if (!isSearch) node.focus({ preventScroll: true });
   node.scrollIntoView({ block: "center", inline: "center" });
   point(element, layer, node);
+  uncover(node);
 }
 
 // ---- cross-residual wires: those from and to a task light up -------------------------------------
@@ -299,6 +334,7 @@ function paint(node, cost, most) {
   for (let level = 0; level <= LEVELS; level++) node.classList.toggle(`level-${level}`, Boolean(measure) && level === Math.ceil(LEVELS * Math.sqrt(cost / most)));
 }
 
+const layersText = (count) => `${count} layer${count === 1 ? "" : "s"}`;
 let hits = [];
 let hit = -1;
 
@@ -310,12 +346,12 @@ function search() {
     network.layers.forEach((layer, index) => {
       const found = layer.name.toLowerCase().includes(wanted);
       if (wanted && found) hits.push([n, index]);
-      byId(`layer-${n}-${index}`).hidden = !found;
+      rowsOfTables[n][index].hidden = !found;
     }),
   );
   const holding = new Set(hits.map(([network, layer]) => holders[network].get(layer)));
   for (const element of elements) element.node.classList.toggle("hit", holding.has(element));
-  byId("found").textContent = wanted ? `${hits.length} layer${hits.length === 1 ? "" : "s"}; Enter goes to the next` : "";
+  byId("found").textContent = wanted ? `${layersText(hits.length)}${hits.length ? "; Enter goes to the next" : ""}` : "";
 }
 
 function zoom(wanted) {
@@ -348,11 +384,15 @@ function toggle(event) {
   if (!element || element.kind !== "box" || event.target.closest(".row")) return;
   if (unfolded.has(element)) fold(element);
   else unfold(element);
+  uncover(element.button);
 }
 
 // On the view: an SVG that listens to the focus could be focused itself.
 view.addEventListener("mouseover", pointAt);
-view.addEventListener("focusin", pointAt);
+view.addEventListener("focusin", (event) => {
+  pointAt(event);
+  if (elementOf(event) && event.target.matches(":focus-visible")) uncover(event.target);
+});
 view.addEventListener("click", toggle);
 view.addEventListener("keydown", (event) => {
   if (elementOf(event) && (event.key === "Enter" || event.key === " ")) {
@@ -369,6 +409,9 @@ view.addEventListener("wheel", (event) => {
   event.preventDefault();
   zoom(scale * (event.deltaY < 0 ? 1.1 : 1 / 1.1));
 }, { passive: false });
+view.parentNode.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") tellNothing();
+});
 byId("larger").addEventListener("click", () => zoom(scale * 1.25));
 byId("smaller").addEventListener("click", () => zoom(scale / 1.25));
 byId("fit").addEventListener("click", fit);
@@ -379,7 +422,8 @@ byId("tools").addEventListener("submit", (event) => {
   event.preventDefault();
   if (!hits.length) return;
   hit = (hit + 1) % hits.length;
-  show(...hits[hit]);
+  byId("found").textContent = `${hit + 1} of ${layersText(hits.length)}; Enter goes to the next`;
+  show(...hits[hit], true);
 });
 function takeMeasure() {
   const { value } = document.querySelector("[name=measure]:checked");
@@ -391,8 +435,7 @@ for (const choice of document.getElementsByName("measure")) choice.addEventListe
 
 function followLink() {
   const [, network, layer] = location.hash.match(/^#layer-(\d+)-(\d+)$/) || [];
-  const element = network && holders[Number(network)]?.get(Number(layer));
-  if (element) point(element, Number(layer));
+  if (network) show(Number(network), Number(layer));
 }
 window.addEventListener("hashchange", followLink);
 

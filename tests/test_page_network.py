@@ -12,6 +12,7 @@ from support.once import Once
 from support.page_scripts import (
     COLOURS,
     COVERED,
+    FITTED,
     GAPS,
     IN_SIGHT,
     OVERLAPPING,
@@ -310,6 +311,19 @@ def test_what_is_told_never_covers_what_has_the_focus(
         page.keyboard.press("Escape")
         assert told(page).bounding_box() == {**empty, "y": pytest.approx(height, abs=height)}
         assert not page.locator(".pointed").count()
+
+
+def test_fit_shows_the_whole_picture_and_enlarges_none(
+    shown: Window, xs: Path, inception: Path, tmp_path: Path
+) -> None:
+    small = made(tmp_path / "small.html", "network", "--net", inception, "--modules")
+    for file, largest in ((xs, 0.999), (small, 1)):
+        page = shown.open(file)
+        page.get_by_role("button", name="Larger").click()
+        page.get_by_role("button", name="Fit").click()
+        scale, *rest = page.evaluate(FITTED)
+        assert 0.3 < scale <= largest
+        assert max(rest) <= 0
 
 
 def test_beside_each_other_what_differs_is_marked_and_told(shown: Window, both: Path) -> None:

@@ -70,6 +70,13 @@ COVERED = """() => {
     (each) => each.getBoundingClientRect());
   return Math.round(Math.max(0, focused.bottom - Math.min(told.top, innerHeight), -focused.top));
 }"""
+# The scale of a picture, and how far it reaches beyond its view.
+FITTED = """() => {
+  const view = document.getElementById("view");
+  const drawing = document.getElementById("drawing");
+  return [drawing.width.baseVal.value / drawing.viewBox.baseVal.width,
+    view.scrollWidth - view.clientWidth, view.scrollHeight - view.clientHeight];
+}"""
 REFUSED = """() => new Promise((resolve) => {
   document.addEventListener("securitypolicyviolation", (event) => {
     resolve(event.effectiveDirective);

@@ -355,13 +355,17 @@ function search() {
 }
 
 function zoom(wanted) {
-  scale = Math.min(4, Math.max(0.1, wanted));
+  scale = Math.min(4, Math.max(0.02, wanted));
   const [width, height] = drawing.getAttribute("viewBox").split(" ").slice(2).map(Number);
   drawing.setAttribute("width", width * scale);
   drawing.setAttribute("height", height * scale);
 }
 
-const fit = () => zoom((view.clientWidth - 2) / drawing.getAttribute("viewBox").split(" ")[2]);
+// The whole picture in the room that there is; a small one stays as it is.
+function fit() {
+  const [width, height] = drawing.getAttribute("viewBox").split(" ").slice(2).map(Number);
+  zoom(Math.min(1, (view.clientWidth - 2) / width, (parseFloat(getComputedStyle(view).maxHeight) - 2) / height));
+}
 
 // ---- what the user does --------------------------------------------------------------------------
 

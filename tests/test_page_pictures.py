@@ -226,10 +226,23 @@ def test_the_same_results_make_the_same_page(seen: Seen, pets: Path, tmp_path: P
     assert pets.read_text() == again.read_text().replace(str(again), str(pets))
 
 
-def test_an_image_has_an_address_to_send(shown: Window, seen: Seen, pets: Path) -> None:
-    number = record(cards(shown.open(pets)).nth(50))
-    page = shown.open(pets, f"#image-0-{number}")
-    assert page.locator(f"#image-0-{number}").evaluate("(e) => e.matches(':target')")
+def test_an_images_address_opens_it_also_where_it_is_filtered_out(
+    shown: Window, seen: Seen, pets: Path
+) -> None:
+    page = shown.open(pets)
+    first = record(cards(page).nth(50))
+    card = page.locator(f"#image-0-{first}")
+    shown.open(pets, f"#image-0-{first}").reload()  # as somebody who was sent it
+    assert card.locator("table:visible").count() == len(CLASSES)
+    assert card.evaluate("(e) => e.getBoundingClientRect().top < innerHeight")
+    choose(page, "anp", x0="right", xs="wrong")
+    hidden = page.locator("#images-0 .card[hidden]").first
+    number = record(hidden)
+    page.evaluate("(number) => { location.hash = `#image-0-${number}`; }", number)
+    page.locator(f"#image-0-{number} table").first.wait_for()
+    assert cards(page).count() == 120
+    link = page.locator(f"#image-0-{number}").get_by_role("link").first
+    assert link.get_attribute("href") == f"#image-0-{number}"
 
 
 def test_images_are_read_without_javascript(browser: Browser, pets: Path) -> None:

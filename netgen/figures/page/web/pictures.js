@@ -1,4 +1,5 @@
 // Filters the images of a test set by which networks are right at a task, and tells how many there are in all.
+// A link to an image opens it.
 
 document.querySelectorAll(".pictures").forEach((section, index) => filterPictures(section, data.images[index]));
 
@@ -7,7 +8,7 @@ function filterPictures(section, images) {
   const cards = [...section.querySelectorAll(".card")];
   const choices = [...form.querySelectorAll(".network")];
 
-  filterBy(form, () => {
+  function filter() {
     const { networks, counts, shown } = images.tasks[form.querySelector(".task").value];
     choices.forEach((choice, place) => (choice.disabled = !networks.includes(place)));
     const wanted = networks.map((place) => choices[place].value);
@@ -22,5 +23,20 @@ function filterPictures(section, images) {
     for (const [pattern, count] of Object.entries(counts)) all += suits(Number(pattern)) ? count : 0;
     const share = ((100 * all) / images.total).toFixed(1);
     form.querySelector(".shown").textContent = `${number(all)} of the test set's images (${share}%), ${number(here)} of them here`;
-  });
+  }
+
+  function follow() {
+    const card = cards.find((each) => each.id === addressed());
+    if (!card) return;
+    if (card.hidden) {
+      form.reset();
+      filter();
+    }
+    card.open = true;
+    card.scrollIntoView();
+  }
+
+  filterBy(form, filter);
+  window.addEventListener("hashchange", follow);
+  follow();
 }

@@ -314,6 +314,18 @@ def test_the_map_fades_what_a_filter_leaves_out(shown: Window, grid: Path) -> No
     assert not page.locator(".map a.seen-here.faint").count()
 
 
+def test_a_place_that_is_chosen_has_its_sentences_whatever_the_filters_left_out(
+    shown: Window, grid: Path
+) -> None:
+    page = shown.open(grid)
+    page.locator("#filter-words").fill("no sentence has these words")
+    assert page.locator("#findings-shown").inner_text() == "0 sentences"
+    page.locator(".map").first.locator("[aria-current]").click()  # the place that is shown
+    page.locator(".where:focus").wait_for()
+    assert len(visible(page)) == 2
+    assert page.locator("#findings-shown").inner_text() == "2 sentences"
+
+
 def test_what_goes_on_inside_is_drawn_and_told(shown: Window, grid: Path) -> None:
     page = shown.open(grid)
     chart = page.locator(".chart", has_text="Cross weights: below zero, % (rate high)")

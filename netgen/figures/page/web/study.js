@@ -33,12 +33,13 @@ function choose(place) {
   filter();
 }
 
-// A link to a place, or to a sentence, shows it.
+// A link to a place, or to a sentence, shows it, whatever the filters leave out.
 function follow() {
   const target = byId(addressed());
   const place = target?.closest(".grid-place");
   if (!place) return;
-  if (target.hidden) byId("filters").reset();
+  const here = findings.filter((each) => each.place === place);
+  if (target.hidden || here.every(({ node }) => node.hidden)) byId("filters").reset();
   choose(place);
   target.querySelector(".where")?.focus({ preventScroll: true });
   target.scrollIntoView();

@@ -169,6 +169,11 @@ def test_two_networks_of_several_are_chosen_to_stand_side_by_side(
     # The second less the first, in whatever order the columns stand.
     x0, x1 = float(cells(part)[0][2]), float(cells(part)[0][4])
     assert points(cells(part)[0][6]) == pytest.approx(x0 - x1, abs=0.011)
+    part.get_by_role("button", name="difference").click()
+    part.get_by_label("beside").select_option("xs")
+    values = [points(row[6]) for row in cells(part) if row[6] != "–"]
+    assert values == sorted(values, reverse=True)  # as the arrow still says
+    assert part.locator("thead th").last.get_attribute("aria-sort") == "descending"
 
 
 def test_after_back_the_difference_is_that_of_the_networks_that_are_chosen(

@@ -20,6 +20,8 @@ function compare(section, counts) {
         cell.hidden = ![first, second].includes(place >> 1);
       });
     }
+    const difference = table.tHead.rows[0].lastElementChild;
+    if (difference.hasAttribute("aria-sort")) order(table.tBodies[0], difference);
   }
   filterBy(section.querySelector("form"), show);
 }

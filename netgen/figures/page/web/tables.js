@@ -26,12 +26,17 @@ function search(part) {
   }
 }
 
-// Numbers fall first, words rise first; rows without a number come last. Equal rows keep their order.
+// Numbers fall first, words rise first.
 function sort(body, head) {
   const falls = head.getAttribute("aria-sort") ? head.getAttribute("aria-sort") === "ascending" : head.classList.contains("n");
   for (const each of head.parentNode.cells) each.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", falls ? "descending" : "ascending");
-  const way = falls ? -1 : 1;
+  order(body, head);
+}
+
+// Puts the rows into the order that the column's head tells. Rows without a number come last, equal rows keep their order.
+function order(body, head) {
+  const way = head.getAttribute("aria-sort") === "descending" ? -1 : 1;
   const value = (row) => row.cells[head.cellIndex].textContent.trim();
   const measure = (row) => parseFloat(value(row).replaceAll(",", "").replace("−", "-"));
   const rows = [...body.rows].map((row) => ({ row, value: head.classList.contains("n") ? measure(row) : value(row) }));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,35 @@ def test_a_link_leads_to_a_claim_also_to_one_that_is_filtered_out(
     page.evaluate("() => { location.hash = '#x0-params'; }")
     page.wait_for_function("() => !document.getElementById('x0-params').hidden")
     assert len(shown_claims(page)) > 100
+
+
+def test_a_verdict_of_the_summary_leads_to_its_claims(
+    shown: Window, page_file: Path, audit: dict[str, Any]
+) -> None:
+    page = shown.open(page_file)
+    page.locator("#filter-words").fill("no claim has these words")
+    for verdict, count in audit["summary"].items():
+        link = page.locator("#summary").get_by_role("link", name=verdict)
+        link.filter(has_text=re.compile(rf" {verdict}$")).click()
+        page.wait_for_function(
+            "(verdict) => document.getElementById('filter-verdict').value === verdict", arg=verdict
+        )
+        assert len(shown_claims(page)) == count
+        assert page.locator("#filter-verdict").evaluate("(field) => field.matches(':focus')")
+    sent = shown.open(page_file, "#verdict=contradicted")
+    sent.reload()
+    assert len(shown_claims(sent)) == audit["summary"]["contradicted"]
+
+
+def test_what_verdicts_mean_is_read_in_a_narrow_window(browser: Browser, page_file: Path) -> None:
+    with window(browser, viewport={"width": 360, "height": 700}) as narrow:
+        page = narrow.open(page_file)
+        summary = page.get_by_role("region", name="Summary of the audit")
+        for meaning in summary.locator("td:last-child").all():
+            place = meaning.bounding_box()
+            assert place is not None
+            assert place["width"] > 300
+            assert place["x"] + place["width"] <= 360
 
 
 def test_readings_stand_side_by_side_with_their_counts(

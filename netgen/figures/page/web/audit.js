@@ -21,9 +21,26 @@ function filter() {
   byId("claims-shown").textContent = `${count} claim${count === 1 ? "" : "s"}`;
 }
 
-// A link to a claim that the filters hide shows it.
+// The verdicts of the summary lead to their claims.
+const VERDICT = "verdict=";
+for (const { firstElementChild: node, dataset } of document.querySelectorAll("#summary [data-verdict]")) {
+  const link = make("a", { href: `#${VERDICT}${encodeURIComponent(dataset.verdict)}` });
+  node.replaceWith(link);
+  link.append(node);
+}
+
+// A link to a verdict shows its claims, and a link to a claim that the filters hide shows it.
 function follow() {
-  const claim = claims.find((each) => each.id === addressed());
+  const target = addressed();
+  if (target.startsWith(VERDICT)) {
+    byId("filters").reset();
+    byId("filter-verdict").value = target.slice(VERDICT.length);
+    filter();
+    byId("filter-verdict").focus({ preventScroll: true });
+    byId("all-claims").scrollIntoView();
+    return;
+  }
+  const claim = claims.find((each) => each.id === target);
   if (!claim || !claim.node.hidden) return;
   byId("filters").reset();
   filter();
@@ -32,3 +49,4 @@ function follow() {
 
 filterBy(byId("filters"), filter);
 window.addEventListener("hashchange", follow);
+follow();

@@ -18,6 +18,9 @@ from support.build_command import refused
 from support.journals import write_journal
 from support.pages import data_of, made
 
+from netgen.figures.page.run_page import run_page
+from netgen.figures.page.runs import read_paged_run
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -264,6 +267,55 @@ def test_a_training_is_read_at_an_iteration_by_pointer_and_by_keyboard(
     chart.get_by_label("loss_adj (x0)").uncheck()
     assert "loss_adj (x0)" not in chart.locator(".readout").inner_text()
     assert "loss_adj (xs)" in chart.locator(".readout").inner_text()
+
+
+def watched(tmp_path: Path, displays: int, every: int) -> Path:
+    """The page of a training that goes on, as `--watch` writes it."""
+    write_journal(tmp_path / "xs", displays)
+    file = tmp_path / "page.html"
+    file.write_text(run_page([read_paged_run(tmp_path / "xs")], refresh=every), encoding="utf-8")
+    return file
+
+
+def test_a_watched_page_leaves_its_reader_where_he_is(shown: Window, tmp_path: Path) -> None:
+    shown.page.clock.install()
+    page = shown.open(watched(tmp_path, 30, 300))
+    chart = page.locator("#chart-loss")
+    chart.get_by_label("loss_adj").uncheck()
+    chart.locator(".plot").focus()
+    for key in ("Home", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+
+    def expect_iterations(count: str) -> None:
+        page.locator("#summary td", has_text=re.compile(rf"^{count}$")).wait_for()
+        chart.locator(".plot:focus").wait_for()
+        assert not chart.get_by_label("loss_adj").is_checked()
+        assert chart.locator(".curve[hidden]").count() == 1
+        assert chart.locator(".readout").inner_text().startswith("Iteration 30: ")
+
+    expect_iterations("300")
+    for displays in (60, 90):
+        watched(tmp_path, displays, 300)
+        page.clock.fast_forward(300_000)
+        expect_iterations(f"{10 * displays}")
+    page.get_by_role("button", name="Pause").click()
+    watched(tmp_path, 30, 300)
+    page.clock.fast_forward(300_000)
+    assert page.locator("#summary td").nth(1).inner_text() == "900"
+    page.get_by_role("button", name="Go on").press("Enter")
+    page.clock.fast_forward(300_000)
+    page.locator("#summary td", has_text=re.compile("^300$")).wait_for()
+    assert page.get_by_role("button", name="Pause").evaluate("(e) => e.matches(':focus')")
+
+
+def test_a_watched_page_reads_itself_again_without_javascript(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with window(browser, java_script_enabled=False) as plain:
+        page = plain.open(watched(tmp_path, 30, 1))
+        watched(tmp_path, 60, 1)
+        page.locator("#summary td", has_text="600").wait_for()
+        assert not page.locator("#pause:visible").count()
 
 
 def test_after_back_the_lines_are_those_that_are_ticked(shown: Window, tmp_path: Path) -> None:

@@ -27,12 +27,15 @@ def run_page(runs: Sequence[PagedRun], command: str = "", refresh: int | None = 
     """
     charts = [chart for chart in _charts(runs) if chart.lines]
     names = [run.name for run in runs]
-    data = {"charts": [chart.data([_line_data(x) for x in chart.lines]) for chart in charts]}
+    data = {
+        "charts": [chart.data([_line_data(x) for x in chart.lines]) for chart in charts],
+        "refresh": refresh,
+    }
     return page(
         "run",
         f"Training: {', '.join(names)}" if len(names) < 4 else f"{len(names)} trainings",
         data,
-        ("charts",),
+        ("charts", "run"),
         runs=runs,
         charts=charts,
         best=[_best(run) for run in runs],

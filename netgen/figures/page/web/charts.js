@@ -4,6 +4,9 @@
 
 const AXIS = { left: 64, right: 948, width: 960 };
 
+// Of each chart, by its name: the place that is read, and how to read at another.
+const readings = new Map();
+
 for (const chart of data.charts) {
   const section = byId(`chart-${chart.name}`);
   const plot = section.querySelector(".plot");
@@ -47,6 +50,7 @@ for (const chart of data.charts) {
   }
   for (const box of boxes) box.addEventListener("change", showTicked);
   nowAndWhenShown(showTicked);
+  readings.set(chart.name, { at: () => places[place], read: (at) => read(nearest(places, at)) });
 }
 
 // The place of the value that is nearest, in a list that rises.

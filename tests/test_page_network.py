@@ -15,6 +15,7 @@ from support.page_scripts import (
     FITTED,
     GAPS,
     IN_SIGHT,
+    OPACITIES,
     OVERLAPPING,
     PLACED,
     REFUSED,
@@ -89,7 +90,8 @@ def test_what_is_told_of_each_layer_is_what_netgen_count_prints(shown: Window, x
         for term in ("reads", "makes"):
             text[term] = text.get(term, "").split(" | ")[0]
         for term in ("memory", "– of its output", "– of its buffers"):
-            text[term] = text[term].split()[0]
+            text[term], unit, *_ = text[term].split()
+            assert unit == "bytes"
         assert {term: text[term] for term in wanted} == wanted
 
 
@@ -222,6 +224,10 @@ def test_a_cross_residual_wire_tells_its_weight_and_lights_up_alone(
     page.locator('.wire[aria-label="cross5b_adj_noun, adj to noun"]').focus()
     assert told(page).locator("h3").inner_text() == "cross5b_adj_noun"
     assert page.locator(".cross-wire.sends").count() == 1
+    opacities = page.locator(".cross-wire").evaluate_all(OPACITIES)
+    # Its own, and that of the sample in the picture's legend.
+    assert sorted(opacities)[-2:] == [1, 1]
+    assert max(sorted(opacities)[:-2]) < 1
 
 
 def test_the_wires_of_a_task_light_up_by_where_they_come_from_and_go(
@@ -330,6 +336,7 @@ def test_beside_each_other_what_differs_is_marked_and_told(shown: Window, both: 
     page = shown.open(both)
     marked = page.locator(".box.differs").count()
     assert marked == page.locator(".mark").count() == 6  # res5b of three tasks, in both
+    assert page.get_by_text("differs from the other network").is_visible()
     box(page, "res5b_branch2a_noun").focus()
     assert "reads only in the second: cross5b_adj_noun, cross5b_anp_noun" in told(page).inner_text()
     rows = page.locator("#differences tbody tr").all_inner_texts()
@@ -346,11 +353,16 @@ def test_a_page_is_read_without_javascript(browser: Browser, xs: Path) -> None:
         assert not page.locator(".needs-program:visible").count()
 
 
-def test_a_page_is_printed_in_ink_on_paper_without_its_tools(browser: Browser, xs: Path) -> None:
-    with window(browser, color_scheme="dark") as dark:
-        page = dark.open(xs)
+def test_a_page_is_printed_in_ink_on_paper_without_its_tools(browser: Browser, both: Path) -> None:
+    sheet = {"width": 794, "height": 1123}  # A4
+    with window(browser, color_scheme="dark", viewport=sheet) as dark:
+        page = dark.open(both)
         page.emulate_media(media="print")
-        assert not page.locator(".needs-program:visible").count()
+        (legend,) = page.locator(".needs-program:visible").all_inner_texts()
+        assert "differs from the other network" in legend
+        picture = page.locator("#drawing").bounding_box()
+        assert picture is not None
+        assert picture["y"] + picture["height"] <= sheet["height"]  # so it is on the first one
         assert page.evaluate("() => getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
 
 

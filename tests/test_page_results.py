@@ -315,6 +315,21 @@ def test_hostile_names_of_classes_are_text(shown: Window, tmp_path: Path) -> Non
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 1400
 
 
+def test_printed_classes_have_their_difference_and_no_arrows_to_press(
+    shown: Window, pets: Path
+) -> None:
+    page = shown.open(pets)
+    classes(page, 0).get_by_role("button", name="difference").click()
+    page.emulate_media(media="print")
+    assert all(re.match(r"[+−]|–$", row[-1]) for row in cells(classes(page, 0)))
+    arrows = (
+        classes(page, 0)
+        .locator("thead th:visible .sort")
+        .evaluate_all("(all) => all.map((each) => getComputedStyle(each, '::after').content)")
+    )
+    assert [arrow for arrow in arrows if arrow != "none"] == arrows[-1:]  # what it is sorted by
+
+
 def test_results_are_read_without_javascript(browser: Browser, pets: Path) -> None:
     with window(browser, java_script_enabled=False) as plain:
         page = plain.open(pets)

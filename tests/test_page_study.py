@@ -307,6 +307,20 @@ def test_after_back_the_place_and_the_sentences_are_those_that_are_chosen(
     assert visible(page) == before
 
 
+def test_a_verdict_has_one_colour_in_the_map_and_beside_its_sentence(
+    shown: Window, grid: Path
+) -> None:
+    page = shown.open(grid)
+    for verdict in ("seen-here", "not-seen-here"):
+        colours = [
+            page.locator(f"{kind}.{verdict}").first.evaluate(
+                "(node) => getComputedStyle(node).backgroundColor"
+            )
+            for kind in (".sign", ".verdict")
+        ]
+        assert colours[0] == colours[1]
+
+
 def test_the_map_fades_what_a_filter_leaves_out(shown: Window, grid: Path) -> None:
     page = shown.open(grid, "#place-trunk,none,high")
     page.locator("#filter-verdict").select_option("seen here")

@@ -277,7 +277,7 @@ def test_a_solver_that_caffe_would_die_of_or_misread_is_refused(
 
     place.edit("solvers/xs.prototxt", change)
     assert told in place.refused("--variant", "xs", *RUN)
-    assert not place.path("runs/x").exists()
+    assert not (place.folder / "runs/x").exists()
 
 
 def test_a_policy_of_the_solvers_own_is_followed_only_when_asked(place: Place) -> None:

@@ -77,6 +77,7 @@ FITTED = """() => {
   return [drawing.width.baseVal.value / drawing.viewBox.baseVal.width,
     view.scrollWidth - view.clientWidth, view.scrollHeight - view.clientHeight];
 }"""
+OPACITIES = "(all) => all.map((each) => Number(getComputedStyle(each).opacity))"
 REFUSED = """() => new Promise((resolve) => {
   document.addEventListener("securitypolicyviolation", (event) => {
     resolve(event.effectiveDirective);

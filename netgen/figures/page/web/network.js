@@ -79,9 +79,9 @@ function tellLayer(network, index) {
     ...blobRows("makes", layer.tops),
     ["parameters", layer.known ? parametersText(layer) : "unknown"],
     ["multiply-adds", layer.known ? number(layer.multiply_adds) : "unknown"],
-    ["memory", layer.known ? `${bytes(layer.memory_bytes)} bytes` : "unknown"],
-    ["– of its output", `${bytes(layer.activation_bytes)} bytes`],
-    ["– of its buffers", `${bytes(layer.buffer_bytes)} bytes`],
+    ["memory", layer.known ? bytes(layer.memory_bytes) : "unknown"],
+    ["– of its output", bytes(layer.activation_bytes)],
+    ["– of its buffers", bytes(layer.buffer_bytes)],
     ["read by", readers.length ? listed(readers) : "no layer"],
   ];
   return [
@@ -100,7 +100,7 @@ function tellBox(element) {
   const rows = [
     ["parameters", number(sum(layers, "parameters"))],
     ["multiply-adds", number(sum(layers, "multiply_adds"))],
-    ["memory", `${bytes(sum(layers, "memory_bytes"))} bytes`],
+    ["memory", bytes(sum(layers, "memory_bytes"))],
   ];
   return [
     make("h3", {}, `${layers.length} layers: `, make("bdi", {}, layers[0].name), " …"),

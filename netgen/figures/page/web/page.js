@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 const number = (value) => value.toLocaleString("en-US");
 const MIB = 1048576;
 const bytes = (value) =>
-  number(value) + (value >= MIB / 10 ? ` (${(value / MIB).toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} MiB)` : "");
+  `${number(value)} bytes` + (value >= MIB / 10 ? ` (${(value / MIB).toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} MiB)` : "");
 
 // An element with attributes and children; a child that is no element becomes text.
 function make(tag, attributes = {}, ...children) {

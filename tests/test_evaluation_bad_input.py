@@ -248,6 +248,37 @@ def test_a_deploy_network_that_was_never_built_is_wrong_usage(
     assert "models/x0/deploy.prototxt does not exist" in told.output
 
 
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("data/dataset.toml", "by its ending holds a dataset or a study"),
+        ("xs.caffemodel", "by its ending holds weights"),
+        ("data/test/images.lmdb/data.mdb", "by its ending holds a database"),
+        ("deploy.json", "is a file that this command reads"),
+        ("names.txt", "is a file that this command reads"),
+        ("data/classes/item.txt", "is a file that this command reads"),
+    ],
+)
+def test_a_result_overwrites_nothing_that_it_is_made_of(
+    trained: Trained, tmp_path: Path, copied: Path, file: str, reason: str
+) -> None:
+    (tmp_path / "names.txt").write_text("of a network with one task\n")
+    shutil.copy2(trained.network, tmp_path)
+    shutil.copy2(trained.network.with_name("deploy.json"), tmp_path)
+    shutil.copy2(trained.weights, tmp_path / "xs.caffemodel")
+    before = (tmp_path / file).read_bytes()
+    words = trained.words(
+        "--engine", "opencv", "--weights", tmp_path / "xs.caffemodel", "--dataset", copied,
+        "--net", tmp_path / "deploy.prototxt", "--classes", tmp_path / "names.txt",
+        "--out", tmp_path / file,
+    )  # fmt: skip
+    told = CliRunner().invoke(main, ["eval", *words])
+    assert told.exit_code == 2, told.output
+    assert reason in told.output
+    assert "give --out another file" in told.output
+    assert (tmp_path / file).read_bytes() == before
+
+
 def test_the_papers_data_where_they_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,41 @@ def test_both_files_are_written_or_none() -> None:
     assert not Path("z.onnx").exists()
 
 
+@pytest.mark.parametrize("option", ["--onnx", "--safetensors"])
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        ("link", "link is a file that this command reads: give {} another file"),
+        ("description", "description is a file that this command reads: give {} another file"),
+        ("random.caffemodel", "is there already, and by its ending holds weights: give {} another"),
+        ("models/xs/deploy.prototxt", "by its ending holds a network or a solver: give {} another"),
+        ("-", "{} -: the standard output takes no such file: name one"),
+    ],
+)
+def test_no_input_is_overwritten(option: str, out: str, told: str) -> None:
+    exported("xs")
+    Path("link").hardlink_to("random.caffemodel")
+    Path("description").symlink_to("models/xs/deploy.json")
+    before = {file: file.read_bytes() for file in Path().rglob("*") if file.is_file()}
+    net = ("--net", "models/xs/deploy.prototxt", "--weights", "random.caffemodel")
+    found = export(*net, option, out)
+    assert found.exit_code == 2, found.output
+    assert told.format(option) in " ".join(found.output.split())
+    assert {file: file.read_bytes() for file in Path().rglob("*") if file.is_file()} == before
+
+
+def test_one_name_for_both_files_is_refused() -> None:
+    exported("resnet50-adj")
+    net = ("--net", "models/resnet50-adj/deploy.prototxt", "--weights", "random.caffemodel")
+    found = export(*net, "--onnx", "both", "--safetensors", "./models/../both")
+    assert found.exit_code == 2
+    assert (
+        "--onnx and --safetensors both name models/../both: give each a file of its own"
+        in found.output
+    )
+    assert not Path("both").exists()
+
+
 def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("some.caffemodel").touch()
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)

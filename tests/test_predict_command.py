@@ -213,6 +213,17 @@ def test_the_picture_shows_percentages(photographs: Path) -> None:
         assert shown in texts
 
 
+def test_a_picture_does_not_replace_the_photograph_that_it_shows(
+    model: Path, photographs: Path
+) -> None:
+    photograph = photographs / "a.png"
+    before = photograph.read_bytes()
+    told = netgen_predict(photographs, "--weights", model, "--out", photograph)
+    assert told.exit_code == 2, told.output
+    assert "a.png is a file that this command reads: give --out another file" in told.output
+    assert photograph.read_bytes() == before
+
+
 def test_too_many_images_for_a_picture_are_refused_first(model: Path, photographs: Path) -> None:
     names = [photographs / "a.png"] * 101
     told = netgen_predict(*names, "--weights", model, "--out", photographs / "out.png")

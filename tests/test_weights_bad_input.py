@@ -219,9 +219,23 @@ def test_a_file_that_is_there_stays_without_force(source: Layers) -> None:
     assert INITIAL.read_bytes() == b"mine"
     init(*XS, SOURCE, "--force")
     assert len(layers_of(INITIAL)) == 122
-    before = Path(SOURCE).read_bytes()
-    assert "is the file that --from reads" in refused(*XS, SOURCE, "--out", SOURCE, "--force")
-    assert Path(SOURCE).read_bytes() == before
+
+
+@pytest.mark.parametrize("read", [SOURCE, "models/xs/train_val.prototxt", "link.caffemodel"])
+def test_what_it_reads_is_not_overwritten_not_even_with_force(source: Layers, read: str) -> None:
+    Path("link.caffemodel").symlink_to(SOURCE)
+    before = Path(read).read_bytes()
+    said = refused(*XS, SOURCE, "--out", read, "--force")
+    assert f"{read} is a file that this command reads: give --out another file" in said
+    assert Path(read).read_bytes() == before
+
+
+def test_only_weights_are_replaced(source: Layers) -> None:
+    solver = Path("solvers/xs.prototxt")
+    before = solver.read_bytes()
+    said = refused(*XS, SOURCE, "--out", solver, "--force")
+    assert "is there already, and by its ending holds a network or a solver: give --out" in said
+    assert solver.read_bytes() == before
 
 
 def program(*prefix: str, path: str = "", folder: Path) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netgen.commands.output_files import check_not_read, check_outputs
 from netgen.commands.shared_options import table_console
 from netgen.commands.trained_options import READABLE, trained_network, trained_network_options
 
@@ -78,15 +79,15 @@ def command(
     from netgen.evaluation.result_table import print_result
     from netgen.evaluation.results import write_result
     from netgen.network.description import differences
-    from netgen.system.files import check_writable
 
     if images and out is None:
         raise click.UsageError("--images writes beside a result: add --out NAME.json")
-    files = [out, guesses_file(out)] if out and images else [out] if out else []
-    for file in files:
-        check_writable(file)
+    outputs = {"--out": out, "--images": guesses_file(out) if out and images else None}
+    check_outputs(outputs)
     trained = trained_network(weights, variant, dataset, net)
     data, described = trained.tested_on(), trained.description
+    names = [Path(task.names) for task in data.tasks if task.names]
+    check_not_read(outputs, [*trained.files, trained.tested_file, *names, classes])
     for note in differences(described.images, data.images) if described else ():
         click.echo(f"note: {note}", err=True)
     request = EvaluationRequest(
@@ -112,5 +113,5 @@ def command(
     if out:
         write_result(result, out, beside)
     print_result(table_console(PIPED_WIDTH), result)
-    if files:
-        click.echo(f"\nWritten: {', '.join(map(str, files))}")
+    if out:
+        click.echo(f"\nWritten: {', '.join(str(file) for file in outputs.values() if file)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from netgen.commands.output_files import check_not_read, check_outputs
 from netgen.commands.shared_options import PrintablePath
 from netgen.commands.terminal_progress import show_work
 from netgen.commands.trained_options import network_options, trained_network
@@ -53,23 +54,24 @@ def command(
 
     The metadata of both files hold the mean and the names of the classes.
     """
-    from netgen.system.files import check_writable, write_all
+    from netgen.system.files import write_all
 
     if out is None and tensors is None:
         raise click.UsageError("give --onnx FILE or --safetensors FILE, or both")
     if out is None and (with_preprocessing or fold):
         raise click.UsageError("--with-preprocessing and --fold are for --onnx")
+    outputs = {"--onnx": out, "--safetensors": tensors}
+    check_outputs(outputs)
     for file, package, to_install in (
         (out, "onnx", "'netgen[onnx]'"),
         (tensors, "safetensors", "safetensors"),
     ):
-        if file:
-            check_writable(file)
-            if importlib.util.find_spec(package) is None:
-                raise click.ClickException(MISSING.format(file, package, to_install))
+        if file and importlib.util.find_spec(package) is None:
+            raise click.ClickException(MISSING.format(file, package, to_install))
     trained = trained_network(weights, variant, None, net)
     if trained.exported:
         raise click.UsageError(f"{weights}: exported already: give the caffemodel it was made from")
+    check_not_read(outputs, trained.files)
     contents: dict[Path, bytes] = {}
     told = []
     with show_work(f"reading {weights}"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netgen.commands.output_files import check_not_read, check_outputs
 from netgen.commands.shared_options import table_console, variant_option
 from netgen.commands.terminal_progress import show_work
 from netgen.commands.trained_options import newest_of_run
@@ -131,7 +132,7 @@ def command(
 
     file = _network_file(variant, net)
     target = out or file.with_name("initial.caffemodel")
-    _check_target(target, source, force)
+    _check_target(target, (source, file), force)
     options = InitOptions(MovedFrom[moved_norm.upper()], keep_heads, fresh)
     work = show_work(f"making weights from {source}")
     with work, warnings.catch_warnings(record=True) as caught:
@@ -171,9 +172,9 @@ def _network_file(variant: str | None, net: Path | None) -> Path:
     return file
 
 
-def _check_target(target: Path, source: Path, force: bool) -> None:
-    if target.exists() and source.exists() and target.samefile(source):
-        raise click.UsageError(f"{target} is the file that --from reads: give --out another file")
+def _check_target(target: Path, read: Iterable[Path], force: bool) -> None:
+    check_not_read({"--out": target}, read)
+    check_outputs({"--out": target}, made=(".caffemodel",))
     if target.exists() and not force:
         raise click.UsageError(
             f"{target} is there already: --force replaces it, --out names another"

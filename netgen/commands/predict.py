@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.figure import ACCEPTED, PictureFile
+from netgen.commands.output_files import check_not_read, check_outputs
 from netgen.commands.terminal_progress import show_work
 from netgen.commands.trained_options import trained_network, trained_network_options
 from netgen.system.text import cell, escaped, json_text, printable
@@ -73,12 +74,10 @@ def command(
     from data_prep.photographs import Photographs
     from netgen.evaluation.prediction import NotPredicted, PredictionRequest, predict
     from netgen.figures.predictions import MOST_ROWS
-    from netgen.system.files import check_writable
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv: give one of them")
-    if out:
-        check_writable(out)
+    check_outputs({"--out": out})
     trained = trained_network(weights, variant, dataset, net)
     described = trained.described()
     listed = list(_listed(images))
@@ -87,6 +86,7 @@ def command(
         raise click.UsageError(
             f"--out draws at most {MOST_ROWS} images, but there are {len(names):,}: name fewer"
         )
+    check_not_read({"--out": out}, [*trained.files, *map(Path, names)])
     given = {STANDARD_INPUT: sys.stdin.buffer.read()} if STANDARD_INPUT in names else {}
     photographs = Photographs(described.images, given)
     found: list[Prediction] = []

@@ -120,6 +120,20 @@ class TrainedNetwork:
     subtracts: bool = False
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that say what it is and what it weighs."""
+        from netgen.network.description import FILE
+
+        return (self.network, self.weights, self.network.with_name(FILE))
+
+    @property
+    def tested_file(self) -> Path | None:
+        """The dataset.toml that was given, else that of the description; None for the paper's."""
+        if self.dataset is None and self.description and self.description.file:
+            return Path(self.description.file)
+        return self.dataset
+
+    @property
     def mean(self) -> tuple[float, ...] | None:
         """What is to be subtracted from its images; None where no description says it."""
         if self.description is None:
@@ -147,14 +161,12 @@ class TrainedNetwork:
 
     def tested_on(self) -> Dataset:
         """Return the dataset that was given, else that of the description, else the paper's."""
-        file = self.dataset
-        if file is None and self.description and self.description.file:
-            file = Path(self.description.file)
-            if not file.is_file():
-                raise click.UsageError(
-                    f"the network was made for {file}, which is not here: name a dataset.toml with"
-                    " --dataset"
-                )
+        file = self.tested_file
+        if file and file != self.dataset and not file.is_file():
+            raise click.UsageError(
+                f"the network was made for {file}, which is not here: name a dataset.toml with"
+                " --dataset"
+            )
         return load_dataset(file)
 
     def described(self) -> Description:

@@ -83,6 +83,24 @@ def test_iterations_that_do_not_rise_are_refused(values: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--stepvalues", "90,3000000000"), "3000000000 is too large: at most 1,000,000,000"),
+        (("--stepvalues", "900", "--max-iter", "100"), "iteration 900: the training has 100"),
+        (("--stepvalues", "90,100", "--max-iter", "100"), "iteration 100: the training has 100"),
+        (("--stepvalues", "1000000000"), "iteration 1,000,000,000: the training has"),
+    ],
+)
+def test_a_drop_that_never_comes_is_refused(words: tuple[str, ...], reason: str) -> None:
+    assert reason in refused(2, "build", "--variant", "x0", *words)
+
+
+def test_the_last_iteration_may_have_a_drop(tmp_path: Path) -> None:
+    succeed("build", "--variant", "x0", "--stepvalues", "99", "--max-iter", "100")
+    assert list(read_solver(tmp_path / "solvers/x0.prototxt").stepvalue) == [99]
+
+
 def test_images_are_not_flipped_where_they_should_not_be(tmp_path: Path) -> None:
     succeed("build", "--variant", "x0", "--no-mirror")
     text = (tmp_path / "models/x0/train_val.prototxt").read_text()

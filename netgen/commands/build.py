@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import Field, fields
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.commands.network_options import RequestedNetwork, network_options
+from netgen.commands.number_types import Finite, Iterations
 from netgen.commands.shared_options import (
     PrintablePath,
     dataset_option,
@@ -35,38 +34,6 @@ if TYPE_CHECKING:
 NOT_IN_HEADERS = {"variant", "all_variants", "check"}
 
 
-class Iterations(click.ParamType[tuple[int, ...]]):
-    """Increasing iterations, as in ``900,1200``."""
-
-    name = "N[,N]"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Return the iterations."""
-        if isinstance(value, tuple):
-            return value
-        found = tuple(int(part) for part in str(value).split(",") if re.fullmatch("[0-9]+", part))
-        if len(found) != str(value).count(",") + 1 or list(found) != sorted({*found} - {0}):
-            self.fail(
-                f"{value!r} is not an increasing list of iterations, such as 900,1200", param, ctx
-            )
-        return found
-
-
-class Finite(click.FloatRange):
-    """A number in a range; nan is refused, which click's own type accepts."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the number."""
-        number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return number
-
-
 def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add to a command one option per field of `Recipe`, in its order."""
     for field in reversed(fields(Recipe)):
@@ -87,7 +54,10 @@ def _recipe_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callabl
         )
     if field.default == ():
         return click.option(
-            name, type=Iterations(), default=(), help=f"{about['what']} ({source})."
+            name,
+            type=Iterations(int(about["most"])),
+            default=(),
+            help=f"{about['what']} ({source}).",
         )
     default = "" if field.default is None else f"  [default: {field.default:g}]"
     whole = str(field.type).removesuffix(" | None") == "int"
@@ -195,7 +165,7 @@ def _spec(
 ) -> BuildSpec:
     from netgen.network.build import BuildSpec
 
-    return BuildSpec(
+    spec = BuildSpec(
         variant=requested.of(variant),
         dataset=dataset,
         backbone=requested.backbone,
@@ -205,6 +175,19 @@ def _spec(
         command=_command_line(ctx, variant.name),
         dataset_file=dataset_file,
     )
+    _check_steps(spec)
+    return spec
+
+
+def _check_steps(spec: BuildSpec) -> None:
+    """Refuse a drop of the rate that the training ends before."""
+    last = spec.schedule.max_iter
+    if spec.recipe.stepvalues and spec.recipe.stepvalues[-1] >= last:
+        raise click.BadParameter(
+            f"the rate would not drop before iteration {spec.recipe.stepvalues[-1]:,}: the training"
+            f" has {last:,} iterations: list smaller ones, or raise --max-iter",
+            param_hint="--stepvalues",
+        )
 
 
 def _chosen(name: str | None, all_variants: bool, dataset: Dataset) -> list[Variant]:

@@ -42,6 +42,15 @@ class TooLargeError(ValueError):
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """When Caffe tests, snapshots and stops, in iterations."""
+
+    test_interval: int
+    snapshot: int
+    max_iter: int
+
+
+@dataclass(frozen=True)
 class BuildSpec:
     """What to build: a network, for a dataset, trained by a recipe, written below `out`.
 
@@ -69,6 +78,20 @@ class BuildSpec:
         return self.out / "solvers" / f"{self.variant.name}.prototxt"
 
     @property
+    def epoch(self) -> int:
+        """The iterations in which every training image is read."""
+        return math.ceil(self.dataset.train.records / self.recipe.batch_size)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The recipe's schedule, in the place of None what follows from the dataset."""
+        return Schedule(
+            test_interval=self.recipe.test_interval or self.epoch,
+            snapshot=self.recipe.snapshot or self.epoch,
+            max_iter=self.recipe.max_iter or paper.MAX_EPOCHS * self.epoch,
+        )
+
+    @property
     def training(self) -> TrainingCommands:
         """The commands that train the network."""
         return TrainingCommands(
@@ -78,15 +101,6 @@ class BuildSpec:
             gpu=0 if self.solver_mode == "GPU" else None,
             scheduled=bool(self.recipe.stepvalues),
         )
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When Caffe tests, snapshots and stops, in iterations."""
-
-    test_interval: int
-    snapshot: int
-    max_iter: int
 
 
 def network_files(spec: BuildSpec) -> dict[Path, str]:
@@ -112,7 +126,6 @@ def network_files(spec: BuildSpec) -> dict[Path, str]:
     if not spec.variant.row.is_trained:
         return deploy
     test_batch, memory = _test_batch(spec, context)
-    epoch = math.ceil(spec.dataset.train.records / spec.recipe.batch_size)
     return {
         spec.folder / "train_val.prototxt": render(
             "train_val.prototxt", **context, test_batch=test_batch
@@ -127,8 +140,8 @@ def network_files(spec: BuildSpec) -> dict[Path, str]:
             test_batch=test_batch,
             test_iter=spec.dataset.test.records // test_batch,
             memory=memory,
-            epoch=epoch,
-            schedule=_schedule(spec.recipe, epoch),
+            epoch=spec.epoch,
+            schedule=spec.schedule,
             solver_mode=spec.solver_mode,
         ),
         spec.folder / "snapshots" / ".gitignore": SNAPSHOTS_IGNORED,
@@ -215,14 +228,6 @@ def _template_context(spec: BuildSpec) -> dict[str, object]:
         "recipe": spec.recipe,
         "command": spec.command,
     }
-
-
-def _schedule(recipe: Recipe, epoch: int) -> Schedule:
-    return Schedule(
-        test_interval=recipe.test_interval or epoch,
-        snapshot=recipe.snapshot or epoch,
-        max_iter=recipe.max_iter or paper.MAX_EPOCHS * epoch,
-    )
 
 
 def _test_batch(spec: BuildSpec, context: dict[str, object]) -> tuple[int, float]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -52,6 +54,36 @@ def test_debug_prints_nothing_more_where_nothing_fails() -> None:
     plain, debugged = (CliRunner().invoke(main, [*words, "list"]) for words in ((), ("--debug",)))
     assert plain.exit_code == debugged.exit_code == 0
     assert plain.output == debugged.output
+
+
+def options(command: click.Command, *words: str) -> Iterator[tuple[tuple[str, ...], click.Option]]:
+    """Every option of a command and of those below it, with the words that name its command."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below
+            yield from options(below, *words, name)
+    for one in command.params:
+        if isinstance(one, click.Option):
+            yield words, one
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_no_option_takes_what_is_no_finite_number(value: str) -> None:
+    numbers = [
+        (*words, one.opts[0])
+        for words, one in options(main)
+        if isinstance(one.type, type(click.FLOAT))
+    ]
+    assert ("data", "resample", "--share") in numbers
+    assert ("train", "--timeout") in numbers
+    for words in numbers:
+        result = CliRunner().invoke(main, [*words, value])
+        assert result.exit_code == 2, result.output
+        said = result.output.splitlines()[-1]
+        assert said.startswith(f"Error: Invalid value for '{words[-1]}': "), said
+        assert re.search("is not a (finite )?number|is not in the range", said), said
 
 
 def test_memory_and_depth_are_no_defects(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import click
 
 from netgen.commands.data_making import make
 from netgen.commands.data_options import dataset_options
+from netgen.commands.number_types import Finite
 
 if TYPE_CHECKING:
     from data_prep.request import DataOptions
@@ -176,7 +177,7 @@ def cifar100(archive: Path, options: DataOptions) -> None:
 )
 @click.option(
     "--share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Finite(0, 1, min_open=True),
     default=1.0,
     metavar="X",
     help="Keep this share of each class's training images, of those with --split keep.",

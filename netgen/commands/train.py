@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netgen.commands.number_types import Finite
 from netgen.commands.shared_options import PrintablePath, variant_option
 from netgen.system.interrupts import exit_status
 from netgen.training.training_options import TrainingOptions
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from netgen.training.state import Outcome
 
 GPU, *REST = fields(TrainingOptions)
+LONGEST_TIMEOUT = 1e6  # seconds, 11 days; a pipe is waited for at most 24
 # Decided when a run begins, so not allowed with --resume.
 DECIDED = {field.name for field in fields(TrainingOptions)} | {"weights"}
 
@@ -70,7 +72,7 @@ def _type(field: Field[Any]) -> click.ParamType[Any]:
     if isinstance(field.default, tuple):
         return Gpus()
     if isinstance(field.default, float):
-        return click.FloatRange(**limits)
+        return Finite(**limits)
     return click.IntRange(**limits) if limits else click.STRING
 
 
@@ -114,7 +116,7 @@ def _type(field: Field[Any]) -> click.ParamType[Any]:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(1),
+    type=Finite(1, LONGEST_TIMEOUT),
     metavar="SECONDS",
     default=1800.0,
     show_default=True,

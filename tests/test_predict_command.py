@@ -204,6 +204,16 @@ def test_a_folder_without_snapshots_or_images_is_one_message(model: Path, tmp_pa
     assert told.output == f"Error: {tmp_path / 'empty'}: a folder without files\n"
 
 
+def test_weights_that_are_not_there_or_a_solverstate_say_what_to_name(model: Path) -> None:
+    told = netgen_predict("a.png", "--weights", model / "nope")
+    assert told.exit_code == 2
+    assert "nope does not exist: name a caffemodel, or the folder that `netgen" in told.output
+    state = model / "snapshots/xs_iter_60.solverstate"
+    told = netgen_predict("a.png", "--weights", state)
+    assert told.exit_code == 2
+    assert f"not its weights: name {state.with_suffix('.caffemodel')}, beside it" in told.output
+
+
 def test_the_picture_shows_percentages(photographs: Path) -> None:
     guesses = tuple(RankedClass(i, f"class {i}", p) for i, p in enumerate((0.874, 0.1, 0.001)))
     read = Photographs(Images(3, 240, 240, (0, 0, 0)))

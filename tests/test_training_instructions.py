@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -214,6 +215,10 @@ def test_a_network_of_the_papers_from_random_weights_is_told_of_section_5_2(tmp_
     weights = "runs/first/snapshots/xs_iter_2.caffemodel"
     again = Place(tmp_path).train("runs/second", "--plateau", "off", "--weights", weights)
     assert "random weights" not in again
+    newest = Place(tmp_path).train("runs/third", "--plateau", "off", "--weights", "runs/first")
+    assert "random weights" not in newest
+    record = json.loads((tmp_path / "runs/third/run.json").read_text())
+    assert record["weights"]["path"] == weights
 
 
 def test_a_network_for_other_classes_is_not(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from support.networks import NARROW
 from support.once import Once
 from support.paths import ROOT
 
+from netgen.caffe.caffe_pb2 import SolverState
 from netgen.caffe.caffemodel import Weights
 from netgen.network.residual import Backbone
 
@@ -181,8 +182,23 @@ def test_what_is_no_caffemodel_is_refused(
 
 
 def test_a_file_that_is_not_there_or_a_folder_is_refused(source: Layers) -> None:
-    assert "nowhere: No such file or directory: check the path" in refused(*XS, "nowhere")
+    said = refused(*XS, "nowhere")
+    assert "nowhere does not exist: name a caffemodel, or the folder that `netgen train`" in said
     assert "a folder without a snapshot of a training" in refused(*XS, "models")
+
+
+@pytest.mark.parametrize("name", ["a.solverstate", "state"])
+def test_a_solverstate_names_the_caffemodel_beside_it(source: Layers, name: str) -> None:
+    state = SolverState(iter=300, learned_net="elsewhere/" + "long" * 50 + ".caffemodel")
+    Path(name).write_bytes(state.SerializeToString())
+    model = "long" * 50 + ".caffemodel"
+    said = refused(*XS, name)
+    assert f"{name}: the state of a training, not its weights: name the caffemodel of its" in said
+    assert f"iteration, {model}" in said
+    Path(model).touch()
+    assert f"its weights: name {model}, beside it" in refused(*XS, name)
+    Path("cut.solverstate").touch()
+    assert "iteration, cut.caffemodel" in refused(*XS, "cut.solverstate")
 
 
 def test_one_name_for_two_layers_is_refused(source: Layers) -> None:

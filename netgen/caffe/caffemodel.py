@@ -8,6 +8,7 @@ blobs are bytes, and uses these as arrays without conversion.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,14 @@ LARGEST = 2 * 2**30  # protobuf itself reads no larger message
 AXES_OF_2014 = ("num", "channels", "height", "width")
 PEEK = 256  # bytes that show a prototxt: a caffemodel has binary lengths among the first
 Shape = tuple[int, ...]
+
+
+# How a SolverState begins: its iteration, then the size of its caffemodel's name.
+STATE = re.compile(
+    rb"\x08[\x80-\xff]{0,9}[\x00-\x7f]\x12(?P<size>[\x00-\x7f]|[\x80-\xff][\x00-\x7f])"
+)
+STATE_SUFFIX = ".solverstate"
+LONGEST_START = 2**13  # bytes of that, with the longest path
 
 
 class CaffemodelError(ValueError):
@@ -91,6 +100,30 @@ def to_caffemodel(name: str, weights: Iterable[Weights]) -> bytes:
             made.blobs.add(data=blob.astype(NUMBERS["data"]).tobytes()).shape.dim.extend(blob.shape)
     data: bytes = net.SerializeToString()
     return data
+
+
+def model_of_state(path: Path) -> Path | None:
+    """Return the caffemodel beside a solverstate, there or not; None for another file.
+
+    A solverstate begins with its iteration and the name of that caffemodel. Where the name of the
+    file alone tells, as of a damaged one, so does that of the caffemodel.
+
+    Raises
+    ------
+    OSError
+        It is no file, or cannot be read.
+    """
+    check_regular(path)
+    with path.open("rb") as file:
+        start = file.read(LONGEST_START)
+    if found := STATE.match(start):
+        low, high = found["size"][0], found["size"][1:] or b"\0"
+        name = start[found.end() :][: low % 128 + 128 * high[0]].decode(errors="replace")
+        if ".caffemodel" in name:
+            return path.with_name(Path(name).name)
+    if STATE_SUFFIX in path.suffixes:
+        return path.with_name(path.name.replace(STATE_SUFFIX, ".caffemodel"))
+    return None
 
 
 def sha1(path: Path) -> str:

@@ -91,7 +91,7 @@ def architecture(
 
 
 @command.command("weights")
-@click.argument("caffemodel", type=click.Path(exists=True, path_type=Path), callback=newest_of_run)
+@click.argument("caffemodel", type=click.Path(path_type=Path), callback=newest_of_run)
 @out_option
 def weights(caffemodel: Path, out: Path) -> None:
     """Draw the cross weights of an X_S network, as in Figure 5.

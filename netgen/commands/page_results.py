@@ -8,13 +8,13 @@ import click
 
 from netgen.commands.page_options import command_line, out_option, paths_argument, write_page
 from netgen.commands.terminal_progress import show_work
-from netgen.commands.trained_options import newest_of_run
+from netgen.commands.trained_options import caffemodel_of
 
 
 def _newest_of_runs(
-    context: click.Context, option: click.Parameter, paths: tuple[Path, ...]
+    _context: click.Context, _option: click.Parameter, paths: tuple[Path, ...]
 ) -> tuple[Path, ...]:
-    return tuple(newest_of_run(context, option, path) for path in paths)
+    return tuple(caffemodel_of(path) for path in paths)
 
 
 @click.command("results", short_help="Show test results: Table 2, classes, confusions.")
@@ -22,7 +22,7 @@ def _newest_of_runs(
 @out_option
 @click.option(
     "--weights",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     callback=_newest_of_runs,
     multiple=True,
     metavar="FILE|RUN",

@@ -15,6 +15,7 @@ import click
 
 from netgen.commands.number_types import Finite
 from netgen.commands.shared_options import PrintablePath, variant_option
+from netgen.commands.trained_options import newest_of_run
 from netgen.system.interrupts import exit_status
 from netgen.training.training_options import TrainingOptions
 
@@ -89,10 +90,11 @@ def _type(field: Field[Any]) -> click.ParamType[Any]:
 @_options([GPU])
 @click.option(
     "--weights",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Initial weights: a caffemodel, as from `netgen init` (section 5.2: from ImageNet's)."
-    "  [default: random, by the network's fillers]",
+    type=click.Path(path_type=Path),
+    callback=newest_of_run,
+    metavar="FILE|RUN",
+    help="Initial weights: a caffemodel, as from `netgen init` (section 5.2: from ImageNet's), or"
+    " the folder of a training: its newest snapshot.  [default: random, by the network's fillers]",
 )
 @click.option(
     "--run",

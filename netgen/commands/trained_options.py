@@ -27,13 +27,29 @@ Command = Callable[..., Any]
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def newest_of_run(_ctx: click.Context, _param: click.Parameter, path: Path) -> Path:
+def newest_of_run(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    """Return what `caffemodel_of` does, for an option that may be omitted."""
+    return None if path is None else caffemodel_of(path)
+
+
+def caffemodel_of(path: Path) -> Path:
     """Return the caffemodel: of a run's folder, its newest whole snapshot.
 
     Not its best one, because the test images chose it. Of the folder of a network that `caffe
     train` trained, it is the snapshot with the highest number.
+
+    Raises
+    ------
+    click.BadParameter
+        It is not there, a folder without a snapshot, or the state of a training.
     """
+    if not path.exists():
+        raise click.BadParameter(
+            f"{path} does not exist: name a caffemodel, or the folder that `netgen train` printed"
+            " at its end"
+        )
     if not path.is_dir():
+        _check_no_state(path)
         return path
     from netgen.training.run_folder import RunFolder
     from netgen.training.snapshots import newest_of_caffe, newest_whole
@@ -51,9 +67,24 @@ def newest_of_run(_ctx: click.Context, _param: click.Parameter, path: Path) -> P
     return found
 
 
+def _check_no_state(file: Path) -> None:
+    """Refuse a solverstate, which lies beside the caffemodel of the same iteration."""
+    from netgen.caffe.caffemodel import model_of_state
+
+    model = model_of_state(file)
+    if model is None:
+        return
+    beside = (
+        f"{model}, beside it"
+        if model.exists()
+        else f"the caffemodel of its iteration, {model.name}"
+    )
+    raise click.BadParameter(f"{file}: the state of a training, not its weights: name {beside}")
+
+
 WEIGHTS = click.option(
     "--weights",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     callback=newest_of_run,
     required=True,
     metavar="FILE|RUN",

@@ -247,6 +247,23 @@ def test_a_variant_and_a_solver_are_not_both_followed(place: Place) -> None:
     assert not place.path("runs/xs", "run.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--window", "5"), "--window is for plateaus, which --plateau off ignores: omit it"),
+        (("--patience", "2"), "--patience is for plateaus"),
+        (("--min-gain", "0.01"), "--min-gain is for plateaus"),
+        (("--drops", "3"), "--drops is for plateaus"),
+        (("--inexact",), "--inexact is for --resume: add that, or omit it"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    place: Place, words: tuple[str, ...], reason: str
+) -> None:
+    assert reason in place.refused("--variant", "xs", *RUN, *words)
+    assert not place.path("runs", "x").exists()
+
+
 def test_a_task_that_is_not_there(place: Place) -> None:
     said = place.refused("--variant", "xs", "--run", "runs/x", "--best", "colour")
     assert "--best colour: no such task or test output: choose from item, family, season" in said

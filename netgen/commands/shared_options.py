@@ -63,6 +63,21 @@ def with_options(
     return command
 
 
+def refuse_given(ctx: click.Context, names: Collection[str], why: str) -> None:
+    """Refuse options that were given, by their names in Python; `why` follows the option.
+
+    Raises
+    ------
+    click.UsageError
+        One of them is on the command line.
+    """
+    for option in ctx.command.params:
+        name = option.name or ""
+        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and name in names:
+            raise click.UsageError(f"{option.opts[0]} {why}")
+
+
 def option_words(ctx: click.Context, without: Collection[str] = ()) -> list[str]:
     """Return the options of a command as they would be typed, without those at their defaults.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netgen.commands.number_types import Finite
-from netgen.commands.shared_options import PrintablePath, variant_option
+from netgen.commands.shared_options import PrintablePath, refuse_given, variant_option
 from netgen.commands.trained_options import newest_of_run
 from netgen.system.interrupts import exit_status
 from netgen.training.training_options import TrainingOptions
@@ -30,6 +30,7 @@ GPU, *REST = fields(TrainingOptions)
 LONGEST_TIMEOUT = 1e6  # seconds, 11 days; a pipe is waited for at most 24
 # Decided when a run begins, so not allowed with --resume.
 DECIDED = {field.name for field in fields(TrainingOptions)} | {"weights"}
+OF_THE_RULE = ("window", "patience", "min_gain", "drops")  # by which plateaus are found
 
 
 class Gpus(click.ParamType[tuple[int, ...]]):
@@ -158,6 +159,7 @@ def command(
         raise click.UsageError(
             "--variant NAME means solvers/NAME.prototxt, --solver another file: give one of them"
         )
+    _check_effect(ctx, resume)
     name = variant or (solver.stem if solver else "")
     folder = RunFolder(run or Path("runs") / name)
     if resume:
@@ -169,15 +171,17 @@ def command(
     _report_end(ctx, folder, outcome, tensorboard)
 
 
+def _check_effect(ctx: click.Context, resume: bool) -> None:
+    """Refuse options that would change nothing."""
+    if not resume:
+        refuse_given(ctx, ("inexact",), "is for --resume: add that, or omit it")
+        if ctx.params["plateau"] == "off":
+            refuse_given(ctx, OF_THE_RULE, "is for plateaus, which --plateau off ignores: omit it")
+
+
 def _check_resume(ctx: click.Context) -> None:
     """Refuse options that were decided when the run began."""
-    for option in ctx.command.params:
-        name = option.name or ""
-        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and name in DECIDED:
-            raise click.UsageError(
-                f"{option.opts[0]} was decided when the run began (run.json): omit it"
-            )
+    refuse_given(ctx, DECIDED, "was decided when the run began (run.json): omit it")
 
 
 def _begin(

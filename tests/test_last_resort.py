@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from support.build_command import program
 
 from netgen.commands import list as list_command
 from netgen.commands.cli import UNEXPECTED, main
@@ -84,6 +85,15 @@ def test_no_option_takes_what_is_no_finite_number(value: str) -> None:
         said = result.output.splitlines()[-1]
         assert said.startswith(f"Error: Invalid value for '{words[-1]}': "), said
         assert re.search("is not a (finite )?number|is not in the range", said), said
+
+
+def test_a_folder_that_was_removed_is_told_of(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    remove = ("sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh")
+    told = program(*remove, arguments=("data", "folder", ".", "--out", "x"), folder=gone)
+    assert told.returncode == 1
+    assert told.stderr == "Error: the current folder was removed: change to another one (cd)\n"
 
 
 def test_memory_and_depth_are_no_defects(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -214,6 +214,15 @@ def test_weights_that_are_not_there_or_a_solverstate_say_what_to_name(model: Pat
     assert f"not its weights: name {state.with_suffix('.caffemodel')}, beside it" in told.output
 
 
+def test_a_folder_whose_name_is_no_text_is_named(model: Path, photographs: Path) -> None:
+    odd = model.rename(model.with_name(os.fsdecode(b"\xff\xfe")))
+    told = CliRunner().invoke(main, ["predict", str(photographs / "a.png"), "--weights", str(odd)])
+    assert told.exit_code == 1
+    (line,) = [line for line in told.output.splitlines() if line.startswith("Error: ")]
+    assert f"{model.parent}/\\udcff\\udcfe/" in line
+    assert line.endswith(": has bytes that are not UTF-8: rename it, or the folder that has them")
+
+
 def test_the_picture_shows_percentages(photographs: Path) -> None:
     guesses = tuple(RankedClass(i, f"class {i}", p) for i, p in enumerate((0.874, 0.1, 0.001)))
     read = Photographs(Images(3, 240, 240, (0, 0, 0)))

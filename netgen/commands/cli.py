@@ -9,6 +9,7 @@ import shlex
 import sys
 import traceback
 import warnings
+from pathlib import Path
 from typing import Any
 
 import click
@@ -58,6 +59,7 @@ NEXT_STEPS = {
 }
 
 
+OTHER_BYTES = ("\udc80", "\udcff")  # what Python makes of bytes in a path that are not UTF-8
 LONGEST_ERROR = 300  # characters of an exception that a message repeats
 UNEXPECTED = 70  # the exit status of a defect of netgen's own, as <sysexits.h> has it
 DEEP = "nested too deeply to be read: is it the right file?"
@@ -109,6 +111,8 @@ class Commands(click.Group):
         except click.ClickException as error:
             vars(error)["message"] = escaped(error.message)  # final only to type checkers
             raise
+        except UnicodeEncodeError as error:
+            raise click.ClickException(escaped(_not_utf8(error))) from error
         except ValueError as error:
             raise click.ClickException(escaped(str(error))) from error
         except MemoryError as error:
@@ -181,8 +185,26 @@ def _note(message: Warning | str, *_where: Any, **_line: Any) -> str:
     return f"note: {escaped(str(message))}\n"
 
 
+def _not_utf8(error: UnicodeEncodeError) -> str:
+    """Return the message of a path whose bytes are no text, for Caffe and for files of JSON."""
+    if not any(OTHER_BYTES[0] <= sign <= OTHER_BYTES[1] for sign in error.object):
+        return str(error)
+    path = printable(error.object[:LONGEST_ERROR])
+    return f"{path}: has bytes that are not UTF-8: rename it, or the folder that has them"
+
+
+def _is_in_a_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
+
+
 def _sentence(error: OSError) -> str:
     """Return the message of a failed file operation: where, what, and the next step."""
+    if error.errno == errno.ENOENT and not error.filename and not _is_in_a_folder():
+        return "the current folder was removed: change to another one (cd)"
     next_step = NEXT_STEPS.get(error.errno or 0)
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}" + (f": {next_step}" if next_step else "")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.data import fail, photographs, pixels, succeed
+from support.data import fail, netgen, photographs, pixels, succeed
 
 CLASSES = {"happy_dog": 11, "happy_cat": 6, "old_dog": 7}
 
@@ -104,6 +104,15 @@ def test_pixels_of_encoded_images_are_those_that_caffe_decodes(made: Path, tmp_p
     succeed("resample", tmp_path / "png/dataset.toml", "--out", again)
     images = by_name(made / "made")
     assert all(np.array_equal(image, images[name]) for name, image in by_name(again).items())
+
+
+@pytest.mark.parametrize("option", ["--rotate", "--lenient"])
+def test_how_images_were_read_is_not_decided_again(made: Path, tmp_path: Path, option: str) -> None:
+    toml = made / "made/dataset.toml"
+    told = netgen("resample", toml, "--out", tmp_path / "out", option)
+    assert told.exit_code == 2, told.output
+    assert f"{option} was decided when {toml} was made" in told.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_resampled_is_refused(made: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.build_command import make_dataset, succeed
+from support.build_command import make_dataset, refused, succeed
 from support.networks import VARIANTS
 
 from netgen import paper
@@ -45,6 +45,12 @@ def test_list_shows_the_networks_of_a_dataset(tmp_path: Path) -> None:
     output = succeed("list", "--dataset", "data/dataset.toml").stdout
     assert "resnet50-shape" in output
     assert "43.16" not in output, "Table 2 says nothing about other data"
+
+
+@pytest.mark.parametrize("kind", ["--readings", "--beyond"])
+def test_list_refuses_a_dataset_that_it_would_not_read(kind: str) -> None:
+    said = refused(2, "list", kind, "--dataset", "nope.toml")
+    assert "--dataset has networks, not readings or extensions: omit it" in said
 
 
 def test_list_never_shortens_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,6 +230,11 @@ def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> Non
         time.sleep(0.05)
 
 
+def test_how_often_to_look_is_for_watching(tmp_path: Path) -> None:
+    words = ("page", "run", tmp_path, "--every", "7", "--out", tmp_path / "page.html")
+    assert "--every is for --watch: add that, or omit it" in refused(2, *words)
+
+
 def test_a_watched_page_follows_the_training_to_its_end(tmp_path: Path) -> None:
     lines = write_journal(tmp_path / "xs", 3)
     page = tmp_path / "page.html"

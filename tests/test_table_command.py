@@ -97,6 +97,12 @@ def test_deepsentibank_is_evaluated_as_it_was_published_with_its_classes() -> No
     ]
 
 
+def test_what_is_not_trained_is_built_without_options_of_training() -> None:
+    cpu = ("--only", "deepsentibank", "--weights", "w", "--solver-mode", "cpu")
+    build, _ = (line for line, _ in plan(*cpu))
+    assert build == "netgen build --variant deepsentibank --dataset data/mtvso/dataset.toml"
+
+
 def test_networks_are_built_for_the_cpu_where_that_is_asked_for() -> None:
     build, _, train, evaluate = (line for line, _ in plan("--only", "xs", "--solver-mode", "cpu"))
     assert build.endswith(" --solver-mode cpu")

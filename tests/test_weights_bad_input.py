@@ -187,6 +187,13 @@ def test_a_file_that_is_not_there_or_a_folder_is_refused(source: Layers) -> None
     assert "a folder without a snapshot of a training" in refused(*XS, "models")
 
 
+def test_a_fold_is_refused_where_nothing_has_moved(source: Layers) -> None:
+    init(*XS, SOURCE)
+    said = refused(*XS, INITIAL, "--out", "again.caffemodel", "--moved-norm", "fold")
+    assert "--moved-norm is for a normalisation that moved behind a sum, and none has" in said
+    assert not Path("again.caffemodel").exists()
+
+
 @pytest.mark.parametrize("name", ["a.solverstate", "state"])
 def test_a_solverstate_names_the_caffemodel_beside_it(source: Layers, name: str) -> None:
     state = SolverState(iter=300, learned_net="elsewhere/" + "long" * 50 + ".caffemodel")

@@ -19,6 +19,7 @@ from netgen.commands.shared_options import (
     find_variant,
     load_dataset,
     option_words,
+    refuse_given,
     solver_mode_option,
     variant_option,
 )
@@ -31,6 +32,7 @@ from netgen.system.files import write_all
 if TYPE_CHECKING:
     from netgen.network.build import BuildSpec
 
+OF_TRAINING = {"solver_mode", *(field.name for field in fields(Recipe))}
 NOT_IN_HEADERS = {"variant", "all_variants", "check"}
 
 
@@ -111,6 +113,9 @@ def command(
     """
     data = load_dataset(dataset)
     chosen = _chosen(variant, all_variants, data)
+    if not any(one.row.is_trained for one in chosen):
+        why = f"is for training, and {chosen[0].name} is not trained here: omit it"
+        refuse_given(ctx, OF_TRAINING, why)
     made = _made(chosen, lambda one: _spec(ctx, one, data, dataset, **options))
     texts = {path: text for _, files in made for path, text in files.items()}
     if check:

@@ -10,6 +10,7 @@ import click
 from netgen.commands.data_making import make
 from netgen.commands.data_options import dataset_options
 from netgen.commands.number_types import Finite
+from netgen.commands.shared_options import refuse_given
 
 if TYPE_CHECKING:
     from data_prep.request import DataOptions
@@ -194,6 +195,8 @@ def resample(dataset: Path, split: Division, share: float, options: DataOptions)
     from data_prep.resampled import resampled
     from netgen.network.dataset import read_dataset
 
+    why = f"was decided when {dataset} was made, whose pixels are final: omit it"
+    refuse_given(click.get_current_context(), ("rotate", "lenient"), why)
     read = read_dataset(dataset)
     source = resampled(read, dataset.parent, split, share, options.seed)
     images = read.images

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.output_files import check_not_read, check_outputs
-from netgen.commands.shared_options import table_console, variant_option
+from netgen.commands.shared_options import refuse_given, table_console, variant_option
 from netgen.commands.terminal_progress import show_work
 from netgen.commands.trained_options import newest_of_run
 from netgen.network.training_commands import HES_WEIGHTS, TrainingCommands
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOVED_FROM = ("branch2c", "branch1", "fold", "fresh")
 MOST_LEFT_OVER = 6
+MOVED = "moved behind a sum, and none has between this source and this network"
 STYLES = ("caffe", "pytorch")
 
 
@@ -126,7 +127,7 @@ def command(
     from netgen.weights import report
     from netgen.weights.incoming.units import Style
     from netgen.weights.initial import initial_weights
-    from netgen.weights.moved import MovedFrom
+    from netgen.weights.moved import MovedFrom, moved_layers
     from netgen.weights.origins import InitOptions
     from netgen.weights.proof import prove as proof
 
@@ -138,6 +139,8 @@ def command(
     with work, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         made = initial_weights(file, source, options, seed, Style[style.upper()] if style else None)
+        if not moved_layers(made.network.layers, made.source):
+            refuse_given(ctx, ("moved_norm",), f"is for a normalisation that {MOVED}: omit it")
         compared = proof(made) if prove else []
     # The source is read for the last time before anything is written: it may vanish.
     notes = [*(str(warning.message) for warning in caught), *report.notes(made)]

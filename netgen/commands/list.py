@@ -26,6 +26,8 @@ def command(dataset: Path | None, readings: bool, beyond: bool, as_json: bool) -
     """List the networks of Table 2 that can be built."""
     if readings and beyond:
         raise click.UsageError("give --readings or --beyond, not both")
+    if dataset and (readings or beyond):
+        raise click.UsageError("--dataset has networks, not readings or extensions: omit it")
     rows = _readings() if readings else _beyond() if beyond else _networks(dataset)
     if as_json:
         click.echo(json.dumps(rows, indent=2))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.page_options import command_line, out_option, paths_argument, write_page
+from netgen.commands.shared_options import refuse_given
 from netgen.commands.terminal_progress import show_work
 from netgen.system.files import write_all
 
@@ -46,6 +47,8 @@ def run(
     from netgen.figures.page.run_page import run_page
     from netgen.figures.page.runs import NoRunError
 
+    if not watch:
+        refuse_given(context, ("every",), "is for --watch: add that, or omit it")
     command = command_line(context, *map(str, paths))
     if watch:
         _watch(paths, out, command, every)

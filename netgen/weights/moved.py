@@ -52,6 +52,11 @@ def counterparts(layer: WeightedLayer, source: Caffemodel) -> dict[MovedFrom, st
     return {branch: name for branch, name in names.items() if name in source.layers}
 
 
+def moved_layers(layers: Iterable[WeightedLayer], source: Caffemodel) -> list[WeightedLayer]:
+    """Return those of a network's layers that are of a moved normalisation of the source."""
+    return [w for w in layers if w.name not in source.layers and counterparts(w, source)]
+
+
 def folds(layers: Iterable[WeightedLayer], source: Caffemodel) -> dict[str, tuple[str, ...]]:
     """Find the layers that a fold changes, and the source's layers that each is made from.
 
@@ -67,7 +72,7 @@ def folds(layers: Iterable[WeightedLayer], source: Caffemodel) -> dict[str, tupl
         Only BatchNorm or only Scale has moved, or a ReLU comes between.
     """
     by_name = {layer.name: layer for layer in layers}
-    moved = [w for w in by_name.values() if w.name not in source.layers and counterparts(w, source)]
+    moved = moved_layers(by_name.values(), source)
     found: dict[str, tuple[str, ...]] = {}
     for place in {place_of(layer) for layer in moved}:
         here = [layer for layer in moved if place_of(layer) == place]

@@ -18,8 +18,9 @@ from netgen.pipeline.study.study_settings import FILLERS, PUBLISHED, Settings, S
 from netgen.training.run_folder import RunFolder
 
 # Settings that `netgen build` has options of the same name for.
+OF_NETWORKS = ("width", "blocks", "stem")  # the others are of training
 BUILD_OPTIONS = (
-    "width", "blocks", "stem", "batch_size", "base_lr", "momentum", "weight_decay", "mirror",
+    *OF_NETWORKS, "batch_size", "base_lr", "momentum", "weight_decay", "mirror",
     "memory", "frozen_statistics", "moving_average", "head_std", "head_lr_mult", "display",
 )  # fmt: skip
 
@@ -129,14 +130,17 @@ def _build(cell: Trained, device: Device, fillers: int | None) -> Iterator[str]:
     yield from ("build", "--variant", cell.variant, "--dataset", str(cell.dataset))
     if cell.files.root != Path():
         yield from ("--out", str(cell.files.root))
-    if device.solver_mode == "cpu":
+    settings, is_trained = cell.settings, row_of(cell.variant).is_trained
+    if is_trained and device.solver_mode == "cpu":
         yield from ("--solver-mode", "cpu")
-    settings = cell.settings
     for name in BUILD_OPTIONS:
-        yield from _option(name, getattr(settings, name))
+        if is_trained or name in OF_NETWORKS:
+            yield from _option(name, getattr(settings, name))
     for name in ("reading", "beyond"):
         for each in getattr(settings, name) or ():
             yield from (f"--{name}", each)
+    if not is_trained:
+        return
     for name, value in schedule(settings).items():
         yield from _option(name, value)
     if fillers is not None:
@@ -169,7 +173,7 @@ def schedule(settings: Settings) -> dict[str, object]:
 
 def recipe_of(settings: Settings) -> Recipe:
     """Return the recipe of a cell, as `netgen build` makes it of its options."""
-    names = [name for name in BUILD_OPTIONS if name not in ("width", "blocks", "stem")]
+    names = [name for name in BUILD_OPTIONS if name not in OF_NETWORKS]
     given = {name: getattr(settings, name) for name in names} | schedule(settings)
     return Recipe(**{name: value for name, value in given.items() if value is not None})
 

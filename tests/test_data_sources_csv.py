@@ -9,12 +9,14 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sources import JPEG, found, rejects, write
 
 from data_prep.csv_file import csv_file
 from data_prep.image_source import DataError, Item, Reject
+from netgen.commands.cli import main
 
 LISTED = {
     "img/1.jpg": {"noun": "dog", "adj": "happy"},
@@ -233,6 +235,12 @@ def test_missing_files_are_refused(root: Path) -> None:
     write(root / "noun.txt", b"caf\xe9")
     with pytest.raises(DataError, match=r"noun\.txt: not UTF-8 text: save it as UTF-8"):
         csv_file(table(root), classes=root)
+
+
+def test_the_standard_input_is_no_list() -> None:
+    told = CliRunner().invoke(main, ["data", "csv", "-", "--out", "nowhere"])
+    assert told.exit_code == 2
+    assert "-: the standard input is not read here: name a file" in told.output
 
 
 def test_listing_many_rows_takes_little_memory(root: Path) -> None:

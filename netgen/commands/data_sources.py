@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,8 +16,22 @@ if TYPE_CHECKING:
     from data_prep.request import DataOptions
     from data_prep.resampled import Division
 
+
+class ListedFile(click.Path):
+    """A file that is there; not the standard input, which --resume could not read again."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path."""
+        if str(value) == "-":
+            self.fail("-: the standard input is not read here: name a file", param, ctx)
+        return Path(str(super().convert(value, param, ctx)))
+
+
+FILE = ListedFile()
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("folder", short_help="Convert your images, one folder per class.")

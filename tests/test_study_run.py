@@ -268,10 +268,13 @@ def test_an_interrupted_study_says_how_to_go_on(place: Place, tmp_path: Path) ->
 # ---- refused ------------------------------------------------------------------------------------
 
 
-def refused(*words: str) -> str:
-    """Run a study in this process, which has to be refused with one message; return that."""
+def refused(*words: str, word: str = "run") -> str:
+    """Run a study in this process, which has to be refused with one message; return that.
+
+    `word` is another command of studies.
+    """
     begun.checksums.cache_clear()  # one process runs one study
-    done = CliRunner().invoke(main, ["study", "run", *words])
+    done = CliRunner().invoke(main, ["study", word, *words])
     assert done.exit_code == 1
     assert isinstance(done.exception, SystemExit)
     assert done.output.count("Error:") == 1, done.output
@@ -305,6 +308,41 @@ def test_what_was_begun_otherwise_is_refused_and_nothing_is_lost(
     )
     assert (place.folder / "runs/two/records/xs-1.json").read_bytes() == before
     assert not (place.folder / "new").exists()
+
+
+def test_what_was_made_of_another_study_is_not_reported_planned_or_shown_as_this_ones(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.folder)
+    out = tmp_path / "out"
+    again = "give those again, or name another folder (--work)"
+    for word in ("plan", "status", "report"):
+        where = ("--out", str(out)) if word == "report" else ()
+        said = refused("two/study.toml", "--iterations", "6", *where, word=word)
+        assert f"was begun in runs/two with other settings (iterations 4, now 6): {again}" in said
+    edited = place.folder / "edited.toml"
+    edited.write_text(study(PAIRED, 'start = "trunk"\nbase-lr = 0.5'))
+    said = refused("edited.toml", "--out", str(out), word="report")
+    assert "(base-lr not given, now 0.5)" in said
+    assert not out.exists()
+
+
+def test_a_report_is_written_again_where_the_images_are_no_longer(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.folder)
+    begun.checksums.cache_clear()
+    made, away = place.folder / "two/made", place.folder / "two/away"
+    made.rename(away)
+    try:
+        words = ["study", "report", "two/study.toml", "--out", str(tmp_path)]
+        done = CliRunner().invoke(main, words)
+    finally:
+        away.rename(made)
+        begun.checksums.cache_clear()
+    assert done.exit_code == 0, done.output
+    before = read_results(place.folder / "two/results.json")
+    assert read_results(tmp_path / "results.json").cells == before.cells
 
 
 def test_results_that_cannot_be_of_the_same_study_are_not_added(

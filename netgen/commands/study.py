@@ -135,12 +135,14 @@ def plan_command(
 
     With --on, print the jobs of a cluster instead, one per cell: docs/cluster.md.
     """
+    from netgen.pipeline.running.begun import check_begun
+
     plan = planned(file, **options)
-    wanted = chosen(plan, names, choose)
+    cells = plan.with_needs(chosen(plan, names, choose))
+    check_begun(plan, cells)
     if jobs["scheduler"]:
-        _print_jobs(plan, wanted, file, jobs, options)
+        _print_jobs(plan, cells, file, jobs, options)
         return
-    cells = plan.with_needs(wanted)
     if as_json:
         click.echo(json.dumps([_as_data(plan, cell) for cell in cells], indent=2))
         return
@@ -185,7 +187,7 @@ def _print_jobs(
     where = ("--gpu", "0") if mode == "gpu" else ("--solver-mode", "cpu")
     others = [word for flag, value in given.items() if value for word in (flag, str(value))]
     settings = job_settings(jobs, command, (*others, *where), mode)
-    text = cluster_jobs(jobs["scheduler"], plan, plan.with_needs(cells), settings)
+    text = cluster_jobs(jobs["scheduler"], plan, cells, settings)
     click.echo(text, nl=False)
 
 
@@ -261,12 +263,14 @@ def run_and_report(
     """Make cells; then print those that were named, or the choice, or write the report."""
     from netgen.commands.study_running import print_cells, print_choice, run_request, write
     from netgen.pipeline.reporting.study_report import check_place
+    from netgen.pipeline.running.begun import check_begun
     from netgen.pipeline.running.records import RESULTS
     from netgen.pipeline.running.study_run import Request
 
     chooses = choose or plan.wanted == plan.trials
     if not (names or chooses):  # before hours of training
         check_place(out)
+        check_begun(plan, plan.cells.values())  # of the trials, too, which the report has
     run_request(Request(plan, cells, jobs, resume), again)
     if names:
         print_cells(plan, cells, out / RESULTS)
@@ -300,11 +304,13 @@ def run_alone(plan: Plan, cells: list[Cell], wait: int) -> None:
 @change_options
 def status_command(file: Path, names: tuple[str, ...], choose: bool, **options: Any) -> None:
     """Show how far each cell of a study is: done, at an iteration, failed, waiting for others."""
+    from netgen.pipeline.running.begun import check_begun
     from netgen.pipeline.running.study_run import state_of
 
     plan = planned(file, **options)
     wanted = chosen(plan, names, choose)
     whole = {cell.name: cell for cell in (*plan.with_needs(wanted), *wanted)}
+    check_begun(plan, whole.values())
     print_table([{"cell": name, "state": state_of(plan, whole[name])} for name in whole])
     done = sum(cell.is_done for cell in wanted)
     click.echo(f"{done} of {len(wanted)} networks are done, in {shlex.quote(str(plan.work))}")

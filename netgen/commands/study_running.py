@@ -81,13 +81,18 @@ def print_choice(plan: Plan) -> None:
 
 
 def write(plan: Plan, out: Path, changes: str = "", also: Sequence[Path] = ()) -> None:
-    """Write the report of what is made, here and by the results `also`, into `out`."""
+    """Write the report of what is made, here and by the results `also`, into `out`.
+
+    What was made of another study than this one is refused.
+    """
     from netgen.pipeline.reporting.study_report import write_report
+    from netgen.pipeline.running.begun import check_begun
     from netgen.pipeline.running.collecting import collect
     from netgen.pipeline.running.elsewhere import with_elsewhere
     from netgen.pipeline.running.records import RESULTS, read_results
     from netgen.pipeline.running.study_run import clock_of
 
+    check_begun(plan, plan.cells.values())
     before = out / RESULTS
     known = read_results(before) if before.exists() else None
     clock = clock_of(plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -45,16 +45,29 @@ def check_ready(plan: Plan, cells: Sequence[Cell]) -> None:
     Raises
     ------
     StudyError
-        Files that they need are not there; they were begun with other settings or data; a network
-        cannot be built for its dataset; a result is of another study.
+        Files that they need are not there; a network cannot be built for its dataset; as
+        `check_begun`.
     ValueError
         A dataset cannot be used.
     """
     _check_files(plan, cells)
+    check_begun(plan, cells)
+    _check_networks(cells)
+
+
+def check_begun(plan: Plan, cells: Iterable[Cell]) -> None:
+    """Check that what is there of cells was begun as the study says now.
+
+    Where a dataset.toml is not there, as on another machine, its checksums are not compared.
+
+    Raises
+    ------
+    StudyError
+        A cell was begun with other settings or data; a result is of another study.
+    """
     for cell in cells:
         if cell.trained:
             _check_begun(plan, cell, cell.trained)
-    _check_networks(cells)
 
 
 @contextmanager
@@ -137,10 +150,10 @@ def _check_begun(plan: Plan, cell: Cell, trained: Trained) -> None:
     if changed:
         what = "; ".join(changed)
         raise StudyError(
-            f"{cell.name} was begun in {plan.work} with other settings ({what}): name another"
-            " folder (--work)"
+            f"{cell.name} was begun in {plan.work} with other settings ({what}): give those again,"
+            " or name another folder (--work)"
         )
-    if begun.data != now.data:
+    if trained.source.exists() and begun.data != now.data:
         raise StudyError(
             f"{trained.source} has changed since {cell.name} was begun in {plan.work}: name another"
             " folder (--work), or make that dataset again as it was"

@@ -70,6 +70,18 @@ among.a = { momentum = 0.5 }
 """
 
 
+DIFFERENCE = """kind = "difference"
+claim = "xs-above-x0"
+better = "xs"
+worse = "x0"
+"""
+ORDER = """kind = "order"
+says = "so"
+easier = "noun"
+harder = "adj"
+groups = ["xs"]
+"""
+
 def planned(folder: Path, *changes: tuple[str, str]) -> Plan:
     text = WHOLE
     for old, new in changes:
@@ -116,6 +128,27 @@ def netgen(*words: object) -> Result:
          ":8: choose.dataset.thing: no dataset 'thing': choose from things"),
         ("[recipe]", CHOICE.replace('"things"', '{ things = "things" }') + "[recipe]",
          ":10: choose.seeds: seed 1 would choose and decide on"),
+        ("seeds = 2", "seeds = [4, 5, 4]", ":2: seeds: seed 4 is there twice: give each once"),
+        ("seeds = [7], ", "seeds = [7, 7], ", ":11: networks.trunk.seeds: seed 7 is there twice"),
+        ("[recipe]", CHOICE.replace("1, 9", "9, 9") + "[recipe]", ":10: choose.seeds: seed 9 is t"),
+        ("[recipe]", CHOICE.replace("among.a = { momentum = 0.5 }", "among = {}") + "[recipe]",
+         ":11: choose.among: Expected `object` of length >= 1"),
+        ("low = { base-lr = 0.01 }\nhigh = { base-lr = 0.1 }\n", "",
+         ":18: axes.rate: Expected `object` of length >= 1"),
+        ('"things/dataset.toml"', '""', ":5: datasets.things.file: Expected `str` of length >= 1"),
+        ('worse = "x0"', 'worse = "xs"', ":26: sentences[0].worse: 'xs' is compared with itself"),
+        ('worse = "x0"', 'worse = "x0"\nshare = nan', ":27: sentences[0].share: Expected `float`"),
+        ('worse = "x0"', 'worse = "x0"\nplus = inf', ":27: sentences[0].plus: Expected `float` <="),
+        (DIFFERENCE, ORDER.replace('"adj"', '"noun"'), "sentences[0].harder: 'noun' is compared w"),
+        (DIFFERENCE, ORDER.replace('["xs"]', "[]"), "sentences[0].groups: Expected `array` of len"),
+        (DIFFERENCE, 'kind = "signs"\nsays = "so"\nnetwork = "x0"',
+         ":25: sentences[0].network: x0 learns no cross weights: name a network of the variant xs"),
+        ("[[sent", "[report]\nimages = 'i'\n[[sent", "report.images: they are for draw, a cell of"),
+        ("[[sent", "[report]\ndraw = 'xs-low-3'\n[[sent",
+         "report.draw: no cell 'xs-low-3' with cross weights: name one, such as 'xs-low-"),
+        ("[[sent", "[report]\ndraw = 'x0-low-1'\n[[sent", "no cell 'x0-low-1' with cross weights:"),
+        ('"mine"', f'"{"m" * 101}"', ":1: name: Expected `str` of length <= 100"),
+        ("[axes.rate]\nlow", f"[axes.rate]\n{'l' * 101}", f"axes.rate.{'l' * 101}: Expected `str`"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line_and_what_may_be_meant(
@@ -128,6 +161,13 @@ def test_a_mistake_is_told_with_its_line_and_what_may_be_meant(
     done = netgen("plan", tmp_path / "study.toml")
     assert done.exit_code == 1
     assert done.output == f"Error: {refused.value}\n"
+
+
+def test_a_cell_whose_files_would_have_too_long_names_is_refused(tmp_path: Path) -> None:
+    label = f"{'l' * 98} = {{ base-lr = 0.01 }}"
+    axes = "".join(f"[axes.{name}]\n{label}\n" for name in ("one", "two"))
+    with pytest.raises(StudyError, match=r"a cell has a name of 20\d letters, .*shorter names"):
+        planned(tmp_path, ("[axes.rate]", axes + "[axes.rate]"))
 
 
 def test_cells_that_wait_for_each_other_are_told(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from netgen.evaluation.results import SumScale
-from netgen.pipeline.reporting.seen import Seen, curve_cells, name_of, seen_at, settings_of
+from netgen.pipeline.reporting.seen import Seen, curve_cells, name_of, seen_at
 from netgen.pipeline.running.records import CellRecord, Snapshot, StudyResults
-from netgen.pipeline.study.study_file import Study, title_of
+from netgen.pipeline.study.study_file import Study, settings_of, title_of
 
 MOST_PLACES = 4  # that are shown one by one
 Range = tuple[float, float, float]  # mean, least, most

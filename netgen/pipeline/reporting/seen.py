@@ -72,14 +72,6 @@ class Seen:
         return mean(values) if values else None
 
 
-def settings_of(study: Study) -> list[Setting]:
-    """Return every place in the grid of a study's axes; one without any where it has none."""
-    found: list[Setting] = [{}]
-    for axis, labels in study.axes.items():
-        found = [{**each, axis: label} for each in found for label in labels]
-    return found
-
-
 def seen_at(study: Study, results: StudyResults, setting: Setting) -> Seen:
     """Return the results at one place in the grid."""
     cells: dict[int, dict[str, CellRecord]] = {}

@@ -20,7 +20,6 @@ from netgen.pipeline.reporting.seen import (
     Setting,
     less,
     seen_at,
-    settings_of,
 )
 from netgen.pipeline.reporting.statistics import CONFIDENCE, Mean, mean
 from netgen.pipeline.running.records import StudyResults
@@ -33,6 +32,7 @@ from netgen.pipeline.study.study_file import (
     Signs,
     Study,
     groups_of,
+    settings_of,
 )
 
 

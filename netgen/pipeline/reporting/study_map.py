@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netgen.pipeline.reporting.inside import longest_axis
-from netgen.pipeline.reporting.seen import Setting, name_of, settings_of
+from netgen.pipeline.reporting.seen import Setting, name_of
 from netgen.pipeline.reporting.sentences import Findings
-from netgen.pipeline.study.study_file import AnySentence, Study
+from netgen.pipeline.study.study_file import AnySentence, Study, settings_of
 
 if TYPE_CHECKING:
     from netgen.figures.verdict_map import VerdictMap

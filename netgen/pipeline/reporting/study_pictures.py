@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from netgen.pipeline.reporting.inside import Range, courses, learning_curves, sum_rows
-from netgen.pipeline.reporting.seen import seen_at, settings_of
+from netgen.pipeline.reporting.seen import seen_at
 from netgen.pipeline.reporting.sentences import findings
 from netgen.pipeline.reporting.study_map import map_of
 from netgen.pipeline.running.records import StudyResults
-from netgen.pipeline.study.study_file import Study
+from netgen.pipeline.study.study_file import Study, settings_of
 from netgen.pipeline.study.study_plan import Plan
 
 MAP, CURVES, CROSS, SUMS = "map.png", "curves.png", "cross-weights.png", "sums.png"

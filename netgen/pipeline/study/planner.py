@@ -12,6 +12,8 @@ from netgen.pipeline.study.cells import Cell, CellFiles, Trained
 from netgen.pipeline.study.study_file import Network, Study, StudyDataset, seeds_of
 from netgen.pipeline.study.study_settings import PUBLISHED, Settings, StudyError
 
+LONGEST_CELL = 200  # letters of a cell's name: its files have this name and an ending
+
 
 def cells_of(study: Study, work: Path, device: Device) -> dict[str, Cell]:
     """Return a study's cells by name, in no order; their files are below `work`.
@@ -48,6 +50,11 @@ class _Planner:
         return self.made
 
     def add(self, cell: Cell) -> str:
+        if len(cell.name) > LONGEST_CELL:
+            raise StudyError(
+                f"a cell has a name of {len(cell.name)} letters, {cell.name[:40]}…: give its"
+                f" network or its labels shorter names, {LONGEST_CELL} letters together"
+            )
         if self.made.setdefault(cell.name, cell) != cell:
             raise StudyError(f"two cells have the name {cell.name}: rename a network or a label")
         return cell.name

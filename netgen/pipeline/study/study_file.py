@@ -13,6 +13,7 @@ from netgen.pipeline.study.study_settings import Name, Settings
 
 Seed = Annotated[int, Meta(gt=0, le=2**31 - 1)]
 Seeds = Annotated[int, Meta(gt=0, le=10_000)] | Annotated[tuple[Seed, ...], Meta(min_length=1)]
+Labels = Annotated[dict[Name, Settings], Meta(min_length=1)]
 Varied = Literal["order", "split", "fillers"]
 
 
@@ -58,7 +59,7 @@ class StudyDataset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `make` is what makes the file, told where it is missing; `varies` as for the study.
     """
 
-    file: str | None = None
+    file: Annotated[str, Meta(min_length=1)] | None = None
     training_of: Name | None = None
     make: str = ""
     varies: tuple[Varied, ...] | None = None
@@ -76,7 +77,7 @@ class Choice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
 
     networks: Annotated[tuple[Name, ...], Meta(min_length=1)]
     dataset: Name | dict[Name, Name]
-    among: dict[Name, Settings]
+    among: Labels
     seeds: Seeds = (1,)
     chosen: Name | None = None
 
@@ -97,8 +98,8 @@ class Difference(Sentence, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     better: Name
     worse: Name
-    share: float = 1.0
-    plus: float = 0.0
+    share: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    plus: Annotated[float, Meta(ge=-100, le=100)] = 0.0
     tasks: tuple[str, ...] = ()
 
 
@@ -107,7 +108,7 @@ class OrderOfTasks(Sentence, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     easier: str
     harder: str
-    groups: tuple[Name, ...]
+    groups: Annotated[tuple[Name, ...], Meta(min_length=1)]
 
 
 class LargestGain(Sentence, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="gain"):
@@ -201,7 +202,7 @@ class Study(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     datasets: Annotated[dict[Name, StudyDataset], Meta(min_length=1)]
     recipe: Settings = Settings()
     networks: Annotated[dict[Name, Network], Meta(min_length=1)]
-    axes: dict[Name, dict[Name, Settings]] = {}
+    axes: dict[Name, Labels] = {}
     choose: Choice | None = None
     sentences: tuple[AnySentence, ...] = ()
     report: Report = Report()
@@ -218,6 +219,14 @@ def groups_of(study: Study) -> dict[str, list[str]]:
 def seeds_of(seeds: Seeds) -> tuple[int, ...]:
     """Return the seeds themselves: 3 are 1, 2, 3."""
     return tuple(range(1, seeds + 1)) if isinstance(seeds, int) else seeds
+
+
+def settings_of(study: Study) -> list[dict[str, str]]:
+    """Return every place in the grid of a study's axes, axis -> label; one where it has none."""
+    found: list[dict[str, str]] = [{}]
+    for axis, labels in study.axes.items():
+        found = [{**each, axis: label} for each in found for label in labels]
+    return found
 
 
 def title_of(study: Study, group: str) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from netgen.pipeline.study.cell_steps import Device
+from netgen.network.options import Part
+from netgen.pipeline.study.cell_steps import Device, row_of
 from netgen.pipeline.study.cells import Cell
 from netgen.pipeline.study.planner import cells_of
 from netgen.pipeline.study.study_changes import Changes, changed
@@ -92,9 +93,26 @@ def plan_study(
     try:
         cells = cells_of(study, work, device)
         order = TopologicalSorter({name: cell.needs for name, cell in cells.items()}).static_order()
-        return Plan(study, file, work, {name: cells[name] for name in order})
+        plan = Plan(study, file, work, {name: cells[name] for name in order})
+        if changes is None or changes.seeds is None:  # fewer seeds may be without that cell
+            _check_draw(plan)
+        return plan
     except CycleError as error:
         circle = " after ".join(error.args[1])
         raise StudyError(f"{file}: cells depend on each other in a circle: {circle}") from None
     except StudyError as error:
         raise StudyError(f"{file}: {error}") from None
+
+
+def _check_draw(plan: Plan) -> None:
+    """See that the cell that is drawn is a network with cross weights, which Figure 5 shows."""
+    name = plan.study.report.draw
+    drawable = [
+        cell.name
+        for cell in plan.deciding
+        if cell.trained and row_of(cell.trained.variant).has(Part.CROSS_WEIGHTS)
+    ]
+    if name is not None and name not in drawable:
+        close = difflib.get_close_matches(name, drawable, n=1) or drawable[:1]
+        hint = f"name one, such as {close[0]!r}" if close else "omit it"
+        raise StudyError(f"report.draw: no cell {name!r} with cross weights: {hint}")

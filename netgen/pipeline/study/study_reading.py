@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from netgen.network.options import Part
 from netgen.paper.claims import CLAIMS
-from netgen.pipeline.study.study_file import AnySentence, Choice, Study, groups_of, seeds_of
+from netgen.pipeline.study.cell_steps import row_of
+from netgen.pipeline.study.study_file import (
+    AnySentence,
+    Choice,
+    Seeds,
+    Study,
+    groups_of,
+    seeds_of,
+)
 from netgen.pipeline.study.study_settings import (
     FILLERS,
     NAME_IN_WORDS,
@@ -52,6 +61,7 @@ def read_study(file: Path) -> Study:
 def _mistakes(study: Study) -> Iterator[Mistake]:
     """Yield the place and the description of each name that stands for nothing."""
     yield from _in_datasets(study)
+    yield from _in_seeds(study)
     for path, settings in _settings(study):
         starts = [PUBLISHED, FILLERS, *study.networks]
         yield from _unknown(settings.dataset, study.datasets, "dataset", *path, "dataset")
@@ -69,6 +79,8 @@ def _mistakes(study: Study) -> Iterator[Mistake]:
     for pair in study.report.differences:
         for group in pair:
             yield from _unknown(group, groups, "group", "report", "differences")
+    if study.report.images and study.report.draw is None:
+        yield ("report", "images"), "they are for draw, a cell of the study: give it, or omit them"
     for name in study.report.inside:
         yield from _unknown(name, study.networks, "network", "report", "inside")
     for group in study.report.curves:
@@ -103,6 +115,16 @@ def _in_datasets(study: Study) -> Iterator[Mistake]:
             yield ("datasets", name), "give file, or in training-of a dataset that has one"
 
 
+def _in_seeds(study: Study) -> Iterator[Mistake]:
+    given: list[tuple[Place, Seeds | None]] = [(("seeds",), study.seeds)]
+    given += [(("networks", name, "seeds"), each.seeds) for name, each in study.networks.items()]
+    given += [(("choose", "seeds"), study.choose.seeds)] if study.choose else []
+    for place, seeds in given:
+        if isinstance(seeds, tuple) and len({*seeds}) < len(seeds):
+            twice = next(seed for seed in seeds if seeds.count(seed) > 1)
+            yield place, f"seed {twice} is there twice: give each once"
+
+
 def _in_choice(study: Study, choose: Choice) -> Iterator[Mistake]:
     of = choose.dataset if isinstance(choose.dataset, dict) else {"": choose.dataset}
     for name, dataset in of.items():
@@ -131,7 +153,22 @@ def _in_sentence(
         yield where, "give claim, an id of `netgen audit`, or says"
     for field in ("better", "worse"):
         yield from _unknown(getattr(sentence, field, None), groups, "group", *where, field)
+    for one, other in (("better", "worse"), ("easier", "harder")):
+        name = getattr(sentence, one, None)
+        if name is not None and name == getattr(sentence, other):
+            yield (*where, other), f"{name!r} is compared with itself: name two"
     for group in getattr(sentence, "groups", ()):
         yield from _unknown(group, groups, "group", *where, "groups")
     network = getattr(sentence, "network", None)
     yield from _unknown(network, study.networks, "network", *where, "network")
+    if network in study.networks and not _has_cross_weights(study.networks[network].variant):
+        what = f"{study.networks[network].variant} learns no cross weights"
+        yield (*where, "network"), f"{what}: name a network of the variant xs"
+
+
+def _has_cross_weights(variant: str) -> bool:
+    """Return whether a variant learns cross weights; True for one that is unknown, told later."""
+    try:
+        return row_of(variant).has(Part.CROSS_WEIGHTS)
+    except StudyError:
+        return True

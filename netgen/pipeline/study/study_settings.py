@@ -14,7 +14,8 @@ from netgen.network.dataset import Positive
 # jobs and words at the command line.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9.]*(-[A-Za-z0-9.]+)*\Z"
 NAME_IN_WORDS = {NAME: "letters, digits and dots, with single hyphens between them"}
-Name = Annotated[str, Meta(pattern=NAME)]
+LONGEST = 100  # letters of a name: it is part of names of files, of which 255 is all
+Name = Annotated[str, Meta(pattern=NAME, max_length=LONGEST)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 # Not tuple[Positive, Positive]: beside another type, msgspec 0.23 frees its memory twice.
 Widths = Annotated[tuple[Positive, ...], Meta(min_length=2, max_length=2)]

@@ -18,7 +18,7 @@ from support.studies import miniature
 
 from netgen.commands import build
 from netgen.commands.cli import main
-from netgen.network.dataset import Dataset, Images, Task, split_in
+from netgen.network.dataset import Dataset, Images, Task, split_in, write_dataset
 from netgen.pipeline.running import begun
 from netgen.pipeline.running.begun import spec_of
 from netgen.pipeline.study.cells import as_typed
@@ -81,6 +81,13 @@ easier = "noun"
 harder = "adj"
 groups = ["xs"]
 """
+GAIN = """kind = "gain"
+says = "so"
+better = "xs"
+worse = "x0"
+task = "noun"
+"""
+
 
 def planned(folder: Path, *changes: tuple[str, str]) -> Plan:
     text = WHOLE
@@ -168,6 +175,50 @@ def test_a_cell_whose_files_would_have_too_long_names_is_refused(tmp_path: Path)
     axes = "".join(f"[axes.{name}]\n{label}\n" for name in ("one", "two"))
     with pytest.raises(StudyError, match=r"a cell has a name of 20\d letters, .*shorter names"):
         planned(tmp_path, ("[axes.rate]", axes + "[axes.rate]"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[recipe]", "[recipe]\nblocks = [1, 1, 1, 1]", "networks.x0: the last stage has one"),
+        ("[recipe]", "[recipe]\nblocks = [1, 1, 1, 27]", "networks.trunk: 27 blocks in a stage: a"),
+        ("[recipe]", "[recipe]\nwidth = 10000000", "networks.trunk: layer 'conv1' (Convolution)"),
+        ("[recipe]", "[recipe]\nreading = ['foo=bar']", "networks.trunk: unknown reading 'foo'"),
+        ('"x0", ', '"x0", reading = ["normalization=mean"], ', "networks.x0: x0 "),
+        ("[recipe]", "[recipe]\nplateau = 'nope'", "--plateau nope: no such task or test output:"),
+        ("[recipe]", "[recipe]\nplateau = ''", "networks.trunk: --plateau : no such task"),
+        ("[recipe]", "[recipe]\ndrops = [0.5]", "lowers the rate by its own policy ('multistep')"),
+        (DIFFERENCE, DIFFERENCE + 'tasks = ["verb"]\n',
+         "sentences[0]: no task 'verb' that its networks have in common: choose from noun, adj"),
+        (DIFFERENCE, DIFFERENCE.replace('"x0"', '"trunk"') + 'tasks = ["adj"]\n',
+         "sentences[0]: no task 'adj' that its networks have in common: choose from noun"),
+        (DIFFERENCE, ORDER.replace('"noun"', '"verb"'), "sentences[0]: no task 'verb' that its ne"),
+        (DIFFERENCE, GAIN.replace('"noun"', '"verb"'), "sentences[0]: no task 'verb' that its net"),
+        (DIFFERENCE, GAIN.replace('"x0"', '"trunk"'), "sentences[0]: its networks have only one t"),
+        ("[[sent", "[report]\ndraw = 'xs-low-1'\nimages = 'no'\n[[sent", "report.images: no "),
+    ],
+)  # fmt: skip
+def test_what_would_fail_after_hours_is_told_by_the_plan_where_the_dataset_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ("[recipe]", '[recipe]\nwidth = 4\nblocks = [1, 1, 1, 2]\nstem = "small"')
+    given = new.removeprefix("[recipe]\n").partition(" ")[0]
+    recipe = "\n".join(line for line in small[1].split("\n") if not line.startswith(given))
+    planned(tmp_path, (old, new), ("[recipe]", recipe))
+    elsewhere = netgen("plan", "study.toml")  # as on a machine without the dataset
+    assert elsewhere.exit_code == 0, elsewhere.output
+    (tmp_path / "things").mkdir()
+    for split in (LETTERS.train, LETTERS.test):
+        for database in (split.images, *split.labels.values()):
+            Path(database).mkdir(parents=True)
+    write_dataset(LETTERS, tmp_path / "things/dataset.toml")
+    done = netgen("plan", "study.toml")
+    assert done.exit_code == 1
+    assert done.output.count("Error: ") == 1
+    assert message in done.output
+    planned(tmp_path, small)
+    assert netgen("plan", "study.toml").exit_code == 0
 
 
 def test_cells_that_wait_for_each_other_are_told(tmp_path: Path) -> None:
@@ -342,8 +393,8 @@ LETTERS = Dataset(  # as examples/typefaces makes it
     name="letters",
     images=Images(3, 32, 32, (0.0, 0.0, 0.0)),
     tasks=(Task("noun", 26), Task("adj", 7), Task("anp", 182)),
-    train=split_in("train", (), 10_218),
-    test=split_in("test", (), 2_652),
+    train=split_in("train", ("noun", "adj", "anp"), 10_218),
+    test=split_in("test", ("noun", "adj", "anp"), 2_652),
 )
 
 

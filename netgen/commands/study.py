@@ -136,10 +136,12 @@ def plan_command(
     With --on, print the jobs of a cluster instead, one per cell: docs/cluster.md.
     """
     from netgen.pipeline.running.begun import check_begun
+    from netgen.pipeline.running.foreseen import check_foreseen
 
     plan = planned(file, **options)
     cells = plan.with_needs(chosen(plan, names, choose))
     check_begun(plan, cells)
+    check_foreseen(plan, cells)
     if jobs["scheduler"]:
         _print_jobs(plan, cells, file, jobs, options)
         return

@@ -73,6 +73,11 @@ class BuildSpec:
         return self.out / "models" / self.variant.name
 
     @property
+    def train_val(self) -> Path:
+        """The file of the network that is trained."""
+        return self.folder / "train_val.prototxt"
+
+    @property
     def solver(self) -> Path:
         """The file of the network's solver."""
         return self.out / "solvers" / f"{self.variant.name}.prototxt"
@@ -127,14 +132,12 @@ def network_files(spec: BuildSpec) -> dict[Path, str]:
         return deploy
     test_batch, memory = _test_batch(spec, context)
     return {
-        spec.folder / "train_val.prototxt": render(
-            "train_val.prototxt", **context, test_batch=test_batch
-        ),
+        spec.train_val: render("train_val.prototxt", **context, test_batch=test_batch),
         **deploy,
         spec.solver: render(
             "solver.prototxt",
             **context,
-            net_file=(spec.folder / "train_val.prototxt").as_posix(),
+            net_file=spec.train_val.as_posix(),
             snapshot_prefix=(spec.folder / "snapshots" / spec.variant.name).as_posix(),
             training=spec.training,
             test_batch=test_batch,

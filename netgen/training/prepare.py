@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 from netgen import paper
 from netgen.caffe import caffemodel_check
-from netgen.caffe.caffe_pb2 import LayerParameter, SolverParameter
+from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from netgen.caffe.schema import layers_in, read_net, read_solver
 from netgen.cost.wiring import loss_weight
 from netgen.network.variants import variants
@@ -92,6 +92,19 @@ def check_weights(weights: Path, net: Path) -> None:
     """
     layers = read_weighted_network(net).layers
     caffemodel_check.check_weights(weights, net, {layer.name: layer.blobs for layer in layers})
+
+
+def check_plateau(plateau: str, solver: SolverParameter, net: NetParameter) -> None:
+    """Check that a rule can lower the rate at plateaus of a loss, as `netgen train --plateau` does.
+
+    Raises
+    ------
+    PlanError
+        The solver lowers the rate itself, or does not test what is to be observed.
+    """
+    stage = solver.test_state[0].stage if solver.test_state else ()
+    _observed(plateau, layers_in(net, "TEST", stage) if solver.test_iter else [])
+    _check_policy(plateau, solver)
 
 
 def random_start(name: str, net: Path) -> str | None:
@@ -188,16 +201,20 @@ def _rule(
     records: int,
     batch: int,
 ) -> PlateauRule | None:
+    _check_policy(options.plateau, solver)
     if options.plateau == "off":
         return None
-    if solver.lr_policy != "fixed":
+    epoch = math.ceil(records / batch)
+    window = options.window or (1 if observed else max(epoch, SHORTEST_WINDOW))
+    return PlateauRule(window, options.patience, options.min_gain, options.drops)
+
+
+def _check_policy(plateau: str, solver: SolverParameter) -> None:
+    if plateau != "off" and solver.lr_policy != "fixed":
         raise PlanError(
             f"the solver lowers the rate by its own policy ({solver.lr_policy!r}): add"
             ' `--plateau off` to follow that, or write lr_policy: "fixed" to lower it at plateaus'
         )
-    epoch = math.ceil(records / batch)
-    window = options.window or (1 if observed else max(epoch, SHORTEST_WINDOW))
-    return PlateauRule(window, options.patience, options.min_gain, options.drops)
 
 
 def _observed(plateau: str, test: Sequence[LayerParameter]) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from netgen.network.build import BuildSpec, network_files
+from netgen.network.build import BuildSpec
 from netgen.network.dataset import read_dataset
 from netgen.network.residual import RESNET50, Stem, requested_backbone
 from netgen.network.variants import find, go_beyond, read_as
@@ -40,19 +40,15 @@ def is_begun(plan: Plan) -> bool:
 
 
 def check_ready(plan: Plan, cells: Sequence[Cell]) -> None:
-    """Check, before anything is run, that all cells could be made, and are the study's own.
+    """Check, before anything is run, that all cells can be begun, and are the study's own.
 
     Raises
     ------
     StudyError
-        Files that they need are not there; a network cannot be built for its dataset; as
-        `check_begun`.
-    ValueError
-        A dataset cannot be used.
+        Files that they need are not there; as `check_begun`.
     """
     _check_files(plan, cells)
     check_begun(plan, cells)
-    _check_networks(cells)
 
 
 def check_begun(plan: Plan, cells: Iterable[Cell]) -> None:
@@ -158,22 +154,6 @@ def _check_begun(plan: Plan, cell: Cell, trained: Trained) -> None:
             f"{trained.source} has changed since {cell.name} was begun in {plan.work}: name another"
             " folder (--work), or make that dataset again as it was"
         )
-
-
-def _check_networks(cells: Sequence[Cell]) -> None:
-    """Build every network once, in memory, where its dataset is there already."""
-    seen = set()
-    for cell in cells:
-        trained = cell.trained
-        if trained is None or cell.steps[0].is_done or not trained.source.exists():
-            continue
-        spec = spec_of(trained)
-        if (key := repr((spec.variant, spec.dataset, spec.backbone, spec.recipe))) not in seen:
-            seen.add(key)
-            try:
-                network_files(spec)
-            except ValueError as error:
-                raise StudyError(f"networks.{trained.network}: {error}") from None
 
 
 def spec_of(cell: Trained) -> BuildSpec:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netgen.pipeline.running.begun import check_ready, holding, is_begun, note_begun
 from netgen.pipeline.running.collecting import record
+from netgen.pipeline.running.foreseen import check_foreseen
 from netgen.pipeline.running.runner import Progress, Runner, failure_file, run
 from netgen.pipeline.study.cells import Cell
 from netgen.pipeline.study.study_plan import Plan
@@ -61,7 +62,8 @@ def make(request: Request, report: Callable[[Progress], None] = lambda _: None) 
     Raises
     ------
     StudyError, ValueError
-        Nothing was run: something is missing, was begun otherwise, or another runner holds a cell.
+        Nothing was run: something is missing, was begun otherwise, or cannot be trained or
+        answered, or another runner holds a cell.
     KeyboardInterrupt
         As `runner.run`.
     """
@@ -69,7 +71,9 @@ def make(request: Request, report: Callable[[Progress], None] = lambda _: None) 
     _check_resume(request)
     if plan.study.sentences and not find_spec("scipy"):  # else a report would fail hours later
         raise StudyError("scipy is not installed: pip install 'netgen[experiment]'")
-    check_ready(plan, plan.with_needs(request.cells))
+    wanted = plan.with_needs(request.cells)
+    check_ready(plan, wanted)
+    check_foreseen(plan, wanted)
     clock = clock_of(plan, request.jobs)
 
     def timed(progress: Progress) -> None:

@@ -166,3 +166,15 @@ def test_wrong_usage_is_told_and_nothing_is_printed() -> None:
     assert "--image is for --kubernetes: omit it" in refused("--slurm", "--image", "mine")
     assert "unknown variant 'x2'" in refused("--slurm", "--only", "x2")
     assert "give an absolute path" in refused("--slurm", "--folder", "table2")
+
+
+@pytest.mark.parametrize("name", ["", " ", "A_B c", "-a", "a..b", "a" * 254])
+def test_a_claim_that_kubernetes_cannot_have_is_refused(name: str) -> None:
+    said = refused("--kubernetes", "--claim", name)
+    assert f"{name!r} is not the name of a claim: small letters, digits" in " ".join(said.split())
+
+
+@pytest.mark.parametrize("name", ["", " ", "a: b", "-v", "a\nb"])
+def test_an_image_that_no_registry_can_have_is_refused(name: str) -> None:
+    said = refused("--kubernetes", "--image", name)
+    assert f"{name!r} is not the name of an image, such as" in " ".join(said.split())

@@ -221,6 +221,31 @@ def test_what_would_fail_after_hours_is_told_by_the_plan_where_the_dataset_is_th
     assert netgen("plan", "study.toml").exit_code == 0
 
 
+def test_an_option_without_effect_is_refused(tmp_path: Path) -> None:
+    planned(tmp_path)
+
+    def refused(*words: str) -> str:
+        done = netgen(words[0], tmp_path / "study.toml", *words[1:])
+        assert done.exit_code == 2, done.output
+        return " ".join(done.output.split())
+
+    for option in (("--hours", "5"), ("--folder", "/x"), ("--claim", "mine")):
+        said = refused("plan", *option)
+        assert f"{option[0]} is for jobs: add --on slurm or --on kubernetes, or omit it" in said
+    on = ("plan", "--on", "slurm")
+    assert "--gpu is not for jobs, as the scheduler gives each its GPU" in refused(
+        *on, "--gpu", "3"
+    )
+    assert "--json is for the commands themselves: omit it with --on" in refused(*on, "--json")
+    said = refused(*on, "--image", "mine")
+    assert "--image is for --on kubernetes: omit it with --on slurm" in said
+    for words in (["--jobs", "5"], ["--out", "z"], ["--resume"]):
+        assert f"{words[0]} is not for --alone, which makes" in refused("run", "--alone", *words)
+    assert "--wait is for --alone" in refused("run", "--wait", "5")
+    claim = refused("plan", "--on", "kubernetes", "--claim", "A_B c")
+    assert "'A_B c' is not the name of a claim: small letters, digits, hyphens" in claim
+
+
 def test_cells_that_wait_for_each_other_are_told(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"in a circle: x\S+ after x\S+ after x\S+$"):
         planned(tmp_path, ('x0 = { variant = "x0", start = "trunk" }', 'x0 = { variant = "x0",'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.shared_options import PrintablePath, with_options
+from netgen.commands.shared_options import PrintablePath, refuse_given, with_options
 
 if TYPE_CHECKING:
     from netgen.pipeline.running.jobs import JobSettings, Scheduler
@@ -19,6 +20,22 @@ ONLY: dict[str, Scheduler] = {
     "hours": "slurm", "image": "kubernetes", "claim": "kubernetes", "user": "kubernetes",
 }  # fmt: skip
 OF_JOBS = ("folder", "memory", *ONLY)
+
+# What a registry and Kubernetes (by RFC 1123, names as of hosts) can have under these names.
+IMAGE = r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}"
+CLAIM = r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+
+
+def _as(pattern: str, what: str) -> Callable[[click.Context, click.Parameter, str], str]:
+    """Return what refuses a value of an option that is not as `pattern`; `what` says that."""
+
+    def checked(_: click.Context, option: click.Parameter, value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise click.BadParameter(f"{value!r} is not {what}", param=option)
+        return value
+
+    return checked
+
 
 OPTIONS = (
     click.option(
@@ -48,6 +65,7 @@ OPTIONS = (
     click.option(
         "--image",
         default="netgen:cuda",
+        callback=_as(IMAGE, "the name of an image, such as registry/me/netgen:cuda"),
         show_default=True,
         metavar="NAME",
         help="Kubernetes: the image of docker/cuda.",
@@ -55,6 +73,7 @@ OPTIONS = (
     click.option(
         "--claim",
         default="netgen",
+        callback=_as(CLAIM, "the name of a claim: small letters, digits, hyphens and dots"),
         show_default=True,
         metavar="NAME",
         help="Kubernetes: the volume claim that holds --folder.",
@@ -110,11 +129,11 @@ def job_settings(
     from netgen.pipeline.running.jobs import JobSettings
 
     folder: Path = jobs["folder"]
-    context = click.get_current_context()
+    of_command = click.get_current_context().command.params
+    flag = "--on " if "scheduler" in [param.name for param in of_command] else "--"
     for name, of in ONLY.items():
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and of != jobs["scheduler"]:
-            raise click.UsageError(f"--{name} is for --{of}: omit it with --{jobs['scheduler']}")
+        if of != jobs["scheduler"]:
+            refuse_given(f"for {flag}{of}: omit it with {flag}{jobs['scheduler']}", name)
     if not folder.is_absolute():
         what = f"{folder}: jobs start in another folder: give an absolute path, such as /work"
         raise click.BadParameter(what, param_hint="--folder")

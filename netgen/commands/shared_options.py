@@ -223,3 +223,18 @@ def differs(file: Path, text: str) -> bool:
         )
     )
     return True
+
+
+def refuse_given(why: str, *names: str) -> None:
+    """Refuse options of the command, by their names in Python, that were given without effect.
+
+    Raises
+    ------
+    click.UsageError
+        One was given; the message says `why`, which begins with what it is for.
+    """
+    context = click.get_current_context()
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if option.name in names and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{max(option.opts, key=len)} is {why}")

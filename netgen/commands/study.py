@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netgen.commands.cluster_options import job_options, job_settings
+from netgen.commands.cluster_options import OF_JOBS, job_options, job_settings
 from netgen.commands.shared_options import (
     STUDY_TOML,
     PrintablePath,
     jobs_option,
     print_table,
+    refuse_given,
     with_options,
 )
 
@@ -138,6 +139,11 @@ def plan_command(
     from netgen.pipeline.running.begun import check_begun
     from netgen.pipeline.running.foreseen import check_foreseen
 
+    if jobs["scheduler"]:
+        refuse_given("for the commands themselves: omit it with --on", "as_json")
+        refuse_given("not for jobs, as the scheduler gives each its GPU: omit it with --on", "gpu")
+    else:
+        refuse_given("for jobs: add --on slurm or --on kubernetes, or omit it", *OF_JOBS)
     plan = planned(file, **options)
     cells = plan.with_needs(chosen(plan, names, choose))
     check_begun(plan, cells)
@@ -234,9 +240,12 @@ def run_command(
     not stop the others; the exit code is then 1. Ctrl-C stops all, and --resume goes on: nothing
     that is done is done again.
     """
+    if alone:
+        why = "not for --alone, which makes one cell after the other and no report: omit it"
+        refuse_given(why, "jobs", "resume", "out")
+    else:
+        refuse_given("for --alone: omit it, or add that", "wait")
     plan = planned(file, **options)
-    if wait and not alone:
-        raise click.UsageError("--wait is for --alone")
     if alone:
         run_alone(plan, chosen(plan, names, choose), wait)
         return

@@ -346,8 +346,9 @@ def test_a_report_is_written_again_where_the_images_are_no_longer(
 
 
 def test_results_that_cannot_be_of_the_same_study_are_not_added(
-    place: Place, tmp_path: Path
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(place.folder)
     results = json.loads((place.folder / "two/results.json").read_text())
     file = tmp_path / "results.json"
 
@@ -369,6 +370,9 @@ def test_results_that_cannot_be_of_the_same_study_are_not_added(
     others_images = {"things": things | {"data": {"dataset.toml": "0" * 64}}}
     assert "made of another dataset 'things'" in refusal(datasets=others_images)
     assert refusal(cells=1).count("Error:") == 1
+    file.write_bytes((place.folder / "runs/two/cells/xs-1/results/xs.json").read_bytes())
+    of_eval = f"{file}: one network's result, of `netgen eval`: name a results.json, which"
+    assert of_eval in refused("two/study.toml", "--also", str(file), word="report")
 
 
 def test_a_readme_of_ones_own_is_not_replaced_by_the_report(

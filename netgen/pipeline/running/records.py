@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from netgen.evaluation.results import Count, SumScale
+from netgen.evaluation.results import Count, ResultError, SumScale, read_result
 from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 from netgen.system.json_files import JsonError, OtherVersionError, read_json
@@ -179,18 +179,31 @@ def read_results(file: Path) -> StudyResults:
     Raises
     ------
     StudyError
-        The file is missing, damaged, or of another version.
+        The file is missing, damaged, of another version, or a result of `netgen eval`.
     """
     try:
         return read_json(file, StudyResults, VERSION)
     except OSError as error:
         raise StudyError(f"{file}: {error.strerror}: `netgen study report` writes it") from None
-    except OtherVersionError as error:
-        raise StudyError(
-            f"{file}: results in {error}: make them again with `netgen study report`"
-        ) from None
     except JsonError as error:
+        if _is_result(file):
+            raise StudyError(
+                f"{file}: one network's result, of `netgen eval`: name a {RESULTS}, which `netgen"
+                " study report` writes"
+            ) from None
+        if isinstance(error, OtherVersionError):
+            raise StudyError(
+                f"{file}: results in {error}: make them again with `netgen study report`"
+            ) from None
         raise StudyError(f"{file}: not a study's results ({error})") from None
+
+
+def _is_result(file: Path) -> bool:
+    try:
+        read_result(file)
+    except ResultError:
+        return False
+    return True
 
 
 def means(cells: Iterable[CellRecord]) -> dict[str, float]:

@@ -24,7 +24,7 @@ PACKAGES_IN_ROOMS = (
     "cost/layers", "pipeline/reporting", "pipeline/running", "pipeline/study", "weights/incoming",
     "weights/outgoing",
 )  # fmt: skip
-MOST_MODULES, MOST_ENTRIES = 325, 16
+MOST_MODULES, MOST_ENTRIES = 328, 16
 # Modules of different rooms that share a name because they do the same thing.
 SAME_WORK = {
     "build": "the command `netgen build`, and what it calls",

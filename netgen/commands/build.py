@@ -115,7 +115,7 @@ def command(
     chosen = _chosen(variant, all_variants, data)
     if not any(one.row.is_trained for one in chosen):
         why = f"is for training, and {chosen[0].name} is not trained here: omit it"
-        refuse_given(ctx, OF_TRAINING, why)
+        refuse_given(OF_TRAINING, why)
     made = _made(chosen, lambda one: _spec(ctx, one, data, dataset, **options))
     texts = {path: text for _, files in made for path, text in files.items()}
     if check:

@@ -133,7 +133,7 @@ def job_settings(
     flag = "--on " if "scheduler" in [param.name for param in of_command] else "--"
     for name, of in ONLY.items():
         if of != jobs["scheduler"]:
-            refuse_given(f"for {flag}{of}: omit it with {flag}{jobs['scheduler']}", name)
+            refuse_given((name,), f"is for {flag}{of}: omit it with {flag}{jobs['scheduler']}")
     if not folder.is_absolute():
         what = f"{folder}: jobs start in another folder: give an absolute path, such as /work"
         raise click.BadParameter(what, param_hint="--folder")

@@ -210,7 +210,7 @@ def resample(dataset: Path, split: Division, share: float, options: DataOptions)
     from netgen.network.dataset import read_dataset
 
     why = f"was decided when {dataset} was made, whose pixels are final: omit it"
-    refuse_given(click.get_current_context(), ("rotate", "lenient"), why)
+    refuse_given(("rotate", "lenient"), why)
     read = read_dataset(dataset)
     source = resampled(read, dataset.parent, split, share, options.seed)
     images = read.images

@@ -140,7 +140,7 @@ def command(
         warnings.simplefilter("always", SchemaWarning)
         made = initial_weights(file, source, options, seed, Style[style.upper()] if style else None)
         if not moved_layers(made.network.layers, made.source):
-            refuse_given(ctx, ("moved_norm",), f"is for a normalisation that {MOVED}: omit it")
+            refuse_given(("moved_norm",), f"is for a normalisation that {MOVED}: omit it")
         compared = proof(made) if prove else []
     # The source is read for the last time before anything is written: it may vanish.
     notes = [*(str(warning.message) for warning in caught), *report.notes(made)]

@@ -48,7 +48,7 @@ def run(
     from netgen.figures.page.runs import NoRunError
 
     if not watch:
-        refuse_given(context, ("every",), "is for --watch: add that, or omit it")
+        refuse_given(("every",), "is for --watch: add that, or omit it")
     command = command_line(context, *map(str, paths))
     if watch:
         _watch(paths, out, command, every)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
+from click.core import ParameterSource
 
 from netgen.network.dataset import MTVSO, Dataset, read_dataset
 from netgen.network.variants import Variant, find, variants
@@ -63,7 +64,7 @@ def with_options(
     return command
 
 
-def refuse_given(ctx: click.Context, names: Collection[str], why: str) -> None:
+def refuse_given(names: Collection[str], why: str) -> None:
     """Refuse options that were given, by their names in Python; `why` follows the option.
 
     Raises
@@ -71,11 +72,11 @@ def refuse_given(ctx: click.Context, names: Collection[str], why: str) -> None:
     click.UsageError
         One of them is on the command line.
     """
-    for option in ctx.command.params:
-        name = option.name or ""
-        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and name in names:
-            raise click.UsageError(f"{option.opts[0]} {why}")
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+        if given and option.name in names:
+            raise click.UsageError(f"{max(option.opts, key=len)} {why}")
 
 
 def option_words(ctx: click.Context, without: Collection[str] = ()) -> list[str]:
@@ -223,18 +224,3 @@ def differs(file: Path, text: str) -> bool:
         )
     )
     return True
-
-
-def refuse_given(why: str, *names: str) -> None:
-    """Refuse options of the command, by their names in Python, that were given without effect.
-
-    Raises
-    ------
-    click.UsageError
-        One was given; the message says `why`, which begins with what it is for.
-    """
-    context = click.get_current_context()
-    for option in context.command.params:
-        source = context.get_parameter_source(str(option.name))
-        if option.name in names and source is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{max(option.opts, key=len)} is {why}")

@@ -140,10 +140,12 @@ def plan_command(
     from netgen.pipeline.running.foreseen import check_foreseen
 
     if jobs["scheduler"]:
-        refuse_given("for the commands themselves: omit it with --on", "as_json")
-        refuse_given("not for jobs, as the scheduler gives each its GPU: omit it with --on", "gpu")
+        refuse_given(("as_json",), "is for the commands themselves: omit it with --on")
+        refuse_given(
+            ("gpu",), "is not for jobs, as the scheduler gives each its GPU: omit it with --on"
+        )
     else:
-        refuse_given("for jobs: add --on slurm or --on kubernetes, or omit it", *OF_JOBS)
+        refuse_given(OF_JOBS, "is for jobs: add --on slurm or --on kubernetes, or omit it")
     plan = planned(file, **options)
     cells = plan.with_needs(chosen(plan, names, choose))
     check_begun(plan, cells)
@@ -241,10 +243,10 @@ def run_command(
     that is done is done again.
     """
     if alone:
-        why = "not for --alone, which makes one cell after the other and no report: omit it"
-        refuse_given(why, "jobs", "resume", "out")
+        why = "is not for --alone, which makes one cell after the other and no report: omit it"
+        refuse_given(("jobs", "resume", "out"), why)
     else:
-        refuse_given("for --alone: omit it, or add that", "wait")
+        refuse_given(("wait",), "is for --alone: omit it, or add that")
     plan = planned(file, **options)
     if alone:
         run_alone(plan, chosen(plan, names, choose), wait)

@@ -174,14 +174,14 @@ def command(
 def _check_effect(ctx: click.Context, resume: bool) -> None:
     """Refuse options that would change nothing."""
     if not resume:
-        refuse_given(ctx, ("inexact",), "is for --resume: add that, or omit it")
+        refuse_given(("inexact",), "is for --resume: add that, or omit it")
         if ctx.params["plateau"] == "off":
-            refuse_given(ctx, OF_THE_RULE, "is for plateaus, which --plateau off ignores: omit it")
+            refuse_given(OF_THE_RULE, "is for plateaus, which --plateau off ignores: omit it")
 
 
 def _check_resume(ctx: click.Context) -> None:
     """Refuse options that were decided when the run began."""
-    refuse_given(ctx, DECIDED, "was decided when the run began (run.json): omit it")
+    refuse_given(DECIDED, "was decided when the run began (run.json): omit it")
 
 
 def _begin(

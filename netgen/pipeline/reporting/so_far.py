@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from netgen.pipeline.reporting.seen import name_of
 from netgen.pipeline.reporting.sentences import Findings
 from netgen.pipeline.reporting.study_map import short
 from netgen.pipeline.running.records import StudyResults
 from netgen.pipeline.study.study_plan import Plan
-from netgen.system.text import listed
 
 
 def so_far(plan: Plan, results: StudyResults, found: Findings) -> str:
@@ -33,16 +31,14 @@ def so_far(plan: Plan, results: StudyResults, found: Findings) -> str:
 
 
 def _unasked(plan: Plan, found: Findings) -> list[str]:
-    """Return each sentence that lacks findings, with where, if it has them elsewhere."""
+    """Return each sentence that lacks findings, with at how many places, if it has some."""
     told = []
     for sentence in plan.study.sentences:
-        lacking = [
-            name_of(setting)
-            for setting, here in found.places
-            if all(finding.sentence != sentence for finding in here)
-        ]
-        if lacking and len(lacking) == len(found.places):
+        lacking = sum(
+            all(finding.sentence != sentence for finding in here) for _, here in found.places
+        )
+        if lacking == len(found.places):
             told.append(short(sentence))
         elif lacking:
-            told.append(f"{short(sentence)} (at {listed(lacking)})")
+            told.append(f"{short(sentence)}, at {lacking} of {len(found.places)} places")
     return told

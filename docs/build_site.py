@@ -34,6 +34,8 @@ LOOK = (
      "each of the paper's sentences with its intervals, and every seed with what repeats it"),
     ("deciding.html", ("study", "experiments/deciding"), "The experiment that decides",
      "X_S against X₀ with twenty seeds on two datasets, and what goes on inside"),
+    ("map.html", ("study", "experiments/map"), "Where the order holds",
+     "each of the paper's sentences by rate, start, factor and images"),
 )  # fmt: skip
 
 

@@ -181,7 +181,8 @@ def test_the_seeds_that_decide_a_difference_are_those_of_the_t_test() -> None:
     assert seeds_to_decide([0.3, 0.3], 0.5) == 2
 
 
-COMMITTED = ("miniature", "deciding")
+COMMITTED = ("miniature", "deciding", "map")
+UNFINISHED = {"map"}  # its half on letters is still to be run
 
 
 def committed_plan(name: str) -> Plan:
@@ -205,11 +206,13 @@ def test_a_committed_report_is_what_its_results_and_its_study_give(name: str) ->
 
 @pytest.mark.parametrize("name", COMMITTED)
 def test_committed_results_are_of_the_committed_study(name: str) -> None:
-    """Every cell with the settings that the study has now, none missing and none too many."""
+    """Every cell with the settings that the study has now; in finished ones, none is missing."""
     plan, results = committed_plan(name), read_results(ROOT / f"experiments/{name}/results.json")
     planned = {c.name: c.trained.settings.given() for c in plan.cells.values() if c.trained}
     trunks = {cell for cell in planned if cell.startswith("trunk-")}
-    assert {cell.name for cell in results.cells} | trunks == set(planned)
+    made = {cell.name for cell in results.cells} | trunks
+    assert made <= set(planned)
+    assert made == set(planned) or name in UNFINISHED
     assert all(cell.settings == planned[cell.name] for cell in results.cells)
 
 

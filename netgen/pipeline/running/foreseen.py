@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from netgen.caffe.schema import parse_net, parse_solver
 from netgen.network.build import network_files
 from netgen.pipeline.running.begun import spec_of
@@ -26,6 +28,10 @@ from netgen.training.prepare import check_plateau
 from netgen.training.training_options import TrainingOptions
 
 Tasks = dict[str, None]  # names, in their order
+# Settings on which it does not depend whether a network can be built.
+OF_EACH_TRAINING = dict.fromkeys(
+    ("dataset", "share", "start", "keep_heads", "base_lr", "momentum", "weight_decay", "explosion")
+)
 
 
 def check_foreseen(plan: Plan, cells: Iterable[Cell]) -> None:
@@ -51,7 +57,8 @@ def _check_networks(cells: Iterable[Cell]) -> None:
         trained = cell.trained
         if trained is None or cell.steps[0].is_done or not trained.source.exists():
             continue
-        key = (trained.variant, trained.source, trained.settings)
+        # A network is built once for all rates and starts: a map has hundreds of these.
+        key = (trained.variant, trained.source, replace(trained.settings, **OF_EACH_TRAINING))
         if key not in seen:
             seen.add(key)
             spec = spec_of(trained)

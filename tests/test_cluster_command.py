@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from support.networks import VARIANTS
-from support.training import TIMEOUT, Place, make_place, wait_for
+from support.small_table_2 import long_training
+from support.training import TIMEOUT, Place, wait_for
 
 from netgen.commands.cli import main
-from netgen.network.dataset import MTVSO
-from netgen.pipeline.table2 import DATASET
 
 JOB = {"SLURM_ARRAY_TASK_ID": "0", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -37,12 +37,8 @@ def refused(*words: str) -> str:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A folder with a small network, what stands for the paper's data, and a job's script."""
-    made = make_place(tmp_path)
-    (tmp_path / "models/xs/deploy.prototxt").touch()
-    for split in (MTVSO.train, MTVSO.test):
-        (tmp_path / split.images).mkdir(parents=True)
-    (tmp_path / DATASET).touch()
+    """A folder with a small network that trains for longer than a test, and a job's script."""
+    made = long_training(tmp_path, "xs")
     words = ("--only", "xs", "--folder", str(tmp_path), "--solver-mode", "cpu")
     (tmp_path / "table2.sh").write_text(cluster("--slurm", *words))
     return made
@@ -58,20 +54,11 @@ def job(place: Place) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def prepare_long_training(place: Place) -> None:
-    """Leave a job nothing to do but a training that takes longer than a test."""
-    place.train("begun", "--plateau", "off")
-    begun = place.path("begun", "snapshots/xs_iter_60.caffemodel")
-    begun.rename(place.folder / "models/xs/initial.caffemodel")
-    place.edit("solvers/xs.prototxt", lambda text: text.replace("iter: 60", "iter: 6000"))
-
-
 def test_a_job_told_to_stop_leaves_a_snapshot_and_the_next_one_goes_on_from_there(
     place: Place,
 ) -> None:
-    prepare_long_training(place)
     with job(place) as first:
-        wait_for(place.path("runs/xs", "snapshots/xs_iter_10.json").exists, first)
+        wait_for(place.path("runs/xs", "snapshots/xs_iter_4.json").exists, first)
         first.send_signal(signal.SIGTERM)  # Slurm's --signal=B:TERM@120, Kubernetes' first word
         said, _ = first.communicate(timeout=TIMEOUT)
     assert first.returncode == 128 + signal.SIGTERM, said
@@ -85,9 +72,8 @@ def test_a_job_told_to_stop_leaves_a_snapshot_and_the_next_one_goes_on_from_ther
 
 
 def test_a_killed_job_leaves_no_training_behind(place: Place) -> None:
-    prepare_long_training(place)
     with job(place) as killed:
-        wait_for(place.path("runs/xs", "snapshots/xs_iter_10.json").exists, killed)
+        wait_for(place.path("runs/xs", "snapshots/xs_iter_4.json").exists, killed)
         killed.kill()
         killed.communicate(timeout=TIMEOUT)  # ends when the training has closed the pipe, too
     assert place.journal("runs/xs")[-1]["why"] == "stopped"
@@ -101,6 +87,7 @@ def _note(line: str, running: subprocess.Popen[str]) -> bool:
 
 
 def test_a_job_without_its_networks_weights_says_so_and_ends(place: Place) -> None:
+    shutil.rmtree(place.folder / "weights")
     with job(place) as running:
         said, _ = running.communicate(timeout=TIMEOUT)
     assert running.returncode == 1

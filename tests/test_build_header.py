@@ -38,7 +38,7 @@ RECIPE = {
     "head-std": 0.0625,
     "head-lr-mult": 10,
     "mirror": False,
-    "stepvalues": "900,1200",
+    "stepvalues": "40,60",
 }
 
 

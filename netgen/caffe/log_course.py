@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netgen.caffe.training_log import PREFIX, LogError, LogEvent, LogReader, NetOutputs
-from netgen.system.files import LOGS, read_text_file
+from netgen.caffe.training_log import PREFIX, LogError, LogEvent, LogReader, NetOutputs, lines_of
 
 RATE = re.compile(r"Iteration (?P<iteration>\d{1,10}), lr = (?P<rate>\d\S*)$")
 STATE = re.compile(
@@ -65,13 +64,11 @@ def read_course(path: Path) -> LogCourse:
     LogError
         The file has no line of a training.
     """
-    text = read_text_file(path, LOGS, errors="replace")
-    lines = text[: text.rfind("\n") + 1].splitlines()  # a last line may be cut off in a number
     course: list[_Told] = []
     resumed: list[int] = []
     reached: dict[str, int] = {}  # kind -> its last iteration
     last = ""
-    for told in _told(lines):
+    for told in _told(lines_of(path)):
         at, last = told.iteration, told.kind
         if last in SERIES:
             # Within one start of Caffe, iterations rise.

@@ -133,6 +133,12 @@ class TrainingLog:
     model: Path | None
 
 
+def lines_of(path: Path) -> list[str]:
+    """Return the whole lines of a log: its last one may be cut off in a number."""
+    text = read_text_file(path, LOGS, errors="replace")
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 def read_log(path: Path) -> TrainingLog:
     """Read the log that ``caffe train`` wrote to `path`.
 
@@ -141,8 +147,7 @@ def read_log(path: Path) -> TrainingLog:
     LogError
         The file has no line of a training.
     """
-    text = read_text_file(path, LOGS, errors="replace")
-    lines = text[: text.rfind("\n") + 1].splitlines()  # a last line may be cut off in a number
+    lines = lines_of(path)
     reader = LogReader()
     completed = [*map(reader.read, lines), reader.end()]
     events = [event for event in completed if event]

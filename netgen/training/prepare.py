@@ -134,13 +134,13 @@ def _solver(file: Path) -> SolverParameter:
         raise PlanError(f"{file}: no max_iter: add the largest number of iterations")
     if solver.test_iter and solver.test_interval < 1:
         raise PlanError(f"{file}: test_iter without a test_interval: add how often to test")
-    check_values(solver, file)
+    _check_values(solver, file)
     if solver.random_seed < 0:
         solver.random_seed = secrets.randbelow(2**31)  # run.json records it
     return solver
 
 
-def check_values(solver: SolverParameter, file: Path) -> None:
+def _check_values(solver: SolverParameter, file: Path) -> None:
     """Refuse values with which Caffe ends its process, or computes what nobody means.
 
     Raises

@@ -21,11 +21,12 @@ from netgen.caffe.training_log import (
     LogError,
     LogReader,
     NetOutputs,
+    lines_of,
     printed_nets,
     printed_prototxts,
 )
 from netgen.cost.layers.layer_types import Shape
-from netgen.system.files import LOGS, check_regular, read_text_file
+from netgen.system.files import LOGS, check_regular
 
 SOLVER = "Initializing solver from parameters:"
 RATE = re.compile(r"Iteration (\d{1,10}), lr = (\S+)")
@@ -202,11 +203,10 @@ def tests_of(runs: Sequence[Run]) -> list[NetOutputs]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Return the lines of a log; a last one that was cut off is left out."""
+    """Return the whole lines of a log that is not too large."""
     try:
         if check_regular(path).st_size > LOGS:
             raise LogError(f"{path}: over {LOGS / 2**20:,.0f} MB: is it Caffe's log?")
-        text = read_text_file(path, LOGS, errors="replace")
+        return lines_of(path)
     except OSError as error:
         raise LogError(f"{path}: {error.strerror}: check the path") from None
-    return text[: text.rfind("\n") + 1].splitlines()

@@ -99,7 +99,7 @@ def _weights(given: Given, file: str) -> Iterator[Finding]:
         yield Finding(file, what, Verdict.NOT_CHECKABLE, Rule.ITSELF)
         return
     if given.net:
-        for what, verdict in _of_net(file, given):
+        for what, verdict in _of_net(file, given.net.net, given):
             yield Finding(f"{file}: {given.net.file}", what, verdict, Rule.ITSELF)
     if given.solver:
         named = _of_solver(file, given.solver.solver)
@@ -108,10 +108,10 @@ def _weights(given: Given, file: str) -> Iterator[Finding]:
         yield Finding(f"{file}: {given.log.file}", *_of_run(file, given.log), Rule.ITSELF)
 
 
-def _of_net(file: str, given: Given) -> Iterator[tuple[str, Verdict]]:
+def _of_net(file: str, net: NetParameter, given: Given) -> Iterator[tuple[str, Verdict]]:
     """Judge whether the weights are those of the net that was given."""
-    net = given.net.net if given.net else NetParameter()
-    wanted, trains = learned_layers(net, given.data, given.log), batch_in(built(net, "TRAIN"))
+    wanted = learned_layers(net, given.data, given.log)
+    trains = batch_in(built(net, "TRAIN")) is not None
     if not wanted.shapes:
         yield "its layers with weights could not be counted", Verdict.NOT_CHECKABLE
         return
@@ -126,7 +126,7 @@ def _of_net(file: str, given: Given) -> Iterator[tuple[str, Verdict]]:
     if missing:
         what = f"not the weights of this net: {listed(missing)} are missing or of another shape"
         yield what, Verdict.DIFFERS
-    if found.extra and (trains is not None or missing):
+    if found.extra and (trains or missing):
         yield f"layers that this net does not have: {listed(found.extra)}", Verdict.DIFFERS
     elif found.extra:
         what = f"layers that this net does not have, as for training only: {listed(found.extra)}"

@@ -212,7 +212,7 @@ def test_nothing_goes_on_running_and_nothing_stays_mounted(
 ) -> None:
     with started(checkout, pretend) as process:
         try:
-            assert any("sleep 1000" in line for line in running(checkout))
+            wait_until(lambda: any("sleep 1000" in line for line in running(checkout)))
             process.send_signal(number)
             process.wait(30)
         finally:

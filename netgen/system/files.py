@@ -173,8 +173,9 @@ def _write_beside(path: Path, content: str | bytes, made: list[Path], opened: Ex
     """
     try:
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):
-            folder.mkdir()
-            made.append(folder)
+            with suppress(FileExistsError):  # another has made it since; a file is told below
+                folder.mkdir()
+                made.append(folder)
         file = opened.enter_context(_temporary(path))
         made.append(Path(file.name))
         file.write(content if isinstance(content, bytes) else content.encode())

@@ -14,7 +14,12 @@ from support.caffe_child import in_caffe
 from support.paths import ZOO
 
 from netgen.caffe import caffe_pb2
-from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, V1LayerParameter
+from netgen.caffe.caffe_pb2 import (
+    LayerParameter,
+    NetParameter,
+    SolverState,
+    V1LayerParameter,
+)
 from netgen.caffe.schema import (
     SchemaError,
     SchemaWarning,
@@ -27,6 +32,8 @@ from netgen.caffe.schema import (
 )
 from netgen.system.text import REFUSED
 
+STATE = SolverState(iter=5, learned_net="x.caffemodel")
+STATE.history.add(data=[0.5], shape={"dim": [1]})
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" }'
 
 # What a name may hold: `netgen.system.text.check_name` refuses the rest.
@@ -251,6 +258,7 @@ def test_a_caffemodel_is_read_with_its_weights(tmp_path: Path) -> None:
         (b"", "no layers in it"),
         (b"\xff\xd8\xff\xe0 JFIF", "a JPEG image, not a readable caffemodel"),
         (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file, not a readable caffemodel"),
+        (STATE.SerializeToString(), "a solverstate, not a readable .*: name the .caffemodel"),
         (RELU.encode(), "damaged or truncated, not a readable caffemodel"),
     ],
 )

@@ -236,6 +236,11 @@ def test_several_gpus_that_caffe_was_not_built_for(place: Place) -> None:
     assert "was built for the CPU only" in place.refused("--variant", "xs", *RUN, "--gpu", "0,1")
 
 
+def test_a_limit_that_nothing_keeps_is_refused(place: Place) -> None:
+    said = place.refused("--variant", "xs", *RUN, "--gpu", "0,1", "--timeout", "60")
+    assert "--timeout is for training on one device: omit it with several GPUs" in said
+
+
 def test_a_solver_that_is_not_there(place: Place) -> None:
     said = place.refused("--variant", "x7")
     assert "solvers/x7.prototxt does not exist: write it with `netgen build`" in said

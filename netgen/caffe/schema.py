@@ -34,6 +34,7 @@ CONVERTED = {
     b"\x08": "perhaps ONNX",
     b"\x80": "a pickle",
 }
+STATE = "a solverstate"
 # Files that users give by mistake, recognised by their first bytes.
 MAGIC = CONVERTED | {
     b"\xff\xd8\xff": "a JPEG image",
@@ -145,6 +146,8 @@ def read_caffemodel(path: str | os.PathLike[str]) -> caffe_pb2.NetParameter:
         next_step = "compare its size and checksum with where it came from"
         if kind in CONVERTED.values():
             next_step = "`netgen init --from` makes one from what other programs wrote"
+        elif kind == STATE:
+            next_step = "name the .caffemodel beside it"
         raise SchemaError(f"{source}: {kind}, not a readable caffemodel: {next_step}") from None
     _upgrade(legacy.upgrade_net, net, source)
     if not net.layer:
@@ -236,6 +239,8 @@ def _text(path: str | os.PathLike[str]) -> str:
 
 def _kind(data: bytes) -> str | None:
     """Return the kind of an unexpected file, recognised by its first bytes; None if not known."""
+    if _is_state(data):
+        return STATE
     for magic, kind in MAGIC.items():
         if data.startswith(magic):
             return kind
@@ -245,6 +250,15 @@ def _kind(data: bytes) -> str | None:
         return None
     has_weights = any(layer.blobs for layer in net.layer) or any(old.blobs for old in net.layers)
     return "a caffemodel" if has_weights else None
+
+
+def _is_state(data: bytes) -> bool:
+    """Return whether this is a solver's state, which begins as ONNX does: iteration, momenta."""
+    try:
+        state = caffe_pb2.SolverState.FromString(data)
+    except DecodeError:
+        return False
+    return state.HasField("iter") and bool(state.history)
 
 
 def _check_names(net: caffe_pb2.NetParameter, source: str) -> None:

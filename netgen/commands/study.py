@@ -247,6 +247,8 @@ def run_command(
         refuse_given(("jobs", "resume", "out"), why)
     else:
         refuse_given(("wait",), "is for --alone: omit it, or add that")
+    if choose:
+        refuse_given(("out",), "is for a report, which --choose does not write: omit it")
     plan = planned(file, **options)
     if alone:
         run_alone(plan, chosen(plan, names, choose), wait)

@@ -173,6 +173,7 @@ def command(
 
 def _check_effect(ctx: click.Context, resume: bool) -> None:
     """Refuse options that would change nothing."""
+    _check_timeout(ctx.params["gpu"])
     if not resume:
         refuse_given(("inexact",), "is for --resume: add that, or omit it")
         if ctx.params["plateau"] == "off":
@@ -182,6 +183,12 @@ def _check_effect(ctx: click.Context, resume: bool) -> None:
 def _check_resume(ctx: click.Context) -> None:
     """Refuse options that were decided when the run began."""
     refuse_given(DECIDED, "was decided when the run began (run.json): omit it")
+
+
+def _check_timeout(gpus: Sequence[int]) -> None:
+    """Refuse a limit that nothing keeps: on several GPUs, Caffe's own program trains."""
+    if len(gpus) > 1:
+        refuse_given(("timeout",), "is for training on one device: omit it with several GPUs")
 
 
 def _begin(
@@ -226,6 +233,7 @@ def _resume(
                 f"{folder.path}: a run of {record.variant!r}, not of {name!r}: name its own folder"
                 " (--run)"
             )
+        _check_timeout(record.plan.gpus)
         if tensorboard:
             check_events(tensorboard, folder)
         start = driver.resume(folder, record, inexact, click.echo)

@@ -150,6 +150,9 @@ def netgen(*words: object) -> Result:
         (DIFFERENCE, ORDER.replace('["xs"]', "[]"), "sentences[0].groups: Expected `array` of len"),
         (DIFFERENCE, 'kind = "signs"\nsays = "so"\nnetwork = "x0"',
          ":25: sentences[0].network: x0 learns no cross weights: name a network of the variant xs"),
+        (DIFFERENCE, 'kind = "signs"\nsays = "so"\nnetwork = "xs"\n'
+         '[axes.form]\nscale = {}\nmatrix = { beyond = ["cross-form=convolution"] }',
+         ":25: sentences[0].network: xs has cross-form=convolution, a weight for each pair of ch"),
         ("[[sent", "[report]\nimages = 'i'\n[[sent", "report.images: they are for draw, a cell of"),
         ("[[sent", "[report]\ndraw = 'xs-low-3'\n[[sent",
          "report.draw: no cell 'xs-low-3' with cross weights: name one, such as 'xs-low-"),
@@ -239,6 +242,9 @@ def test_an_option_without_effect_is_refused(tmp_path: Path) -> None:
     assert "--json is for the commands themselves: omit it with --on" in refused(*on, "--json")
     said = refused(*on, "--image", "mine")
     assert "--image is for --on kubernetes: omit it with --on slurm" in said
+    assert "--out is for a report, which --choose does not write" in refused(
+        "run", "--choose", "--out", "z"
+    )
     for words in (["--jobs", "5"], ["--out", "z"], ["--resume"]):
         assert f"{words[0]} is not for --alone, which makes" in refused("run", "--alone", *words)
     assert "--wait is for --alone" in refused("run", "--wait", "5")

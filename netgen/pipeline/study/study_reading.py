@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from netgen.network.options import Part
+from netgen.network.options import CrossForm, Part
 from netgen.paper.claims import CLAIMS
 from netgen.pipeline.study.cell_steps import row_of
 from netgen.pipeline.study.study_file import (
     AnySentence,
     Choice,
     Seeds,
+    Signs,
     Study,
     groups_of,
     seeds_of,
@@ -26,6 +27,7 @@ from netgen.pipeline.study.study_settings import (
 from netgen.system.toml_schema import Place, SchemaError, place_in, read_toml
 
 Mistake = tuple[Place, str]
+CONVOLUTIONS = f"cross-form={CrossForm.CONVOLUTION.slug}"
 
 
 def committed(name: str) -> Path:
@@ -164,6 +166,16 @@ def _in_sentence(
     if network in study.networks and not _has_cross_weights(study.networks[network].variant):
         what = f"{study.networks[network].variant} learns no cross weights"
         yield (*where, "network"), f"{what}: name a network of the variant xs"
+    if isinstance(sentence, Signs) and CONVOLUTIONS in _beyond(study, sentence.network):
+        what = f"{network} has {CONVOLUTIONS}, a weight for each pair of channels"
+        yield (*where, "network"), f"{what}, but signs are of one for each channel: name another"
+
+
+def _beyond(study: Study, network: str) -> set[str]:
+    """Return all that a network that decides has beyond the paper, at any place."""
+    given = [each for path, each in _settings(study) if path[0] in ("recipe", "axes")]
+    own = [each for name, each in study.networks.items() if name == network]
+    return {word for each in (*given, *own) for word in each.beyond or ()}
 
 
 def _has_cross_weights(variant: str) -> bool:

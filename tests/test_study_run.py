@@ -24,6 +24,8 @@ from netgen.commands.cli import main
 from netgen.evaluation.results import read_result
 from netgen.pipeline.running import begun
 from netgen.pipeline.running.records import read_results
+from netgen.pipeline.study.study_plan import plan_study
+from netgen.pipeline.study.study_reading import committed
 from netgen.training.run_folder import locked
 
 TWO, FIVE = ("noun", "adj"), ("a", "b", "c", "d", "e")
@@ -152,6 +154,42 @@ def test_a_cell_that_fails_is_told_and_stops_only_what_depends_on_it(place: Plac
     assert re.search(r"xs-low-1 +done", status)
     assert re.search(r"broken-1 +failed: ", status)
     assert re.search(r"bad-1 +after broken-1", status)
+
+
+def test_where_the_study_says_so_a_training_that_diverged_counts_as_classifying_nothing(
+    place: Place, tmp_path: Path
+) -> None:
+    """In a map over rates, what breaks down is an answer: without it the map is never finished."""
+    file, work = tmp_path / "study.toml", ("--work", str(tmp_path / "work"))
+    grid = GRID.replace('start = "broken"', 'start = "fillers"')
+    text = f'diverged = "counts"{grid}'
+    file.write_text(study(text))
+    done = place.netgen("study", "run", str(file), *work, "--only", "b*")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"broken-1: diverged at iteration \d: the loss is ", done.stdout)
+    assert place.netgen("study", "report", str(file), *work).returncode == 0
+    [bad, broken] = read_results(tmp_path / "results.json").cells
+    assert broken.name == "broken-1"
+    assert set(broken.tasks) == set(bad.tasks)
+    assert {count.top5 for count in broken.tasks.values()} == {0}
+    assert {task: c.total for task, c in broken.tasks.items()} == {
+        task: c.total for task, c in bad.tasks.items()
+    }
+    page = (tmp_path / "README.md").read_text()
+    assert re.search(r"\| diverged \| broken-1 \(at iteration \d: .* count as classifying no", page)
+    status = place.netgen("study", "status", str(file), *work, "--only", "b*")
+    assert re.search(r"broken-1 +done: diverged at iteration", status.stdout)
+    log = tmp_path / "work/logs/broken-1.log"
+    before = log.read_bytes()
+    again = place.netgen("study", "run", str(file), *work, "--resume", "--only", "b*")
+    assert again.returncode == 0, again.stdout
+    assert log.read_bytes() == before
+
+
+def test_a_training_that_others_start_from_fails_where_it_diverges() -> None:
+    cells = plan_study(committed("map")).cells.values()
+    failing = {c.trained.network for c in cells if c.trained and not c.trained.may_diverge}
+    assert failing == {"trunk-letters", "trunk-conditions"}
 
 
 def test_resuming_repeats_nothing_that_is_done(place: Place) -> None:

@@ -206,5 +206,7 @@ def _scores(plan: Plan, cell: Cell) -> str:
     found = recorded(plan, cell) if cell.trained else None
     if found is None:
         return ""
+    if found.diverged:
+        return f": diverged at {found.diverged}"
     top1 = ", ".join(f"{task} {found.accuracy(task):.1f}" for task in found.tasks)
     return f": {top1} % top-1, {found.seconds:.0f} s"

@@ -33,7 +33,7 @@ from netgen.training.plan import TrainingPlan, run_solver
 from netgen.training.plateau import Decision
 from netgen.training.recorder import Recorder
 from netgen.training.run_folder import RunFolder, RunRecord
-from netgen.training.state import COMPLETED, Outcome, TrainingState, completion
+from netgen.training.state import COMPLETED, FAILED, Outcome, TrainingState, completion
 
 
 def train(folder: RunFolder, record: RunRecord, listener: RunListener, program: Path) -> Outcome:
@@ -107,7 +107,7 @@ class _CaffeProcess:
             handling(STOPPING, self._stopper(caffe)),
         ):
             fatal = self._read_log(caffe, log.write)
-        if caffe.returncode != 0 and self.reason != "failed" and not self.has_stopped:
+        if caffe.returncode != 0 and self.reason != FAILED and not self.has_stopped:
             raise EngineError(
                 f"Caffe ended with status {caffe.returncode}: {fatal_reason(fatal)}. Caffe's log:"
                 f" {self.folder.caffe_log}. {how_to_resume(self.folder)}"
@@ -145,7 +145,7 @@ class _CaffeProcess:
     def _on_display(self, event: LogEvent, caffe: subprocess.Popen[str]) -> None:
         self.recorder.display(event.iteration, event.loss, event.outputs)
         if problem := self.state.health.check(event.loss, self.plan.explosion):
-            self.reason, self.detail = "failed", problem
+            self.reason, self.detail = FAILED, problem
             caffe.kill()  # its weights are useless: no snapshot
         elif not self.plan.observed:
             self._observe(event.loss, caffe)

@@ -10,6 +10,7 @@ from netgen.training.health import Health
 from netgen.training.plateau import Plateau, PlateauRule
 
 COMPLETED = frozenset({"converged", "max_iter"})  # the reasons after which nothing is left to do
+FAILED = "failed"  # the reason of a training that diverged
 
 
 class TrainingState(Struct, forbid_unknown_fields=True):

@@ -21,7 +21,7 @@ from netgen.training.plan import TrainingPlan, round_solver
 from netgen.training.plateau import Decision
 from netgen.training.recorder import Recorder
 from netgen.training.run_folder import RunFolder, locked
-from netgen.training.state import COMPLETED, Outcome, Progress, TrainingState, completion
+from netgen.training.state import COMPLETED, FAILED, Outcome, Progress, TrainingState, completion
 
 PROGRESS_INTERVAL = 0.2  # seconds between two progress messages
 
@@ -162,7 +162,7 @@ class _Round:
 
     def _fail(self, problem: str) -> Outcome:
         """End without a snapshot: the weights are useless."""
-        return self._end("failed", f"{problem}; {health.first_bad_blob(self.solver.net)}")
+        return self._end(FAILED, f"{problem}; {health.first_bad_blob(self.solver.net)}")
 
     def _end(self, reason: str, detail: str) -> Outcome:
         return self.recorder.end(reason, detail, stop_requested())

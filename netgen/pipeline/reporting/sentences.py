@@ -203,7 +203,11 @@ class _Numbers:
 
 
 def _contrasts(sentence: AnySentence, seen: Seen) -> Iterator[_Numbers]:
-    """Yield each contrast that there is a seed of."""
+    """Yield each contrast that there is a seed of.
+
+    A network that diverged classifies nothing, of which there is a difference, and nothing else: no
+    relative gain, no order of tasks, no weights.
+    """
     for what, tasks, groups, number in _all_contrasts(sentence, seen):
         networks = [name for group in groups for name in groups_of(seen.study)[group]]
         found = tuple(
@@ -211,6 +215,7 @@ def _contrasts(sentence: AnySentence, seen: Seen) -> Iterator[_Numbers]:
                 seed[networks[0]].seed, number(seed), tuple(seed[name].name for name in networks)
             )
             for seed in seen.seeds(*groups)
+            if isinstance(sentence, Difference) or not any(seed[n].diverged for n in networks)
         )
         if found:
             yield _Numbers(sentence, what, tasks, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netgen.figures.page.text_table import Table
@@ -17,6 +17,9 @@ from netgen.pipeline.reporting.study_tables import Costs, sums, tables_of, trial
 from netgen.pipeline.running.records import DatasetFacts, StudyResults, best, means
 from netgen.pipeline.study.study_file import Study
 from netgen.pipeline.study.study_plan import Plan
+from netgen.system.text import listed
+
+MOST_DIVERGED = 12  # trainings that are named
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def _trials(study: Study, results: StudyResults) -> Table | None:
 
 
 def _facts(results: StudyResults, command: str) -> list[tuple[str, str]]:
-    versions = results.deciding[0].versions if results.deciding else {}
+    versions = next((cell.versions for cell in results.deciding if cell.versions), {})
     seconds = results.seconds
     return [
         ("command", f"`{command}`"),
@@ -137,7 +140,15 @@ def _facts(results: StudyResults, command: str) -> list[tuple[str, str]]:
         ("machine", f"{results.machine}; {_side_by_side(results.jobs)}"),
         ("time", f"{seconds:,.0f} seconds ({seconds / 60:.0f} minutes)"),
         *((name, _dataset(facts)) for name, facts in results.datasets.items()),
+        *_diverged(results),
     ]
+
+
+def _diverged(results: StudyResults) -> Iterator[tuple[str, str]]:
+    """Tell which trainings diverged, and how they count."""
+    if found := [f"{cell.name} (at {cell.diverged})" for cell in results.cells if cell.diverged]:
+        told = listed(found, MOST_DIVERGED)
+        yield "diverged", f"{told}: they count as classifying no image correctly"
 
 
 def _side_by_side(jobs: int) -> str:

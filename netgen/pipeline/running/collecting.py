@@ -19,6 +19,7 @@ from netgen.cost.complexity import count
 from netgen.evaluation.results import Result, ResultError, TaskResult, read_result
 from netgen.figures.cross_weights import Curves, NoCrossWeightsError, cross_weights
 from netgen.network.dataset import read_dataset
+from netgen.network.variants import find
 from netgen.pipeline.running.begun import checksums
 from netgen.pipeline.running.records import (
     NEAR,
@@ -100,16 +101,22 @@ def _decoded(file: Path, kind: type[T]) -> T:
 
 
 def _collected(plan: Plan, cell: Cell, made_by: str = "unknown") -> CellRecord:
-    """Collect the results of a cell from the files of its commands."""
+    """Collect the results of a cell from the files of its commands.
+
+    Of one that diverged there is no result of `netgen eval`: numbers that are not finite have no
+    order, and Caffe's Accuracy would count them as correct.
+    """
     trained = cell.trained
     if trained is None:
         raise StudyError(f"{cell.name} are databases: they have no results")
     found = evaluated(trained, read_dataset(trained.source).name, plan.study.name)
-    if found is None:
+    diverged = None if found else trained.diverged
+    if found is None and diverged is None:
         raise StudyError(f"{trained.files.result} is not there: --resume makes it")
+    tasks = {task.name: _correct(task) for task in found.tasks} if found else _nothing(trained)
     journal = read_journal(RunFolder(trained.files.run).journal)
-    weights = Path(found.weights.path)
-    deploy = trained.files.model / "deploy.prototxt"
+    weights = Path(found.weights.path) if found else None
+    cost = count(read_net(trained.files.model / "deploy.prototxt"), "TEST")
     tests = [entry for entry in journal if entry["event"] == "test"]
     return CellRecord(
         name=cell.name,
@@ -119,21 +126,28 @@ def _collected(plan: Plan, cell: Cell, made_by: str = "unknown") -> CellRecord:
         labels=trained.labels,
         trial=trained.trial,
         settings=trained.settings.given(),
-        tasks={task.name: _correct(task) for task in found.tasks},
+        tasks=tasks,
         curves={
-            task.name: [(e["iteration"], e["outputs"][f"top1_{task.name}"]) for e in tests]
-            for task in found.tasks
+            task: [(e["iteration"], e["outputs"][f"top1_{task}"]) for e in tests] for task in tasks
         },
-        cross=_cross(weights) if weights.exists() else None,
-        parameters=found.parameters,
-        multiply_adds=count(read_net(deploy), "TEST").multiply_adds_per_image,
+        cross=_cross(weights) if weights and weights.exists() else None,
+        parameters=found.parameters if found else cost.parameters,
+        multiply_adds=cost.multiply_adds_per_image,
         seconds=next((e["seconds"] for e in reversed(journal) if e["event"] == "end"), 0.0),
-        weights=found.weights.sha256,
+        weights=found.weights.sha256 if found else "",
         commit=made_by,
-        versions=found.versions,
-        sums=found.sums,
+        versions=found.versions if found else {},
+        sums=found.sums if found else (),
         history=_history(trained) if trained.inside else {},
+        diverged=diverged,
     )
+
+
+def _nothing(cell: Trained) -> dict[str, Correct]:
+    """Return the counts of a network without weights: it classifies no test image correctly."""
+    data = read_dataset(cell.dataset)
+    tasks = find(cell.variant, [task.name for task in data.tasks]).tasks
+    return {task: Correct(0, 0, data.test.records) for task in tasks}
 
 
 def _correct(task: TaskResult) -> Correct:

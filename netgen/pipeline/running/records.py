@@ -73,6 +73,9 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     sums, history
         How large what its blocks add is; block -> its cross weights over the training. Where the
         study asks what goes on inside.
+    diverged
+        Of a network whose training diverged, at which iteration and how: it classifies no image
+        correctly, and has no weights. None of any other.
     """
 
     name: str
@@ -93,6 +96,7 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     sums: tuple[SumScale, ...] = ()
     history: dict[str, list[Snapshot]] = {}
+    diverged: str | None = None
 
     def correct(self, task: str, k: int) -> int | str:
         """Return how many images are correct within the top k; "" for a task it does not have."""

@@ -71,7 +71,7 @@ class Runner:
             while left := cell.left:  # decided again: by the files that the last one has left
                 if self.stopped.is_set():
                     raise StudyError("stopped")
-                self._call(left[0], self.logs / f"{cell.name}.log")
+                self._call(cell, left[0])
                 if cell.left[:1] == left[:1]:
                     raise StudyError(f"`{as_typed(left[0].words)}` ended, but left nothing")
             self.finish(cell)
@@ -89,8 +89,8 @@ class Runner:
             with suppress(OSError):  # a full disk: the message is told in any case
                 write_all({file: f"{why}\n"})
 
-    def _call(self, step: Step, log: Path) -> None:
-        words = step.words
+    def _call(self, cell: Cell, step: Step) -> None:
+        words, log = step.words, self.logs / f"{cell.name}.log"
         with self._output(log, f"$ {as_typed(words)}\n") as (output, begin):
             process = start(
                 words, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -103,7 +103,7 @@ class Runner:
         code = process.wait()
         with self.lock:
             self.running.discard(process)
-        if code:
+        if code and not cell.is_done:  # as one that diverged may be
             last: list[str] = []
             if not self.shown:
                 last = log.read_bytes()[begin:].decode(errors="replace").splitlines()[-LAST_LINES:]

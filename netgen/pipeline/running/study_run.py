@@ -109,7 +109,8 @@ def _check_resume(request: Request) -> None:
 def state_of(plan: Plan, cell: Cell) -> str:
     """Return in words how far a cell is."""
     if cell.is_done:
-        return "done"
+        diverged = cell.trained and cell.trained.diverged
+        return f"done: diverged at {diverged}" if diverged else "done"
     if (failure := failure_file(logs(plan), cell)).exists():
         return f"failed: {failure.read_text(errors='replace').splitlines()[-1]}"
     if done := cell.iterations_done:

@@ -14,7 +14,7 @@ from netgen.network.description import built_for
 from netgen.pipeline.study.study_settings import Settings
 from netgen.training.journal import read_journal
 from netgen.training.run_folder import RunFolder
-from netgen.training.state import COMPLETED
+from netgen.training.state import COMPLETED, FAILED
 
 Words = tuple[str, ...]  # a command of netgen, without `netgen`
 
@@ -112,6 +112,8 @@ class Trained:
         Where its files are.
     inside
         Whether what goes on inside is kept: all snapshots, and how large what blocks add is.
+    may_diverge
+        Whether a training that diverged counts, instead of failing.
     """
 
     network: str
@@ -125,6 +127,17 @@ class Trained:
     classes: str | None
     files: CellFiles
     inside: bool = False
+    may_diverge: bool = False
+
+    @property
+    def diverged(self) -> str | None:
+        """How its training diverged, where that counts; None where it did not."""
+        if not self.may_diverge:
+            return None
+        last = next(reversed(read_journal(RunFolder(self.files.run).journal)), None)
+        if last is None or last["event"] != "end" or last["why"] != FAILED:
+            return None
+        return f"iteration {last['iteration']:,}: {last['what']}"
 
 
 @dataclass(frozen=True)
@@ -138,8 +151,8 @@ class Cell:
 
     @property
     def is_done(self) -> bool:
-        """Whether its last command is done, so that none is left."""
-        return self.steps[-1].is_done
+        """Whether its last command is done, or can never be run, so that none is left."""
+        return self.steps[-1].is_done or bool(self.trained and self.trained.diverged)
 
     @property
     def left(self) -> list[Step]:

@@ -113,6 +113,7 @@ class _Planner:
         trained = Trained(
             name, network.variant, seed, labels, trial, settings, dataset, source, network.classes,
             self.files(whole, network), name in self.study.report.inside,
+            self.may_diverge(name),
         )  # fmt: skip
         fillers = seed if "fillers" in self.study.varies else None
         try:
@@ -121,6 +122,13 @@ class _Planner:
         except StudyError as error:
             raise StudyError(f"networks.{name}: {error}") from None
         return Cell(whole, (*data_needs, *start_needs), steps, trained)
+
+    def may_diverge(self, name: str) -> bool:
+        """Return whether a network's trainings that diverge count: of one to start from, never."""
+        study = self.study
+        labels = (label for of in study.axes.values() for label in of.values())
+        given = (study.recipe, *study.networks.values(), *labels)
+        return study.diverged == "counts" and all(name != each.start for each in given)
 
     def files(self, cell: str, network: Network) -> CellFiles:
         root = Path() if self.study.together else self.work / "cells" / cell

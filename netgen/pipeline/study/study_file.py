@@ -187,6 +187,10 @@ class Study(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
         The settings of all networks.
     axes
         Axis -> label -> settings: every network that has the axis is trained with each.
+    diverged
+        What becomes of a network whose training diverged (see `netgen.training.health`): its cell
+        fails, or counts as that of a network that classifies no image correctly. One that others
+        start from always fails.
     """
 
     name: Name
@@ -203,6 +207,7 @@ class Study(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     recipe: Settings = Settings()
     networks: Annotated[dict[Name, Network], Meta(min_length=1)]
     axes: dict[Name, Labels] = {}
+    diverged: Literal["fails", "counts"] = "fails"
     choose: Choice | None = None
     sentences: tuple[AnySentence, ...] = ()
     report: Report = Report()

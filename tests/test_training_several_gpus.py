@@ -128,9 +128,10 @@ def test_an_event_is_whole_when_the_next_line_begins() -> None:
     events = [event for line in lines if (event := reader.read(start + line))]
     assert events == [
         LogEvent("train", 5, 2.0, {"a": 1.0, "b": 0.5}),
+        LogEvent("rate", 5, rate=0.1),
         LogEvent("test", 6, outputs={"top1": 0.25}),
     ]
-    assert reader.end() == LogEvent("snapshot", file="s_iter_6.solverstate")
+    assert reader.end() == LogEvent("snapshot", 6, file="s_iter_6.solverstate")
 
 
 def test_a_real_log_is_understood_as_the_log_reader_understands_it(real_log: Path) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netgen.caffe.training_log import PREFIX, LogError, LogEvent, LogReader, NetOutputs, lines_of
+from netgen.caffe.training_log import LogError, LogEvent, NetOutputs, events_of, lines_of
 
-RATE = re.compile(r"Iteration (?P<iteration>\d{1,10}), lr = (?P<rate>\d\S*)$")
-STATE = re.compile(
-    r"Snapshotting solver state to (?:binary proto ?file |HDF5 file )?"
-    r"(?P<model>\S+_iter_(?P<iteration>\d{1,10}))\.solverstate"
-)
-SERIES = ("train", "test", "rate")
+STATE = ".solverstate"  # how the file of a snapshot's state ends, but for HDF5's own ending
+OUTPUTS = ("train", "test")
+SERIES = (*OUTPUTS, "rate")
 
 
 @dataclass(frozen=True)
@@ -43,17 +38,6 @@ class LogCourse:
     finished: bool
 
 
-@dataclass(frozen=True)
-class _Told:
-    """Something that a log tells of an iteration: of which kind, and what."""
-
-    kind: str
-    iteration: int
-    outputs: dict[str, float]
-    rate: float = 0.0
-    model: str = ""
-
-
 def read_course(path: Path) -> LogCourse:
     """Read the log that ``caffe train`` wrote to `path`, by one start or, appended, by several.
 
@@ -64,12 +48,14 @@ def read_course(path: Path) -> LogCourse:
     LogError
         The file has no line of a training.
     """
-    course: list[_Told] = []
+    course: list[LogEvent] = []
     resumed: list[int] = []
     reached: dict[str, int] = {}  # kind -> its last iteration
     last = ""
-    for told in _told(lines_of(path)):
-        at, last = told.iteration, told.kind
+    for told in events_of(lines_of(path)):
+        if told.what in OUTPUTS and not told.outputs:
+            continue
+        at, last = told.iteration, told.what
         if last in SERIES:
             # Within one start of Caffe, iterations rise.
             if at < max(reached.values(), default=0) or at <= reached.get(last, -1):
@@ -78,48 +64,25 @@ def read_course(path: Path) -> LogCourse:
                 reached = {}
             reached[last] = at
         course.append(told)
-    if not any(told.kind in ("train", "test") for told in course):
+    if not any(told.what in OUTPUTS for told in course):
         raise LogError(f"{path}: no iteration in it: is it what `caffe train` wrote?")
     return LogCourse(
-        train=[NetOutputs(one.iteration, one.outputs) for one in course if one.kind == "train"],
-        test=[NetOutputs(one.iteration, one.outputs) for one in course if one.kind == "test"],
-        rates={one.iteration: one.rate for one in course if one.kind == "rate"},
-        snapshots={one.iteration: one.model for one in course if one.kind == "snapshot"},
+        train=[NetOutputs(one.iteration, one.outputs) for one in course if one.what == "train"],
+        test=[NetOutputs(one.iteration, one.outputs) for one in course if one.what == "test"],
+        rates={one.iteration: one.rate for one in course if one.what == "rate"},
+        snapshots={one.iteration: _model(one) for one in course if one.what == "snapshot"},
         resumed=resumed,
         finished=last == "done",
     )
 
 
-def _told(lines: Sequence[str]) -> Iterator[_Told]:
-    """Yield what a log tells, in its order; a display or a test without outputs is left out."""
-    reader = LogReader()
-    for line in lines:
-        event = reader.read(line)  # which this line completes
-        yield from _of_event(event)
-        prefix = PREFIX.match(line)
-        text = prefix["text"] if prefix else ""
-        if match := RATE.match(text):
-            yield _Told("rate", int(match["iteration"]), {}, rate=_number(match["rate"]))
-        elif match := STATE.match(text):
-            model = f"{match['model']}.caffemodel"
-            yield _Told("snapshot", int(match["iteration"]), {}, model=model)
-    yield from _of_event(reader.end())
+def _model(snapshot: LogEvent) -> str:
+    """Return the caffemodel that is written with a snapshot's state."""
+    return f"{snapshot.file.rpartition(STATE)[0]}.caffemodel"
 
 
-def _of_event(event: LogEvent | None) -> Iterator[_Told]:
-    if event and (event.outputs or event.what == "done"):
-        yield _Told(event.what, event.iteration, event.outputs)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _stays(one: _Told, resumed: int) -> bool:
+def _stays(one: LogEvent, resumed: int) -> bool:
     """Return whether what was told stays when a training is resumed: its snapshot does."""
-    if one.kind == "snapshot":
+    if one.what == "snapshot":
         return one.iteration <= resumed
     return one.iteration < resumed

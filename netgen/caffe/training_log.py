@@ -7,7 +7,7 @@ up to its end.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -28,7 +28,11 @@ TESTING = re.compile(r"Iteration (?P<iteration>\d{1,10}), Testing net \(#0\)")
 # 1.0 adds "(5.2 iter/s, 19 s/100 iters)" between the number and the loss.
 TRAINING = re.compile(r"Iteration (?P<iteration>\d{1,10})(?!\d).*, loss = (?P<loss>\S+)")
 OUTPUT = re.compile(r" *(?P<phase>Train|Test) net output #\d+: (?P<name>\S+) = (?P<value>\S+)")
-SNAPSHOT = re.compile(r"Snapshotting solver state to binary proto ?file (?P<file>\S+)")
+RATE = re.compile(r"Iteration (?P<iteration>\d{1,10}), lr = (?P<rate>\S+)")
+STATE = re.compile(
+    r"Snapshotting solver state to (?:binary proto ?file |HDF5 file )?"
+    r"(?P<file>\S+_iter_(?P<iteration>\d{1,10})\.solverstate\S*)"
+)
 DONE = "Optimization Done."
 STOPPED = "Optimization stopped early."
 TIES_OF_1_0 = "against the image (Caffe 1.0)"
@@ -46,13 +50,14 @@ class LogError(ValueError):
 
 @dataclass
 class LogEvent:
-    """A "train" or "test" with its outputs, a "snapshot" with its file, or "done"."""
+    """A "train" or "test" with its outputs, a "rate", a "snapshot" with its state, or "done"."""
 
     what: str
     iteration: int = 0
     loss: float = 0.0
     outputs: dict[str, float] = field(default_factory=dict)
     file: str = ""
+    rate: float = 0.0
 
 
 class LogReader:
@@ -93,8 +98,10 @@ def _begun(text: str) -> LogEvent | None:
         return LogEvent("train", int(match["iteration"]), _number(match["loss"]))
     if match := TESTING.match(text):
         return LogEvent("test", int(match["iteration"]))
-    if match := SNAPSHOT.search(text):
-        return LogEvent("snapshot", file=match["file"])
+    if match := RATE.match(text):
+        return LogEvent("rate", int(match["iteration"]), rate=_number(match["rate"]))
+    if match := STATE.search(text):
+        return LogEvent("snapshot", int(match["iteration"]), file=match["file"])
     return LogEvent("done") if text.startswith(DONE) else None
 
 
@@ -103,6 +110,16 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:  # cut off in the middle of it
         return float("nan")
+
+
+def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
+    """Yield the events of a log's lines, in order."""
+    reader = LogReader()
+    for line in lines:
+        if event := reader.read(line):
+            yield event
+    if event := reader.end():
+        yield event
 
 
 # ---- a whole log --------------------------------------------------------------------------------
@@ -148,9 +165,7 @@ def read_log(path: Path) -> TrainingLog:
         The file has no line of a training.
     """
     lines = lines_of(path)
-    reader = LogReader()
-    completed = [*map(reader.read, lines), reader.end()]
-    events = [event for event in completed if event]
+    events = list(events_of(lines))
     if not any(event.what in ("train", "test") for event in events):
         raise LogError(
             f"{path}: no iteration in it: is it what `caffe train` wrote"

@@ -139,7 +139,7 @@ class _CaffeProcess:
                 self._observe(event.outputs[str(self.plan.observed)], caffe)
         elif event.what == "snapshot":
             self._seal(Path(event.file))
-        elif self.reason is None:
+        elif event.what == "done" and self.reason is None:
             self.reason = "max_iter"
 
     def _on_display(self, event: LogEvent, caffe: subprocess.Popen[str]) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from math import isnan
 from pathlib import Path
 
 from netgen.audit.inspection.told_layers import ToldLayer, told_layers
@@ -16,11 +17,10 @@ from netgen.caffe.schema import Phase, SchemaError, parse_net, parse_solver
 from netgen.caffe.training_log import (
     NET,
     PREFIX,
-    TESTING,
-    TRAINING,
     LogError,
-    LogReader,
+    LogEvent,
     NetOutputs,
+    events_of,
     lines_of,
     printed_nets,
     printed_prototxts,
@@ -29,7 +29,6 @@ from netgen.cost.layers.layer_types import Shape
 from netgen.system.files import LOGS, check_regular
 
 SOLVER = "Initializing solver from parameters:"
-RATE = re.compile(r"Iteration (\d{1,10}), lr = (\S+)")
 STARTED = re.compile(r"Finetuning from (.+)")
 RESUMED = re.compile(r"(?:Resuming|Restoring previous solver status) from (?P<file>.+)")
 RESTORED = "SGDSolver: restoring history"
@@ -52,24 +51,25 @@ class Run:
         return [match["text"] for line in self.lines if (match := PREFIX.match(line))]
 
     @cached_property
+    def events(self) -> list[LogEvent]:
+        """The losses, tests, rates and snapshots that it tells, in the order of the log."""
+        return list(events_of(self.lines))
+
+    @cached_property
     def iterations(self) -> list[int]:
         """The iterations of losses and tests, in the order of the log."""
-        matches = (TRAINING.match(text) or TESTING.match(text) for text in self.messages)
-        return [int(match["iteration"]) for match in matches if match]
+        return [event.iteration for event in self.events if event.what in ("train", "test")]
 
     @cached_property
     def displayed(self) -> list[int]:
         """The iterations whose losses are told."""
-        return [int(m["iteration"]) for m in map(TRAINING.match, self.messages) if m]
+        return [event.iteration for event in self.events if event.what == "train"]
 
     @cached_property
     def rates(self) -> list[tuple[int, float]]:
-        """The learning rates, each with its iteration."""
-        found = []
-        for match in filter(None, map(RATE.match, self.messages)):
-            with suppress(ValueError):  # cut off in the middle of it
-                found.append((int(match[1]), float(match[2])))
-        return found
+        """The learning rates, each with its iteration; one that is no number is left out."""
+        told = [event for event in self.events if event.what == "rate"]
+        return [(event.iteration, event.rate) for event in told if not isnan(event.rate)]
 
     @cached_property
     def solver(self) -> SolverParameter | str | None:
@@ -195,11 +195,12 @@ def last_training(runs: Sequence[Run]) -> list[Run]:
 
 def tests_of(runs: Sequence[Run]) -> list[NetOutputs]:
     """Return the tests of these runs, in order."""
-    reader = LogReader()
-    lines = [line for run in runs for line in run.lines]
-    events = [*map(reader.read, lines), reader.end()]
-    return [NetOutputs(event.iteration, event.outputs) for event in events
-            if event and event.what == "test" and event.outputs]  # fmt: skip
+    return [
+        NetOutputs(event.iteration, event.outputs)
+        for run in runs
+        for event in run.events
+        if event.what == "test" and event.outputs
+    ]
 
 
 def _lines(path: Path) -> list[str]:

@@ -36,6 +36,8 @@ LOOK = (
      "X_S against X₀ with twenty seeds on two datasets, and what goes on inside"),
     ("map.html", ("study", "experiments/map"), "Where the order holds",
      "each of the paper's sentences by rate, start, factor and images"),
+    ("order.html", ("study", "experiments/order"), "The order, decided",
+     "the place of that map where the means have the paper's order, with forty other seeds"),
 )  # fmt: skip
 
 

@@ -71,7 +71,9 @@ def report_sentences() -> list[list[str]]:
 
 
 def commands() -> dict[str, str]:
-    return {row[0]: row[-1].strip("`") for row in report_table("Every cell")[1:]}
+    section = README.partition("## Every cell\n")[2]
+    command = section.partition("```sh\n")[2].partition("\n")[0]
+    return {row[0]: command.replace("CELL", row[0]) for row in report_table("Every cell")[1:]}
 
 
 def cells() -> dict[str, dict[str, Any]]:

@@ -92,7 +92,7 @@ def test_every_link_and_picture_leads_into_the_site(site: Path) -> None:
 
 def test_what_netgen_page_makes_of_what_is_committed_is_there(site: Path) -> None:
     look = (site / "look.html").read_text(encoding="utf-8")
-    for name in ("differences", "xs", "audit", "miniature", "deciding", "map"):
+    for name in ("differences", "xs", "audit", "miniature", "deciding", "map", "order"):
         assert f'href="looks/{name}.html"' in look
         assert (site / f"looks/{name}.html").stat().st_size > 10_000
 

@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from netgen.network.training_commands import TrainingCommands
-from netgen.system.ascii_output import degrade_output
 from netgen.system.interrupts import Interrupted, exit_status, interruptible
+from netgen.system.streams import drop_output, prepare_streams
 from netgen.system.text import escaped, printable
 
 # The commands in the order of use; each is a module of `netgen.commands` with a `command`.
@@ -56,6 +56,7 @@ NEXT_STEPS = {
     errno.EISDIR: f"a folder is where the file should be: {ELSEWHERE}",
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
+    errno.EBADF: "it is closed: open it, as with `> FILE`",
 }
 
 
@@ -95,9 +96,21 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **named: Any) -> Any:
-        """Run the command line, on a terminal of any encoding."""
-        degrade_output()
-        return super().main(*args, **named)
+        """Run the command line; what it prints is written, or its end is an error."""
+        prepare_streams()
+        try:
+            try:
+                return super().main(*args, **named)
+            except SystemExit as end:
+                if not end.code:
+                    sys.stdout.flush()
+                raise
+        except OSError as error:  # of that, or of what click prints: `--help`, `--version`
+            if error.errno != errno.EPIPE:
+                click.echo(f"Error: {escaped(_sentence(error))}", err=True)
+            sys.exit(1)
+        finally:
+            drop_output()
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error is one message, never a traceback."""

@@ -1,0 +1,68 @@
+"""Commands in bad surroundings: closed and full streams, other users' shells, small limits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.paths import ROOT
+
+NETGEN = f"{sys.executable} -m netgen"
+
+
+def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash, in which $NETGEN is netgen, as a user has it who sets nothing else."""
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, capture_output=True, text=True, errors="replace",
+        env=usual | {"PYTHONPATH": str(ROOT), "NETGEN": NETGEN} | environment, timeout=300,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words", ["list", "list --json", "count x.prototxt", "--help", "--version"]
+)
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        (">/dev/full", "No space left on device: free some space, or choose another place;"),
+        (">&-", "Bad file descriptor: it is closed: open it, as with `> FILE`"),
+    ],
+)
+def test_what_standard_output_does_not_take_is_an_error_that_names_it(
+    words: str, where: str, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.prototxt").write_text('layer { name: "data" type: "Input" top: "data" }')
+    ended = shell(f"$NETGEN {words} {where}", tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"Error: standard output: {why}")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["list", "--help", "--version", "list --nope 2>&1"])
+def test_a_pipe_that_nobody_reads_ends_a_command_quietly(words: str, tmp_path: Path) -> None:
+    ended = shell(f"$NETGEN {words} | true; exit ${{PIPESTATUS[0]}}", tmp_path)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
+def test_messages_that_nobody_can_get_change_no_exit_status(where: str, tmp_path: Path) -> None:
+    ended = shell(f"$NETGEN list {where} && $NETGEN list --nope {where}", tmp_path)
+    assert ended.returncode == 2
+    assert "xs" in ended.stdout
+    assert "Usage" not in ended.stdout
+
+
+def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
+    """Else what netgen and Caffe print would be written into a database that is open."""
+    program = (
+        "import sys; from netgen.system.streams import prepare_streams; prepare_streams();"
+        " file = open('x', 'w'); print('printed', file=sys.stderr);"
+        " print(file.fileno() > 2, repr(sys.stdin.read()), file=file)"
+    )
+    shell(f'{sys.executable} -c "{program}" <&- >&- 2>&-', tmp_path)
+    assert (tmp_path / "x").read_text() == "True ''\n"

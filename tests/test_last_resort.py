@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -102,6 +104,17 @@ def test_memory_and_depth_are_no_defects(monkeypatch: pytest.MonkeyPatch) -> Non
         assert result.exit_code == 1
         assert result.output.startswith(f"Error: {said}")
         assert len(result.output.splitlines()) == 1
+
+
+def test_processes_that_may_not_be_started_are_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (
+        RuntimeError("can't start new thread"),
+        BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)),
+    ):
+        result = fail_with(error, monkeypatch)
+        assert result.exit_code == 1
+        next_step = "end other processes, or raise the limit (`ulimit -u`)"
+        assert result.output == f"Error: {error.args[-1]}: {next_step}\n"
 
 
 def limited(mebibytes: int, *words: str) -> subprocess.CompletedProcess[str]:

@@ -66,3 +66,20 @@ def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     )
     shell(f'{sys.executable} -c "{program}" <&- >&- 2>&-', tmp_path)
     assert (tmp_path / "x").read_text() == "True ''\n"
+
+
+def test_a_removed_folder_is_told_of_where_a_file_in_it_is_written(tmp_path: Path) -> None:
+    remove = 'mkdir gone && cd gone && rmdir "$PWD"'
+    ended = shell(f"{remove} && $NETGEN build --variant xs", tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == "Error: the current folder was removed: change to another one (cd)\n"
+
+
+def test_a_limit_of_a_files_size_is_told_with_how_to_raise_it(tmp_path: Path) -> None:
+    ended = shell("ulimit -f 8; $NETGEN build --variant xs --out .", tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "Error: models/xs/train_val.prototxt: File too large: raise the limit (`ulimit -f`), or"
+        " choose another place\n"
+    )
+    assert not list(tmp_path.iterdir())

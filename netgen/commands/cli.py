@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import os
 import shlex
 import sys
 import traceback
@@ -46,6 +47,7 @@ NEED_LITTLE = ("list", "build", "count")
 # The next step after a file operation that failed.
 ELSEWHERE = "choose another place"
 FULL = "free some space, or choose another place; existing files are unchanged"
+FEWER = "end other processes, or raise the limit (`ulimit -u`)"
 NEXT_STEPS = {
     errno.EACCES: f"check its permissions, or {ELSEWHERE}",
     errno.EPERM: f"check its permissions, or {ELSEWHERE}",
@@ -56,6 +58,9 @@ NEXT_STEPS = {
     errno.EISDIR: f"a folder is where the file should be: {ELSEWHERE}",
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
+    errno.EFBIG: f"raise the limit (`ulimit -f`), or {ELSEWHERE}",
+    errno.EMFILE: "raise the limit (`ulimit -n`)",
+    errno.EAGAIN: FEWER,
     errno.EBADF: "it is closed: open it, as with `> FILE`",
 }
 
@@ -64,6 +69,7 @@ OTHER_BYTES = ("\udc80", "\udcff")  # what Python makes of bytes in a path that 
 LONGEST_ERROR = 300  # characters of an exception that a message repeats
 UNEXPECTED = 70  # the exit status of a defect of netgen's own, as <sysexits.h> has it
 DEEP = "nested too deeply to be read: is it the right file?"
+NO_THREAD = "can't start new thread"  # as Python says it
 MEMORY = "out of memory: free some, raise the limit (`ulimit -v`), or give it less to do"
 
 
@@ -128,10 +134,9 @@ class Commands(click.Group):
             raise click.ClickException(escaped(_not_utf8(error))) from error
         except ValueError as error:
             raise click.ClickException(escaped(str(error))) from error
-        except MemoryError as error:
-            raise click.ClickException(MEMORY) from error
-        except RecursionError as error:
-            raise click.ClickException(DEEP) from error
+        except (MemoryError, RecursionError) as error:
+            why = MEMORY if isinstance(error, MemoryError) else DEEP
+            raise click.ClickException(why) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # `netgen list | head`: click ends without a message
                 raise
@@ -139,6 +144,8 @@ class Commands(click.Group):
         except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
+            if str(error) == NO_THREAD:
+                raise click.ClickException(f"{NO_THREAD}: {FEWER}") from error
             raise UnexpectedError(error) from error
         finally:
             warnings.formatwarning = python_format
@@ -216,7 +223,8 @@ def _is_in_a_folder() -> bool:
 
 def _sentence(error: OSError) -> str:
     """Return the message of a failed file operation: where, what, and the next step."""
-    if error.errno == errno.ENOENT and not error.filename and not _is_in_a_folder():
+    here = not os.path.isabs(error.filename or "")
+    if error.errno == errno.ENOENT and here and not _is_in_a_folder():
         return "the current folder was removed: change to another one (cd)"
     next_step = NEXT_STEPS.get(error.errno or 0)
     where = f"{error.filename}: " if error.filename else ""

@@ -74,7 +74,7 @@ def read_file(path: str | os.PathLike[str], most: int = SETTINGS) -> bytes:
                 content += more
     if max(size, len(content)) > most:
         why = f"over {most // 2**20:,} MB, too large for what it should be: is it the right file?"
-        raise OSError(errno.EFBIG, why, name)
+        raise OSError(errno.EINVAL, why, name)
     return content
 
 

@@ -223,7 +223,7 @@ def _is_in_a_folder() -> bool:
 
 def _sentence(error: OSError) -> str:
     """Return the message of a failed file operation: where, what, and the next step."""
-    here = not os.path.isabs(error.filename or "")
+    here = not os.path.isabs(str(error.filename or ""))
     if error.errno == errno.ENOENT and here and not _is_in_a_folder():
         return "the current folder was removed: change to another one (cd)"
     next_step = NEXT_STEPS.get(error.errno or 0)

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support.caffe_child import in_caffe
-from support.evaluation import random_weights
+from support.evaluation import random_network, random_weights
 from support.network_gradients import NETWORKS
+from support.networks import dataset
 from support.trained_network import Trained
 
 from netgen.caffe.schema import read_net
@@ -230,6 +231,25 @@ def test_the_file_says_its_mean_where_it_does_not_subtract_it(
     assert [each["output"] for each in about["tasks"]] == [
         output.name for output in model.graph.output[:3]
     ]
+
+
+def test_a_description_of_another_network_is_not_exported_with_it(tmp_path: Path) -> None:
+    """The file would say so of itself, wherever it goes."""
+    data = dataset({"item": 4, "season": 3}, (1, 28, 28))
+    network, weights = random_network("xs", data, tmp_path)
+    file = network.with_name("deploy.json")
+    text = file.read_text()
+    for ours, other, why in (
+        ('"height": 28', '"height": 32', "takes images of 1 x 28 x 28, but those of"),
+        ('"classes": 4', '"classes": 5', "4 outputs for item, which has 5 classes"),
+    ):
+        assert ours in text
+        file.write_text(text.replace(ours, other))
+        for kind in ("--onnx", "--safetensors"):
+            made = tmp_path / "made"
+            told = export("--weights", weights, "--net", network, kind, made)
+            assert (told.exit_code, made.exists()) == (1, False), told.output
+            assert why in told.output
 
 
 def test_what_has_no_onnx_is_named_and_nothing_is_written(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -192,6 +194,29 @@ def test_weights_without_a_description_say_what_is_missing(
     told = netgen_predict(photographs, "--weights", alone)
     assert told.exit_code == 1
     assert "deploy.json: not what `netgen build` writes" in told.output
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda d: d["outputs"][0]["names"].pop(), "9 names for the 10 classes of 'item'"),
+        (lambda d: d["outputs"].append(d["outputs"][0]), "a task is in outputs twice"),
+        (lambda d: d["outputs"].clear(), "length >= 1"),
+        (lambda d: d["images"]["mean"].append(1), "images.mean has 2 values for 1 channels"),
+    ],
+)
+def test_a_description_that_contradicts_itself_is_refused(
+    model: Path, photographs: Path, change: Callable[[Any], object], why: str
+) -> None:
+    """Names of other classes would be told as the network's."""
+    file = model / "deploy.json"
+    described = json.loads(file.read_text())
+    change(described)
+    file.write_text(json.dumps(described))
+    told = netgen_predict(photographs / "a.png", "--weights", model)
+    assert told.exit_code == 1, told.output
+    assert "deploy.json: not what `netgen build` writes" in told.output
+    assert why in told.output
 
 
 def test_a_folder_without_snapshots_or_images_is_one_message(model: Path, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def command(
 
     The metadata of both files hold the mean and the names of the classes.
     """
+    from netgen.evaluation.prediction import described_network
     from netgen.system.files import write_all
 
     if out is None and tensors is None:
@@ -72,6 +73,8 @@ def command(
     if trained.exported:
         raise click.UsageError(f"{weights}: exported already: give the caffemodel it was made from")
     check_not_read(outputs, trained.files)
+    if described := trained.description:  # which goes into the files
+        described_network(trained.network, described)
     contents: dict[Path, bytes] = {}
     told = []
     with show_work(f"reading {weights}"):

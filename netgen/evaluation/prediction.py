@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from netgen.caffe.caffemodel_check import check_weights
 from netgen.evaluation.composition import log_softmax
-from netgen.evaluation.deployed import check_classes, check_images
+from netgen.evaluation.deployed import Deployed, check_classes, check_images
 from netgen.evaluation.exported import read_network
 from netgen.evaluation.results import TOP
 from netgen.evaluation.scoring import (
@@ -79,6 +79,21 @@ class PredictionRequest:
     mean: tuple[float, ...] | None = None
 
 
+def described_network(file: Path, description: Description) -> Deployed:
+    """Read a network, as `read_network` does, and check that a description is of it.
+
+    Raises
+    ------
+    ValueError
+        The description is of other images, tasks or classes.
+    """
+    network = read_network(file, description.tasks)
+    check_images(network, description.images, description.dataset)
+    classes = {each.task: each.classes for each in description.outputs}
+    check_classes(network, classes, description.dataset)
+    return network
+
+
 def predict(
     request: PredictionRequest, on_found: Callable[[Prediction | NotPredicted], None]
 ) -> None:
@@ -93,14 +108,9 @@ def predict(
     EngineError
         Caffe is missing, or ended its process.
     """
-    described, network = (
-        request.description,
-        read_network(request.network, request.description.tasks),
-    )
-    check_images(network, described.images, described.dataset)
+    described = request.description
+    network = described_network(request.network, described)
     outputs = {each.task: each for each in described.outputs}
-    classes = {task: each.classes for task, each in outputs.items()}
-    check_classes(network, classes, described.dataset)
     if network.blobs:  # else the weights are in the network's file
         check_weights(request.weights, network.file, network.blobs)
     check_engine(request.engine, request.gpu)

@@ -9,10 +9,10 @@ trained elsewhere is enough to predict.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from netgen.network.dataset import Dataset, Images, Task, class_names, read_dataset
 from netgen.network.variants import NETWORKS, Variant, find
@@ -35,6 +35,12 @@ class Outputs(Struct, frozen=True, forbid_unknown_fields=True):
     task: str
     classes: int
     names: tuple[str, ...] | None
+
+    def __post_init__(self) -> None:
+        if self.names is not None and len(self.names) != self.classes:
+            raise ValueError(
+                f"{len(self.names)} names for the {self.classes} classes of {self.task!r}"
+            )
 
 
 class Description(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +66,14 @@ class Description(Struct, frozen=True, forbid_unknown_fields=True):
     dataset: str
     file: str | None
     images: Images
-    outputs: tuple[Outputs, ...]
+    outputs: Annotated[tuple[Outputs, ...], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if len(set(self.tasks)) < len(self.tasks):  # one of them would be left out
+            raise ValueError("a task is in outputs twice")
+        mean, channels = self.images.mean, self.images.channels
+        if len(mean) != channels:  # one value would be subtracted from every channel
+            raise ValueError(f"images.mean has {len(mean)} values for {channels} channels")
 
     @property
     def tasks(self) -> tuple[str, ...]:

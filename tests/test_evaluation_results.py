@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -95,3 +98,49 @@ def test_the_audit_measures_an_accuracy_and_its_interval_whatever_is_printed(
     assert isinstance(estimate, Estimate)
     assert estimate.value == 100 * 32_509 / paper.TEST_IMAGES  # 42.1795, printed as 42.18
     assert estimate.low < estimate.value < estimate.high
+
+
+def _set(*path: str | int, to: object) -> Callable[[Any], None]:
+    def change(result: Any) -> None:
+        for step in path[:-1]:
+            result = result[step]
+        result[path[-1]] = to
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            _set("tasks", 0, "accuracy", "top1", "correct", to=80_000),
+            "80,000 of 77,073",
+        ),
+        (_set("tasks", 0, "accuracy", "top1", "correct", to=60_000), "60,000 of 77,073"),
+        (
+            _set("tasks", 0, "accuracy", "top1", "correct", to=30_000),
+            "30,000, but 32,509 over",
+        ),
+        (_set("tasks", 0, "accuracy", "top5", "total", to=77_074), "of 77,073 and 77,074 images"),
+        (_set("tasks", 0, "of_class", 1, "top1", to=2), "class 1: 2 of 1 images right"),
+        (
+            _set("tasks", 0, "of_class", to=[{"total": 1, "top1": 1, "top5": 1}]),
+            "counts of 1",
+        ),
+        (_set("tasks", 0, "names", to=["dog"]), "1 names of 167 classes"),
+        (_set("tasks", 0, "confusions", 0, 1, to=167), "class 167 of 167"),
+        (_set("tasks", 1, "name", to="noun"), "the task 'noun' more than once"),
+        (_set("records", to=5), "77,073 images, not 5"),
+    ],
+)
+def test_a_result_whose_counts_contradict_each_other_is_refused(
+    tmp_path: Path, change: Callable[[Any], None], why: str
+) -> None:
+    """As one that two people's edits were merged in; tables and pages would show it as measured."""
+    file = tmp_path / "xs.json"
+    write_result(RESULT, file)
+    told = json.loads(file.read_text())
+    change(told)
+    file.write_text(json.dumps(told))
+    with pytest.raises(ResultError, match=f"a damaged result .*{why}"):
+        read_result(file)

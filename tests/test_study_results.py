@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import msgspec
@@ -19,11 +20,12 @@ from netgen.pipeline.reporting.seen import seen_at
 from netgen.pipeline.reporting.sentences import SentenceVerdict, comparisons, findings
 from netgen.pipeline.reporting.statistics import mean, seeds_to_decide
 from netgen.pipeline.reporting.study_report import report_page
-from netgen.pipeline.running.records import StudyResults, best, means, read_results
+from netgen.pipeline.running.records import StudyResults, best, means, read_results, write_results
 from netgen.pipeline.study.study_changes import Changes
 from netgen.pipeline.study.study_file import Study
 from netgen.pipeline.study.study_plan import Plan, plan_study
 from netgen.pipeline.study.study_reading import committed
+from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 
 FOLDER = ROOT / "experiments/miniature"
@@ -218,3 +220,13 @@ if __name__ == "__main__":
     for each in COMMITTED:
         written = ROOT / "experiments" / each / "README.md"
         written.write_text(committed_page(each), encoding="utf-8")
+
+
+def test_a_cell_with_more_right_than_there_are_images_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    write_results(synthetic(PAPER, 0.1), file)
+    told = json.loads(file.read_text())
+    told["cells"][0]["tasks"]["noun"]["top1"] = 100_001
+    file.write_text(json.dumps(told))
+    with pytest.raises(StudyError, match="100,001 of 100,000 images right"):
+        read_results(file)

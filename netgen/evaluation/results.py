@@ -5,7 +5,8 @@ A result has no rounded percentages: every accuracy is a number of images and th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import NormalDist
 from typing import Annotated
@@ -242,7 +243,7 @@ def read_result(file: Path) -> Result:
     Raises
     ------
     ResultError
-        The file is missing, not a result, or of another version.
+        The file is missing, not a result, of another version, or contradicts itself.
     """
     try:
         result = read_json(file, Result, VERSION)
@@ -259,4 +260,50 @@ def read_result(file: Path) -> Result:
     for task in result.tasks:
         for name in (task.name, *(task.names or ())):
             check_name(name, str(file), ResultError)
+    for what in _wrong(result):
+        raise ResultError(f"{file}: a damaged result ({what}): make it again with `netgen eval`")
     return result
+
+
+def impossible(top1: int, top5: int, total: int) -> str | None:
+    """Return in words why so many of `total` images cannot be right; None if they can."""
+    if top1 <= top5 <= total:
+        return None
+    return f"{top1:,} of {total:,} images right within the top 1, {top5:,} within the top 5"
+
+
+def _wrong(result: Result) -> Iterator[str]:
+    """Yield what in a result contradicts the rest of it."""
+    for name, times in Counter(task.name for task in result.tasks).items():
+        if times > 1:
+            yield f"the task {name!r} more than once"
+    found = {task.name: task.accuracy for task in result.tasks}
+    derived = {f"{one.task} of {', '.join(one.sources)}": one.accuracy for one in result.derived}
+    for name, accuracy in (found | derived).items():
+        top1, top5 = accuracy.top1, accuracy.top5
+        if {top1.total, top5.total} != {result.records}:
+            yield f"{name}: of {top1.total:,} and {top5.total:,} images, not {result.records:,}"
+        if why := impossible(top1.correct, top5.correct, top1.total):
+            yield f"{name}: {why}"
+    for task in result.tasks:
+        yield from (f"{task.name}: {what}" for what in _wrong_classes(task))
+
+
+def _wrong_classes(task: TaskResult) -> Iterator[str]:
+    """Yield what in a result contradicts its number of classes, or its counts of all of them."""
+    if task.names is not None and len(task.names) != task.classes:
+        yield f"{len(task.names):,} names of {task.classes:,} classes"
+    if len(task.of_class) not in (0, task.classes):
+        yield f"counts of {len(task.of_class):,} of {task.classes:,} classes"
+    outside = [x for one in task.confusions if (x := max(one.truth, one.guess)) >= task.classes]
+    if outside:
+        yield f"class {outside[0]:,} of {task.classes:,} (0 to {task.classes - 1:,})"
+    for number, one in enumerate(task.of_class):
+        if why := impossible(one.top1, one.top5, one.total):
+            yield f"class {number}: {why}"
+    top1, top5 = task.accuracy.top1, task.accuracy.top5
+    told = {"images": top1.total, "top 1": top1.correct, "top 5": top5.correct}
+    each = ([one.total, one.top1, one.top5] for one in task.of_class)
+    for (what, count), counts in zip(told.items(), zip(*each, strict=True), strict=False):
+        if sum(counts) != count:
+            yield f"{what}: {count:,}, but {sum(counts):,} over its classes"

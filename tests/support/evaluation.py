@@ -66,13 +66,17 @@ def scores_of(trained: Trained, engine: EngineName) -> Scores:
 
 
 def task(name: str, classes: int, found: Accuracy) -> TaskResult:
+    """A result at a task; all classes but the first have one image, which is right."""
+    others = classes - 1
+    counts = (found.top1.total, found.top1.correct, found.top5.correct)
+    first = ClassResult(*(count - others for count in counts))
     return TaskResult(
         name=name,
         classes=classes,
         names=None,
         accuracy=found,
         close=CloseCalls(0, 0, 0, 0),
-        of_class=(ClassResult(1, 1, 1),) * classes,
+        of_class=(first, *[ClassResult(1, 1, 1)] * others),
         confusions=(Confusion(0, 1, 3),),
         prior=accuracy(771, 3000, paper.TEST_IMAGES),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def _files(path: Path) -> list[Path]:
 
 def _read(file: Path) -> Result:
     try:
-        result = read_result(file)
+        return read_result(file)
     except ResultError:
         if _is_of_a_study(file):
             raise ResultError(
@@ -99,18 +99,6 @@ def _read(file: Path) -> Result:
                 f" study {shlex.quote(file.parent.as_posix())} --out FILE`"
             ) from None
         raise
-    twice = [name for name, times in Counter(t.name for t in result.tasks).items() if times > 1]
-    if twice:
-        raise ResultError(
-            f"{file}: a damaged result (the task {twice[0]!r} more than once): make it"
-            " again with `netgen eval`"
-        )
-    for task in result.tasks:
-        for what in _wrong(task):
-            raise ResultError(
-                f"{file}: a damaged result ({task.name}: {what}): make it again with `netgen eval`"
-            )
-    return result
 
 
 def _is_of_a_study(file: Path) -> bool:
@@ -120,17 +108,6 @@ def _is_of_a_study(file: Path) -> bool:
     except (OSError, JsonError):
         return False
     return True
-
-
-def _wrong(task: TaskResult) -> Iterator[str]:
-    """Yield what in a result contradicts its number of classes."""
-    if task.names is not None and len(task.names) != task.classes:
-        yield f"{len(task.names):,} names of {task.classes:,} classes"
-    if len(task.of_class) not in (0, task.classes):
-        yield f"counts of {len(task.of_class):,} of {task.classes:,} classes"
-    outside = [x for one in task.confusions if (x := max(one.truth, one.guess)) >= task.classes]
-    if outside:
-        yield f"class {outside[0]:,} of {task.classes:,} (0 to {task.classes - 1:,})"
 
 
 def shared_tasks(results: Sequence[PagedResult]) -> list[SharedTask]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from netgen.evaluation.results import Count, ResultError, SumScale, read_result
+from netgen.evaluation.results import Count, ResultError, SumScale, impossible, read_result
 from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 from netgen.system.json_files import JsonError, OtherVersionError, read_json
@@ -26,6 +26,10 @@ class Correct(Struct, frozen=True, forbid_unknown_fields=True):
     top1: Count
     top5: Count
     total: Annotated[int, Meta(gt=0)]
+
+    def __post_init__(self) -> None:
+        if why := impossible(self.top1, self.top5, self.total):
+            raise ValueError(why)
 
 
 class CrossWeights(Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,9 @@ from support.paths import ROOT
 from support.training import Place, child_of, copy_of, kill, make_place, wait_for
 
 from netgen.caffe.caffe_pb2 import Datum
+from netgen.training.fingerprint import EngineFingerprint
+from netgen.training.snapshots import KINDS, VERSION, File, Manifest, newest_whole, seal
+from netgen.training.state import TrainingState
 
 RUN = ("--run", "runs/x", "--plateau", "off")
 LABELS = "data/train/label_item.lmdb"
@@ -134,6 +137,35 @@ def test_a_damaged_snapshot_is_passed_over_for_an_older_one(place: Place, damage
     assert "the snapshot of iteration 60 cannot be used" in said
     assert "resuming from iteration 50" in said
     assert place.weights("runs/whole") == whole
+
+
+@pytest.mark.parametrize("damage", ["renamed", "of no files", "of another iteration"])
+def test_a_manifest_vouches_only_for_the_files_beside_it(tmp_path: Path, damage: str) -> None:
+    """Else weights that nothing was compared with would be resumed from, or tested."""
+
+    def manifest(files: dict[str, File]) -> Manifest:
+        engine = EngineFingerprint("1.0.0", "", "", 1, "CPU")
+        return Manifest(VERSION, files, "", 1, engine, TrainingState(iteration=60))
+
+    for iteration in (60, 70):
+        for kind in KINDS:
+            (tmp_path / f"xs_iter_{iteration}{kind}").write_text(f"{kind} of {iteration}")
+    file = seal(tmp_path / "xs_iter_60", manifest).path
+    told: list[str] = []
+    assert newest_whole(tmp_path, told.append)
+    if damage == "renamed":
+        file.rename(tmp_path / "xs_iter_70.json")
+    else:
+        content = json.loads(file.read_text())
+        if damage == "of no files":
+            content["files"] = {}
+        else:
+            content["state"]["iteration"] = 50
+        file.write_text(json.dumps(content))
+    assert newest_whole(tmp_path, told.append) is None
+    [message] = told
+    assert "cannot be used" in message
+    assert ".json" in message
 
 
 def test_a_run_whose_snapshots_are_all_damaged_is_not_begun_anew(place: Place) -> None:

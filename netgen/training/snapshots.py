@@ -81,8 +81,12 @@ class Snapshot:
 
     def defect(self) -> str | None:
         """Return what is wrong with its files; None when they are as the manifest says."""
-        for name, file in self.manifest.files.items():
-            path = self.path.parent / name
+        if not self.path.stem.endswith(f"_iter_{self.iteration}"):  # renamed, or copied over it
+            return f"{self.path} is the manifest of iteration {self.iteration:,}"
+        for path in (self.model, self.solverstate):
+            file = self.manifest.files.get(path.name)
+            if file is None:
+                return f"{self.path} does not tell of {path.name}"
             if not path.is_file():
                 return f"{path} does not exist"
             if path.stat().st_size != file.bytes:

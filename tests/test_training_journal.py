@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.journals import write_journal
 
 from netgen.commands.cli import main
 from netgen.training.journal import Journal, JournalError, read_journal
@@ -17,6 +18,13 @@ DAMAGED = {
     "another type": ('{"event": "start", "iteration": "1"}', r"got `str` - at `\$.iteration`"),
     "a value of another type": (
         '{"event": "test", "iteration": 1, "outputs": {"top1_a": "high"}}', r"at `\$.outputs",
+    ),
+    "a loss of another type": (
+        '{"event": "train", "iteration": 1, "outputs": {"loss_a": 1}, "loss": "high"}', "`str`",
+    ),
+    "no losses": ('{"event": "train", "iteration": 1, "outputs": {}}', "length >= 1"),
+    "an iteration that Caffe cannot count": (
+        '{"event": "end", "iteration": 2147483648, "why": "max_iter"}', "<= 2147483647",
     ),
     "no object": ("[1]", "Expected `object`"),
     "an unknown event": ('{"event": "party", "iteration": 1}', "Invalid value 'party'"),
@@ -31,6 +39,16 @@ def test_a_damaged_line_is_named_with_its_field(tmp_path: Path, what: str) -> No
     journal = tmp_path / "log.jsonl"
     journal.write_text(START + line + "\n" + START)
     with pytest.raises(JournalError, match=f"^{journal}: .*line 2: .*{said}"):
+        read_journal(journal)
+
+
+def test_lines_of_two_runs_in_one_file_are_refused(tmp_path: Path) -> None:
+    """A verdict on the training would compare one run's first losses with the other's last."""
+    write_journal(tmp_path, 20)
+    journal = tmp_path / "log.jsonl"
+    assert len(read_journal(journal)) > 20
+    journal.write_text(journal.read_text() * 2)
+    with pytest.raises(JournalError, match="iteration 0 after 200"):
         read_journal(journal)
 
 

@@ -35,12 +35,14 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from netgen.caffe.schema import layers_in, read_net
 from netgen.caffe.training_log import LogError, NetOutputs, TrainingLog
+from netgen.network.dataset import LARGEST
 from netgen.system.files import LOGS, read_text_file, write_all
 from netgen.training.state import COMPLETED
 
@@ -58,7 +60,7 @@ class JournalError(ValueError):
 class _Line(msgspec.Struct, tag_field="event"):
     """A line as it is read again; what nothing reads is not checked."""
 
-    iteration: int
+    iteration: Annotated[int, Meta(ge=0, le=LARGEST)]
     seconds: float = 0.0
 
 
@@ -75,7 +77,8 @@ class _Resume(_Line, tag="resume"):
 
 
 class _Train(_Line, tag="train", kw_only=True):
-    outputs: dict[str, float | None]
+    outputs: Annotated[dict[str, float | None], Meta(min_length=1)]
+    loss: float | None = None
     lr: float | None = None
 
 
@@ -131,7 +134,8 @@ def read_journal(path: Path) -> list[Entry]:
     Raises
     ------
     JournalError
-        Another line is damaged: not JSON, or a field is missing or of another type.
+        Another line is damaged: not JSON, a field is missing or of another type, or its iteration
+        is before that of the line above, as where two runs' lines are in one file.
     """
     if not path.exists():
         return []
@@ -180,22 +184,26 @@ def _numbers(outputs: Mapping[str, float | None]) -> dict[str, float]:
 
 def _read(path: Path, lines: Sequence[str]) -> Iterator[Entry]:
     last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=0)
+    reached = 0
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             entry: Entry = msgspec.json.decode(line)
-            msgspec.convert(entry, LINE)
+            iteration = msgspec.convert(entry, LINE).iteration
         except (msgspec.ValidationError, RecursionError) as error:
             raise _damaged(path, number, error) from None
         except msgspec.DecodeError as error:
             if number < last:
                 raise _damaged(path, number, error) from None
             return
+        if iteration < reached:
+            raise _damaged(path, number, f"iteration {iteration:,} after {reached:,}")
+        reached = iteration
         yield entry
 
 
-def _damaged(path: Path, number: int, error: Exception) -> JournalError:
+def _damaged(path: Path, number: int, error: Exception | str) -> JournalError:
     return JournalError(
         f"{path}: not a log.jsonl of `netgen train`, or damaged (line {number}: {error}): correct"
         " that line; or give a run's folder, or Caffe's log"

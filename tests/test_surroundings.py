@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,16 @@ from support.paths import ROOT
 NETGEN = f"{sys.executable} -m netgen"
 
 
+def usual() -> dict[str, str]:
+    """The environment, without what would hide that output is kept back until its end."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a line of bash, in which $NETGEN is netgen, as a user has it who sets nothing else."""
-    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, capture_output=True, text=True, errors="replace",
-        env=usual | {"PYTHONPATH": str(ROOT), "NETGEN": NETGEN} | environment, timeout=300,
+        env=usual() | {"PYTHONPATH": str(ROOT), "NETGEN": NETGEN} | environment, timeout=300,
         check=False,
     )  # fmt: skip
 
@@ -66,6 +71,24 @@ def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     )
     shell(f'{sys.executable} -c "{program}" <&- >&- 2>&-', tmp_path)
     assert (tmp_path / "x").read_text() == "True ''\n"
+
+
+def test_messages_come_line_by_line_in_a_pipe_too(tmp_path: Path) -> None:
+    """Else a line for each step would be seen at the end, and of what is killed none."""
+    program = (
+        "import sys; from netgen.system.streams import prepare_streams; prepare_streams();"
+        " print('begun', file=sys.stderr); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=usual() | {"PYTHONPATH": str(ROOT)},
+    ) as process:  # fmt: skip
+        assert process.stdin
+        assert process.stderr
+        is_there, _, _ = select.select([process.stderr], [], [], 100)
+        process.stdin.close()
+        assert is_there
+        assert process.stderr.readline() == b"begun\n"
 
 
 def test_a_removed_folder_is_told_of_where_a_file_in_it_is_written(tmp_path: Path) -> None:

@@ -83,9 +83,14 @@ def _prepared(stream: TextIO | None, original: TextIO | None, raw: io.FileIO) ->
         if reconfigure:
             reconfigure(errors=HANDLER)
         return stream
-    encoding = stream.encoding if stream else "utf-8"
+    like = stream if isinstance(stream, io.TextIOWrapper) else None
     return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, HANDLER, newline="\n", line_buffering=raw.isatty()
+        io.BufferedWriter(raw),
+        like.encoding if like else "utf-8",
+        HANDLER,
+        newline="\n",
+        # As Python has it: messages line by line, in a pipe too, and all with PYTHONUNBUFFERED.
+        line_buffering=like is not None and (like.line_buffering or like.write_through),
     )
 
 

@@ -103,8 +103,8 @@ def _decoded(file: Path, kind: type[T]) -> T:
 def _collected(plan: Plan, cell: Cell, made_by: str = "unknown") -> CellRecord:
     """Collect the results of a cell from the files of its commands.
 
-    Of one that diverged there is no result of `netgen eval`: numbers that are not finite have no
-    order, and Caffe's Accuracy would count them as correct.
+    Of one that diverged there is no result of `netgen eval`, which refuses its weights. It counts
+    as Caffe's Accuracy counts outputs that are no numbers: none is correct.
     """
     trained = cell.trained
     if trained is None:

@@ -151,7 +151,9 @@ def test_going_back_takes_away_what_will_be_written_again(tmp_path: Path) -> Non
         ("start", 0), ("round", 0), ("train", 0), ("test", 5), ("snapshot", 5), ("train", 5),
         ("test", 10),
     ):  # fmt: skip
-        journal.write(event, iteration, outputs={}, model="snapshots/xs_iter_5.caffemodel")
+        journal.write(
+            event, iteration, outputs={"loss": 1.0}, model="snapshots/xs_iter_5.caffemodel"
+        )
     with journal.path.open("a") as file:
         file.write('{"event": "snap')
     journal.rewind_to(5)

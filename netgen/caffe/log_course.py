@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from netgen.caffe.training_log import LogError, LogEvent, NetOutputs, events_of, lines_of
@@ -21,7 +22,7 @@ class LogCourse:
     train, test
         The outputs of both nets.
     rates
-        Iteration -> learning rate, of each display that has it.
+        Iteration -> learning rate, of each display that has one; what is no number is left out.
     snapshots
         Iteration -> the caffemodel, of each snapshot.
     resumed
@@ -69,7 +70,9 @@ def read_course(path: Path) -> LogCourse:
     return LogCourse(
         train=[NetOutputs(one.iteration, one.outputs) for one in course if one.what == "train"],
         test=[NetOutputs(one.iteration, one.outputs) for one in course if one.what == "test"],
-        rates={one.iteration: one.rate for one in course if one.what == "rate"},
+        rates={
+            one.iteration: one.rate for one in course if one.what == "rate" and isfinite(one.rate)
+        },
         snapshots={one.iteration: _model(one) for one in course if one.what == "snapshot"},
         resumed=resumed,
         finished=last == "done",

@@ -22,7 +22,7 @@ DAMAGED = {
     "a loss of another type": (
         '{"event": "train", "iteration": 1, "outputs": {"loss_a": 1}, "loss": "high"}', "`str`",
     ),
-    "no losses": ('{"event": "train", "iteration": 1, "outputs": {}}', "length >= 1"),
+    "no losses": ('{"event": "train", "iteration": 1, "outputs": {}}', "neither a loss nor"),
     "an iteration that Caffe cannot count": (
         '{"event": "end", "iteration": 2147483648, "why": "max_iter"}', "<= 2147483647",
     ),

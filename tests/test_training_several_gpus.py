@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from netgen.caffe.training_log import LogEvent, LogReader, read_log
 from netgen.training import several_gpus
 from netgen.training.driver import RunListener
 from netgen.training.fingerprint import EngineFingerprint
-from netgen.training.journal import read_journal
+from netgen.training.journal import journal_log, read_journal
 from netgen.training.plan import TrainingPlan
 from netgen.training.plateau import PlateauRule
 from netgen.training.recorder import Recorder
@@ -29,11 +30,11 @@ SOLVER = (
 )
 
 
-def record(drops: int = 1, weights: WeightsFile | None = None) -> RunRecord:
+def record(patience: int = 2, weights: WeightsFile | None = None) -> RunRecord:
     plan = TrainingPlan(
         name="xs", solver=SOLVER, net="", losses={"loss_item": 1.0}, records=50, batch=8,
         test_records=0, test_batch=0, round_iterations=60, gpus=[0, 1],
-        rule=PlateauRule(window=5, patience=2, gain=0.01, drops=drops), observed=None, best=[],
+        rule=PlateauRule(window=5, patience=patience, gain=0.01, drops=1), observed=None, best=[],
         keep=2, reseed=False, explosion=10.0,
     )  # fmt: skip
     engine = EngineFingerprint("1.0.0", "", "", 1, "GPU")
@@ -56,9 +57,9 @@ def program(folder: RunFolder, wording: str) -> Path:
     return file
 
 
-def train(folder: RunFolder, wording: str = "1.0") -> Outcome:
+def train(folder: RunFolder, wording: str = "1.0", patience: int = 2) -> Outcome:
     listener = RunListener(lambda _: None, lambda _: None)
-    return several_gpus.train(folder, record(), listener, program(folder, wording))
+    return several_gpus.train(folder, record(patience), listener, program(folder, wording))
 
 
 @pytest.mark.parametrize("wording", ["2016", "1.0"])
@@ -74,6 +75,19 @@ def test_a_plateau_starts_caffe_again_with_a_lower_rate(folder: RunFolder, wordi
     shown = {e["iteration"] for e in entries if e["event"] == "train"}
     assert shown == {reading.iteration for reading in read_log(folder.caffe_log).train}
     assert len(list(folder.snapshots.glob("*.json"))) == 2
+
+
+def test_a_training_to_its_last_iteration_has_a_journal_that_is_read(folder: RunFolder) -> None:
+    """Caffe displays its last loss without the outputs that it is of."""
+    assert train(folder, patience=60).reason == "max_iter"
+    assert "Iteration 60, loss" in folder.caffe_log.read_text()
+    log = journal_log(folder.journal, folder.path / "no net")
+    assert log.finished
+    assert log.train[-1].iteration == 55
+    older = {"event": "train", "iteration": 60, "loss": 3.5, "outputs": {}, "lr": 0.01}
+    lines = folder.journal.read_text().splitlines(keepends=True)
+    folder.journal.write_text("".join((*lines[:-1], json.dumps(older) + "\n", lines[-1])))
+    assert journal_log(folder.journal, folder.path / "no net") == log
 
 
 def test_a_signal_stops_caffe_with_a_snapshot(folder: RunFolder) -> None:

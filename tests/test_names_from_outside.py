@@ -157,7 +157,7 @@ def test_a_byte_order_mark_is_no_part_of_a_text_that_caffe_reads(tmp_path: Path)
 def test_a_byte_order_mark_is_no_part_of_toml_and_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'images' is missing"):  # so it is TOML
         read_dataset(with_mark(tmp_path / "dataset.toml", TOML.format(name="d")))
-    entry = {"event": "end", "iteration": 1, "why": "done", "what": "", "seconds": 1.0}
+    entry = {"event": "end", "iteration": 1, "why": "max_iter", "what": "", "seconds": 1.0}
     assert read_journal(with_mark(tmp_path / "log.jsonl", json.dumps(entry) + "\n")) == [entry]
 
 

@@ -151,6 +151,7 @@ def test_a_run_that_has_ended_gets_its_events_later(place: Place) -> None:
 def test_a_number_that_is_not_finite_is_told_as_such(place: Place) -> None:
     run = RunFolder(place.folder / "runs/xs")
     (place.folder / "board/nan").mkdir()
+    Journal(run.journal).write("resume", 60)
     with events_of(run, place.folder / "board/nan", print) as add:
         add(Journal(run.journal).write("test", 60, outputs={"loss_item": math.inf}))
     tag, step, number = told(place.folder / "board/nan")[-1]

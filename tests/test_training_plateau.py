@@ -174,7 +174,7 @@ def test_only_a_training_that_came_to_its_end_has_finished(
     journal.write("start", 0)
     journal.write("train", 20, outputs={"loss": 1.0})
     assert not journal_log(journal.path, tmp_path / "no net").finished
-    journal.write("end", 20, why=why)
+    journal.write("end", 20, why=why, what="")
     assert journal_log(journal.path, tmp_path / "no net").finished is finished
     journal.write("resume", 20)
     assert not journal_log(journal.path, tmp_path / "no net").finished

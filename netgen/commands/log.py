@@ -114,6 +114,9 @@ def _span(readings: list[NetOutputs]) -> str:
 def _print_test(test: NetOutputs, log: TrainingLog) -> None:
     from netgen.evaluation.labels import guessing_accuracies
 
+    if not test.values:
+        click.echo(f"Test, iteration {test.iteration}: without a result.")
+        return
     guess = guessing_accuracies(log.train_layers, log.test_layers)
     broken = any(isnan(value) for value in test.values.values())
     rows = []

@@ -45,7 +45,7 @@ class RunCurves:
     name: str
     train: Mapping[str, Curve]
     test: Mapping[str, Curve]
-    drops: Sequence[tuple[int, float]]
+    drops: Sequence[tuple[int, float | None]]
 
 
 def draw_curves(logs: Sequence[Path], out: Path) -> None:
@@ -163,8 +163,9 @@ def _draw_tests(
 def _draw_drops(axes: Axes, run: RunCurves) -> None:
     for iteration, rate in run.drops:
         axes.axvline(iteration, color="#8894A0", linewidth=0.8, linestyle=(0, (1, 1.5)))
+        to = "the rate drops" if rate is None else f"rate {rate:g}"
         axes.annotate(
-            f"rate {rate:g}", (iteration, 1), (2, -2), xycoords=("data", "axes fraction"),
+            to, (iteration, 1), (2, -2), xycoords=("data", "axes fraction"),
             textcoords="offset points", rotation=90, va="top", fontsize=6.5, color="#5A6672",
         )  # fmt: skip
 

@@ -27,16 +27,17 @@ not finite are written as null.
     the same in words.
 
 A resume goes back to a snapshot and removes the lines of later iterations, which will be written
-again, the same. So iterations never decrease from line to line.
+again, the same. So iterations never decrease from line to line, and nothing but a resume follows an
+end. Lines of one event have the same outputs.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -52,6 +53,9 @@ Entry = dict[str, Any]
 # Of the lines of one iteration number, which come before its snapshot, and which after it.
 BEFORE_SNAPSHOT = frozenset({"test", "drop", "snapshot"})
 AFTER_SNAPSHOT = frozenset({"round", "train", "end"})
+
+ACCURACIES = ("top1_", "top5_")  # prefixes of the outputs of netgen's networks that are accuracies
+ROUNDED = 1e-4  # by how much Caffe's mean of batches, in single precision, may be above 1
 
 
 class JournalError(ValueError):
@@ -90,6 +94,11 @@ class _Train(_Line, tag="train", kw_only=True):
 class _Test(_Line, tag="test", kw_only=True):
     outputs: dict[str, float | None]
 
+    def __post_init__(self) -> None:
+        for name, value in self.outputs.items():
+            if name.startswith(ACCURACIES) and not 0 <= (value or 0) <= 1 + ROUNDED:
+                raise ValueError(f"{name} is {value:g}, and an accuracy is between 0 and 1")
+
 
 class _Drop(_Line, tag="drop", kw_only=True):
     lr: float | None
@@ -100,7 +109,8 @@ class _Snapshot(_Line, tag="snapshot", kw_only=True):
 
 
 class _End(_Line, tag="end", kw_only=True):
-    why: str
+    why: Literal["max_iter", "converged", "stopped", "failed"]
+    what: str
 
 
 LINE = _Start | _Round | _Resume | _Train | _Test | _Drop | _Snapshot | _End
@@ -139,8 +149,9 @@ def read_journal(path: Path) -> list[Entry]:
     Raises
     ------
     JournalError
-        Another line is damaged: not JSON, a field is missing or of another type, or its iteration
-        is before that of the line above, as where two runs' lines are in one file.
+        Another line is damaged: not JSON, a field is missing or of another type; or it contradicts
+        those above, as where two runs' lines are in one file: its iteration is before theirs, its
+        outputs are others, or the run had ended.
     """
     if not path.exists():
         return []
@@ -189,23 +200,45 @@ def _numbers(outputs: Mapping[str, float | None]) -> dict[str, float]:
 
 def _read(path: Path, lines: Sequence[str]) -> Iterator[Entry]:
     last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=0)
-    reached = 0
+    before = _Before()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             entry: Entry = msgspec.json.decode(line)
-            iteration = msgspec.convert(entry, LINE).iteration
+            told = msgspec.convert(entry, LINE)
         except (msgspec.ValidationError, RecursionError) as error:
             raise _damaged(path, number, error) from None
         except msgspec.DecodeError as error:
             if number < last:
                 raise _damaged(path, number, error) from None
             return
-        if iteration < reached:
-            raise _damaged(path, number, f"iteration {iteration:,} after {reached:,}")
-        reached = iteration
+        if why := before.contradicted_by(told):
+            raise _damaged(path, number, why)
         yield entry
+
+
+class _Before:
+    """What the lines above have told."""
+
+    def __init__(self) -> None:
+        self._last: _Line | None = None
+        self._outputs: dict[type[_Line], Collection[str]] = {}
+
+    def contradicted_by(self, line: _Line) -> str | None:
+        """Return why a line cannot follow them, if so; else take it in."""
+        last, self._last = self._last, line
+        if last and line.iteration < last.iteration:
+            return f"iteration {line.iteration:,} after {last.iteration:,}"
+        if last and isinstance(line, _Start):
+            return "a second start: are two runs' lines in one file?"
+        if isinstance(last, _End) and not isinstance(line, _Resume):
+            return "the run had ended: are two runs' lines in one file?"
+        if isinstance(line, _Train | _Test):
+            known = self._outputs.setdefault(type(line), line.outputs)
+            if others := [name for name in line.outputs if name not in known]:
+                return f"the output {others[0]!r}, which the lines above lack"
+        return None
 
 
 def _damaged(path: Path, number: int, error: Exception | str) -> JournalError:

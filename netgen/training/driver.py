@@ -26,7 +26,7 @@ from netgen.training.feeds import databases_of
 from netgen.training.fingerprint import EngineReport, describe
 from netgen.training.journal import Journal, read_journal
 from netgen.training.plan import TrainingPlan, run_solver
-from netgen.training.prepare import check_weights
+from netgen.training.prepare import check_data, check_weights
 from netgen.training.recorder import Recorder
 from netgen.training.run_folder import RunError, RunFolder, RunRecord, WeightsFile, locked
 from netgen.training.state import Outcome, completion
@@ -100,7 +100,9 @@ def begin(
         },
         durable=True,
     )
-    Journal(folder.journal).write("start", 0, epoch=round(plan.records / plan.batch, 4))
+    Journal(folder.journal).write(
+        "start", 0, epoch=round(plan.records / plan.batch, 4), plan=plan.digest
+    )
     return record
 
 
@@ -123,8 +125,10 @@ def resume(
     Raises
     ------
     ValueError
-        The network has changed, no snapshot is usable, or the engine would give other bits.
+        The plan, the network or the data have changed, no snapshot is usable, or the engine would
+        give other bits.
     """
+    _check_plan(folder, record)
     if not folder.net.is_file() or digest(folder.net) != record.plan.net:
         raise RunError(
             f"{folder.net}: not the network that the run began with: restore that file, or begin"
@@ -139,14 +143,38 @@ def resume(
     found = snapshots.find_all(folder.snapshots)
     start = snapshots.newest_whole(folder.snapshots, on_message)
     _check_start(folder, record, start, bool(found))
+    if start is None or start.manifest.state.ended is None:
+        check_data(record.plan, folder.net)
     snapshots.remove_unfinished(folder.snapshots)
     iteration = start.iteration if start else 0
     journal = Journal(folder.journal)
+    if start and not _is_told(folder, start):
+        on_message(
+            f"{folder.journal}: does not tell of iteration {iteration:,}, from which the run goes"
+            " on: lines are missing, and stay so"
+        )
     journal.rewind_to(iteration, start is not None and start.manifest.state.test_pending)
     journal.write("resume", iteration)
     drops = start.manifest.state.plateau.drops if start else []
     write_all({folder.solver: run_solver(record.plan, folder.net.as_posix(), drops)})
     return start
+
+
+def _check_plan(folder: RunFolder, record: RunRecord) -> None:
+    """Refuse a plan that is another than the run's journal began with; older ones do not tell."""
+    first = next(iter(read_journal(folder.journal)), {})
+    if first.get("plan", record.plan.digest) != record.plan.digest:
+        raise RunError(
+            f"{folder.record}: its plan is not the one that the run began with (the first line of"
+            f" {folder.journal} has its SHA-256): restore that file, or begin another run (--run)"
+        )
+
+
+def _is_told(folder: RunFolder, start: snapshots.Snapshot) -> bool:
+    return any(
+        entry["event"] == "snapshot" and entry["iteration"] == start.iteration
+        for entry in read_journal(folder.journal)
+    )
 
 
 def completed(
@@ -168,6 +196,15 @@ def _check_start(
         raise RunError(
             f"{start.path}: a snapshot of another network than {folder.net}: move it away to resume"
             " from an older one"
+        )
+    last = record.plan.parameters.max_iter
+    ended = start.manifest.state.ended if start else None
+    if start and (start.iteration > last or (ended == "max_iter" and start.iteration < last)):
+        said = ", at which the run had ended" if ended else ""
+        raise RunError(
+            f"{start.path}: of iteration {start.iteration:,}{said}, but"
+            f" {folder.record} has {last:,} iterations: restore the one that was changed, or begin"
+            " another run (--run)"
         )
     if start is None and any_there:
         raise RunError(

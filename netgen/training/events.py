@@ -40,7 +40,8 @@ def check_events(folder: Path, run: RunFolder | None = None) -> None:
     Raises
     ------
     EventsError
-        tensorboardX is missing, or the folder has the events of another run.
+        tensorboardX is missing, the folder has the events of another run, or the run's record does
+        not tell when it began.
     OSError
         The folder cannot be written to.
     """
@@ -52,6 +53,8 @@ def check_events(folder: Path, run: RunFolder | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    if run:
+        _begun(run)
     ours = _events_of(folder, run) if run else []
     if others := sorted(set(folder.glob(PATTERN)) - set(ours)):
         raise EventsError(
@@ -69,7 +72,7 @@ class _Events:
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         self._reader = SeriesReader()
-        self._begun = datetime.fromisoformat(run.read().begun).timestamp()
+        self._begun = _begun(run)
         before = _events_of(folder, run)
         file = folder / f"events.out.tfevents.{time.time():.0f}{_suffix(run)}"
         self._writer = RecordWriter(str(file))
@@ -154,6 +157,17 @@ def events_of(
     finally:
         with suppress(OSError):  # of what could not be written, which was told
             events.close()
+
+
+def _begun(run: RunFolder) -> float:
+    """Return when a run began, in seconds since 1970."""
+    begun = run.read().begun
+    try:
+        return datetime.fromisoformat(begun).timestamp()
+    except (ValueError, OverflowError):
+        raise EventsError(
+            f"{run.record}: begun: {begun!r} is no time: restore that file, or omit --tensorboard"
+        ) from None
 
 
 def _events_of(folder: Path, run: RunFolder) -> list[Path]:

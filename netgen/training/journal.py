@@ -6,7 +6,7 @@ that they have in train_val.prototxt (``loss_noun``, ``top1_noun``, ``top5_noun`
 not finite are written as null.
 
 ``start``
-    `epoch`: the iterations of an epoch (a float).
+    `epoch`: the iterations of an epoch (a float). `plan`: the SHA-256 of run.json's plan.
 ``train``, at every `display`
     `epoch`: epochs so far; `loss`: the sum of all losses by their weights, mean of
     the iterations since the last display; `outputs`: output -> the same mean of each loss; `lr`: of

@@ -16,7 +16,9 @@ run of one round from start to end.
 from __future__ import annotations
 
 from functools import cached_property
+from hashlib import sha256
 
+import msgspec
 from google.protobuf import text_format
 from msgspec import Struct
 
@@ -85,6 +87,11 @@ class TrainingPlan(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def parameters(self) -> SolverParameter:
         """The parsed `solver`."""
         return parse_solver(self.solver)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all of it, as which a run's journal remembers it."""
+        return sha256(msgspec.json.encode(self)).hexdigest()
 
     @property
     def gpu(self) -> int | None:

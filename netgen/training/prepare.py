@@ -12,7 +12,7 @@ from google.protobuf import text_format
 from netgen import paper
 from netgen.caffe import caffemodel_check
 from netgen.caffe.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
-from netgen.caffe.schema import layers_in, read_net, read_solver
+from netgen.caffe.schema import Phase, layers_in, read_net, read_solver
 from netgen.cost.wiring import loss_weight
 from netgen.network.variants import variants
 from netgen.system.files import digest
@@ -92,6 +92,32 @@ def check_weights(weights: Path, net: Path) -> None:
     """
     layers = read_weighted_network(net).layers
     caffemodel_check.check_weights(weights, net, {layer.name: layer.blobs for layer in layers})
+
+
+def check_data(plan: TrainingPlan, net_file: Path) -> None:
+    """Check that the databases of a run's network are still as its plan counted them.
+
+    Raises
+    ------
+    PlanError
+        They have more or fewer images.
+    ValueError
+        One cannot be used.
+    """
+    solver, net = plan.parameters, read_net(net_file)
+    stage = solver.test_state[0].stage if solver.test_state else ()
+    train = layers_in(net, "TRAIN", solver.train_state.stage)
+    feeds: list[tuple[Phase, Sequence[LayerParameter], int]] = [("TRAIN", train, plan.records)]
+    if solver.test_iter:
+        feeds.append(("TEST", layers_in(net, "TEST", stage), plan.test_records))
+    for phase, layers, records in feeds:
+        found = check_feed(layers, phase).records
+        if found != records:
+            raise PlanError(
+                f"{net_file}: its databases of phase {phase} have {found:,} images, and had"
+                f" {records:,} when the run began: make them again as they were, or begin another"
+                " run (--run)"
+            )
 
 
 def check_plateau(plateau: str, solver: SolverParameter, net: NetParameter) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from netgen.training.health import Health
 from netgen.training.plateau import Plateau, PlateauRule
@@ -40,7 +40,7 @@ class TrainingState(Struct, forbid_unknown_fields=True):
 
     iteration: int = 0
     test_pending: bool = field(default=False, name="due")  # its name in the snapshots' manifests
-    ended: str | None = None
+    ended: Annotated[str, Meta(pattern="^(converged|max_iter)$")] | None = None
     loss: float | None = None
     tests: int = 0
     seconds: float = 0.0

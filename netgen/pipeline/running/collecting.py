@@ -38,7 +38,7 @@ from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 from netgen.system.json_files import JsonError, read_json
 from netgen.system.machine import commit, machine
-from netgen.training.journal import read_journal
+from netgen.training.journal import Entry, read_journal
 from netgen.training.run_folder import RunFolder
 from netgen.training.snapshots import find_all
 
@@ -75,7 +75,13 @@ def recorded(plan: Plan, cell: Cell) -> CellRecord | None:
     """
     file = _file(plan, cell)
     if file.exists():
-        return _decoded(file, CellRecord)
+        found = _decoded(file, CellRecord)
+        if other := found.differs_from(cell):
+            raise StudyError(
+                f"{file}: its {other} is not that of {cell.name} in {plan.file}: remove"
+                " it, and --resume"
+            )
+        return found
     return _collected(plan, cell) if cell.trained and cell.is_done else None
 
 
@@ -128,7 +134,7 @@ def _collected(plan: Plan, cell: Cell, made_by: str = "unknown") -> CellRecord:
         settings=trained.settings.given(),
         tasks=tasks,
         curves={
-            task: [(e["iteration"], e["outputs"][f"top1_{task}"]) for e in tests] for task in tasks
+            task: [(e["iteration"], _accuracy(trained, e, task)) for e in tests] for task in tasks
         },
         cross=_cross(weights) if weights and weights.exists() else None,
         parameters=found.parameters if found else cost.parameters,
@@ -141,6 +147,16 @@ def _collected(plan: Plan, cell: Cell, made_by: str = "unknown") -> CellRecord:
         history=_history(trained) if trained.inside else {},
         diverged=diverged,
     )
+
+
+def _accuracy(cell: Trained, test: Entry, task: str) -> float:
+    found = test["outputs"].get(f"top1_{task}")
+    if found is None:
+        raise StudyError(
+            f"{RunFolder(cell.files.run).journal}: the test of iteration {test['iteration']:,} has"
+            f" no top1_{task}: remove {cell.files.run}, and --resume"
+        )
+    return float(found)
 
 
 def _nothing(cell: Trained) -> dict[str, Correct]:

@@ -11,9 +11,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from netgen.evaluation.results import Count, ResultError, SumScale, impossible, read_result
+from netgen.pipeline.study.cells import Cell
 from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.files import write_all
 from netgen.system.json_files import JsonError, OtherVersionError, read_json
+from netgen.training.journal import ROUNDED
 
 VERSION = 2  # of the format of results.json
 NEAR = 0.01  # a cross weight within this distance of 0 or 1 counts as near it
@@ -43,6 +45,10 @@ class CrossWeights(Struct, frozen=True, forbid_unknown_fields=True):
     near_zero: Count
     near_one: Count
     magnitude: float
+
+    def __post_init__(self) -> None:
+        if max(self.not_negative, self.near_zero, self.near_one) > self.total:
+            raise ValueError(f"more cross weights of a kind than the {self.total:,} that it has")
 
 
 class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,8 +105,29 @@ class CellRecord(Struct, frozen=True, forbid_unknown_fields=True):
     commit: str
     versions: dict[str, str]
     sums: tuple[SumScale, ...] = ()
-    history: dict[str, list[Snapshot]] = {}
+    history: dict[str, Annotated[list[Snapshot], Meta(min_length=1)]] = {}
     diverged: str | None = None
+
+    def __post_init__(self) -> None:
+        if others := sorted(set(self.curves) ^ set(self.tasks)):
+            raise ValueError(f"its tasks and its curves are not of the same tasks: {others[0]!r}")
+        for task, points in self.curves.items():
+            if any(not 0 <= share <= 1 + ROUNDED for _, share in points):
+                raise ValueError(f"the accuracies of {task!r} in curves are not between 0 and 1")
+
+    def differs_from(self, cell: Cell) -> str:
+        """Return what is not as a study has the cell: the first such field or setting, or ""."""
+        trained = cell.trained
+        if trained is None:
+            return "kind"
+        if self.name != cell.name:
+            return "name"
+        for field in ("network", "variant", "seed", "trial", "labels"):
+            if getattr(trained, field) != getattr(self, field):
+                return field
+        now = msgspec.to_builtins(trained.settings.given())
+        names = (*now, *self.settings)
+        return next((name for name in names if now.get(name) != self.settings.get(name)), "")
 
     def correct(self, task: str, k: int) -> int | str:
         """Return how many images are correct within the top k; "" for a task it does not have."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import msgspec
-
-from netgen.pipeline.running.records import CellRecord, StudyResults, read_results
+from netgen.pipeline.running.records import StudyResults, read_results
 from netgen.pipeline.study.study_plan import Plan
 from netgen.pipeline.study.study_settings import StudyError
 from netgen.system.text import listed
@@ -44,7 +42,7 @@ def read_results_of(plan: Plan, file: Path) -> StudyResults:
     if twice:
         raise StudyError(f"{file}: has {_names(twice)} more than once: {again}")
     for cell in results.cells:
-        if other := _other(plan, cell):
+        if other := cell.differs_from(plan.cells[cell.name]):
             raise StudyError(
                 f"{file}: {cell.name} has another {other} than in {plan.file}: {again}"
             )
@@ -59,16 +57,3 @@ def _has(plan: Plan, name: str) -> bool:
 
 def _names(names: list[str]) -> str:
     return f"cell {names[0]!r}" if len(names) == 1 else f"cells {listed([*map(repr, names)])}"
-
-
-def _other(plan: Plan, cell: CellRecord) -> str:
-    """Return what of a cell is not as the study has it now: the first such thing, or ""."""
-    trained = plan.cells[cell.name].trained
-    if trained is None:
-        return "kind"
-    for field in ("network", "variant", "seed", "trial", "labels"):
-        if getattr(trained, field) != getattr(cell, field):
-            return field
-    now = msgspec.to_builtins(trained.settings.given())
-    names = (*now, *cell.settings)
-    return next((name for name in names if now.get(name) != cell.settings.get(name)), "")

@@ -6,10 +6,13 @@ import os
 import select
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.caffe_child import ENVIRONMENT
 from support.paths import ROOT
+from support.training import RECIPE, make_place
 
 NETGEN = f"{sys.executable} -m netgen"
 
@@ -60,6 +63,20 @@ def test_messages_that_nobody_can_get_change_no_exit_status(where: str, tmp_path
     assert ended.returncode == 2
     assert "xs" in ended.stdout
     assert "Usage" not in ended.stdout
+
+
+def test_a_training_whose_output_is_read_no_more_stops_with_a_snapshot(tmp_path: Path) -> None:
+    """As a terminal that closes stops it: what it had trained is kept."""
+    place = make_place(tmp_path, replace(RECIPE, max_iter=1_000_000, snapshot=1_000_000))
+    ended = shell(
+        "$NETGEN train --variant xs --run run | grep -m 1 'iteration 5,'; exit ${PIPESTATUS[0]}",
+        place.folder, **ENVIRONMENT,
+    )  # fmt: skip
+    assert ended.returncode == 129, ended.stderr
+    assert "Error" not in ended.stderr
+    last = place.journal("run")[-1]
+    assert (last["event"], last["why"]) == ("end", "stopped")
+    assert (tmp_path / f"run/snapshots/xs_iter_{last['iteration']}.json").exists()
 
 
 def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:

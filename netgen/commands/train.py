@@ -251,15 +251,13 @@ def _train(
     folder: RunFolder, record: RunRecord, tensorboard: Path | None, timeout: float
 ) -> Outcome:
     """Train, and show the progress."""
-    from rich.console import Console
-
     from netgen.caffe.engine import find_engine
     from netgen.training import driver, several_gpus
-    from netgen.training.display import Display
+    from netgen.training.display import Display, TrainingConsole
     from netgen.training.events import events_of
     from netgen.training.memory_check import check_memory
 
-    console = Console(highlight=False, markup=False)
+    console = TrainingConsole(highlight=False, markup=False)
     _print_plan(console, folder, record)
     memory = check_memory(record.plan, folder.net)
     console.print(f"memory: about {memory} (estimated)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +14,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Column
 
+from netgen.system.streams import drop_output
 from netgen.training.plan import TrainingPlan
 from netgen.training.state import Progress
 
@@ -20,6 +23,19 @@ DRAWING_SHARE = 0.01  # of the time that may be spent on drawing them
 UNITS = {"training": "iteration", "replay": "reading again: batch", "test": "test: batch"}
 BAR_WIDTH = 10  # characters
 SPEED_WINDOW = 60.0  # seconds
+
+
+class TrainingConsole(Console):
+    """A console whose reader may go away, as in ``netgen train | head``: that stops the training.
+
+    It does so as a terminal that closes does, by SIGHUP: with a snapshot.
+    """
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more, and ask this process to stop."""
+        self.quiet = True
+        drop_output()
+        os.kill(os.getpid(), signal.SIGHUP)
 
 
 class Display:

@@ -74,6 +74,11 @@ class Reader:
     words: tuple[str, ...]
     cost: int = 1
 
+    @property
+    def with_torch(self) -> bool:
+        """Whether its command loads torch."""
+        return self.kind in {kind for kind, _, _ in TORCHS}
+
 
 CURVES = ("figure", "curves", "--out", "out/c.png")
 STARTED, STYLE = f"{foreign.NETWORK}/train_val.prototxt", ("--style", "caffe")
@@ -84,10 +89,10 @@ READERS = (
     Reader("prototxt", NET, ("count", NET)),
     Reader("prototxt of an audit", NET, ("audit", "--net", NET), 4),
     Reader("deployed prototxt", "models/xs/deploy.prototxt", PREDICT),
-    Reader("solver", SOLVER, ("audit", "--solver", SOLVER)),
+    Reader("solver", SOLVER, ("audit", "--solver", SOLVER), 3),
     Reader("caffemodel", MODEL, ("audit", "--weights", MODEL), 2),
     Reader("caffemodel of a figure", MODEL, ("figure", "weights", MODEL, "--out", "out/5.png"), 4),
-    Reader("caffemodel of a prediction", MODEL, PREDICT),
+    Reader("caffemodel of a prediction", MODEL, PREDICT, 2),
     Reader("database of images", "data/test/images.lmdb/data.mdb", ("data", "verify", "data"), 2),
     Reader("database of labels", "data/train/label_item.lmdb/data.mdb",
            ("data", "verify", "data"), 2),
@@ -97,10 +102,10 @@ READERS = (
            ("build", "--variant", "xs", "--dataset", "data/dataset.toml", "--out", "out"), 2),
     Reader("deploy.json", "models/xs/deploy.json", PREDICT),
     Reader("list of images", "list.csv", ("data", "csv", "list.csv", "--out", "out/made"), 4),
-    Reader("class list", "data/classes/item.txt", PREDICT),
+    Reader("class list", "data/classes/item.txt", PREDICT, 2),
     Reader("Caffe's log", "xs.log", ("log", "xs.log")),
     Reader("Caffe's log of a page", "xs.log", ("page", "run", "xs.log", "--out", "out/p.html"), 4),
-    Reader("Caffe's log of an audit", "xs.log", ("audit", "--log", "xs.log")),
+    Reader("Caffe's log of an audit", "xs.log", ("audit", "--log", "xs.log"), 6),
     Reader("Caffe's log of a figure", "xs.log", (*CURVES, "xs.log"), 4),
     Reader("journal", f"{RUN}/log.jsonl", ("log", RUN)),
     Reader("journal of a figure", f"{RUN}/log.jsonl", (*CURVES, RUN), 4),

@@ -25,7 +25,7 @@ from types import ModuleType
 
 import data_prep
 import netgen
-from fuzz.readers import READERS, TORCHS
+from fuzz.readers import READERS
 from netgen.commands.cli import main
 from netgen.weights.incoming.torch_numbers import load_torch
 
@@ -66,9 +66,11 @@ class Ended:
         return wrong and f"{wrong}:\n{self.said[-3000:]}"
 
 
-def run(words: Sequence[str | Path], folder: Path) -> Ended:
-    """Run ``netgen WORDS`` in `folder`."""
+def run(words: Sequence[str | Path], folder: Path, *, with_torch: bool = False) -> Ended:
+    """Run ``netgen WORDS`` in `folder`, with torch in memory if its command is going to load it."""
     _load()
+    if with_torch:
+        _load_torch()
     with TemporaryFile() as said:
         child = os.fork()
         if child == 0:
@@ -104,13 +106,18 @@ def remember_the_paper(files: Path) -> None:
 
 @cache
 def _load() -> None:
-    """Import all of netgen, which never imports Caffe into its own process, and torch."""
+    """Import all of netgen, which never imports Caffe into its own process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for package in (netgen, data_prep):
             _load_all(package)
-    if TORCHS:
-        load_torch("a fuzzer")
+
+
+@cache
+def _load_torch() -> None:
+    """Import torch: a fork with it takes twice as long, so only who needs it does."""
+    load_torch("a fuzzer")
+    gc.freeze()
 
 
 def _load_all(package: ModuleType) -> None:

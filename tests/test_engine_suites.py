@@ -178,6 +178,12 @@ def test_an_explanation_of_what_passes_is_an_error() -> None:
     ]
 
 
+@pytest.mark.parametrize("state", ["passed", "failed"])
+def test_what_fails_only_sometimes_may_do_both(state: str) -> None:
+    row = replace(EXPLAINED, sometimes=True)
+    assert problems({"NetTest/1.TestLossWeight": state}, row) == []
+
+
 def test_an_explanation_of_a_test_that_does_not_exist_is_an_error() -> None:
     assert problems({"NetTest/0.TestLossWeight": "passed"}, EXPLAINED) == [
         "test_net has no test NetTest/1.TestLossWeight, which engine_failures.toml explains"

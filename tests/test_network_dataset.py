@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -71,6 +72,31 @@ def test_commands_tell_it_in_one_line_and_write_nothing(
 def test_a_file_that_is_not_there_is_refused_with_what_makes_one(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"nowhere.toml: No such file .*`netgen data`"):
         read_dataset(tmp_path / "nowhere.toml")
+
+
+def test_a_number_of_thousands_of_digits_is_told_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "dataset.toml").write_text(f"records = {'9' * 5000}\n")
+    with pytest.raises(DatasetError, match="toml: it has a number of thousands of digits"):
+        read_dataset(tmp_path / "dataset.toml")
+
+
+@pytest.mark.parametrize(
+    ("database", "said"),
+    [
+        ("label_item.lmdb", "train/label_item.lmdb for item and for season"),
+        ("../train/label_item.lmdb", "for item and for season"),
+        ("images.lmdb", "train/images.lmdb for the images and for season"),
+    ],
+)
+def test_a_database_that_is_named_twice_in_a_split_is_refused(
+    database: str, said: str, tmp_path: Path
+) -> None:
+    file = on_disk(tmp_path)
+    text = file.read_text(encoding="utf-8")
+    assert text.count("train/label_season.lmdb") == 1
+    file.write_text(text.replace("train/label_season.lmdb", f"train/{database}"), encoding="utf-8")
+    with pytest.raises(DatasetError, match=rf"dataset\.toml: \[train\] names .*{re.escape(said)}"):
+        read_dataset(file)
 
 
 def test_a_database_that_was_taken_away_is_named(tmp_path: Path) -> None:
@@ -164,8 +190,10 @@ def test_classes_have_names_in_the_order_of_labels(tmp_path: Path) -> None:
     [
         (b"a\nb\n", "2 lines for the 3 classes of task 'season': write one class name per line"),
         (b"a\nb\nc\nd\n", "4 lines for the 3 classes"),
-        (b"\xff\n\n\n", "class names of 'season'"),
-        (None, "class names of 'season'"),
+        (b"a\nb\na\n", "class 'a' of task 'season' is listed twice: rename one"),
+        (b"a\n \nc\n", "season.txt:2: a class of task 'season' without a name"),
+        (b"\xff\n\n\n", "class names of 'season': not UTF-8 text: name a text file"),
+        (None, "class names of 'season': No such file or directory: name a text file"),
     ],
 )
 def test_class_names_that_do_not_fit_are_refused(

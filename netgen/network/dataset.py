@@ -139,8 +139,8 @@ def read_dataset(file: Path) -> Dataset:
     Raises
     ------
     DatasetError
-        Unreadable, not TOML, a missing or unknown key, a value out of range, a duplicate task, or a
-        path that is not there.
+        Unreadable, not TOML, a missing or unknown key, a value out of range, a duplicate task, a
+        path that is not there, or a database that is named twice in a split.
     """
     try:
         dataset, _ = read_toml(file, Dataset, "make one with `netgen data`", PATTERNS_IN_WORDS)
@@ -174,15 +174,27 @@ def class_names(task: Task) -> list[str] | None:
     Raises
     ------
     DatasetError
-        The file is missing, does not hold one name per class, or one is refused.
+        The file is missing, does not hold one name per class, or one is refused or there twice.
     """
     if task.names is None:
         return None
     try:
         text = read_text_file(task.names)
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{task.names}: class names of {task.name!r}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise DatasetError(
+            f"{task.names}: class names of {task.name!r}: {why}: name a text file in UTF-8 with one"
+            " class name per line, or make the dataset again"
+        ) from None
     names = names_in(text, task.names, DatasetError)
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise DatasetError(
+            f"{task.names}: class {twice[0]!r} of task {task.name!r} is listed twice: rename one of"
+            " them"
+        )
+    if not all(name.strip() for name in names):
+        line = 1 + next(i for i, name in enumerate(names) if not name.strip())
+        raise DatasetError(f"{task.names}:{line}: a class of task {task.name!r} without a name")
     if len(names) != task.classes:
         raise DatasetError(
             f"{task.names}: {len(names)} lines for the {task.classes} classes of task"
@@ -245,3 +257,12 @@ def _check_paths(dataset: Dataset) -> None:
                 f"{path} does not exist: make it with `netgen data`, or correct the path (relative"
                 " ones start from the folder of dataset.toml)"
             )
+    for section, split in (("train", dataset.train), ("test", dataset.test)):
+        databases = {os.path.realpath(split.images): "the images"}
+        for task, path in split.labels.items():
+            other = databases.setdefault(os.path.realpath(path), task)
+            if other != task:
+                raise DatasetError(
+                    f"[{section}] names {path} for {other} and for {task}: each has a database of"
+                    " its own"
+                )

@@ -62,6 +62,8 @@ def read_toml(
         raise SchemaError(f"{file}: nested too deeply: {next_step}") from None
     except tomllib.TOMLDecodeError as error:
         raise SchemaError(f"{file}: not TOML: {error}: correct it") from None
+    except ValueError:  # Python converts no whole number of more than 4,300 digits
+        raise SchemaError(f"{file}: it has a number of thousands of digits: correct it") from None
     for path, why in _mistakes(data, schema, ()):
         raise SchemaError(f"{place_in(file, text, path)}: {_said(why, in_words or {})}")
     return msgspec.convert(data, schema), text

@@ -19,7 +19,7 @@ from data_prep.verify_images import BAD, ImagesSeen, read_images
 from data_prep.writing import mean_pixel
 from netgen.caffe.caffe_pb2 import BlobProto
 from netgen.caffe.database_cursor import DatabaseError, open_database, read_apart
-from netgen.caffe.databases import Databases, Labels, read_labels
+from netgen.caffe.databases import IMAGES, Databases, Labels, read_labels
 from netgen.network.dataset import Dataset, DatasetError, Split, class_names, read_dataset
 from netgen.system.files import MODELS, read_file
 
@@ -218,7 +218,7 @@ def _images(
     """Read every image once."""
     seen: dict[str, ImagesSeen] = {}
     for part in parts:
-        progress.stage(f"reading the images of {part.name}", part.labels.records["images"])
+        progress.stage(f"reading the images of {part.name}", part.labels.records[IMAGES])
         what = f"{part.name}: images"
         try:
             seen[part.name] = read_images(Path(part.split.images), dataset.images, progress)

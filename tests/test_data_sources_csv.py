@@ -12,11 +12,14 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.data import photographs, succeed
 from support.sources import JPEG, found, rejects, write
 
 from data_prep.csv_file import csv_file
 from data_prep.image_source import DataError, Item, Reject
 from netgen.commands.cli import main
+from netgen.evaluation.labels import labels_of
+from netgen.network.dataset import read_dataset
 
 LISTED = {
     "img/1.jpg": {"noun": "dog", "adj": "happy"},
@@ -270,3 +273,14 @@ def test_every_image_is_taken_once_exactly_if_its_labels_agree(
     listed = [item.name for item in source.items() if isinstance(item, Item)]
     assert sorted(listed) == sorted(name for name, known in labels.items() if len(known) == 1)
     assert sum(isinstance(item, Reject) for item in source.items()) == len(rows) + 2 - len(listed)
+
+
+def test_a_task_may_be_named_as_the_images_are(tmp_path: Path) -> None:
+    """Its labels are told from the images wherever both are read."""
+    photographs(tmp_path, {"dog": 5, "cat": 5})
+    rows = [f"{file.relative_to(tmp_path)},{file.parent.name}" for file in tmp_path.rglob("*.jpg")]
+    (tmp_path / "list.csv").write_text("\n".join(["path,images", *rows]) + "\n")
+    succeed("csv", tmp_path / "list.csv", "--out", tmp_path / "out", "--size", "8")
+    assert "0 failed, 0 not checked" in succeed("verify", tmp_path / "out")
+    counted = labels_of(read_dataset(tmp_path / "out/dataset.toml"), "TRAIN")
+    assert sorted(counted["images"]) == [0] * 4 + [1] * 4

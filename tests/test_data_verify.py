@@ -144,7 +144,7 @@ def test_a_missing_record_is_found(database: str, index: int, data: Path) -> Non
     count = 12
     change(data / f"test/{database}.lmdb", replaced(index % count, None))
     found = failed(data, quick=True)
-    name = database.removeprefix("label_")
+    name = {"images": "the images", "label_kind": "kind"}[database]
     assert f"dataset.toml says 12, but there are: {name} 11" in found["test: records"]
     assert "Caffe would give images wrong labels" in found["test: keys"]
     if index == 5:

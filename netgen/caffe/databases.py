@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+IMAGES = "the images"  # beside the tasks, of which one may be named images
+
+
 @dataclass(frozen=True)
 class Databases:
     """Paths of a split's databases: of images (or None), and of labels, by task."""
@@ -34,7 +37,7 @@ class Labels:
     values
         For each task, the labels in the order in which Caffe reads them.
     records
-        The number of records of each database, by its task or "images".
+        The number of records of each database, by its task or `IMAGES`.
     apart
         The first record whose keys differ between the databases, described; or None.
     """
@@ -66,7 +69,7 @@ def _read_labels(databases: Databases) -> Labels:
             for task, path in databases.labels.items()
         }
         if databases.images:
-            cursors["images"] = stack.enter_context(open_database(databases.images))
+            cursors[IMAGES] = stack.enter_context(open_database(databases.images))
         records = {name: cursor.entries for name, cursor in cursors.items()}
         shortest = min(records.values())
         values = {task: np.empty(shortest, np.int32) for task in databases.labels}

@@ -9,7 +9,7 @@ import numpy as np
 
 from netgen.caffe.caffe_pb2 import LayerParameter
 from netgen.caffe.database_cursor import DatabaseError, open_database, read_apart
-from netgen.caffe.databases import Databases, read_labels
+from netgen.caffe.databases import IMAGES, Databases, read_labels
 from netgen.caffe.schema import Phase
 from netgen.evaluation.tally import Ints, most_frequent
 from netgen.network.dataset import Dataset
@@ -35,7 +35,7 @@ def labels_of(dataset: Dataset, phase: Phase) -> dict[str, Ints]:
     read = read_labels(Databases(Path(split.images), databases))
     for name, records in read.records.items():
         if records != split.records:
-            path = split.images if name == "images" else split.labels[name]
+            path = split.images if name == IMAGES else split.labels[name]
             raise TestSetError(
                 f"{path}: {records:,} records, but dataset.toml says {split.records:,}: the"
                 " databases were not made together; make them again (`netgen data`)"

@@ -8,6 +8,7 @@ from hashlib import sha256
 import cv2
 import numpy as np
 
+from data_prep.image_headers import Rejected
 from data_prep.image_source import Pixels
 from data_prep.request import Encoding
 from netgen.caffe.caffe_pb2 import Datum
@@ -66,10 +67,22 @@ def stored(pixels: Pixels, encoding: Encoding | None) -> tuple[bytearray | bytes
 
 
 def decoded_pixels(datum: Datum) -> Pixels:
-    """Return the H x W x C pixels that Caffe decodes of an encoded Datum."""
+    """Return the H x W x C pixels that Caffe decodes of an encoded Datum.
+
+    Raises
+    ------
+    Rejected
+        It does not decode to the shape that it says.
+    """
     data = np.frombuffer(datum.data, np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_COLOR if datum.channels == 3 else cv2.IMREAD_GRAYSCALE)
-    return np.asarray(pixels, np.uint8).reshape(datum.height, datum.width, datum.channels)
+    if pixels is None:
+        raise Rejected("OpenCV cannot decode it")
+    shape = (datum.height, datum.width, datum.channels)
+    found = np.asarray(pixels, np.uint8).reshape(*pixels.shape[:2], -1)
+    if found.shape != shape:
+        raise Rejected(f"it decodes to {found.shape}, not to {shape}: height, width, channels")
+    return found
 
 
 @functools.lru_cache(maxsize=2**16)

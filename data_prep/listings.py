@@ -14,35 +14,63 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.datums import key
+from data_prep.image_source import DataError
 from data_prep.ledger import Ledger, decoded
-from netgen.system.files import check_regular
+from netgen.system.files import check_regular, lines_of
 from netgen.system.text import cell, from_cell
 
 RECORDS, REJECTS, DUPLICATES = "records.csv", "rejects.csv", "duplicates.csv"
+AGAIN = "copy it again from where it is whole, or make the dataset again"
 # After these, each task's class name and label: `class:noun`, `label:noun`, …
 RECORDS_COLUMNS = ("split", "key", "name", "sha256")
 REJECTS_COLUMNS = ("name", "reason")
-# `family` is a number that images which count as the same share.
-DUPLICATES_COLUMNS = ("family", *RECORDS_COLUMNS)
+FAMILY = "family"  # of duplicates: a number that images which count as the same share
+
+
+def records_columns(tasks: Iterable[str]) -> list[str]:
+    """Return the columns of ``records.csv`` for these tasks."""
+    return [*RECORDS_COLUMNS, *(f"{kind}:{task}" for task in tasks for kind in ("class", "label"))]
 
 
 def write_lists(ledger: Ledger, tasks: Mapping[str, Sequence[str]], folder: Path) -> None:
     """Write the three lists of a planned dataset into `folder`."""
-    labels = [f"{kind}:{task}" for task in tasks for kind in ("class", "label")]
-    _write(folder / RECORDS, [*RECORDS_COLUMNS, *labels], _records(ledger, tasks))
+    columns = records_columns(tasks)
+    _write(folder / RECORDS, columns, _records(ledger, tasks))
     _write(folder / REJECTS, REJECTS_COLUMNS, _rejects(ledger))
-    _write(folder / DUPLICATES, [*DUPLICATES_COLUMNS, *labels], _duplicates(ledger, tasks))
+    _write(folder / DUPLICATES, [FAMILY, *columns], _duplicates(ledger, tasks))
 
 
-def read_list(file: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a list, each as column -> field."""
+def read_list(file: Path, columns: Iterable[str] = ()) -> Iterator[dict[str, str]]:
+    """Yield the rows of a list, each as column -> field; `columns` are those that it must have.
+
+    Raises
+    ------
+    DataError
+        It lacks one of the columns or has one twice, has a row of another length, or is no CSV.
+    OSError
+        It cannot be read.
+    """
     check_regular(file)
-    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-        for row in csv.DictReader(lines, dialect="unix", strict=True):
-            yield {
-                column: from_cell(field) if isinstance(field, str) else field
-                for column, field in row.items()
-            }
+    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as opened:
+        reader = csv.reader(lines_of(opened, file), dialect="unix", strict=True)
+        try:
+            header = next(reader, [])
+            for column in columns:
+                if header.count(column) != 1:
+                    raise DataError(
+                        f"{file}: {header.count(column)} columns {column!r} in its first line, as"
+                        f" `netgen data` does not write it: {AGAIN}"
+                    )
+            for row in reader:
+                if row and len(row) != len(header):  # an empty line is no row
+                    raise DataError(
+                        f"{file}, line {reader.line_num}: {len(row)} fields, but its first line"
+                        f" has {len(header)}: {AGAIN}"
+                    )
+                if row:
+                    yield dict(zip(header, map(from_cell, row), strict=True))
+        except csv.Error as error:
+            raise DataError(f"{file}, line {reader.line_num}: {error}: {AGAIN}") from None
 
 
 def _write(file: Path, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

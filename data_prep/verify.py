@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,7 +12,8 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from data_prep.convert import MEAN, TOML
-from data_prep.listings import RECORDS, read_list
+from data_prep.image_source import DataError
+from data_prep.listings import RECORDS, read_list, records_columns
 from data_prep.request import StageProgress
 from data_prep.verify_images import BAD, ImagesSeen, read_images
 from data_prep.writing import mean_pixel
@@ -24,6 +24,7 @@ from netgen.network.dataset import Dataset, DatasetError, Split, class_names, re
 from netgen.system.files import MODELS, read_file
 
 AGAIN = "make the dataset again"
+MOST_SHOWN = 80  # characters of a field in a message
 
 
 class CheckOutcome(Enum):
@@ -80,6 +81,32 @@ def verify(
     file = path / TOML if path.is_dir() else path
     dataset = read_dataset(file)
     progress = progress or StageProgress()
+    checks, parts = _quick(dataset, file.parent, progress)
+    if quick:
+        return [
+            *checks,
+            DatasetCheck("images", CheckOutcome.SKIPPED, "quick: counts, keys and labels only"),
+        ]
+    return [*checks, *_images(dataset, parts, file.parent / MEAN, progress)]
+
+
+def check_lists(dataset: Dataset, folder: Path) -> None:
+    """Check all but the images of a dataset, whose lists are in `folder`.
+
+    Raises
+    ------
+    DataError
+        Its databases contradict each other or its lists: the first that does.
+    """
+    for check in _quick(dataset, folder, StageProgress())[0]:
+        if check.outcome is CheckOutcome.FAILED:
+            raise DataError(f"{folder}: {check.what}: {check.found}")
+
+
+def _quick(
+    dataset: Dataset, folder: Path, progress: StageProgress
+) -> tuple[list[DatasetCheck], list[_Part]]:
+    """Return the checks of everything but the images, and the splits that can be read."""
     checks = [*_class_names(dataset)]
     parts = []
     for name, split in (("train", dataset.train), ("test", dataset.test)):
@@ -92,15 +119,10 @@ def verify(
         else:
             parts.append(_Part(name, split, labels))
             checks += [*_split(parts[-1], dataset)]
-    whole = len(parts) == 2
     progress.stage(f"comparing with {RECORDS}")
-    checks.append(_records(file.parent / RECORDS, parts, dataset) if whole else _skipped(RECORDS))
-    if quick:
-        return [
-            *checks,
-            DatasetCheck("images", CheckOutcome.SKIPPED, "quick: counts, keys and labels only"),
-        ]
-    return [*checks, *_images(dataset, parts, file.parent / MEAN, progress)]
+    whole = len(parts) == 2
+    checks.append(_records(folder / RECORDS, parts, dataset) if whole else _skipped(RECORDS))
+    return checks, parts
 
 
 def _skipped(what: str) -> DatasetCheck:
@@ -168,10 +190,10 @@ def _records(file: Path, parts: list[_Part], dataset: Dataset) -> DatasetCheck:
     databases = [Path(part.split.images) for part in parts]
     try:
         wrong = read_apart(databases, _first_difference, file, parts, dataset)
-    except DatabaseError as error:
+    except (DatabaseError, DataError, DatasetError) as error:
         return DatasetCheck(RECORDS, CheckOutcome.FAILED, str(error))
-    except (ValueError, OSError, StopIteration, csv.Error) as error:
-        return DatasetCheck(RECORDS, CheckOutcome.FAILED, f"{file}: {error}: {AGAIN}")
+    except OSError as error:
+        return DatasetCheck(RECORDS, CheckOutcome.FAILED, f"{file}: {error.strerror}: {AGAIN}")
     return _check(
         RECORDS,
         f"{file}, {wrong}: {AGAIN}" if wrong else None,
@@ -180,9 +202,11 @@ def _records(file: Path, parts: list[_Part], dataset: Dataset) -> DatasetCheck:
 
 
 def _first_difference(file: Path, parts: list[_Part], dataset: Dataset) -> str | None:
-    pairs = zip_longest(read_list(file), _in_databases(parts, dataset))
+    columns = records_columns(task.name for task in dataset.tasks)
+    pairs = zip_longest(read_list(file, columns), _in_databases(parts, dataset))
+    names: set[int] = set()
     for line, (listed, stored) in enumerate(pairs, start=1):
-        wrong = _difference(listed, stored)
+        wrong = _difference(listed, stored) or _listed_before(listed, names)
         if wrong:
             return f"record {line:,}: {wrong}"
     return None
@@ -207,9 +231,18 @@ def _difference(listed: Mapping[str, str] | None, stored: Mapping[str, str] | No
     if listed is None or stored is None:
         return "it ends here, but the databases do not" if stored else "no database has it"
     for column, value in stored.items():
-        if listed.get(column) != value:
-            return f"{column} is {listed.get(column)!r}, but the databases have {value!r}"
+        if listed[column] != value:
+            found = repr(listed[column][:MOST_SHOWN])
+            return f"{column} is {found}, but the databases have {value!r}"
     return None
+
+
+def _listed_before(listed: Mapping[str, str] | None, names: set[int]) -> str | None:
+    """Add an image's name to `names`, all before it, as hashes; say so if it was there."""
+    name = listed["name"] if listed else ""
+    known = len(names)
+    names.add(hash(name))
+    return None if len(names) > known else f"{name[:MOST_SHOWN]!r} is listed twice"
 
 
 def _images(

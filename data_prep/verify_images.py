@@ -59,18 +59,19 @@ def read_images(path: Path, stated: Images, progress: StageProgress) -> ImagesSe
 
 
 def _read(path: Path, stated: Images, advance: Callable[[int], None]) -> ImagesSeen:
-    shape = (stated.height, stated.width, stated.channels)
-    sums = np.zeros(shape, np.uint64)
+    sums = np.zeros((), np.uint64)  # made with the first image that is as large as is stated
     wrong, bad = None, 0
     with database_cursor.open_database(path) as cursor:
         digests = np.full(cursor.entries, BAD, np.int64)
         for index, (key, value) in enumerate(cursor.items()):
             try:
-                pixels = _pixels(database_cursor.read_datum(path, key, value), shape)
+                pixels = pixels_of(database_cursor.read_datum(path, key, value), stated)
             except Rejected as error:
                 bad += 1
                 wrong = wrong or f"{path}: record {database_cursor.shown(key)}: {error}"
             else:
+                if not sums.shape:
+                    sums = np.zeros(pixels.shape, np.uint64)
                 sums += pixels
                 digests[index] = fingerprint(pixels)
             if index % STEP == STEP - 1:
@@ -78,16 +79,34 @@ def _read(path: Path, stated: Images, advance: Callable[[int], None]) -> ImagesS
     return ImagesSeen(digests, sums, wrong, bad)
 
 
-def _pixels(datum: Datum, shape: tuple[int, int, int]) -> Pixels:
-    """Return the pixels of a record, H x W x C; `Rejected` when they are not of that shape."""
-    height, width, channels = shape
+def pixels_of(datum: Datum, stated: Images) -> Pixels:
+    """Return the H x W x C pixels of a record, raw or encoded, as Caffe sees them.
+
+    Raises
+    ------
+    Rejected
+        They do not have the shape, or are not kept in the format, that is `stated`.
+    """
+    height, width, channels = shape = (stated.height, stated.width, stated.channels)
     if (datum.height, datum.width, datum.channels) != shape:
         raise Rejected(f"it says {datum.channels} x {datum.height} x {datum.width}")
     if datum.encoded:
         facts = images.scan(datum.data, Decoding((height, width)))
         if (facts.height, facts.width) != (height, width):
             raise Rejected(f"the {facts.format} has {facts.height} x {facts.width} pixels")
+        _check_format(facts.format, stated)
         return decoded_pixels(datum)
+    _check_format("raw", stated)
     if len(datum.data) != height * width * channels:
         raise Rejected(f"it has {len(datum.data):,} bytes")
-    return np.frombuffer(datum.data, np.uint8).reshape(channels, height, width).transpose(1, 2, 0)
+    planes = np.frombuffer(datum.data, np.uint8).reshape(channels, height, width)
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def _check_format(found: str, stated: Images) -> None:
+    """Refuse another format than the one that photographs get before they are predicted.
+
+    Photographs for databases of others' own JPEGs are not compressed once more: "raw" fits any.
+    """
+    if stated.encoded not in ("raw", found.lower()):
+        raise Rejected(f"it is kept as {found}, not as {stated.encoded}")

@@ -83,6 +83,12 @@ def replaced(index: int, value: bytes | None) -> Callable[[list[bytes]], list[by
     return lambda values: [*values[:index], value, *values[index + 1 :]]
 
 
+def named_as(one: str, other: str) -> str:
+    """The other line of ``records.csv``, with the image's name of the one."""
+    fields = other.split(",")
+    return ",".join([*fields[:2], one.split(",")[2], *fields[3:]])
+
+
 def swapped(values: list[bytes]) -> list[bytes | None]:
     """The first two records that are not the same, exchanged."""
     other = next(i for i, value in enumerate(values) if value != values[0])
@@ -195,6 +201,26 @@ def test_a_dataset_toml_that_says_otherwise_is_found(
     assert message in failed(data)[what]
 
 
+def test_a_size_that_no_memory_holds_is_found_as_any_other(data: Path) -> None:
+    file = data / "dataset.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("height = 7", "height = 2147483647"), encoding="utf-8")
+    assert "it says 3 x 7 x 9; 48 are no images" in failed(data)["train: images"]
+
+
+def test_another_format_than_photographs_will_get_is_found(data: Path) -> None:
+    """`netgen predict` compresses photographs as the images are said to be kept."""
+    text = (data / "dataset.toml").read_text(encoding="utf-8").replace('"raw"', '"png"')
+    (data / "dataset.toml").write_text(text, encoding="utf-8")
+    assert "it is kept as raw, not as png" in failed(data)["test: images"]
+
+
+def test_another_compression_is_found(encoded: Path) -> None:
+    text = (encoded / "dataset.toml").read_text(encoding="utf-8").replace('"jpeg"', '"png"')
+    (encoded / "dataset.toml").write_text(text, encoding="utf-8")
+    assert "it is kept as JPEG, not as png" in failed(encoded)["test: images"]
+
+
 @pytest.mark.parametrize("label", [4, -1])
 def test_a_label_out_of_range_is_found_with_its_record(label: int, data: Path) -> None:
     change(data / "test/label_thing.lmdb", replaced(7, label_datum(label)))
@@ -231,7 +257,18 @@ def test_a_truncated_jpeg_does_not_pass_as_decoded(encoded: Path) -> None:
             lambda lines: [line.replace('"cat"', '"cats"') for line in lines],
             "class:thing is 'cats'",
         ),
-        (lambda lines: ["no heading", *lines[1:]], "split is None"),
+        (lambda lines: ["no heading", *lines[1:]], "0 columns 'split' in its first line"),
+        (lambda lines: [f'"name",{line}' for line in lines], "2 columns 'name' in its first line"),
+        (lambda lines: [*lines[:5], '"train"', *lines[6:]], "line 6: 1 fields, but its first"),
+        (
+            lambda lines: [*lines[:5], '"tr"ain"', *lines[6:]],
+            "line 6: ',' expected after '\"': copy",
+        ),
+        (lambda lines: [*lines, "\0" * 2**21], "a line of over 1 MB, too long for a list"),
+        (
+            lambda lines: [*lines[:2], named_as(*lines[1:3]), *lines[3:]],
+            "is listed twice",
+        ),
     ],
 )
 def test_a_records_csv_that_says_otherwise_is_found(

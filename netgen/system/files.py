@@ -8,11 +8,11 @@ import glob
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
-from typing import IO
+from typing import IO, TextIO
 
 from netgen.system.interrupts import deferred
 
@@ -24,6 +24,7 @@ NAMED = 40  # letters of a file's name in that of its temporary one; a letter ma
 SETTINGS = 2**24  # JSON, TOML, class names; the largest known are below 1 MB
 LOGS = 2**28  # a log, or a journal; a million iterations are 200 MB
 MODELS = 2**31  # a caffemodel, a solverstate: protobuf itself reads no larger message
+LINE = 2**20  # characters of a line of a list, which is read line by line
 
 # What is no file, and how a message calls it.
 SPECIAL = (
@@ -92,6 +93,23 @@ def read_text_file(
     """
     text = read_file(path, most).decode("utf-8-sig", errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def lines_of(file: TextIO, path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the lines of an open file, with their ends; none is read that is too long for a list.
+
+    A file without an end of line, such as one of zeros, would be read into memory as one line.
+
+    Raises
+    ------
+    OSError
+        A line is longer than `LINE`.
+    """
+    while line := file.readline(LINE):
+        if len(line) == LINE:
+            why = f"a line of over {LINE // 2**20} MB, too long for a list: is it the right file?"
+            raise OSError(errno.EINVAL, why, os.fspath(path))
+        yield line
 
 
 def write_all(contents: Mapping[Path, str | bytes], durable: bool = False) -> None:

@@ -7,6 +7,7 @@ that there are, so that the images' files are not needed, whatever source they h
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,15 +16,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import lmdb
-import numpy as np
 
-from data_prep.datums import decoded_pixels
+from data_prep.image_headers import Rejected
 from data_prep.image_source import DataError, ImageSource, Item, Pixels, SplitName
 from data_prep.ledger import rank
 from data_prep.listings import RECORDS, read_list
-from netgen.caffe.caffe_pb2 import Datum
-from netgen.caffe.database_cursor import check_readable
-from netgen.network.dataset import Dataset, class_names
+from data_prep.verify import AGAIN, check_lists
+from data_prep.verify_images import pixels_of
+from netgen.caffe.database_cursor import DatabaseError, check_readable, read_datum, shown
+from netgen.network.dataset import Dataset, Images, class_names
 
 # "keep" leaves every image in its part, "anew" draws the split, "training" draws one of the
 # training images alone: what is chosen with it has not seen a test image.
@@ -51,7 +52,8 @@ def resampled(
     Raises
     ------
     DataError
-        The dataset has no list of its images, or no class names, or `share` is out of range.
+        The dataset has no list of its images, or no class names, or contradicts itself; or
+        `share` is out of range.
     DatabaseError
         A database of images is damaged.
     """
@@ -71,12 +73,17 @@ def resampled(
     named = {task: tuple(names) for task, names in tasks.items() if names}
     if unnamed := sorted(tasks.keys() - named.keys()):
         raise DataError(f"{folder}: no class names of {', '.join(unnamed)}: make it again")
+    if os.path.samefile(dataset.train.images, dataset.test.images):
+        raise DataError(
+            f"{dataset.train.images} is for training and for test: make the dataset again"
+        )
     check_readable([Path(dataset.train.images), Path(dataset.test.images)])
+    check_lists(dataset, folder)  # whatever contradicts itself would come out as a sound dataset
     finest = max(named, key=lambda task: len(named[task]))
     listed = _Listed(folder / RECORDS, tuple(named), division, finest, share, seed)
     height, width = dataset.images.height, dataset.images.width
     paths: dict[SplitName, str] = {"train": dataset.train.images, "test": dataset.test.images}
-    stored = _Stored(folder / RECORDS, paths)
+    stored = _Stored(folder / RECORDS, paths, dataset.images)
     return ImageSource(dataset.name, named, listed.items, stored.load, size=(height, width))
 
 
@@ -128,23 +135,28 @@ class _Stored:
     threads share them. They are closed with this object.
     """
 
-    def __init__(self, file: Path, paths: dict[SplitName, str]) -> None:
-        self.file, self.paths = file, paths
+    def __init__(self, file: Path, paths: dict[SplitName, str], stated: Images) -> None:
+        self.file, self.paths, self.stated = file, paths, stated
         self.lock = threading.Lock()
         self.places: dict[str, tuple[SplitName, bytes]] = {}
         self.opened: dict[SplitName, Any] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let other machines open the databases themselves."""
-        return _Stored, (self.file, self.paths)
+        return _Stored, (self.file, self.paths, self.stated)
 
     def load(self, name: str) -> Pixels:
         with self.lock:
             if not self.opened:
                 self._open()
         split, key = self.places[name]
+        path = Path(self.paths[split])
         with self.opened[split].begin() as transaction:
-            return pixels(Datum.FromString(transaction.get(key)))
+            datum = read_datum(path, key, transaction.get(key, b""))
+        try:
+            return pixels_of(datum, self.stated)
+        except Rejected as error:
+            raise DatabaseError(f"{path}: record {shown(key)}: {error}: {AGAIN}") from None
 
     def _open(self) -> None:
         for row in read_list(self.file):
@@ -152,12 +164,3 @@ class _Stored:
             self.places[row["name"]] = (split, row["key"].encode())
         for split, path in self.paths.items():
             self.opened[split] = lmdb.open(path, readonly=True, lock=False, create=False)
-
-
-def pixels(datum: Datum) -> Pixels:
-    """Return the H x W x C pixels of a Datum, raw or encoded, as Caffe sees them."""
-    if datum.encoded:
-        return decoded_pixels(datum)
-    shape = (datum.channels, datum.height, datum.width)
-    planes = np.frombuffer(datum.data, np.uint8).reshape(shape)
-    return np.ascontiguousarray(planes.transpose(1, 2, 0))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -127,4 +130,70 @@ def test_what_cannot_be_resampled_is_refused(made: Path, tmp_path: Path) -> None
     data.write_bytes(data.read_bytes()[:10_000])
     (copy / "records.csv").write_bytes((made / "made/records.csv").read_bytes())
     assert "cut off" in fail("resample", copy / "dataset.toml", "--out", out)
+    assert not out.exists()
+
+
+def swapped(lines: list[str]) -> list[str]:
+    """The names of two images that are of different classes, exchanged with all but their keys."""
+    found = [line.split(",") for line in lines]
+    other = next(i for i, fields in enumerate(found) if i and fields[4:] != found[1][4:])
+    one, two = found[1], found[other]
+    found[1], found[other] = [*two[:1], *one[1:2], *two[2:]], [*one[:1], *two[1:2], *one[2:]]
+    return [",".join(fields) for fields in found]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (swapped, "record 1: "),
+        (lambda lines: [*lines[:2], *lines[3:]], "record 2: key is '00000002'"),
+        (lambda lines: [line.replace('"dog"', '"cat"') for line in lines], "class:noun is 'cat'"),
+        (lambda lines: lines[1:], "0 columns 'split' in its first line"),
+        (lambda lines: [line.replace("label:adj", "x") for line in lines], "0 columns 'label:adj'"),
+        (lambda lines: [*lines, '"train"'], "line 26: 1 fields"),
+        (lambda lines: [*lines, '"unended'], "unexpected end of data"),
+        (lambda lines: [line.replace("00000001", "") for line in lines], "record 2: key is ''"),
+        (lambda lines: ["\0" * 2**21], "a line of over 1 MB"),
+    ],
+)
+def test_a_list_that_the_databases_contradict_is_refused(
+    edit: Callable[[list[str]], list[str]], said: str, made: Path, tmp_path: Path
+) -> None:
+    copy, out = tmp_path / "copy", tmp_path / "out"
+    shutil.copytree(made / "made", copy)
+    file = copy / "records.csv"
+    file.write_text("\n".join(edit(file.read_text().splitlines())) + "\n")
+    assert said in fail("resample", copy / "dataset.toml", "--out", out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "said"),
+    [
+        ("height = 16", "height = 17", "it says 3 x 16 x 16"),
+        ('encoded = "raw"', 'encoded = "png"', "it is kept as raw, not as png"),
+        ("records = 17", "records = 19", "dataset.toml says 19"),
+        ("test/images.lmdb", "train/images.lmdb", "is for training and for test"),
+        ("classes/noun.txt", "classes/adj.txt", "class:noun is 'cat'"),
+    ],
+)
+def test_a_dataset_toml_that_the_databases_contradict_is_refused(
+    line: str, other: str, said: str, made: Path, tmp_path: Path
+) -> None:
+    copy, out = tmp_path / "copy", tmp_path / "out"
+    shutil.copytree(made / "made", copy)
+    text = (copy / "dataset.toml").read_text(encoding="utf-8")
+    assert line in text
+    (copy / "dataset.toml").write_text(text.replace(line, other), encoding="utf-8")
+    assert said in fail("resample", copy / "dataset.toml", "--out", out)
+    assert not out.exists()
+
+
+def test_an_image_that_does_not_decode_is_told_with_its_record(made: Path, tmp_path: Path) -> None:
+    copy, out = tmp_path / "copy", tmp_path / "out"
+    shutil.copytree(made / "made", copy)
+    with lmdb.open(str(copy / "train/images.lmdb")) as opened, opened.begin(write=True) as change:
+        change.put(b"00000003", b"\xff no Datum")
+    said = fail("resample", copy / "dataset.toml", "--out", out)
+    assert "record '00000003' is no Datum" in said
     assert not out.exists()

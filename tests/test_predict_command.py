@@ -200,6 +200,7 @@ def test_weights_without_a_description_say_what_is_missing(
     ("change", "why"),
     [
         (lambda d: d["outputs"][0]["names"].pop(), "9 names for the 10 classes of 'item'"),
+        (lambda d: d["outputs"][1]["names"].__setitem__(1, "top"), "a class of 'family' is named"),
         (lambda d: d["outputs"].append(d["outputs"][0]), "a task is in outputs twice"),
         (lambda d: d["outputs"].clear(), "length >= 1"),
         (lambda d: d["images"]["mean"].append(1), "images.mean has 2 values for 1 channels"),
@@ -217,6 +218,24 @@ def test_a_description_that_contradicts_itself_is_refused(
     assert told.exit_code == 1, told.output
     assert "deploy.json: not what `netgen build` writes" in told.output
     assert why in told.output
+
+
+def test_a_dataset_whose_classes_are_other_outputs_is_refused(
+    trained: Trained, model: Path, photographs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained.folder / "data", tmp_path / "data")
+    file = tmp_path / "data/classes/season.txt"
+    file.write_text("\n".join(reversed(file.read_text().split())) + "\n")
+    words = ("--weights", model, "--dataset", tmp_path / "data/dataset.toml")
+    for told in (
+        netgen_predict(photographs / "a.png", *words),
+        CliRunner().invoke(main, ["eval", *map(str, words)]),
+    ):
+        assert told.exit_code == 1, told.output
+        assert "class 'winter' of task 'season' has the number 0 in" in told.output
+        assert "but is output 2 of the network" in told.output
+    file.write_text("a summer\nall year\nwinter\n")  # others' words for the same classes
+    assert netgen_predict(photographs / "a.png", *words).exit_code == 0
 
 
 def test_a_folder_without_snapshots_or_images_is_one_message(model: Path, tmp_path: Path) -> None:

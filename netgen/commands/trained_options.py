@@ -198,7 +198,7 @@ class TrainedNetwork:
                 f"the network was made for {file}, which is not here: name a dataset.toml with"
                 " --dataset"
             )
-        return load_dataset(file)
+        return self._loaded(file)
 
     def described(self) -> Description:
         """Return what the network takes and gives: as the dataset that was given says, if any."""
@@ -206,8 +206,17 @@ class TrainedNetwork:
 
         if self.description and self.dataset is None:
             return self.description
-        data = load_dataset(self.dataset)
+        data = self._loaded(self.dataset)
         return describe(self.chosen(data), data, self.dataset)
+
+    def _loaded(self, file: Path | None) -> Dataset:
+        """Return a dataset, none of whose classes is another output of the network."""
+        from netgen.network.description import check_same_classes
+
+        data = load_dataset(file)
+        if self.description:
+            check_same_classes(self.description, data)
+        return data
 
 
 def trained_network(

@@ -41,6 +41,8 @@ class Outputs(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(
                 f"{len(self.names)} names for the {self.classes} classes of {self.task!r}"
             )
+        if self.names is not None and len(set(self.names)) < len(self.names):
+            raise ValueError(f"a class of {self.task!r} is named twice")
 
 
 class Description(Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,6 +200,31 @@ def trained_on(description: Description, databases: Path) -> Description:
 def _names(task: Task) -> tuple[str, ...] | None:
     names = class_names(task)
     return None if names is None else tuple(names)
+
+
+def check_same_classes(description: Description, dataset: Dataset) -> None:
+    """Check that no class of a dataset is another output of the network.
+
+    Raises
+    ------
+    DescriptionError
+        The name of one is that of another output: the network would be told as wrong where it is
+        right. Names that only one of the two has are taken as other words for the same classes.
+    DatasetError
+        As `class_names`.
+    """
+    known = {task.name: task for task in dataset.tasks}
+    for outputs in description.outputs:
+        names = _names(known[outputs.task]) if outputs.task in known else None
+        places = {name: place for place, name in enumerate(outputs.names or ())}
+        for label, name in enumerate(names or ()):
+            if places.get(name, label) != label:
+                raise DescriptionError(
+                    f"class {name!r} of task {outputs.task!r} has the number {label} in"
+                    f" {dataset.name}, but is output {places[name]} of the network, as the"
+                    f" {FILE} that describes it says: name the dataset that it was trained on, or"
+                    " make this one again with the classes in that order"
+                )
 
 
 def differences(trained: Images, tested: Images) -> list[str]:

@@ -7,7 +7,7 @@ everywhere but at the border, as far as conv1's padding reaches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,21 @@ from netgen.caffe.schema import read_net
 from netgen.network.description import description_in
 from netgen.system.text import value_text
 from netgen.weights.incoming.naming import depth
-from netgen.weights.incoming.units import STEM, Array, Foreign, ForeignError, Normal, Pixels, Unit
+from netgen.weights.incoming.units import (
+    STEM,
+    Array,
+    Classifier,
+    Foreign,
+    ForeignError,
+    Normal,
+    Unit,
+    checked,
+)
 from netgen.weights.incoming.vgg import FIRST, Vgg
 from netgen.weights.weighted_layers import WeightedNetwork
 
 LENGTH = 2**0.5  # of a filter of n numbers whose variance is 2 / n
+TRANSFORM = ("Data", "ImageData", "MemoryData", "WindowData")  # layers that subtract and scale
 MOST_GAINS = (1e-3, 1e6)  # whose squares single precision has
 FOLDED = (
     "its normalisations are folded into its convolutions: here BatchNorm undoes a gain, which"
@@ -71,11 +81,17 @@ def read_target(path: str) -> Target:
     ------
     SchemaError
         It is not a network.
+    ForeignError
+        Its mean or scale are such that no weights undo them.
     """
     net = read_net(path)
     pools = [layer for layer in net.layer if layer.type == "Pooling"]
     pooling = pools[0].pooling_param if pools else None
     mean, scale = _images(net, path)
+    if not (np.isfinite([scale, 1 / scale] if scale else [np.nan]).all()):
+        raise ForeignError(f"{path}: its images are multiplied by {scale}: correct its scale")
+    if not np.isfinite(mean or ()).all():
+        raise ForeignError(f"{path}: a mean of {_numbers(mean or ())}: correct its mean_value")
     return Target(mean, scale, None if pooling is None else _is_padded(pooling))
 
 
@@ -85,7 +101,7 @@ def _is_padded(pool: PoolingParameter) -> bool:
 
 def _images(net: NetParameter, path: str) -> tuple[tuple[float, ...] | None, float]:
     """Return the mean and scale of a train_val's images; a deploy's are in the file beside it."""
-    first: LayerParameter | None = next((y for y in net.layer if y.type == "Data"), None)
+    first: LayerParameter | None = next((y for y in net.layer if y.type in TRANSFORM), None)
     if first is not None:
         param = first.transform_param
         known = not param.mean_file
@@ -111,24 +127,34 @@ def fit(source: Foreign, network: WeightedNetwork) -> Converted:
     target = read_target(network.file)
     notes = tuple(_notes(source, target))
     if isinstance(source, Vgg):
-        plain = {layer.name: layer for layer in _vgg_layers(source, target)}
-        return Converted(source.file, plain, source.kind, notes)
+        return _converted(source, _vgg_layers(source, target), notes)
     bias = any(layer.name == STEM and len(layer.blobs) == 2 for layer in network.layers)
     units = dict(source.units)
     if STEM in units:
-        units[STEM] = _with_pixels(units[STEM], source.pixels, target)
+        units[STEM] = _with_pixels(source, units[STEM], target)
     layers = [made for name, unit in units.items() for made in _layers(name, unit, bias)]
     if source.classifier is not None:
         weights, shift = source.classifier.weights, source.classifier.bias
         layers.append(Weights(f"fc{len(shift)}", "InnerProduct", (weights, shift)))
-    return Converted(source.file, {layer.name: layer for layer in layers}, source.kind, notes)
+    return _converted(source, layers, notes)
+
+
+def _converted(source: Foreign, layers: Iterable[Weights], notes: tuple[str, ...]) -> Converted:
+    """Return the layers as a caffemodel; what was folded may be too large for it."""
+    found = {layer.name: layer for layer in layers}
+    for name, layer in found.items():
+        checked(source.file, name, *layer.blobs)
+    return Converted(source.file, found, source.kind, notes)
 
 
 def _check_shapes(source: Foreign) -> None:
-    """Refuse parts whose arrays do not belong together."""
+    """Refuse parts whose arrays are no floats, or do not belong together."""
+    if source.classifier is not None:
+        _check_classifier(source.file, source.classifier)
     for name, unit in source.units.items():
         n = unit.normal
         ones = [unit.bias, *((n.gamma, n.beta, n.mean, n.variance) if n else ())]
+        checked(source.file, name, unit.kernel, *ones)
         shapes = {one.shape for one in ones if one is not None}
         if unit.kernel.ndim != 4 or shapes - {(len(unit.kernel),)}:
             text = shapes_text([unit.kernel.shape, *sorted(shapes)])
@@ -138,10 +164,23 @@ def _check_shapes(source: Foreign) -> None:
             )
 
 
+def _check_classifier(file: str, classifier: Classifier) -> None:
+    """Refuse a classifier of other arrays than one row of weights and one bias for each class."""
+    weights, bias = classifier.weights, classifier.bias
+    checked(file, "its classifier", weights, bias)
+    classes = weights.shape[:1]
+    if weights.ndim < 2 or bias.shape != classes or weights[:1].size != weights.shape[1]:
+        text = shapes_text([weights.shape, bias.shape])
+        raise ForeignError(
+            f"{file}: arrays of {text} for its classifier: it has a row of weights and a bias for"
+            " each class"
+        )
+
+
 def _vgg_layers(source: Vgg, target: Target) -> Iterator[Weights]:
     for name, (weights, bias) in source.numbers.items():
         if name == FIRST:
-            first = _with_pixels(Unit(weights, bias, None, 1), source.pixels, target)
+            first = _with_pixels(source, Unit(weights, bias, None, 1), target)
             shifted = np.zeros(len(weights)) if first.bias is None else first.bias
             yield Weights(name, "Convolution", (first.kernel, shifted), (1,))
         elif weights.ndim == 4:
@@ -184,16 +223,28 @@ def _check_plan(source: Foreign, network: WeightedNetwork) -> None:
         )
 
 
-def _with_pixels(stem: Unit, pixels: Pixels, target: Target) -> Unit:
+def _with_pixels(source: Foreign, stem: Unit, target: Target) -> Unit:
     """Return the first convolution for the network's pixels: B, G, R, less its mean, scaled."""
-    kernel = stem.kernel.astype(np.float64)
-    if kernel.shape[1] != len(pixels.deviation):
-        return stem  # grey: no order, and no published network
+    pixels, kernel = source.pixels, stem.kernel.astype(np.float64)
+    colours = kernel.shape[1]
     if not pixels.bgr:
         kernel = kernel[:, ::-1]
     deviation = np.array(pixels.deviation)
-    shift = np.zeros(len(deviation))
+    if (deviation == 1).all():  # caffe's style, of any number of colours
+        deviation = np.ones(colours)
+    for what, count in (("deviations", len(deviation)), ("means", len(pixels.mean or deviation))):
+        if count != colours:
+            raise ForeignError(
+                f"{source.file}: its first convolution reads {colours} colours, but its pixels have"
+                f" {count} {what}: give a network of that many"
+            )
+    shift = np.zeros(colours)
     if pixels.mean is not None and target.mean is not None:
+        if len(target.mean) not in (0, 1, colours):
+            raise ForeignError(
+                f"{source.file}: {colours} colours, where the network's mean has"
+                f" {len(target.mean)}: give one for each"
+            )
         shift[:] = np.round(np.array(target.mean or [0.0]) - pixels.mean, 4)
     kernel = kernel / deviation[:, None, None]
     bias = kernel.sum((2, 3)) @ shift + (0 if stem.bias is None else stem.bias)

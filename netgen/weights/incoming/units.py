@@ -159,19 +159,25 @@ def checked(file: str, name: str, *arrays: Array | None) -> None:
     Raises
     ------
     ForeignError
-        They are whole numbers, NaN, or too large for float32.
+        They are whole numbers, complex ones, text or the like, NaN, or too large for float32.
     """
-    for array in arrays:
-        if array is not None and array.dtype.kind in "biu":
+    for array in (each for each in arrays if each is not None):
+        kind = array.dtype
+        if kind.kind in "biu" or kind.name.startswith(("int", "uint")):  # ONNX has them of 4 bits
             raise ForeignError(
-                f"{file}: {name}: whole numbers ({array.dtype}), as of a quantised network: give"
-                " that in float32"
+                f"{file}: {name}: whole numbers ({kind}), as of a quantised network: give that in"
+                " float32"
             )
-        if array is not None and not np.isfinite(array).all():
+        if kind.kind != "f" and kind.name != "bfloat16":
+            raise ForeignError(
+                f"{file}: {name}: {kind.name}, where a network's weights are floats: save it in"
+                " float32"
+            )
+        if not np.isfinite(array).all():
             raise ForeignError(
                 f"{file}: {name}: NaN or infinite numbers: the training that left them diverged"
             )
-        if array is not None and (np.abs(array) > np.finfo(np.float32).max).any():
+        if (np.abs(array) > np.finfo(np.float32).max).any():
             raise ForeignError(f"{file}: {name}: numbers that are too large for float32")
 
 

@@ -1,0 +1,102 @@
+"""`netgen init --from` well-formed files that say something wrong: one clear line, no weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from support.foreign import (
+    KERAS_MEAN,
+    NETWORK,
+    build_for,
+    keras_file,
+    numbers,
+    state_dict,
+)
+from support.initial_weights import refused
+
+from netgen.weights.incoming.fitting import Target, read_target
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
+
+FROM = ("--net", f"{NETWORK}/train_val.prototxt", "--from")
+CAFFE = ("--style", "caffe")
+WITHIN = "layer1.0.conv2.weight"  # of 4 x 4 x 3 x 3
+
+
+def refuse(content: bytes, *options: object) -> str:
+    """Start from a file with this content, which is to fail and leave nothing."""
+    build_for(KERAS_MEAN)
+    Path("other.bin").write_bytes(content)
+    before = sorted(Path().rglob("*"))
+    message = refused(*FROM, "other.bin", *options)
+    assert sorted(Path().rglob("*")) == before
+    return message
+
+
+def refuse_arrays(**changed: NDArray[Any]) -> str:
+    """Start from torchvision's arrays, some added or changed; of their names, _ is a dot."""
+    named = {name.replace("__", "."): array for name, array in changed.items()}
+    return refuse(save(state_dict(numbers()) | named), *CAFFE)
+
+
+# ---- numbers ------------------------------------------------------------------------------------
+
+
+def test_only_real_numbers_are_weights() -> None:
+    told = refuse_arrays(layer1__0__conv2__weight=np.ones((4, 4, 3, 3), np.complex64))
+    assert f"{WITHIN}: complex64, where a network's weights are floats" in told
+
+
+def test_a_bias_that_is_no_number_is_refused() -> None:
+    told = refuse_arrays(conv1__bias=np.full(6, np.nan, np.float32))
+    assert "conv1.bias: NaN or infinite numbers" in told
+    assert "conv1.bias: whole numbers (int64)" in refuse_arrays(conv1__bias=np.ones(6, np.int64))
+
+
+def test_numbers_that_are_too_large_once_they_are_folded_are_refused() -> None:
+    large = np.full(6, 3e38, np.float32)
+    told = refuse_arrays(conv1__bias=large, bn1__running_mean=-large)
+    assert "bn_conv1: numbers that are too large for float32" in told
+
+
+@pytest.mark.parametrize("shape", [(), (5, 1), (4,)], ids=str)
+def test_a_classifier_whose_arrays_do_not_belong_together_is_refused(shape: tuple[int]) -> None:
+    told = refuse(save(state_dict(numbers()) | {"fc.bias": np.ones(shape, np.float32)}), *CAFFE)
+    assert "arrays of 5 x 128, " in told
+    assert "for its classifier: it has a row of weights and a bias for each class" in told
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("scale: 0", "its images are multiplied by 0"),
+        ("mean_value: nan", "a mean of nan"),
+        ("mean_value: 1 mean_value: 2", "3 colours, where the network's mean has 2"),
+    ],
+)
+def test_a_network_whose_pixels_no_weights_fit_is_refused(line: str, told: str) -> None:
+    build_for(KERAS_MEAN)
+    Path("other.bin").write_bytes(keras_file(numbers(biases=True), since_2019=True))
+    net = Path(NETWORK) / "train_val.prototxt"
+    lines = [x for x in net.read_text().splitlines() if "mean_value" not in x]
+    net.write_text("\n".join(lines).replace("transform_param {", f"transform_param {{ {line}"))
+    assert told in refused(*FROM, "other.bin")
+
+
+def test_grey_weights_are_not_taken_in_the_style_of_colours() -> None:
+    grey = state_dict(numbers()) | {"conv1.weight": np.ones((6, 1, 7, 7), np.float32)}
+    told = refuse(save(grey), "--style", "pytorch")
+    assert "its first convolution reads 1 colours, but its pixels have 3 deviations" in told
+
+
+@pytest.mark.parametrize("kind", ["Data", "ImageData", "MemoryData"])
+def test_pixels_are_those_that_any_layer_of_images_makes(kind: str) -> None:
+    Path("net.prototxt").write_text(
+        f'layer {{ name: "x" type: "{kind}" transform_param {{ scale: 0.5 mean_value: 7 }} }}'
+    )
+    assert read_target("net.prototxt") == Target(mean=(7.0,), scale=0.5, padded=None)

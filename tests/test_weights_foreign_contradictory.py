@@ -17,7 +17,7 @@ from support.foreign import (
     numbers,
     state_dict,
 )
-from support.initial_weights import refused
+from support.initial_weights import init, refused
 
 from netgen.weights.incoming.fitting import Target, read_target
 
@@ -100,3 +100,45 @@ def test_pixels_are_those_that_any_layer_of_images_makes(kind: str) -> None:
         f'layer {{ name: "x" type: "{kind}" transform_param {{ scale: 0.5 mean_value: 7 }} }}'
     )
     assert read_target("net.prototxt") == Target(mean=(7.0,), scale=0.5, padded=None)
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["layer1.0.se.fc1.weight", "layer2.1.attn.conv.weight", "layer1.1.conv1.bias_mask"]
+)
+def test_a_network_with_more_in_its_blocks_is_no_resnet_50(name: str) -> None:
+    told = refuse(save(state_dict(numbers()) | {name: np.ones(3, np.float32)}), *CAFFE)
+    assert f"a ResNet with other parts: it also has {name}" in told
+
+
+def test_counts_of_images_and_other_heads_are_left_aside() -> None:
+    build_for(KERAS_MEAN)
+    more: dict[str, NDArray[Any]] = {
+        "bn1.num_batches_tracked": np.ones((), np.int64),
+        "neck.x": np.ones(3, np.float32),
+    }
+    state: dict[str, NDArray[Any]] = {**state_dict(numbers()), **more}
+    Path("more").write_bytes(save(state))
+    init(*FROM, "more", *CAFFE)
+
+
+@pytest.mark.parametrize("name", ["module.conv1.weight", "backbone.layer1.0.conv2.weight"])
+def test_two_networks_in_one_checkpoint_are_told_apart_by_its_reader(name: str) -> None:
+    state = state_dict(numbers())
+    plain = name.removeprefix("module.").removeprefix("backbone.")
+    told = refuse(save(state | {name: np.ones_like(state[plain])}), *CAFFE)
+    assert " are the same array of two networks: save the state_dict of the one" in told
+    assert f"{plain} and" in told or f"and {plain} " in told
+
+
+def test_names_are_not_obeyed_and_stay_in_one_line() -> None:
+    told = refuse(save({"a\x1b[2J\nError: done": np.ones(3, np.float32)}), *CAFFE)
+    assert r"the name 'a\x1b[2J\nError: done' has characters that are not shown" in told
+
+
+def test_a_shape_that_no_memory_holds_is_damage() -> None:
+    header = b'{"a":{"dtype":"F32","shape":[0,4611686018427387904],"data_offsets":[0,0]}}'
+    told = refuse(len(header).to_bytes(8, "little") + header, *CAFFE)
+    assert "other.bin: damaged or truncated" in told

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netgen.system.text import listed
+from netgen.system.text import check_name, listed
 from netgen.weights.incoming.naming import FIRST_STAGE, block_name
 from netgen.weights.incoming.torch_numbers import from_torch, load_torch, to_torch
 from netgen.weights.incoming.units import (
@@ -36,6 +36,8 @@ NESTED = ("state_dict", "model", "model_state_dict", "state_dict_ema")  # of che
 # `weights_only` says. Names in archives are not compressed: these bytes are in every such file.
 TORCHSCRIPT = b"constants.pkl"
 PREFIX = re.compile(r"^(module\.|model\.|backbone\.|encoder\.)+")
+IN_A_RESNET = re.compile(r"(layer\d+|conv\d+|bn\d+)\.")
+COUNTS = "num_batches_tracked"  # of images, which no network computes with
 BLOCK = re.compile(r"layer([1-4])\.(\d+)\.conv1\.weight")
 BRANCHES = {  # He's branch -> torchvision's convolution and normalisation
     "branch1": ("downsample.0", "downsample.1"),
@@ -106,13 +108,14 @@ def read_safetensors(file: str, content: bytes, style: Style | None) -> Foreign:
     from safetensors.numpy import load
 
     try:
-        return _read(file, load(content), style, ())
-    except SafetensorError as error:
+        state = load(content)
+    except (SafetensorError, ValueError) as error:  # NumPy's, of a shape larger than memory
         raise ForeignError(f"{file}: damaged or truncated: {error}") from None
     except KeyError as error:
         raise ForeignError(
             f"{file}: numbers of type {error}, which numpy has not: save it in float32"
         ) from None
+    return _read(file, state, style, ())
 
 
 def _damaged(file: str) -> ForeignError:
@@ -122,7 +125,7 @@ def _damaged(file: str) -> ForeignError:
 
 
 def _read(file: str, state: State, style: Style | None, notes: tuple[str, ...]) -> Foreign:
-    state = {PREFIX.sub("", name): array for name, array in state.items()}
+    state = _without_prefixes(file, state)
     is_vgg = is_torchs(state)
     if not is_vgg:
         _check_names(file, state)
@@ -148,15 +151,38 @@ def _read(file: str, state: State, style: Style | None, notes: tuple[str, ...]) 
             units[f"{name}_{branch}"] = _unit(
                 file, state, at + convolution, at + norm, stride, used
             )
+    _check_all_used(file, state, used)
     classifier = None
     if {"fc.weight", "fc.bias"} <= state.keys():
-        checked(file, "fc", state["fc.weight"], state["fc.bias"])
         classifier = Classifier(state["fc.weight"], state["fc.bias"])
     notes = (*notes, *in_halves(used))
     padded = True if style is Style.PYTORCH else None
     run = _runner(file, units, padded)
     kind = f"torchvision's names, read as of {style.name.lower()}'s style"
     return Foreign(file, kind, units, classifier, style.pixels, padded, run, notes)
+
+
+def _without_prefixes(file: str, state: State) -> State:
+    """Return arrays by torchvision's names, without what checkpoints have before them."""
+    found: dict[str, str] = {}
+    for name in state:
+        check_name(name, file, ForeignError)
+        other = found.setdefault(PREFIX.sub("", name), name)
+        if other != name:
+            raise ForeignError(
+                f"{file}: {other} and {name} are the same array of two networks: save the"
+                " state_dict of the one that is meant"
+            )
+    return {plain: state[name] for plain, name in found.items()}
+
+
+def _check_all_used(file: str, state: State, used: Mapping[str, object]) -> None:
+    """Refuse a network that computes with more than a ResNet-50 has, such as one with SE blocks."""
+    parts = (name for name in state if IN_A_RESNET.match(name) and not name.endswith(COUNTS))
+    if more := [name for name in parts if name not in used]:
+        raise ForeignError(
+            f"{file}: a ResNet with other parts: it also has {listed(more)}, which no ResNet-50 has"
+        )
 
 
 def _check_names(file: str, state: State) -> None:
@@ -187,8 +213,11 @@ def _unit(
 ) -> Unit:
     def take(name: str) -> Array:
         if name not in state:
-            what = "BatchNorm's statistics" if "running" in name else "part of a ResNet-50"
+            what = "BatchNorm's statistics" if "running" in name else "the parts"
             raise ForeignError(f"{file}: {name} is not in it: {what} of every layer are needed")
+        return known(name)
+
+    def known(name: str) -> Array:
         checked(file, name, state[name])
         used[name] = state[name]
         return state[name]
@@ -198,7 +227,7 @@ def _unit(
     gamma, beta, mean, variance = (take(f"{norm}.{part}") for part in parts)
     if (variance.astype(np.float64) + EPSILON <= 0).any():
         raise ForeignError(f"{file}: {norm}.running_var: a negative variance")
-    bias = state.get(f"{convolution}.bias")
+    bias = known(f"{convolution}.bias") if f"{convolution}.bias" in state else None
     return Unit(kernel, bias, Normal(gamma, beta, mean, variance, EPSILON), stride)
 
 

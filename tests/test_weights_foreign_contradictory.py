@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from support.foreign import (
     state_dict,
 )
 from support.initial_weights import init, refused
+from support.pytorch import torch_or_skip
 
 from netgen.weights.incoming.fitting import Target, read_target
 
@@ -142,3 +146,71 @@ def test_a_shape_that_no_memory_holds_is_damage() -> None:
     header = b'{"a":{"dtype":"F32","shape":[0,4611686018427387904],"data_offsets":[0,0]}}'
     told = refuse(len(header).to_bytes(8, "little") + header, *CAFFE)
     assert "other.bin: damaged or truncated" in told
+
+
+# ---- torch's archives ---------------------------------------------------------------------------
+
+
+def torchs(**changed: Any) -> bytes:
+    """The network as torch saves it, arrays changed as by `refuse_arrays`."""
+    torch, tensor, _ = torch_or_skip()
+    state = {name: tensor(array) for name, array in state_dict(numbers()).items()}
+    saved = io.BytesIO()
+    torch.save(state | {name.replace("__", "."): each for name, each in changed.items()}, saved)
+    return saved.getvalue()
+
+
+def packed(content: bytes, change: Callable[[str, bytes], Iterator[tuple[str, bytes]]]) -> bytes:
+    """An archive whose files are what `change` yields for each."""
+    made = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            for each, data in change(name, old.read(name)):
+                new.writestr(each, data)
+    return made.getvalue()
+
+
+def test_a_record_that_is_too_short_is_damage_and_nothing_behind_it_is_read() -> None:
+    def cut(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+        yield name, data[:4] if name.endswith("data/3") else data
+
+    assert "is damaged or truncated: fetch it again" in refuse(packed(torchs(), cut), *CAFFE)
+
+
+def test_a_record_that_is_missing_is_damage() -> None:
+    def drop(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+        if not name.endswith("data/3"):
+            yield name, data
+
+    assert "is damaged or truncated: fetch it again" in refuse(packed(torchs(), drop), *CAFFE)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_files_of_one_name_in_an_archive_are_refused() -> None:
+    def double(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+        yield name, data
+        if name.endswith("data/0"):
+            yield name, bytes(len(data))
+
+    told = refuse(packed(torchs(), double), *CAFFE)
+    assert "a zip archive with two files of one name" in told
+
+
+def test_an_archive_of_gigabytes_in_a_few_megabytes_is_not_unpacked() -> None:
+    def blow_up(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+        yield name, data
+
+    bomb = bytearray(packed(torchs(), blow_up))
+    for entry in range(bomb.find(b"PK\x01\x02"), len(bomb)):
+        if bomb[entry : entry + 4] == b"PK\x01\x02":  # what the list of files says of their sizes
+            bomb[entry + 24 : entry + 28] = (2**31).to_bytes(4, "little")
+    assert "GiB, unpacked: is it the right file?" in refuse(bytes(bomb), *CAFFE)
+
+
+def test_a_few_numbers_that_stand_for_billions_are_refused() -> None:
+    torch = torch_or_skip().torch
+    stretched = torchs(layer1__0__conv2__weight=torch.zeros(1).expand(10**4, 10**4, 100, 10))
+    assert f"{WITHIN}: 373 GiB, more than any network has" in refuse(stretched, *CAFFE)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from netgen.caffe.caffemodel_check import Caffemodel, read_checked
 from netgen.system.files import MODELS, check_regular, read_file
-from netgen.system.text import listed
+from netgen.system.text import listed, printable
 from netgen.weights.incoming.units import Foreign, ForeignError, MissingError, Style
 
 HDF5, ZIP, PICKLE = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80"
@@ -89,15 +89,23 @@ def _kind(file: str) -> tuple[str, str, Reader] | None:
 def _check_archive(file: str) -> None:
     """Refuse a zip archive that torch did not write, such as a package that holds weights."""
     try:
-        names = zipfile.ZipFile(file).namelist()
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            size = sum(info.file_size for info in archive.infolist())
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
         return  # torch says that it is damaged
     if not any(name.split("/")[-1] == "data.pkl" for name in names):
         inside = [name for name in names if name.endswith(ENDINGS)] or names
         raise ForeignError(
             f"{file}: a zip archive, not torch's: unpack it, and give the weights that it holds:"
-            f" {listed(inside)}"
+            f" {printable(listed(inside))}"
         )
+    if size > MODELS:
+        raise ForeignError(
+            f"{file}: a zip archive of {size / 2**30:,.0f} GiB, unpacked: is it the right file?"
+        )
+    if len({name.casefold() for name in names}) < len(names):  # torch takes either of two
+        raise ForeignError(f"{file}: a zip archive with two files of one name: fetch it again")
 
 
 def _keras(file: str, content: bytes, style: Style | None) -> Foreign:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from netgen.system.text import check_name, listed
 from netgen.weights.incoming.naming import FIRST_STAGE, block_name
-from netgen.weights.incoming.torch_numbers import from_torch, load_torch, to_torch
+from netgen.weights.incoming.torch_numbers import check_records, from_torch, load_torch, to_torch
 from netgen.weights.incoming.units import (
     STEM,
     Array,
@@ -45,6 +45,8 @@ BRANCHES = {  # He's branch -> torchvision's convolution and normalisation
     "branch2b": ("conv2", "bn2"),
     "branch2c": ("conv3", "bn3"),
 }
+# What torch's reader of tensors alone says of files that are not whole, among what it refuses.
+DAMAGE = re.compile("PytorchStreamReader|alloc|magic number|EOF|wrong size")
 REFUSED = (
     "refused, and nothing of it was run. Load it where you trust it, and save its state_dict alone"
 )
@@ -67,13 +69,18 @@ def read_torch(file: str, content: bytes, style: Style | None) -> Foreign:
             warnings.simplefilter("ignore")
             loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Unsupported" in str(error):
+        refuses = "weights_only" in str(error) or "Unsupported" in str(error)
+        if refuses and not DAMAGE.search(str(error)):
             raise ForeignError(
                 f"{file}: a pickle with other objects than tensors, which could execute anything:"
                 f" {REFUSED}"
             ) from None
         raise _damaged(file) from None
     except Exception:  # whatever its pickle's stack is short of, or has too much of
+        raise _damaged(file) from None
+    try:
+        check_records(torch, content)
+    except ValueError:
         raise _damaged(file) from None
     for name in NESTED:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):

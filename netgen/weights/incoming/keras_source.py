@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netgen.system.text import listed
+from netgen.system.files import MODELS
+from netgen.system.text import check_name, listed, shape_text
 from netgen.weights.incoming.naming import FIRST_STAGE, block_name
 from netgen.weights.incoming.units import (
     STEM,
@@ -48,7 +49,10 @@ MEAN = (103.939, 116.779, 123.68)  # keras.applications subtracts it, in B, G, R
 EPSILON = 1.001e-5
 OLD_BLOCK = re.compile(r"res(\d)([a-z])_branch2a")
 NEW_BLOCK = re.compile(r"conv(\d)_block(\d+)_1_conv")
+NORMALS = ("gamma", "beta", "mean", "var")
+NORMAL = re.compile("|".join(NORMALS))
 NEW_BRANCHES = {"branch1": 0, "branch2a": 1, "branch2b": 2, "branch2c": 3}
+IN_A_BLOCK = re.compile(r"conv\d_block\d+_|(res|bn)\d[a-z]_")
 POOL = (
     "its weights are He's, whose first pool begins at the image's edge; Keras' network pools from a"
     " pixel outside: --prove finds both the same in a network built with `--beyond pool1=padded`"
@@ -83,6 +87,7 @@ def read_keras(file: str, content: bytes, style: Style | None) -> Foreign:
     }
     notes = (note, POOL, *in_halves(used))
     kind = f"Keras' ResNet50 ({naming})"
+    _check_all_used(file, layers, {name for pair in names.values() for name in pair})
     run = _runner(file, layers, names)
     return Foreign(file, kind, units, _classifier(layers), Pixels(True, MEAN), None, run, notes)
 
@@ -96,16 +101,16 @@ def _layers(file: str, content: bytes) -> Arrays:
 
     try:
         with h5py.File(io.BytesIO(content), "r") as root:
-            top = root.get("model_weights", root)
+            top = _found(file, root, "model_weights") if "model_weights" in root else root
             if "layers" in top and "weight_names" not in top["layers"].attrs:
                 raise ForeignError(
                     f"{file}: Keras 3's *.weights.h5, which numbers layers instead of naming them:"
                     ' load it in Keras, and save the model with model.save("resnet50.h5")'
                 )
             found = {
-                name: [_array(file, top, f"{name}/{each}") for each in order]
+                name: _arrays(file, top, name, order)
                 for name in top
-                if (order := _order(top[name]))
+                if (order := _order(_found(file, top, name)))
             }
     except ForeignError:
         raise
@@ -122,17 +127,54 @@ def _order(group: Any) -> list[str]:
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
-def _array(file: str, group: Any, path: str) -> NDArray[Any]:
-    """Return an array that is stored in this file: HDF5 can refer to others."""
+def _arrays(file: str, group: Any, layer: str, order: Sequence[str]) -> list[NDArray[Any]]:
+    """Return a layer's arrays; names that say what they are stand in Keras' order."""
+    check_name(layer, file, ForeignError)
+    said = [NORMAL.search(name.rsplit("/")[-1]) for name in order]
+    if (places := [NORMALS.index(match[0]) for match in said if match]) != sorted(places):
+        raise ForeignError(
+            f"{file}: {layer}: {listed(order)}, where Keras has {', '.join(NORMALS)}: save it anew"
+        )
+    return [_array(file, group, f"{layer}/{name}") for name in order]
+
+
+def _found(file: str, group: Any, path: str) -> Any:
+    """Return what a path leads to in this file without links, which can lead to others."""
     import h5py
 
     at = group
     for part in path.split("/"):
-        if not isinstance(at.get(part, getlink=True), h5py.HardLink):
+        link = at.get(part, getlink=True) if part and isinstance(at, h5py.Group) else None
+        if link is None:
+            raise ForeignError(f"{file}: it says that it has {path!r}, but has not: is it whole?")
+        if not isinstance(link, h5py.HardLink):
             raise ForeignError(f"{file}: {path!r} is a link, which is not followed")
         at = at[part]
+    return at
+
+
+def _array(file: str, group: Any, path: str) -> NDArray[Any]:
+    """Return an array that is stored in this file: HDF5 can refer to others, or omit numbers."""
+    import h5py
+
+    at = _found(file, group, path)
+    if not isinstance(at, h5py.Dataset) or at.shape is None:
+        raise ForeignError(f"{file}: {path!r} is no array: is it whole?")
     if at.external or at.is_virtual:
         raise ForeignError(f"{file}: the numbers of {path!r} are in another file: not opened")
+    if at.nbytes > MODELS:  # which a small file can be: stored are those that were written
+        raise ForeignError(
+            f"{file}: {path!r} has {shape_text(at.shape)} numbers, more than any network"
+        )
+    filters = at.id.get_create_plist()
+    coded = [filters.get_filter(place) for place in range(filters.get_nfilters())]
+    if lacking := [code for code, *_ in coded if not h5py.h5z.filter_avail(code)]:
+        raise ForeignError(
+            f"{file}: {path!r} is compressed by HDF5's filter {lacking[0]}, which is not here: save"
+            " it without compression"
+        )
+    if at.id.get_storage_size() < (min(1, at.nbytes) if coded else at.nbytes):
+        raise ForeignError(f"{file}: {path!r}: not all of its numbers were written: is it whole?")
     return np.asarray(at)
 
 
@@ -167,6 +209,14 @@ def _names(file: str, layers: Arrays) -> tuple[str, dict[str, tuple[str, str]]]:
             if branch != "branch1" or f"{layer}_conv" in layers:
                 names[f"{he}_{branch}"] = (f"{layer}_conv", f"{layer}_bn")
     return "names since 2019", names
+
+
+def _check_all_used(file: str, layers: Arrays, used: set[str]) -> None:
+    """Refuse a network that computes with more than a ResNet-50 has, such as one with SE blocks."""
+    if more := [name for name in layers if IN_A_BLOCK.match(name) and name not in used]:
+        raise ForeignError(
+            f"{file}: a ResNet with other parts: it also has {listed(more)}, which no ResNet-50 has"
+        )
 
 
 def _unit(file: str, layers: Arrays, convolution: str, norm: str, stride: int) -> Unit:

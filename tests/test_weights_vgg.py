@@ -176,3 +176,28 @@ def test_what_does_not_fit_is_refused_with_the_reason(layers: Layers) -> None:
     state = {f"features.{i}.{part}": np.zeros((1, 1), np.float32)
              for i in FEATURES for part in ("weight", "bias")}  # fmt: skip
     assert "batch normalisation" in refused(save(state | normal), "--style", "caffe")
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "array", "told"),
+    [
+        ("conv5_3", 0, np.float32(1), "no weights and bias of conv5_3"),
+        ("conv5_3", 0, np.ones((4, 4), np.float32), "arrays of 4 x 4, "),
+        ("conv1_1", 1, np.ones(5, np.float32), ", 5 for conv1_1: weights of 4 axes and a bias"),
+        ("conv5_3", 0, np.ones((0, 4, 3, 3), np.float32), "arrays of 0 x 4 x 3 x 3"),
+        ("fc7", 1, np.array([b"a"]), "fc7: bytes8, where a network's weights are floats"),
+    ],
+    ids=["a number", "a matrix", "another bias", "no maps", "text"],
+)
+def test_arrays_that_do_not_belong_together_are_refused(
+    layers: Layers, name: str, place: int, array: np.ndarray, told: str
+) -> None:
+    whole = kerass(layers)
+    parts = {"conv5_3": "block5_conv3", "conv1_1": "block1_conv1", "fc7": "fc2"}
+    content = io.BytesIO(whole)
+    with h5py.File(content, "r+") as root:
+        group = root[parts[name]]
+        field = ("kernel", "bias")[place]
+        del group[field]
+        group[field] = array.transpose(2, 3, 1, 0) if np.ndim(array) == 4 else array
+    assert told in refused(content.getvalue())

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netgen.caffe.caffemodel import shapes_text
 from netgen.weights.incoming.torch_numbers import from_torch, load_torch, to_torch
 from netgen.weights.incoming.units import (
     Array,
@@ -96,8 +97,9 @@ def read_keras_vgg(
         if len(found) != 2 or found[0].ndim not in AXES:
             return None
         weights, bias = found
-        if name == "fc6":
-            maps = layers[KERAS[CONVOLUTIONS[-1]]][0].shape[-1]
+        last = layers[KERAS[CONVOLUTIONS[-1]]][0]
+        if name == "fc6" and weights.ndim == 2 and last.ndim == 4 and last.size:
+            maps = last.shape[-1]
             side = round((len(weights) / maps) ** 0.5)
             if side * side * maps != len(weights):
                 raise ForeignError(
@@ -115,8 +117,15 @@ def _vgg(file: str, kind: str, take: Take, pixels: Pixels, notes: tuple[str, ...
     missing = [name for name in CONVOLUTIONS if name not in numbers]
     if missing:
         raise ForeignError(f"{file}: no weights and bias of {missing[0]}: is it cut off?")
-    for name, arrays in numbers.items():
-        checked(file, name, *arrays)
+    for name, (weights, bias) in numbers.items():
+        checked(file, name, weights, bias)
+        axes = 4 if name in CONVOLUTIONS else 2
+        if weights.ndim != axes or bias.shape != weights.shape[:1]:
+            text = shapes_text([weights.shape, bias.shape])
+            raise ForeignError(
+                f"{file}: arrays of {text} for {name}: weights of {axes} axes and a bias for each"
+                " output"
+            )
     flat = {f"{name} {i}": array for name, each in numbers.items() for i, array in enumerate(each)}
     run = _runner(file, numbers)
     notes = (*notes, *in_halves(flat))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +13,14 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from netgen.system.text import listed
+from netgen.system.text import check_name, listed, printable, shape_text
 from netgen.weights.incoming.units import ForeignError
 
 # What computes nothing here: tensors go through it. A first Transpose changes how the images come.
 PASSED = ("Identity", "Dropout", "Transpose", "Cast")
 HEAD = ("AveragePool", "GlobalAveragePool", "ReduceMean", "Reshape", "Flatten", "Squeeze", "Gemm",
         "MatMul", "Softmax")  # fmt: skip
+LAST_TO_FIRST, FIRST_TO_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 TRUNK = ("Conv", "BatchNormalization", "Relu", "MaxPool", "Add", "Pad", "Constant")
 WHOLE = "save it in one file (onnx.save_model(..., save_as_external_data=False))"
 
@@ -79,13 +81,19 @@ def read_graph(file: str, content: bytes) -> tuple[onnx.ModelProto, OnnxGraph]:
     if not graph.node:
         raise ForeignError(f"{file}: an ONNX file without operators: truncated?")
     _check_operators(file, graph)
+    _check_names(file, model)
     numbers = dict(_numbers(file, graph))
     fed = [each.name for each in graph.input if each.name not in numbers]
     if len(fed) != 1:
         raise ForeignError(
             f"{file}: {len(fed)} inputs ({listed(list(map(str, fed)))}), where a ResNet has one"
         )
-    nodes, channels_last = _nodes(graph, fed[0], numbers)
+    try:
+        nodes, channels_last = _nodes(file, graph, fed[0], numbers)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ForeignError):
+            raise
+        raise ForeignError(f"{file}: ONNX with an attribute that is none: {error}") from None
     metadata = {each.key: each.value for each in model.metadata_props}
     return model, OnnxGraph(file, fed[0], tuple(nodes), numbers, metadata, channels_last)
 
@@ -98,10 +106,34 @@ def _check_operators(file: str, graph: onnx.GraphProto) -> None:
         if node.op_type not in known or node.domain not in ("", "ai.onnx")
     )
     if strange:
+        named = printable(listed(list(strange)))
         raise ForeignError(
-            f"{file}: operators that no ResNet-50 has: {listed(list(strange))}: give one without"
-            " quantisation, preprocessing or other parts"
+            f"{file}: operators that no ResNet-50 has: {named}: give one without quantisation,"
+            " preprocessing or other parts"
         )
+
+
+def _check_names(file: str, model: onnx.ModelProto) -> None:
+    """Refuse tensors that are made twice, or read before they are made, as in a cycle."""
+    graph = model.graph
+    inputs = {each.name for each in graph.input}
+    made = Counter(name for node in graph.node for name in node.output if name)
+    stored = Counter(each.name for each in graph.initializer)
+    for name in (model.producer_name, *inputs, *made, *stored, *(node.name for node in graph.node)):
+        check_name(name, file, ForeignError)
+    twice = [name for name, count in (made + stored).items() if count > 1]
+    if twice := twice + [name for name in made if name in inputs]:
+        raise ForeignError(f"{file}: tensors that are made twice: {listed(twice)}: damaged?")
+    known = inputs | stored.keys()
+    for node in graph.node:
+        if not node.output or (node.op_type != "Constant" and not node.input):
+            raise ForeignError(f"{file}: {node.op_type} {node.name!r} lacks inputs or outputs")
+        if early := [name for name in node.input if name in made and name not in known]:
+            raise ForeignError(
+                f"{file}: {node.op_type} {node.name or node.output[0]!r} reads {early[0]!r}, which"
+                " is made after it: a cycle, or damaged"
+            )
+        known.update(node.output)
 
 
 def _numbers(file: str, graph: onnx.GraphProto) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -113,6 +145,8 @@ def _numbers(file: str, graph: onnx.GraphProto) -> Iterator[tuple[str, NDArray[A
             stored += [(node.output[0], value) for value in values]
     for name, tensor in stored:
         check_whole(file, name, tensor)
+        if min(tensor.dims, default=0) < 0:
+            raise ForeignError(f"{file}: {name!r}: damaged: a shape of {shape_text(tensor.dims)}")
         try:
             yield name, numpy_helper.to_array(tensor)
         except (ValueError, TypeError, KeyError) as error:
@@ -132,7 +166,7 @@ def check_whole(file: str, name: str, tensor: onnx.TensorProto) -> None:
 
 
 def _nodes(
-    graph: onnx.GraphProto, fed: str, numbers: dict[str, NDArray[Any]]
+    file: str, graph: onnx.GraphProto, fed: str, numbers: dict[str, NDArray[Any]]
 ) -> tuple[list[Node], bool]:
     """Return the nodes that compute something, and whether images come with channels last."""
     through: dict[str, str] = {}
@@ -141,15 +175,24 @@ def _nodes(
         if node.op_type == "Constant":
             continue
         inputs = tuple(through.get(name, name) for name in node.input)
-        if node.op_type in PASSED:
-            through[node.output[0]] = inputs[0]
-            if inputs[0] in numbers:  # a number under another name
-                numbers[node.output[0]] = numbers[inputs[0]]
-                through.pop(node.output[0])
-            channels_last |= node.op_type == "Transpose" and inputs[0] == fed
-            continue
         attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
         name = node.name or node.output[0]
+        if node.op_type in PASSED:
+            axes = attributes.get("perm") if node.op_type == "Transpose" else ()
+            if inputs[0] in numbers:  # a number under another name
+                stored = numbers[inputs[0]]
+                numbers[node.output[0]] = stored if axes == () else np.transpose(stored, axes)
+                continue
+            through[node.output[0]] = inputs[0]
+            if axes != ():
+                known = (LAST_TO_FIRST,) if inputs[0] == fed else (LAST_TO_FIRST, FIRST_TO_LAST)
+                if axes not in known:
+                    raise ForeignError(
+                        f"{file}: Transpose {name!r} of axes {axes}: only channels may move, from"
+                        " last to first where the image comes in"
+                    )
+                channels_last |= inputs[0] == fed
+            continue
         found.append(Node(node.op_type, name, inputs, node.output[0], attributes))
     return found, channels_last
 
@@ -183,7 +226,9 @@ def padding_of(graph: OnnxGraph, node: Node) -> tuple[int, ...]:
     pads = np.array(node.attributes.get("pads", ()))  # before opset 11
     if not pads.size:
         pads = graph.constant(node, 1)
-    value = graph.numbers.get(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else 0
+    value = node.attributes.get("value", 0)
+    if len(node.inputs) > 2 and node.inputs[2]:
+        value = graph.constant(node, 2)
     plain = node.attributes.get("mode", b"constant") == b"constant" and not np.any(value)
     if pads.size != 8 or not plain or pads[[0, 1, 4, 5]].any():
         raise ForeignError(f"{graph.file}: Pad {node.name!r}: not zeros around an image")

@@ -43,7 +43,8 @@ def runner(model: onnx.ModelProto, graph: OnnxGraph, stages: Mapping[str, str]) 
 def _takes(model: onnx.ModelProto, graph: OnnxGraph, shape: Sequence[int]) -> bool:
     """Return whether the file's input has these sizes, or leaves them open."""
     dims = next(x.type.tensor_type.shape.dim for x in model.graph.input if x.name == graph.input)
-    return all(dim.dim_value in (0, size) for dim, size in zip(dims[1:], shape[1:], strict=True))
+    sizes = zip(dims[1:], shape[1:], strict=False)  # none where it leaves even their count open
+    return all(dim.dim_value in (0, size) for dim, size in sizes)
 
 
 def _as_far_as(tensors: Iterable[str], model: onnx.ModelProto, graph: OnnxGraph) -> bytes:

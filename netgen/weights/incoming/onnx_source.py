@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from netgen.weights.incoming.naming import FIRST_STAGE, block_name
@@ -66,13 +66,21 @@ def read_onnx(file: str, content: bytes, style: Style | None) -> Foreign:
     return Foreign(file, kind, walk.units, walk.classifier, pixels, walk.padded, run, notes)
 
 
+class _About(msgspec.Struct):
+    """What netgen's own files say of themselves, as far as it is needed here."""
+
+    mean: list[float]
+
+
 def _pixels(graph: OnnxGraph, style: Style | None) -> Pixels:
     """Return the pixels: netgen's own files say them."""
     if (said := graph.metadata.get("netgen")) and style is None:
         try:
-            mean = tuple(float(value) for value in json.loads(said)["mean"])
-        except (ValueError, KeyError, TypeError):
-            raise ForeignError(f"{graph.file}: its metadata are not netgen's: --style") from None
+            mean = tuple(msgspec.json.decode(said, type=_About).mean)
+        except (msgspec.DecodeError, RecursionError):
+            raise ForeignError(
+                f"{graph.file}: its metadata say no mean, as netgen's do: give --style"
+            ) from None
         return Pixels(True, mean or None, (1.0,) * (len(mean) or 3))
     if style is None:
         raise ForeignError(
@@ -207,15 +215,17 @@ class _Walk:
         if node is None:
             return
         weights = self._numbers(node, 1)
+        if weights.ndim != 2:
+            raise self._strange(node, f"a matrix of {weights.ndim} axes")
         across = node.operator == "Gemm" and node.attributes.get("transB", 0)
-        weights = weights if across else weights.T
+        weights = (weights if across else weights.T) * node.attributes.get("alpha", 1)
         add = self._after(node.output, "Add") if node.operator == "MatMul" else None
         bias = np.zeros(len(weights), np.float32)
         if add is not None:
             bias = self._numbers(add, 1 if add.inputs[0] == node.output else 0)
         elif len(node.inputs) > 2:
-            bias = self._numbers(node, 2)
-        self.classifier = Classifier(weights, bias)
+            bias = self._numbers(node, 2) * node.attributes.get("beta", 1)
+        self.classifier = Classifier(weights, np.ravel(bias))  # of 1 x classes, too
 
     # ---- steps
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -195,12 +196,15 @@ def read_counts(file: Path) -> dict[str, int]:
     DataError
         A line is not a pair and a whole number, or a pair is listed twice.
     """
-    rows = list(csv.reader(io.StringIO(_text(file))))
+    try:
+        rows = list(csv.reader(io.StringIO(_text(file)), strict=True))
+    except csv.Error as error:
+        raise DataError(f"{file}: {error}: is it a CSV file of pairs and counts?") from None
     if not rows or rows[0] != COUNTS_HEADING:
         raise DataError(f"{file}: its first line is not {','.join(COUNTS_HEADING)}: write it there")
     counts: dict[str, int] = {}
     for line, row in enumerate(rows[1:], start=2):
-        if len(row) != 2 or not row[1].strip().isdecimal():
+        if len(row) != 2 or not re.fullmatch("[0-9]{1,18}", row[1].strip()):
             raise DataError(
                 f"{file}, line {line}: {','.join(row)[:60]!r} is not a pair and a count"
             )

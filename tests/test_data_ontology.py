@@ -18,7 +18,7 @@ from data_prep.image_source import DataError
 from netgen.audit.measurements import AuditInputs
 from netgen.audit.measurements.public_lists import chain
 from netgen.commands.cli import main
-from netgen.paper.ontology import split_pair
+from netgen.paper.ontology import entries_of, split_pair
 
 LISTS = SHARED / "data"
 VSO = LISTS / "vso/1200ANPs.txt"
@@ -224,3 +224,32 @@ def test_two_ways_of_saying_one_thing_are_wrong_usage(small: Path, tmp_path: Pat
         code, output = netgen(small, one, path, other, small, "--out", tmp_path / "out")
         assert code == 2
         assert "give one of them" in output
+
+
+@pytest.mark.parametrize(
+    "noise", ["\n" * 1_000_000, " " * 1_000_000 + "\n", "\n " + "_" * 200_000 + "\n"]
+)
+def test_a_list_is_read_in_one_pass_whatever_it_holds(noise: str) -> None:
+    """Blank lines were tried one after the other as the beginning of a pair: for hours."""
+    vso = "happy [sentiment: 1]\n  happy_dog [sentiment: 2]\n"
+    assert entries_of(noise + vso) == ["happy_dog"]
+    assert entries_of(vso + noise) == ["happy_dog"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"big_dog,{'9' * 5000}", "line 2: 'big_dog,999"),
+        (f"{'a' * 200_000},3", "field larger than field limit"),
+        ('"big_dog,3', "unexpected end of data"),
+    ],
+)
+def test_counts_that_are_none_are_told_with_their_file(
+    line: str, said: str, small: Path, tmp_path: Path
+) -> None:
+    counts = written(tmp_path / "counts.csv", ["pair,count", line])
+    code, output = netgen(small, "--out", tmp_path / "out", "--counts", counts)
+    assert code == 1
+    assert output.startswith(f"Error: {counts}")
+    assert said in output
+    assert not (tmp_path / "out").exists()

@@ -15,13 +15,15 @@ from netgen.paper import printed as paper
 # The authors' names for their lists of classes: one class per line, in label order.
 CLASS_LISTS = {task: f"mtvso_{task}labels.txt" for task in paper.TASKS}
 # A pair in VSO's full list, where adjectives are headings and pairs are indented below them.
-PAIR_IN_VSO = re.compile(r"^\s+(\S+_\S+) \[sentiment", re.MULTILINE)
+PAIR_IN_VSO = re.compile(r"\s+(\S+) \[sentiment")
 
 
 def entries_of(text: str) -> list[str]:
     """Return what a list has, one per line; of VSO's list with sentiments, the pairs."""
-    lines = (line.strip() for line in text.splitlines())
-    return PAIR_IN_VSO.findall(text) or [line for line in lines if line]
+    lines = text.splitlines()
+    indented = (found[1] for line in lines if (found := PAIR_IN_VSO.match(line)))
+    pairs = [word for word in indented if "_" in word[1:-1]]
+    return pairs or [line.strip() for line in lines if line.strip()]
 
 
 def split_pair(pair: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,7 @@ CLASSES = {"fine": 100, "coarse": 20}
 SHAPE = (3, 32, 32)  # of a row of `data`: red, green and blue
 ROW = 3 * 32 * 32
 LARGEST = 2**28  # bytes of a file; the largest published one has 155 million
+UNPACKED = 2**28  # bytes of an archive's content; the published one has 187 million
 AGAIN = "get it again from its origin"
 
 
@@ -188,7 +190,11 @@ def _from_archive(path: Path) -> dict[str, bytes]:
     wanted = {f"{FOLDER}/{name}": name for name in FILES}
     found = {}
     check_regular(path)
-    with gzip.open(path) as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as archive:
+    with (
+        gzip.open(path) as packed,
+        _Unpacked(path, packed) as unzipped,
+        tarfile.open(fileobj=unzipped, mode="r|") as archive,
+    ):
         for member in archive:
             content = archive.extractfile(member) if member.isreg() else None
             if content and member.name in wanted:
@@ -197,6 +203,25 @@ def _from_archive(path: Path) -> dict[str, bytes]:
         while unzipped.read(2**20):  # to its end, where the checksum is
             pass
     return found
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzipped archive holds, up to `UNPACKED` bytes.
+
+    tarfile reads headers into memory, which may be as large as they say.
+    """
+
+    def __init__(self, path: Path, packed: gzip.GzipFile) -> None:
+        self.path, self.packed, self.done = path, packed, 0
+
+    def read(self, size: int = -1) -> bytes:
+        content = self.packed.read(size)
+        self.done += len(content)
+        if self.done > UNPACKED:
+            raise DataError(
+                f"{self.path}: over {UNPACKED:,} bytes unpacked: not {ARCHIVE}: {AGAIN}"
+            )
+        return content
 
 
 def _check_size(file: Path, size: int) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.fashion_mnist import FILES, IMAGE_SHAPE, PACKAGE_FOLDER, published
-from data_prep.image_source import ImageSource, Item, Pixels, SplitName
+from data_prep.image_source import DataError, ImageSource, Item, Pixels, SplitName
 from data_prep.photo_conditions import CONDITIONS, Grey
 from netgen.paper import TASKS
 from netgen.paper.ontology import split_pair, with_rich_adjectives
@@ -46,8 +46,7 @@ def fashion_conditions(folder: Path = PACKAGE_FOLDER) -> ImageSource:
     DataError
         A file is missing, damaged, or not what its name says.
     """
-    for split in FILES:
-        published(folder, split)
+    _check_enough(folder)
     pairs = tuple(sorted(counts()))
     adjectives, nouns = (tuple(sorted(set(of))) for of in zip(*map(split_pair, pairs), strict=True))
     tasks = dict(zip(TASKS, (nouns, adjectives, pairs), strict=True))
@@ -67,12 +66,27 @@ def unused_photographs(folder: Path = PACKAGE_FOLDER) -> ImageSource:
     DataError
         As `fashion_conditions`.
     """
-    for split in FILES:
-        published(folder, split)
+    _check_enough(folder)
     return ImageSource(
         "fashion-unused", {"item": NOUNS}, partial(_unused, folder), partial(_plain, folder),
         size=IMAGE_SHAPE,
     )  # fmt: skip
+
+
+def _check_enough(folder: Path) -> None:
+    """Check that there are all photographs: pairs take as many of each item as are counted."""
+    for label, noun in enumerate(NOUNS):
+        there = sum(int((published(folder, split)[1] == label).sum()) for split in FILES)
+        if there <= _used(noun):
+            raise DataError(
+                f"{folder}: {there:,} photographs of {noun}, and pairs need {_used(noun):,}: name"
+                " the folder with all of Fashion-MNIST (--source-folder)"
+            )
+
+
+def _used(noun: str) -> int:
+    """Return how many photographs of an item pairs have."""
+    return sum(count for pair, count in counts().items() if split_pair(pair)[1] == noun)
 
 
 @cache
@@ -115,8 +129,7 @@ def _items(folder: Path) -> Iterator[Item]:
 
 def _unused(folder: Path) -> Iterator[Item]:
     for label, noun in enumerate(NOUNS):
-        used = sum(count for pair, count in counts().items() if split_pair(pair)[1] == noun)
-        for photograph in _photographs(folder, label)[used:]:
+        for photograph in _photographs(folder, label)[_used(noun) :]:
             yield Item(photograph, {"item": label})
 
 

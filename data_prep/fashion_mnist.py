@@ -131,7 +131,9 @@ def _read_idx(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     content = _unpacked(file)
     magic = bytes((0, 0, 8, 1 + len(shape)))
     if content[:4] != magic:
-        raise DataError(f"{file}: starts with {content[:4].hex()}, not with {magic.hex()}: not IDX")
+        raise DataError(
+            f"{file}: starts with {content[:4].hex() or 'nothing'}, not with {magic.hex()}: not IDX"
+        )
     start = 4 + 4 * (1 + len(shape))
     if len(content) < start:
         raise DataError(f"{file}: ends inside its header: copy it again")

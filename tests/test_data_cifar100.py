@@ -281,6 +281,19 @@ def test_a_file_too_large_is_refused_before_it_is_read(
         _ = Cifar100(published(tmp_path)).source
 
 
+def test_an_archive_that_unpacks_to_more_than_the_published_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A header of 4 GB would be read into memory, and fit into a file of 4 MB."""
+    monkeypatch.setattr(cifar100, "UNPACKED", 2**20)
+    header = tarfile.TarInfo("header")
+    header.type, header.size = tarfile.XHDTYPE, 2**32
+    bomb = tmp_path / "bomb.tar.gz"
+    bomb.write_bytes(gzip.compress(header.tobuf(tarfile.USTAR_FORMAT) + bytes(2**22)))
+    with pytest.raises(DataError, match="over 1,048,576 bytes unpacked: not cifar-100-python"):
+        _ = Cifar100(bomb).source
+
+
 def test_another_file_or_none_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.tar.gz").write_text("no archive\n")
     for name, message in (("text.tar.gz", "damaged, or no cifar-100"), ("none", "does not exist")):

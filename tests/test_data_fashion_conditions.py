@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.data import fail, pixels, records, succeed
+from support.data import fail, first_published, pixels, records, succeed
 
 from data_prep.fashion_conditions import (
     NOUNS,
@@ -131,3 +131,12 @@ def test_the_photographs_that_are_left_are_whole_and_none_is_in_both(
         assert np.array_equal(left.load(item.name), image)
         assert item.labels == {"item": label}
     assert succeed("fashion-conditions", "--help").count("--unused") == 1
+
+
+@pytest.mark.parametrize("words", [(), ("--unused",)])
+def test_a_part_of_the_photographs_is_not_enough(words: tuple[str, ...], tmp_path: Path) -> None:
+    some = first_published(tmp_path / "some")
+    said = fail("fashion-conditions", "--source-folder", some, "--out", tmp_path / "out", *words)
+    assert f"{some}: " in said
+    assert "photographs of tee, and pairs need" in said
+    assert not (tmp_path / "out").exists()

@@ -35,9 +35,12 @@ def read_classes(file: Path) -> tuple[str, ...]:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Return class names in the order of their labels: whole numbers as such, others as text."""
+    """Return class names in the order of their labels: whole numbers as such, others as text.
+
+    Those of more digits than any number that counts something are text.
+    """
     found = sorted(names)
-    if all(re.fullmatch(r"-?[0-9]+", name) for name in found):
+    if all(re.fullmatch(r"-?[0-9]{1,18}", name) for name in found):
         found.sort(key=int)
     return tuple(found)
 

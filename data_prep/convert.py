@@ -64,7 +64,8 @@ def convert(
     OSError
         `out` cannot be written.
     """
-    with cluster(options.scheduler) if options.scheduler else threads(options.jobs) as workers:
+    address = options.scheduler
+    with threads(options.jobs) if address is None else cluster(address) as workers:
         run = _Run(source, options, workers, progress or StageProgress())
         return run.plan_only() if options.dry_run else run.make()
 

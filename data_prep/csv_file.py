@@ -11,7 +11,7 @@ from typing import get_args
 from data_prep.class_lists import check_classes, check_task, dataset_name, in_order, read_classes
 from data_prep.image_files import FileTree, unique_items
 from data_prep.image_source import DataError, ImageSource, Item, Reject, SplitName
-from netgen.system.files import check_regular
+from netgen.system.files import check_regular, lines_of
 
 PATH, SPLIT = "path", "split"
 DELIMITERS = ",;\t"
@@ -115,9 +115,10 @@ class _CsvTable:
             with self.file.open(
                 encoding="utf-8-sig", errors="surrogateescape", newline=""
             ) as content:
-                delimiter = _delimiter(content.readline())
+                delimiter = _delimiter(next(lines_of(content, self.file), ""))
                 content.seek(0)
-                reader = csv.reader(content, delimiter=delimiter, strict=True)
+                lines = lines_of(content, self.file)
+                reader = csv.reader(lines, delimiter=delimiter, strict=True)
                 try:
                     for fields in reader:
                         yield reader.line_num, fields

@@ -113,8 +113,10 @@ def _check_task(task: str, classes: tuple[str, ...]) -> None:
     seen: dict[str, str] = {}
     for name in classes:
         check_name(name, f"class of task {task!r}", DataError)
-        if not name:  # the file of class names has one per line
-            raise DataError(f"task {task!r}: a class has an empty name: give it one")
+        if not name.strip():  # the file of class names has one per line
+            raise DataError(
+                f"task {task!r}: a class has an empty name, or one of spaces: rename it"
+            )
         same = unicodedata.normalize("NFC", name).casefold()
         earlier = seen.get(same)
         if earlier is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from data_prep.class_lists import check_classes, read_classes
 from data_prep.image_files import FileTree, unique_items
 from data_prep.image_source import DataError, ImageSource, Item, Reject, SplitName
 from netgen.paper.ontology import CLASS_LISTS, split_pair
-from netgen.system.files import check_regular
+from netgen.system.files import check_regular, lines_of
 
 NAME = "mtvso"
 # In the order of Table 2; a line of a split list names its classes in another.
@@ -123,8 +124,8 @@ class _SplitLists:
         for split, file in zip(get_args(SplitName), self.splits, strict=True):
             try:
                 check_regular(file)
-                with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-                    for number, line in enumerate(lines, 1):
+                with file.open(encoding="utf-8-sig", errors="surrogateescape") as opened:
+                    for number, line in enumerate(lines_of(opened, file), 1):
                         if line.strip():
                             yield self._item(f"{file.name}, line {number}", line, split)
             except OSError as error:
@@ -137,7 +138,8 @@ class _SplitLists:
         path, *classes = fields
         labels = {}
         for task, name in zip(SPLIT_LIST, classes, strict=True):
-            label = int(name) if name.isdecimal() else self.labels[task].get(name, -1)
+            number = re.fullmatch("[0-9]{1,9}", name)
+            label = int(name) if number else self.labels[task].get(name, -1)
             if not 0 <= label < len(self.labels[task]):
                 return Reject(path, f"no class {name!r} of task {task!r}")
             labels[task] = label

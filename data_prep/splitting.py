@@ -167,14 +167,11 @@ def _place(ledger: Ledger, room: Counter[str], labels: str, family: int | None) 
 
 def _check_images(ledger: Ledger) -> None:
     if ledger.count() == 0:
-        reasons = ledger.rows(
-            "SELECT name, reason FROM items UNION ALL SELECT name, reason FROM not_listed LIMIT 3"
-        )
-        if not reasons:
+        first = _first_left_out(ledger)
+        if not first:
             raise DataError("no images: is this the right folder?")
-        shown = "; ".join(f"{decoded(name)!r}: {reason}" for name, reason in reasons)
         raise DataError(
-            f"no image can be used. The first: {shown}: check these files, and the folder that"
+            f"no image can be used. The first: {first}: check these files, and the folder that"
             " their paths start from (of a CSV: --root)"
         )
     channels = ledger.rows(
@@ -188,8 +185,24 @@ def _check_images(ledger: Ledger) -> None:
         )
 
 
+def _first_left_out(ledger: Ledger) -> str:
+    """Return the first few of what is left out, and why; nothing if nothing is."""
+    reasons = ledger.rows(
+        "SELECT name, reason FROM items WHERE reason NOTNULL"
+        " UNION ALL SELECT name, reason FROM not_listed LIMIT 3"
+    )
+    return "; ".join(f"{decoded(name)!r}: {reason}" for name, reason in reasons)
+
+
 def _check_split(ledger: Ledger, source: ImageSource, split: SplitName, group: bool) -> None:
     count = ledger.count(split)
+    if count == 0 and ledger.value("SELECT 1 FROM items WHERE given NOTNULL"):
+        left_out = _first_left_out(ledger)
+        raise DataError(
+            f"no {split} images: {source.name} says which images are for training and which for"
+            f" test, and of those for {split} none can be used"
+            + (f". The first left out: {left_out}" if left_out else ": list some")
+        )
     if count == 0:
         together = ", copies of one image all on one side (unless --split-duplicates)"
         raise DataError(

@@ -284,7 +284,7 @@ def test_a_scheduler_without_workers_is_an_error(root: Path, tmp_path: Path) -> 
     )
 
 
-@pytest.mark.parametrize("address", ["nonsense", "http://head:80", "tcp://head", "tcp://:x"])
+@pytest.mark.parametrize("address", ["", "nonsense", "http://head:80", "tcp://head", "tcp://:x"])
 def test_what_is_no_address_is_an_error(root: Path, tmp_path: Path, address: str) -> None:
     message = fail("mtvso", root, "--out", tmp_path / "out", "--scheduler", address)
     assert f"--scheduler {address}: no scheduler's address, such as tcp://head:8786" in message

@@ -95,6 +95,19 @@ def test_numbers_are_sorted_by_value_and_words_as_text(root: Path) -> None:
     assert source.tasks["word"] == ("10", "9", "B", "a")
 
 
+def test_numbers_of_thousands_of_digits_are_sorted_as_text(root: Path) -> None:
+    file = table(root)
+    file.write_text(file.read_text().replace("dog", "9" * 5000).replace("sky", "10"))
+    assert csv_file(file).tasks["noun"] == ("10", "9" * 5000)
+
+
+def test_a_file_of_zeros_is_not_read_into_memory(root: Path) -> None:
+    file = table(root)
+    os.truncate(file, 2**40)
+    with pytest.raises(DataError, match="a line of over 1 MB, too long for a list"):
+        csv_file(file)
+
+
 def test_given_classes_keep_their_order_and_no_other_class_is_taken(root: Path) -> None:
     write(root / "classes" / "noun.txt", b"sky\nsea\ndog")
     write(root / "classes" / "adj.txt", "\ufeffstormy\r\nhappy\r\n".encode())

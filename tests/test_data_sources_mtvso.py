@@ -162,6 +162,7 @@ def test_split_lists_name_classes_by_label_or_by_name(
     [
         ("happy_dog/2.jpg 1 0", "test.txt, line 2", "3 fields: expected path anp noun adj"),
         ("happy_dog/2.jpg 3 0 1", "happy_dog/2.jpg", "no class '3' of task 'anp'"),
+        (f"happy_dog/2.jpg {'9' * 5000} 0 1", "happy_dog/2.jpg", "no class '999"),
         ("happy_dog/2.jpg 1 0 -1", "happy_dog/2.jpg", "no class '-1' of task 'adj'"),
         ("happy_dog/2.jpg 1 cat 1", "happy_dog/2.jpg", "no class 'cat' of task 'noun'"),
         ("happy_dog/2.jpg 1 1 1", "happy_dog/2.jpg", "this pair has another noun or adjective"),

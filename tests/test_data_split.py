@@ -362,7 +362,11 @@ def test_classes_that_differ_in_case_are_refused(tmp_path: Path) -> None:
         ([item("x", 0), item("x", 0)], "an image is listed twice"),
         ([Item("x", {"fine": 0})], "'x': labels of fine, but the tasks are fine, coarse"),
         ([item("x", 0)], "no train images: of the n of each class of 'fine'"),
-        ([item("x", 0, split="train")], "no test images"),
+        ([item("x", 0, split="train")], "of those for test none can be used: list some"),
+        (
+            [item("x", 0, split="train"), Reject("list.txt, line 1", "1 fields")],
+            "for test none can be used. The first left out: 'list.txt, line 1': 1 fields",
+        ),
     ],
 )
 def test_what_makes_no_dataset_is_refused(items: list[Item], message: str) -> None:

@@ -274,6 +274,8 @@ def test_the_estimate_is_never_below_and_hardly_above_what_a_database_takes(
         ("a", ("x", "X"), "task 'a': class 'X' and class 'x' differ only in case"),
         ("a", ("x", "y\nz"), r"task 'a': the name 'y\\nz' has characters that are not shown"),
         ("a", ("x", ""), "task 'a': a class has an empty name"),
+        ("a", ("x", " "), "task 'a': a class has an empty name, or one of spaces"),
+        ("a" * 101, ("x", "y"), "task 'a{101}': .*regex"),
     ],
 )
 def test_a_task_that_dataset_toml_cannot_hold_is_refused(

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 LARGEST = 2**31 - 1  # Caffe keeps counts as int32
 Positive = Annotated[int, Meta(gt=0, le=LARGEST)]
 # Lower case, digits and hyphens: a task's name ends layer names after an underscore
-# (``cross5b_adj_noun``), so an underscore of its own could make two layers' names the same.
-TASK_NAME = r"^[a-z][a-z0-9-]*\Z"
+# (``cross5b_adj_noun``), so an underscore of its own could make two layers' names the same. It is
+# part of the names of files, too.
+TASK_NAME = r"^[a-z][a-z0-9-]{0,99}\Z"
 DATASET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
 PATTERNS_IN_WORDS = {
-    TASK_NAME: "lower case letters, digits and hyphens, a letter first",
+    TASK_NAME: "lower case letters, digits and hyphens, a letter first, 100 at most",
     DATASET_NAME: "letters, digits, dots, underscores and hyphens, a letter or digit first",
 }
 # With these, a task's ``res5a_<task>`` would be the name of one of He's layers.

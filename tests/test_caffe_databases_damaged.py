@@ -166,3 +166,10 @@ def test_what_a_reader_raises_reaches_its_caller(tmp_path: Path) -> None:
         first_shape(tmp_path / "none")
     with pytest.raises(ZeroDivisionError):
         read_apart([tmp_path], divmod, 1, 0)
+
+
+def test_a_folder_without_a_database_is_told_as_that(data: Path) -> None:
+    """LMDB says of the folder that it is not there."""
+    (data / "train/images.lmdb/data.mdb").unlink()
+    with pytest.raises(DatabaseError, match=r"images\.lmdb: not a readable LMDB \(no data\.mdb in"):
+        check_readable([data / "train/images.lmdb"])

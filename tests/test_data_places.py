@@ -147,6 +147,8 @@ def test_a_place_under_a_file_or_a_link_to_nowhere_is_refused(few: Path, tmp_pat
     )
     assert "is not a folder" in fail(COMMAND, "--source-folder", few, "--out", tmp_path / "loop")
     assert (tmp_path / "file").read_text() == "mine"
+    long = fail(COMMAND, "--source-folder", few, "--out", tmp_path / ("a" * 300))
+    assert long.endswith("File name too long: give it a shorter name")
 
 
 def test_a_second_run_for_the_same_place_is_refused(few: Path, tmp_path: Path) -> None:

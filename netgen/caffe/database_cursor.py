@@ -97,6 +97,8 @@ def open_database(path: Path, views: bool = False) -> Iterator[Cursor]:
             f"{path}: not a readable LMDB (no such folder): make it with `netgen data`, or change"
             " to the folder that this path starts from"
         )
+    if path.is_dir() and not (path / "data.mdb").exists():
+        raise DatabaseError(f"{path}: not a readable LMDB (no data.mdb in it): {AGAIN}")
     try:
         with (
             lmdb.open(str(path), readonly=True, lock=False, create=False) as environment,

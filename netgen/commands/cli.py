@@ -56,6 +56,7 @@ NEXT_STEPS = {
     errno.ENOTDIR: f"a part of the path is a file: {ELSEWHERE}",
     errno.EEXIST: f"a part of the path is a file: {ELSEWHERE}",
     errno.EISDIR: f"a folder is where the file should be: {ELSEWHERE}",
+    errno.ENAMETOOLONG: "give it a shorter name",
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
     errno.EFBIG: f"raise the limit (`ulimit -f`), or {ELSEWHERE}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from netgen.caffe.database_cursor import DatabaseError, read_apart
 
 FIRST_MAP_SIZE = 2**24  # bytes; doubled whenever it is full
 KEPT = 2**23  # bytes at each end of a database: what the next transaction reads is there
-DISK_FULL = 2**20  # bytes: a disk with less free space is full
+DISK_FULL = 2**20  # bytes: a disk with less free space is full, and a file as near to its limit
 
 DatumBytes = bytes | bytearray
 
@@ -185,7 +186,15 @@ def _flush(file: Path) -> None:
 
 
 def disk_error(error: Exception, folder: Path) -> OSError:
-    """Return a library's `error` in writing to `folder` as an OSError: the disk is full, or EIO."""
+    """Return a library's `error` in writing to `folder` as an OSError.
+
+    Libraries do not say whether the disk is full, or a file as large as the process may make it
+    (`ulimit -f`); else it is EIO.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    largest = max((file.stat().st_size for file in folder.iterdir() if file.is_file()), default=0)
+    if limit != resource.RLIM_INFINITY and largest + DISK_FULL > limit:
+        return OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(folder))
     if shutil.disk_usage(folder).free < DISK_FULL:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     return OSError(errno.EIO, str(error), str(folder))

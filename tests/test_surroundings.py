@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.caffe_child import ENVIRONMENT
+from support.data import photographs
 from support.paths import ROOT
 from support.training import RECIPE, make_place
 
@@ -123,3 +124,31 @@ def test_a_limit_of_a_files_size_is_told_with_how_to_raise_it(tmp_path: Path) ->
         " choose another place\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_small_file_that_a_limit_keeps_from_being_written_is_named_too(tmp_path: Path) -> None:
+    """What a buffer holds back is written when the file is closed, and fails there."""
+    pairs = (f"{adjective}_{noun}" for adjective in ("happy", "sad") for noun in range(1000, 1100))
+    (tmp_path / "list.txt").write_text("\n".join(pairs))
+    ended = shell("ulimit -f 1; $NETGEN data ontology list.txt --out out", tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(
+        "Error: out/mtvso_anplabels.txt: File too large: raise the limit"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kilobytes", [1, 40, 100, 200])
+def test_a_limit_of_files_is_told_where_libraries_write_them(
+    kilobytes: int, tmp_path: Path
+) -> None:
+    """SQLite, which keeps the ledger, and LMDB say only that writing failed."""
+    photographs(tmp_path / "images", {"cat": 5, "dog": 5})
+    made = f"ulimit -f {kilobytes}; $NETGEN data folder images --out out --size 128"
+    ended = shell(made, tmp_path)
+    assert ended.returncode == 1
+    (error,) = [line for line in ended.stderr.splitlines() if line.startswith("Error: ")]
+    assert error.endswith(
+        "/out: File too large: raise the limit (`ulimit -f`), or choose another place"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]

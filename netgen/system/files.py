@@ -196,8 +196,8 @@ def _write_beside(path: Path, content: str | bytes, made: list[Path], opened: Ex
                 made.append(folder)
         file = opened.enter_context(_temporary(path))
         made.append(Path(file.name))
-        file.write(content if isinstance(content, bytes) else content.encode())
-        file.flush()
+        # Not through `file`: what it could not write, its end would try again, outside of this.
+        Path(file.name).write_bytes(content if isinstance(content, bytes) else content.encode())
         Path(file.name).chmod(0o666 & ~_umask())  # only its owner can read a temporary file
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error

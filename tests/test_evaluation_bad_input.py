@@ -294,3 +294,27 @@ def test_the_papers_data_where_they_are_not(
     )  # fmt: skip
     assert told.exit_code == 1
     assert "data/mtvso/train/" in told.output
+
+
+def test_a_network_of_a_dataset_whose_file_is_not_named_asks_for_it(
+    trained: Trained, tmp_path: Path
+) -> None:
+    """The paper's own images would be looked for, and its tasks not found."""
+    told = CliRunner().invoke(main, ["eval", "--weights", str(trained.folder / "models/xs")])
+    assert told.exit_code == 2, told.output
+    assert "the network was made for some, and no file of that is named beside it" in told.output
+    assert "name its dataset.toml with --dataset" in told.output
+    assert "testing" not in told.output
+
+
+def test_a_variant_that_nobody_typed_is_told_with_its_file(
+    trained: Trained, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(trained.folder / "models/xs", tmp_path / "xs"))
+    said = model / "deploy.json"
+    said.write_text(said.read_text().replace('"xs"', '"x0"'))
+    told = CliRunner().invoke(
+        main, ["eval", "--weights", str(model), "--dataset", str(trained.toml)]
+    )
+    assert told.exit_code == 2, told.output
+    assert f"{said} says x0, but the network is xs: name x0's own files" in told.output

@@ -192,7 +192,13 @@ class TrainedNetwork:
 
     def tested_on(self) -> Dataset:
         """Return the dataset that was given, else that of the description, else the paper's."""
-        file = self.tested_file
+        file, said = self.tested_file, self.description
+        papers = {task.name for task in load_dataset(None).tasks}
+        if file is None and said and not papers.issuperset(said.tasks):
+            raise click.UsageError(
+                f"the network was made for {said.dataset}, and no file of that is named beside it:"
+                " name its dataset.toml with --dataset"
+            )
         if file and file != self.dataset and not file.is_file():
             raise click.UsageError(
                 f"the network was made for {file}, which is not here: name a dataset.toml with"
@@ -229,7 +235,7 @@ def trained_network(
     click.UsageError
         Neither says which it is, or they contradict each other.
     """
-    from netgen.network.description import description_in
+    from netgen.network.description import FILE, description_in
 
     if exported := _exported(weights, variant, dataset, net):
         return exported
@@ -245,7 +251,7 @@ def trained_network(
             " (`netgen list`), --dataset FILE, and --net FILE if it is not in models/NAME"
         )
     if description and description.variant != name:
-        raise _contradicted(name, description.variant)
+        raise _contradicted(f"--variant {name}", description.variant, name)
     own = description_in(weights.parent, weights.parent.parent) if net else None
     if own and own[1].variant != name:
         raise click.UsageError(
@@ -253,7 +259,8 @@ def trained_network(
             f" {name}'s own weights"
         )
     network = net or (found[0] if found else Path("models") / name) / "deploy.prototxt"
-    _check_network(network, name)
+    said = f"--variant {name}" if variant else f"{found and found[0] / FILE} says {name}"
+    _check_network(network, name, said)
     return TrainedNetwork(network, weights, name, description, dataset)
 
 
@@ -270,18 +277,20 @@ def _exported(
     found = read_exported(weights)
     name = found.description.variant
     if variant not in (None, name):
-        raise _contradicted(str(variant), name)
+        raise _contradicted(f"--variant {variant}", name, str(variant))
     return TrainedNetwork(weights, weights, name, found.description, dataset, True, found.subtracts)
 
 
-def _contradicted(name: str, other: str) -> click.UsageError:
-    return click.UsageError(
-        f"--variant {name}, but the network is {other}: omit --variant, or name {name}'s own files"
-    )
+def _contradicted(said: str, other: str, name: str) -> click.UsageError:
+    omit = "omit --variant, or " if said.startswith("--variant") else ""
+    return click.UsageError(f"{said}, but the network is {other}: {omit}name {name}'s own files")
 
 
-def _check_network(file: Path, variant: str) -> None:
-    """Check that there is a prototxt, and that its title is not that of another network."""
+def _check_network(file: Path, variant: str, said: str) -> None:
+    """Check that there is a prototxt, and that its title is not that of another network.
+
+    `said` is what names the variant.
+    """
     from netgen.caffe.schema import read_net
     from netgen.network.description import other_network
 
@@ -293,4 +302,4 @@ def _check_network(file: Path, variant: str) -> None:
         )
     other = other_network(read_net(file).name, variant)
     if other:
-        raise _contradicted(variant, other)
+        raise _contradicted(said, other, variant)

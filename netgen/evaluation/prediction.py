@@ -108,6 +108,8 @@ def predict(
     EngineError
         Caffe is missing, or ended its process.
     """
+    import numpy as np
+
     described = request.description
     network = described_network(request.network, described)
     outputs = {each.task: each for each in described.outputs}
@@ -117,6 +119,12 @@ def predict(
     names = iter(request.images)
 
     def on_scores(scores: Scores) -> None:
+        for task, values in scores.items():
+            if not np.isfinite(values).all():
+                raise PredictionError(
+                    f"{network.file}: its scores for {task} are not finite: did the training"
+                    " diverge? See `netgen audit --weights`"
+                )
         ranked = {
             task: _ranked_classes(scores[task][0], each.names, request.top)
             for task, each in outputs.items()

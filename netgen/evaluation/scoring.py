@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from netgen.caffe.child import call, send
 from netgen.caffe.database_cursor import check_readable
 from netgen.caffe.engine import EngineError, find_engine, require_gpu
-from netgen.evaluation.deployed import Deployed, DeployedError
+from netgen.evaluation.deployed import Deployed, DeployedError, DeployedHead
 from netgen.evaluation.exported import is_onnx
 from netgen.evaluation.stored_images import StoredImages
 from netgen.system.files import MODELS, read_file
 from netgen.system.machine import threads_wanted
+from netgen.system.text import printable, shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,7 +149,7 @@ def _scored(engine: EngineName, job: ScoringJob) -> Iterator[Scores | Squares | 
             continue
         found = list(run(batch))
         scores = zip(job.network.heads, found[:heads], strict=True)
-        yield {head.task: _flat(values) for head, values in scores}
+        yield {head.task: _scores(job, head, values, len(batch)) for head, values in scores}
         if job.measured:
             measured = zip(job.measured, found[heads:], strict=True)
             yield Squares({blob: (_flat(values) ** 2).mean(axis=1) for blob, values in measured})
@@ -219,6 +220,7 @@ def _load_in_onnxruntime(job: ScoringJob) -> Run:
     else:
         content = onnx_file(file, job.weights, None, ExportOptions()).content
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is fatal: it says in its errors what it would log
     options.intra_op_num_threads = threads_wanted()  # as many as Caffe takes
     # Threads that spin while they wait keep the processor from whoever else computes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -243,7 +245,8 @@ def _onnxruntimes_errors(job: ScoringJob) -> Iterator[None]:
             raise
         file = job.network.file
         then = "export it again (`netgen export`)" if is_onnx(file) else "use --engine caffe"
-        raise DeployedError(f"{file}: onnxruntime cannot run it ({error}): {then}") from None
+        why = printable(" ".join(str(error).split()))
+        raise DeployedError(f"{file}: onnxruntime cannot run it ({why}): {then}") from None
 
 
 LOADERS: dict[EngineName, Callable[[ScoringJob], Run]] = {
@@ -251,6 +254,17 @@ LOADERS: dict[EngineName, Callable[[ScoringJob], Run]] = {
     "opencv": _load_in_opencv,
     "onnx": _load_in_onnxruntime,
 }
+
+
+def _scores(job: ScoringJob, head: DeployedHead, values: Any, images: int) -> NDArray[np.float32]:
+    """Return a task's scores, N x outputs; DeployedError where there are others."""
+    found = _flat(values)
+    if found.shape != (images, head.outputs):
+        raise DeployedError(
+            f"{job.network.file}: {shape_text(values.shape)} scores of {head.task} for"
+            f" {images} images, where it should give {head.outputs} for each: build it again"
+        )
+    return found
 
 
 def _flat(scores: Any) -> NDArray[np.float32]:

@@ -135,11 +135,22 @@ def description_in(*folders: Path) -> tuple[Path, Description] | None:
                 f"{file}: not what `netgen build` writes beside deploy.prototxt ({error}): build"
                 " the network again, or remove the file and give --variant, --net and --dataset"
             ) from None
-        for outputs in description.outputs:
-            for name in (outputs.task, *(outputs.names or ())):
-                check_name(name, str(file), DescriptionError)
+        check_description(description, str(file), DescriptionError)
         return folder, description
     return None
+
+
+def check_description(description: Description, where: str, error: type[ValueError]) -> None:
+    """Check the names in a description that comes from outside; `where` says from where.
+
+    Raises
+    ------
+    ValueError
+        One has characters that are not shown, or none; of the type `error`.
+    """
+    names = (name for one in description.outputs for name in (one.task, *(one.names or ())))
+    for name in (description.variant, description.dataset, *names):
+        check_name(name, where, error)
 
 
 def built_for(folder: Path, dataset: Path) -> bool:

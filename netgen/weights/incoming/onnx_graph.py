@@ -138,12 +138,7 @@ def _check_names(file: str, model: onnx.ModelProto) -> None:
 
 def _numbers(file: str, graph: onnx.GraphProto) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield what is stored: initializers, and the values of Constant nodes."""
-    stored = [(each.name, each) for each in graph.initializer]
-    for node in graph.node:
-        if node.op_type == "Constant":
-            values = [each.t for each in node.attribute if each.name == "value"]
-            stored += [(node.output[0], value) for value in values]
-    for name, tensor in stored:
+    for name, tensor in stored(graph):
         check_whole(file, name, tensor)
         if min(tensor.dims, default=0) < 0:
             raise ForeignError(f"{file}: {name!r}: damaged: a shape of {shape_text(tensor.dims)}")
@@ -153,6 +148,15 @@ def _numbers(file: str, graph: onnx.GraphProto) -> Iterator[tuple[str, NDArray[A
             raise ForeignError(f"{file}: {name!r}: damaged: {error}") from None
     if graph.sparse_initializer:
         raise ForeignError(f"{file}: sparse numbers, which no published ResNet-50 has")
+
+
+def stored(graph: onnx.GraphProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+    """Yield the numbers that a graph holds, by the name of their tensor."""
+    yield from ((each.name, each) for each in graph.initializer)
+    for node in graph.node:
+        for each in node.attribute:
+            if node.op_type == "Constant" and each.name == "value" and node.output:
+                yield node.output[0], each.t
 
 
 def check_whole(file: str, name: str, tensor: onnx.TensorProto) -> None:
@@ -180,8 +184,8 @@ def _nodes(
         if node.op_type in PASSED:
             axes = attributes.get("perm") if node.op_type == "Transpose" else ()
             if inputs[0] in numbers:  # a number under another name
-                stored = numbers[inputs[0]]
-                numbers[node.output[0]] = stored if axes == () else np.transpose(stored, axes)
+                kept = numbers[inputs[0]]
+                numbers[node.output[0]] = kept if axes == () else np.transpose(kept, axes)
                 continue
             through[node.output[0]] = inputs[0]
             if axes != ():

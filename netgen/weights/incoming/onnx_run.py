@@ -23,7 +23,7 @@ def runner(model: onnx.ModelProto, graph: OnnxGraph, stages: Mapping[str, str]) 
         if not _takes(model, graph, fed.shape):
             wanted.pop("pool5", None)  # whose window is of one size
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors: numbers of the classifier are left unused
+        options.log_severity_level = 4  # fatal: its errors say what it would log
         session = onnxruntime.InferenceSession(
             _as_far_as(wanted.values(), model, graph), options, providers=["CPUExecutionProvider"]
         )

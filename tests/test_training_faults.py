@@ -85,6 +85,15 @@ def test_nothing_to_resume(place: Place) -> None:
     assert not place.path("runs", "never").exists()
 
 
+def test_a_run_killed_before_its_record_was_written_is_begun_again(place: Place) -> None:
+    """Also after somebody tried to resume it."""
+    place.path("runs/young", "snapshots").mkdir(parents=True)
+    place.path("runs/young", "lock").write_text("1\n")
+    assert "no run to resume" in place.refused("--variant", "xs", "--resume", "--run", "runs/young")
+    place.train("runs/young")
+    assert place.weights("runs/young") == place.weights("runs/whole")
+
+
 def test_a_finished_run_has_nothing_left_to_do(place: Place) -> None:
     before = place.journal("runs/whole")
     assert "all iterations of the solver are done" in place.resume("runs/whole")

@@ -298,8 +298,8 @@ def locked_folder(folder: RunFolder, new: bool) -> Iterator[None]:
     RunError
         Another process trains in it, or a new run's folder has other files.
     """
-    if not new and not folder.path.is_dir():
-        folder.read()  # raises the message
+    if not new and not folder.record.exists():
+        folder.read()  # raises the message; what a killed beginning left stays a run's, by its lock
     if new and folder.path.is_dir() and not folder.record.exists() and _others(folder):
         raise RunError(
             f"{folder.path}: holds other files ({_others(folder)[0].name}, …): name a new folder"

@@ -7,6 +7,7 @@ that is set back. Where a command's changes are counted (recorder.c), it comes a
 from __future__ import annotations
 
 import json
+import os
 import random
 import shlex
 import subprocess
@@ -159,7 +160,7 @@ def into(trouble: Trouble, writer: Writer, again: Sequence[str], work: Path, at:
     ]
     subprocess.run(
         ["unshare", "--mount", "bash", "-c", "\n".join(lines)], check=True, timeout=LONG,
-        stdin=subprocess.DEVNULL, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **_python_path()},
+        stdin=subprocess.DEVNULL, env=_environment(),
     )  # fmt: skip
     return Outcome(
         [int(file.read_text()) for file in sorted(notes.glob("status*"))],
@@ -171,8 +172,13 @@ def into(trouble: Trouble, writer: Writer, again: Sequence[str], work: Path, at:
     )
 
 
-def _python_path() -> dict[str, str]:
-    return {"PYTHONPATH": str(Path(__file__).parents[1]), "HOME": str(Path.home())}
+def _environment() -> dict[str, str]:
+    """Return what all commands have, also those that are not recorded, to compute the same bits."""
+    tests = Path(__file__).parents[1]
+    return {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(Path.home()),
+        "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}",
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

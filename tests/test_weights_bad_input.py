@@ -27,7 +27,7 @@ from support.networks import NARROW
 from support.once import Once
 from support.paths import ROOT
 
-from netgen.caffe.caffe_pb2 import SolverState
+from netgen.caffe.caffe_pb2 import NetParameter, SolverState
 from netgen.caffe.caffemodel import Weights
 from netgen.network.residual import Backbone
 
@@ -305,3 +305,46 @@ def test_without_caffe_the_message_says_how_to_get_it(source: Layers, tmp_path: 
     assert result.stderr.count("\n") == 1, result.stderr
     assert "drawn by Caffe, which this Python does not have (no Caffe here)" in result.stderr
     assert not INITIAL.exists()
+
+
+# ---- numbers that Caffe cannot compute with -----------------------------------------------------
+
+
+def blobs_of(layers: Layers, kind: str) -> tuple[str, tuple[np.ndarray, ...]]:
+    """The first layer of a type, and its blobs."""
+    first = next(layer for layer in layers.values() if layer.type == kind)
+    return first.name, tuple(np.asarray(blob) for blob in first.blobs)
+
+
+def test_statistics_that_no_images_leave_are_refused(source: Layers) -> None:
+    name, (mean, variance, factor) = blobs_of(source, "BatchNorm")
+    told = refuse(with_blobs(source, name, mean, -1 - variance, factor))
+    assert "negative variances in 1 BatchNorm layers: in TEST Caffe takes their root" in told
+    told = refuse(with_blobs(source, name, mean, variance, -factor))
+    assert "the scale factor of 1 BatchNorm layers is negative" in told
+
+
+@pytest.mark.parametrize(
+    ("shape", "numbers", "told"),
+    [
+        (None, 1e300, "numbers that are too large for the single precision that Caffe computes in"),
+        ([0, 2**62], None, "a blob of shape 0 x 4611686018427387904: the file is damaged"),
+    ],
+    ids=["of double precision", "of no numbers"],
+)
+def test_a_blob_that_no_caffe_has_is_named(
+    source: Layers, shape: list[int] | None, numbers: float | None, told: str
+) -> None:
+    net = NetParameter.FromString(Path(SOURCE).read_bytes())
+    layer = next(each for each in net.layer if each.type == "Convolution")
+    blob = layer.blobs[0]
+    count = len(blob.data)
+    blob.ClearField("data")
+    if shape is not None:
+        blob.shape.dim[:] = shape
+    if numbers is not None:
+        blob.double_data.extend([numbers] * count)
+    Path("changed.caffemodel").write_bytes(net.SerializeToString())
+    message = refused(*XS, "changed.caffemodel")
+    assert layer.name in message
+    assert told in message

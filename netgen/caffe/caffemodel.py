@@ -216,4 +216,9 @@ def _array(blob: Any, where: str) -> NDArray[np.floating[Any]]:
             f"{where}: a blob of shape {shapes_text([shape])} holds {values.size:,} numbers:"
             " the file is damaged, or written by a program that is not Caffe"
         )
-    return values.reshape(shape)
+    try:
+        return values.reshape(shape)
+    except ValueError:  # no numbers, of more axes or larger ones than NumPy has
+        raise CaffemodelError(
+            f"{where}: a blob of shape {shapes_text([shape])}: the file is damaged"
+        ) from None

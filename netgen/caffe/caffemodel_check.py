@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netgen.caffe.caffemodel import (
     CaffemodelError,
@@ -58,7 +60,7 @@ def read_checked(path: str | os.PathLike[str]) -> Caffemodel:
     ------
     SchemaError, CaffemodelError
         It is not a caffemodel, is damaged, or has two layers of the same name, NaN or infinite
-        numbers, or BatchNorm layers that another branch of Caffe wrote.
+        numbers, or BatchNorm layers that another branch of Caffe wrote or no images leave.
     """
     file, weights = os.fspath(path), read_weights(path)
     if twice := repeated_names(weights):
@@ -71,7 +73,18 @@ def read_checked(path: str | os.PathLike[str]) -> Caffemodel:
         raise CaffemodelError(
             f"{file}: {listed(sick)}: NaN or infinite numbers: the training that left them diverged"
         )
+    if large := [each.name for each in weights if any(_is_too_large(b) for b in each.blobs)]:
+        raise CaffemodelError(
+            f"{file}: {listed(large)}: numbers that are too large for the single precision that"
+            " Caffe computes in: is it damaged?"
+        )
+    for names, what in (*_negative_factors(weights), *_negative_variances(weights)):
+        raise CaffemodelError(f"{file}: {what} ({listed(names)}): is it damaged?")
     return Caffemodel(file, {layer.name: layer for layer in weights})
+
+
+def _is_too_large(blob: NDArray[np.floating[Any]]) -> bool:
+    return blob.dtype.itemsize > 4 and bool((np.abs(blob) > np.finfo(np.float32).max).any())
 
 
 def repeated_names(weights: Iterable[Weights]) -> list[str]:
@@ -107,16 +120,26 @@ def faulty_statistics(weights: Sequence[Weights]) -> Iterator[tuple[list[str], s
     if empty := [layer.name for layer in without_statistics(weights)]:
         what = f"the scale factor of {len(empty)} BatchNorm layers is 0: their averages are of no"
         yield empty, what + " images, and in TEST Caffe takes mean and variance as 0"
+    yield from _negative_factors(weights)
+    yield from _negative_variances(weights)
+    kept = [layer for layer in weights if has_statistics(layer)]
+    if flat := [layer.name for layer in kept if not layer.blobs[1].any()]:
+        what = f"the variance is 0 in all channels of {len(flat)} BatchNorm layers: images vary"
+        yield flat, what
+
+
+def _negative_factors(weights: Sequence[Weights]) -> Iterator[tuple[list[str], str]]:
     kept = [layer for layer in weights if has_statistics(layer)]
     if negative := [layer.name for layer in kept if layer.blobs[2].flat[0] < 0]:
         what = f"the scale factor of {len(negative)} BatchNorm layers is negative: it counts images"
         yield negative, what
+
+
+def _negative_variances(weights: Sequence[Weights]) -> Iterator[tuple[list[str], str]]:
+    kept = [layer for layer in weights if has_statistics(layer)]
     if no_root := [x.name for x in kept if (x.blobs[1] / x.blobs[2].flat[0] < -EPSILON).any()]:
         what = f"negative variances in {len(no_root)} BatchNorm layers: in TEST Caffe takes their"
         yield no_root, what + " root, which is NaN"
-    if flat := [layer.name for layer in kept if not layer.blobs[1].any()]:
-        what = f"the variance is 0 in all channels of {len(flat)} BatchNorm layers: images vary"
-        yield flat, what
 
 
 def foreign_batch_norms(weights: Sequence[Weights]) -> Iterator[str]:

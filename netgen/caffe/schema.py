@@ -92,6 +92,11 @@ def parse_net(text: str, source: str = "<text>") -> caffe_pb2.NetParameter:
     net = _parse(text, caffe_pb2.NetParameter(), source)
     _upgrade(legacy.upgrade_net, net, source)
     _check_names(net, source)
+    for layer in net.layer:
+        try:
+            _check_rules(layer)
+        except SchemaError as error:
+            raise SchemaError(f"{source}: {error}") from None
     if not net.layer:
         raise SchemaError(f"{source}: no layers in it: is it a network's prototxt, not a solver's?")
     return net
@@ -186,11 +191,15 @@ def layers_in(
 
 
 def _included(layer: caffe_pb2.LayerParameter, state: caffe_pb2.NetState) -> bool:
-    if layer.include and layer.exclude:
-        raise SchemaError(f"layer {layer.name!r} has include and exclude rules: keep one kind")
+    _check_rules(layer)
     if layer.include:
         return any(_meets(state, rule) for rule in layer.include)
     return not any(_meets(state, rule) for rule in layer.exclude)
+
+
+def _check_rules(layer: caffe_pb2.LayerParameter) -> None:
+    if layer.include and layer.exclude:
+        raise SchemaError(f"layer {layer.name!r} has include and exclude rules: keep one kind")
 
 
 def _meets(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule) -> bool:

@@ -15,6 +15,8 @@ from support.data import photographs
 from support.paths import ROOT
 from support.training import RECIPE, make_place
 
+from netgen.training.journal import Journal
+
 NETGEN = f"{sys.executable} -m netgen"
 
 
@@ -152,3 +154,17 @@ def test_a_limit_of_files_is_told_where_libraries_write_them(
         "/out: File too large: raise the limit (`ulimit -f`), or choose another place"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_a_lock_that_finds_no_room_is_named(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path; from netgen.training.run_folder import locked\n"
+        "try:\n with locked(Path('lock')): pass\nexcept OSError as error: print(error)"
+    )
+    told = shell(f'ulimit -f 0; {sys.executable} -c "{program}"', tmp_path)
+    assert told.stdout == "[Errno 27] File too large: 'lock'\n"
+
+
+def test_a_journal_on_a_full_disk_is_named() -> None:
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        Journal(Path("/dev/full")).write("start", 0)

@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, TextIO
@@ -147,6 +147,15 @@ def write_all(contents: Mapping[Path, str | bytes], durable: bool = False) -> No
         _remove_left(path)
 
 
+@contextmanager
+def written_to(path: Path) -> Iterator[None]:
+    """Give the errors of a with block, which writes `path`, its name: a full disk's have none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def sync(*paths: Path) -> None:
     """Wait until files' bytes, or folders' entries, are on the disk."""
     for path in paths:
@@ -167,11 +176,8 @@ def check_writable(path: Path) -> None:
     """
     _check_replaceable(path)
     folder = next(folder for folder in path.absolute().parents if folder.exists())
-    try:
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with written_to(path), TemporaryFile(dir=folder):
+        pass
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
@@ -189,7 +195,7 @@ def _write_beside(path: Path, content: str | bytes, made: list[Path], opened: Ex
 
     It stays locked, and so in use, until `opened` is closed.
     """
-    try:
+    with written_to(path):
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):
             with suppress(FileExistsError):  # another has made it since; a file is told below
                 folder.mkdir()
@@ -199,8 +205,6 @@ def _write_beside(path: Path, content: str | bytes, made: list[Path], opened: Ex
         # Not through `file`: what it could not write, its end would try again, outside of this.
         Path(file.name).write_bytes(content if isinstance(content, bytes) else content.encode())
         Path(file.name).chmod(0o666 & ~_umask())  # only its owner can read a temporary file
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
     return Path(file.name)
 
 

@@ -45,7 +45,7 @@ from msgspec import Meta
 from netgen.caffe.schema import layers_in, read_net
 from netgen.caffe.training_log import LogError, NetOutputs, TrainingLog
 from netgen.network.dataset import LARGEST
-from netgen.system.files import LOGS, read_text_file, write_all
+from netgen.system.files import LOGS, read_text_file, write_all, written_to
 from netgen.training.state import COMPLETED
 
 Entry = dict[str, Any]
@@ -125,7 +125,7 @@ class Journal:
     def write(self, event: str, iteration: int, **values: Any) -> Entry:
         """Append one line, and return it."""
         entry: Entry = _finite({"event": event, "iteration": iteration} | values)
-        with self.path.open("a", encoding="utf-8") as file:
+        with written_to(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
         return entry
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from netgen.network.description import FILE
+from netgen.system.files import written_to
 from netgen.system.json_files import JsonError, read_json
 from netgen.training.fingerprint import EngineFingerprint
 from netgen.training.plan import TrainingPlan
@@ -155,7 +156,7 @@ def locked(file: Path, refusal: str | None = None) -> Iterator[None]:
             lock.seek(0)
             holder = lock.read().strip()
             raise RunError(f"{refusal} (process {holder})" if holder else str(refusal)) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        with written_to(file):
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())
         yield

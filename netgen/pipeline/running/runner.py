@@ -15,7 +15,7 @@ from pathlib import Path
 from netgen.pipeline.running.launch import start
 from netgen.pipeline.study.cells import Cell, Step, as_typed
 from netgen.pipeline.study.study_settings import StudyError
-from netgen.system.files import write_all
+from netgen.system.files import write_all, written_to
 
 # One thread per process: on networks this small, two threads of OpenBLAS are slower than one, and
 # two processes side by side use two cores better. Who sets these variables decides otherwise.
@@ -118,9 +118,9 @@ class Runner:
             yield None, 0
             return
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            output.write(first.encode())
-            output.flush()
+        with log.open("ab", buffering=0) as output:
+            with written_to(log):
+                output.write(first.encode())
             yield output.fileno(), output.tell()
 
     def stop(self) -> None:

@@ -35,7 +35,7 @@ class ProgressBar(StageProgress):
 
     def message(self, text: str) -> None:
         """Print a line above the bar."""
-        self.progress.console.print(escaped(text), highlight=False, markup=False)
+        self.progress.console.print(escaped(text))
 
 
 class ProgressLines(StageProgress):
@@ -79,7 +79,7 @@ def _bar() -> Progress:
             return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         Rate(),

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import click
 from click.core import ParameterSource
 
+from netgen.commands.terminal_progress import plain_console
 from netgen.network.dataset import MTVSO, Dataset, read_dataset
 from netgen.network.variants import Variant, find, variants
 from netgen.system.files import read_file
@@ -174,13 +175,11 @@ def table_console(piped_width: int) -> Console:
     Without it, rich would fold piped output, which other programs read, at 80 columns. Piped lines
     have no spaces at their ends, with which rich fills tables.
     """
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     if console.is_terminal:
         return console
     trimmed = cast("IO[str]", _Trimmed())
-    return Console(highlight=False, markup=False, width=piped_width, file=trimmed)
+    return plain_console(width=piped_width, file=trimmed)
 
 
 class _Trimmed:
@@ -195,7 +194,6 @@ class _Trimmed:
 
 def print_table(rows: Sequence[dict[str, str]]) -> None:
     """Print `rows`, each a column's heading -> text, as a table; plain when not a terminal."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -205,9 +203,7 @@ def print_table(rows: Sequence[dict[str, str]]) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row.values())
-    # Otherwise rich would cut piped output, which other programs read, at 80 columns.
-    console = Console()
-    console.print(table, soft_wrap=not console.is_terminal)
+    table_console(piped_width=10_000).print(table)
 
 
 def differs(file: Path, text: str) -> bool:

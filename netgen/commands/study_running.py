@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netgen.commands.shared_options import print_table
+from netgen.commands.terminal_progress import plain_console
 from netgen.system.interrupts import Interrupted, exit_status
 from netgen.system.text import escaped
 
@@ -134,17 +135,17 @@ def _interruptible(again: str) -> Iterator[None]:
 @contextmanager
 def _shown(request: Request) -> Iterator[Callable[[Progress], None]]:
     """Show progress: a bar on a terminal, otherwise one line per cell, with the time left."""
-    from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = plain_console(stderr=True)
     cells = request.left
     work = _Work(cells)
     printed: set[str] = set()
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"),
-        TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
+        TextColumn("{task.description}", markup=False), BarColumn(),
+        TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     bare = request.shown or not console.is_terminal
     with Bar(*columns, console=console, transient=True, disable=bare) as bar:

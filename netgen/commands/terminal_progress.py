@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netgen.system.text import escaped
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
 
@@ -47,10 +48,20 @@ def on_terminal() -> bool:
     return sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
+def plain_console(**how: Any) -> Console:
+    """Return rich's console for texts as they are; `how` it is made, as rich has it.
+
+    What stands in brackets or between colons in a name or a path would be a style or an emoji to
+    rich, and be left out, replaced, or an error.
+    """
+    from rich.console import Console
+
+    return Console(emoji=False, highlight=False, markup=False, **how)
+
+
 def progress_on_terminal(columns: Sequence[ProgressColumn]) -> Progress:
     """Return what shows these columns; what is printed meanwhile stays on standard output."""
-    from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     return Progress(*columns, console=console, transient=True, redirect_stdout=False)

@@ -257,7 +257,7 @@ def _train(
     from netgen.training.events import events_of
     from netgen.training.memory_check import check_memory
 
-    console = TrainingConsole(highlight=False, markup=False)
+    console = TrainingConsole(emoji=False, highlight=False, markup=False)
     _print_plan(console, folder, record)
     memory = check_memory(record.plan, folder.net)
     console.print(f"memory: about {memory} (estimated)")

@@ -44,11 +44,13 @@ class Display:
     def __init__(self, console: Console, plan: TrainingPlan) -> None:
         self.console, self.plan = console, plan
         self._bar = ProgressBar(
-            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             BarColumn(BAR_WIDTH),
-            TextColumn("{task.fields[pace]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[pace]}", markup=False, table_column=Column(no_wrap=True)),
             # Cut off on a narrow terminal:
-            TextColumn("{task.fields[loss]}", table_column=Column(no_wrap=True, ratio=1)),
+            TextColumn(
+                "{task.fields[loss]}", markup=False, table_column=Column(no_wrap=True, ratio=1)
+            ),
             console=console, expand=True, transient=True, disable=not console.is_terminal,
             refresh_per_second=2,
         )  # fmt: skip
@@ -64,7 +66,7 @@ class Display:
 
     def on_message(self, text: str) -> None:
         """Show a sentence."""
-        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        self.console.print(text, soft_wrap=True)
 
     def on_event(self, event: Any) -> None:
         """Show an entry of the journal, or progress."""

@@ -68,6 +68,19 @@ def test_the_bar_of_a_training_has_the_names_of_its_outputs_as_they_are(name: st
     assert f"loss 2 ({name} 2)" in shown.getvalue().partition("rate 0.1")[2]
 
 
+@pytest.mark.parametrize("width", ["1", "20"])
+@pytest.mark.parametrize(
+    "words", [["list"], ["audit", "--only", "xs-params"], ["count", "--variant", "xs"]]
+)
+def test_a_narrow_terminal_shows_whole_tables(words: list[str], width: str, tmp_path: Path) -> None:
+    """Which it breaks itself; rich would leave out all columns but the first."""
+    terminal = {"TERM": "xterm", "FORCE_COLOR": "1", "NO_COLOR": "1"}
+    narrow, wide = (
+        netgen(tmp_path, *words, COLUMNS=columns, **terminal).split() for columns in (width, "60")
+    )
+    assert narrow == wide
+
+
 def test_tables_in_a_pipe_are_folded_at_no_width(tmp_path: Path) -> None:
     name = "a" * 100
     (tmp_path / "xs.log").write_text(log_of_a_training().replace("loss_noun", name))

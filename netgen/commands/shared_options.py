@@ -46,6 +46,7 @@ class FileOrFolder(PrintablePath):
         return path / self.usual if path.is_dir() else path
 
 
+LEAST_WIDTH = 60  # columns of a table on a terminal
 DATASET_TOML = FileOrFolder("dataset.toml")
 STUDY_TOML = FileOrFolder("study.toml")
 dataset_option = click.option(
@@ -173,11 +174,12 @@ def table_console(piped_width: int) -> Console:
     """Return a console for tables: as wide as the terminal, else as `piped_width` says.
 
     Without it, rich would fold piped output, which other programs read, at 80 columns. Piped lines
-    have no spaces at their ends, with which rich fills tables.
+    have no spaces at their ends, with which rich fills tables. On a narrow terminal, which breaks
+    lines itself, a table has `LEAST_WIDTH`: rich would leave out whole columns.
     """
     console = plain_console()
     if console.is_terminal:
-        return console
+        return plain_console(width=max(console.width, LEAST_WIDTH))
     trimmed = cast("IO[str]", _Trimmed())
     return plain_console(width=piped_width, file=trimmed)
 

@@ -111,6 +111,14 @@ def test_messages_come_line_by_line_in_a_pipe_too(tmp_path: Path) -> None:
         assert process.stderr.readline() == b"begun\n"
 
 
+def test_paths_are_utf_8_in_a_locale_of_other_letters_too(tmp_path: Path) -> None:
+    """Caffe knows no locale: it would look for the two letters that the bytes of é are there."""
+    other = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = shell("$NETGEN build --variant xs --out é", tmp_path, **other)
+    assert ended.returncode == 0, ended.stderr
+    assert 'net: "é/models' in (tmp_path / "é/solvers/xs.prototxt").read_text(encoding="utf-8")
+
+
 def test_a_removed_folder_is_told_of_where_a_file_in_it_is_written(tmp_path: Path) -> None:
     remove = 'mkdir gone && cd gone && rmdir "$PWD"'
     ended = shell(f"{remove} && $NETGEN build --variant xs", tmp_path)

@@ -17,7 +17,7 @@ import click
 
 from netgen.network.training_commands import TrainingCommands
 from netgen.system.interrupts import Interrupted, exit_status, interruptible
-from netgen.system.streams import drop_output, prepare_streams
+from netgen.system.streams import drop_output, prepare_streams, read_words_as_utf8
 from netgen.system.text import escaped, printable
 
 # The commands in the order of use; each is a module of `netgen.commands` with a `command`.
@@ -104,6 +104,8 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **named: Any) -> Any:
         """Run the command line; what it prints is written, or its end is an error."""
+        if not args and "args" not in named:  # else it is a part of another program
+            read_words_as_utf8()
         prepare_streams()
         try:
             try:

@@ -1,10 +1,11 @@
-"""Standard input, output and error as they may come: closed, full, or of few characters."""
+"""Standard streams and words as they may come: closed, full, of few or of other characters."""
 
 from __future__ import annotations
 
 import codecs
 import errno
 import io
+import locale
 import os
 import sys
 import unicodedata
@@ -63,6 +64,19 @@ def prepare_streams() -> None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open to the end
     sys.stdout = _prepared(sys.stdout, sys.__stdout__, _Output(1, "w", closefd=False))
     sys.stderr = _prepared(sys.stderr, sys.__stderr__, _Messages(2, "w", closefd=False))
+
+
+def read_words_as_utf8() -> None:
+    """Start this process anew where the locale is of another encoding; then paths are UTF-8.
+
+    As they are in prototxt, JSON and Caffe, which know no locale: the bytes of ``é`` would be two
+    other letters, or none. What is printed stays in the encoding of the locale.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return  # the latter where Python was told to obey no environment
+    os.environ["PYTHONUTF8"] = "1"
+    os.environ.setdefault("PYTHONIOENCODING", locale.getpreferredencoding(False))
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def drop_output() -> None:

@@ -119,6 +119,14 @@ def test_paths_are_utf_8_in_a_locale_of_other_letters_too(tmp_path: Path) -> Non
     assert 'net: "é/models' in (tmp_path / "é/solvers/xs.prototxt").read_text(encoding="utf-8")
 
 
+def test_pictures_need_no_screen_that_the_environment_names(tmp_path: Path) -> None:
+    """As Jupyter names its own; matplotlib takes no name that it does not know."""
+    draw = "$NETGEN figure architecture --variant xs --out xs.svg"
+    ended = shell(draw, tmp_path, MPLBACKEND="nonsense")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "xs.svg").exists()
+
+
 def test_a_removed_folder_is_told_of_where_a_file_in_it_is_written(tmp_path: Path) -> None:
     remove = 'mkdir gone && cd gone && rmdir "$PWD"'
     ended = shell(f"{remove} && $NETGEN build --variant xs", tmp_path)

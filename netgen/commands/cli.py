@@ -107,6 +107,7 @@ class Commands(click.Group):
         if not args and "args" not in named:  # else it is a part of another program
             read_words_as_utf8()
         prepare_streams()
+        os.environ.pop("MPLBACKEND", None)  # nothing is drawn on a screen, which it is for
         try:
             try:
                 return super().main(*args, **named)

@@ -111,7 +111,7 @@ def test_names_in_metadata_are_not_obeyed(alone: onnx.ModelProto, field: str) ->
 
 
 def test_a_class_name_in_metadata_is_not_obeyed(alone: onnx.ModelProto) -> None:
-    names = ["\x1b[31m"] * 10
+    names = ["\x1b[31m", *"abcdefghi"]
     named = said(alone, DESCRIPTION, lambda d: d["outputs"][0].update(names=names))
     assert r"the name '\x1b[31m' has characters that are not shown" in refused(named)
 

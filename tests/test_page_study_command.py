@@ -140,6 +140,7 @@ def no_such_task(content: dict[str, Any]) -> None:
         cell["tasks"] = {task: of for task, of in cell["tasks"].items() if task != "adj"} or {
             "noun": {"top1": 1, "top5": 1, "total": 1}
         }
+        cell["curves"] = {task: cell["curves"].get(task, [[1, 0.5]]) for task in cell["tasks"]}
 
 
 def old_version(content: dict[str, Any]) -> None:
